@@ -1,0 +1,135 @@
+package internal
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers is the house, ground floor first: a package may import packages of
+// the layers below its own.
+var layers = []string{"fault", "format", "storage", "model", "service", "protocol", "server", "cmd"}
+
+// neighbours lists the imports allowed inside a layer, each with its reason.
+// A package may always import packages below its own folder and its parents' contract.
+var neighbours = map[string][]string{
+	"format/message":   {"format/charset", "format/htmltext"}, // decodes text
+	"format/summary":   {"format/message", "format/charset"},  // describes a parsed message
+	"storage/blob":     {"storage/kv"},                        // keeps bytes in the kv, in chunks
+	"model/mailbox":    {"model/ident"},                       // identities act on accounts
+	"model/directory":  {"model/ident"},                       // gives identities
+	"service/delivery": {"service/auth"},                      // who submits
+}
+
+// forbidden modules, each with its reason.
+var forbidden = map[string]string{
+	"github.com/stretchr/testify": "tests use the standard library and go-cmp",
+	"log":                         "logging is log/slog's",
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	for file, imports := range imports(t, "..") {
+		from := packageOf(file)
+		for _, imp := range imports {
+			if why, bad := forbidden[imp]; bad {
+				t.Errorf("%s imports %s: %s", file, imp, why)
+			}
+			to, ours := strings.CutPrefix(imp, "postroad/internal/")
+			if ours && !allowed(from, to, strings.HasSuffix(file, "_test.go")) {
+				t.Errorf("%s: %s must not import %s", file, from, to)
+			}
+		}
+	}
+}
+
+func allowed(from, to string, test bool) bool {
+	f, t := layer(from), layer(to)
+	switch {
+	case f < 0 || t < 0:
+		return false
+	case t < f, from == to:
+		return true
+	case t > f:
+		return false
+	case test, strings.HasPrefix(from, to+"/"), strings.HasPrefix(to, from+"/"):
+		return true // tests may use a neighbour; a sub-package and its parent are one idea
+	}
+	for _, n := range neighbours[from] {
+		if n == to {
+			return true
+		}
+	}
+	return false
+}
+
+func layer(pkg string) int {
+	first, _, _ := strings.Cut(pkg, "/")
+	for i, l := range layers {
+		if l == first {
+			return i
+		}
+	}
+	return -1
+}
+
+func packageOf(file string) string {
+	dir := path.Dir(file)
+	return strings.TrimPrefix(dir, "internal/")
+}
+
+// imports maps each Go file below root to what it imports.
+func imports(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for _, top := range []string{"internal", "cmd"} {
+		err := fs.WalkDir(os.DirFS(root), top, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") || path.Dir(p) == "internal" {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, p), nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			for _, s := range f.Imports {
+				v, _ := strconv.Unquote(s.Path.Value)
+				all[p] = append(all[p], v)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// TestOnePackageComment holds the rule that each package says once what it is for.
+func TestOnePackageComment(t *testing.T) {
+	docs := map[string][]string{}
+	for file := range imports(t, "..") {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", file), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Dir(file)
+		if f.Doc != nil {
+			docs[dir] = append(docs[dir], file)
+		} else if docs[dir] == nil {
+			docs[dir] = []string{}
+		}
+	}
+	for dir, files := range docs {
+		if len(files) != 1 {
+			t.Errorf("%s has %d package comments: %v", dir, len(files), files)
+		}
+	}
+}
