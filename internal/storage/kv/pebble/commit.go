@@ -1,0 +1,48 @@
+package pebble
+
+import (
+	"sync"
+	"sync/atomic"
+
+	engine "github.com/cockroachdb/pebble/v2"
+)
+
+// A commit is a transaction on its way to the disk.
+type commit struct {
+	db   *DB
+	part *partition
+
+	// mu is held by the committer until the batch has been applied, then
+	// by whoever waits for the disk first, on behalf of all.
+	mu    sync.Mutex
+	batch *engine.Batch // nil once the outcome is known
+	err   error         // guarded by mu
+
+	done atomic.Bool // the writes are durable
+}
+
+// Wait implements kv.Commit.
+func (c *commit) Wait() error {
+	if c.done.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.batch == nil {
+		return c.err
+	}
+	c.err = c.db.synced(c.batch)
+	_ = c.batch.Close() // gives its memory back; there is nothing to fail
+	c.batch = nil
+	if c.err == nil {
+		c.done.Store(true)
+		c.part.ring()
+	}
+	return c.err
+}
+
+// durable is the commit of a transaction that wrote nothing and read nothing
+// that is still on its way.
+type durable struct{}
+
+func (durable) Wait() error { return nil }

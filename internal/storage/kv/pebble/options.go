@@ -1,0 +1,118 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"syscall"
+	"time"
+
+	engine "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postroad/internal/fault"
+)
+
+const (
+	defaultCache = 64 << 20
+	// memtable is the size that memtables grow to; the first has 256 KB, so an idle store is small.
+	memtable = 64 << 20
+	// separateFrom is the size in bytes from which a bulk value is kept apart from its key.
+	separateFrom = 512
+)
+
+func engineOptions(db *DB, o Options) *engine.Options {
+	eo := &engine.Options{
+		FS:        o.FS,
+		Logger:    logger{o.Logger, db},
+		CacheSize: o.CacheBytes,
+
+		// Fixed, so that a new release of the engine doesn't change the files under us.
+		FormatMajorVersion: engine.FormatValueSeparation,
+
+		MemTableSize:                memtable,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000, // a full L0 must slow reads, not stop mail
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		FlushDelayDeleteRange:       10 * time.Second,
+		MaxOpenFiles:                2000,
+		MaxManifestFileSize:         16 << 20,
+	}
+	if eo.FS == nil {
+		eo.FS = vfs.Default
+	}
+	if eo.CacheSize == 0 {
+		eo.CacheSize = defaultCache
+	}
+	for i := range eo.Levels {
+		eo.Levels[i].BlockSize = 32 << 10
+		eo.Levels[i].IndexBlockSize = 256 << 10
+		eo.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		eo.Levels[i].Compression = func() *block.CompressionProfile { return block.SnappyCompression }
+	}
+	eo.Experimental.ValueSeparationPolicy = separation
+	eo.Experimental.SpanPolicyFunc = spanPolicy
+	return eo
+}
+
+func separation() engine.ValueSeparationPolicy {
+	return engine.ValueSeparationPolicy{
+		Enabled:               true,
+		MinimumSize:           separateFrom,
+		MaxBlobReferenceDepth: 10,
+		RewriteMinimumAge:     5 * time.Minute,
+		TargetGarbageRatio:    0.3,
+	}
+}
+
+// spanPolicy keeps records with their keys: they are read by scans.
+func spanPolicy(start []byte) (engine.SpanPolicy, []byte, error) {
+	p := engine.SpanPolicy{DisableValueSeparationBySuffix: true}
+	if len(start) == 0 || start[0] < areaBulk {
+		p.ValueStoragePolicy = engine.ValueStorageLowReadLatency
+		return p, []byte{areaBulk}, nil
+	}
+	return p, nil, nil
+}
+
+func lockDir(dir string, fs vfs.FS) (*engine.Lock, error) {
+	lock, err := engine.LockDirectory(dir, fs)
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && lockHeld(err), strings.Contains(err.Error(), "held by current process"):
+		return nil, fault.Wrap(fault.InUse, err, "the store is in use by another process")
+	}
+	return nil, fault.Wrap(fault.Unavailable, err, "can't lock the store's directory")
+}
+
+// lockHeld tells a refused lock from a refused open.
+func lockHeld(err error) bool { return !strings.Contains(err.Error(), "open ") }
+
+// logger passes the engine's messages on.
+type logger struct {
+	to *slog.Logger
+	db *DB
+}
+
+func (l logger) Infof(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
+func (l logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
+
+// Fatalf is called where the engine doesn't know how to go on. It expects the
+// process to end; we end all writing, and leave the process to its owner.
+func (l logger) Fatalf(format string, args ...any) {
+	l.log(slog.LevelError, format, args)
+	l.db.fail(fmt.Errorf(format, args...))
+}
+
+func (l logger) log(level slog.Level, format string, args []any) {
+	if l.to == nil || !l.to.Enabled(context.Background(), level) {
+		return
+	}
+	l.to.Log(context.Background(), level, "storage engine: "+fmt.Sprintf(format, args...))
+}
