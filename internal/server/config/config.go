@@ -1,0 +1,264 @@
+// Package config reads the setting file: where data lies, which addresses to
+// listen on, and the few limits that a site may want to change.
+//
+// Everything else (domains, accounts, passwords) is in the store and is changed
+// by commands, without a restart. The file is TOML and is read strictly: a key
+// that we don't know is an error which names the line and the nearest key that
+// we do know, since a misspelt setting that is silently ignored is worse than
+// a server that doesn't start.
+package config
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"postroad/internal/fault"
+)
+
+// Config is the whole of the settings. Load and Default give complete ones;
+// Validate says what is wrong with one made by hand.
+type Config struct {
+	// Hostname is the name that the server gives itself: in greetings, trace
+	// headers and self-signed certificates. It should be in the DNS.
+	Hostname string `toml:"hostname"`
+	// Data is the folder that holds all mail and accounts. It is made if missing, mode 0700.
+	Data string `toml:"data"`
+	// Listen names the addresses to listen on. None means Standard.
+	Listen []Listener `toml:"listen"`
+	// TLS names the certificate. Without one, a self-signed one is made in Data.
+	TLS TLS `toml:"tls"`
+	// Log says how much is logged, and how.
+	Log Log `toml:"log"`
+	// Limits bound what one server takes on.
+	Limits Limits `toml:"limits"`
+}
+
+// TLS names the files of the certificate. Both or none. They are read again when
+// they change, and on SIGHUP.
+type TLS struct {
+	Cert string `toml:"cert"` // PEM: the certificate, then those that lead to its root
+	Key  string `toml:"key"`  // PEM: its private key
+}
+
+// Log says what goes to standard error.
+type Log struct {
+	Level  string `toml:"level"`  // debug, info, warn or error
+	Format string `toml:"format"` // text or json
+}
+
+// Limits bound what one server takes on. Zero fields take the default.
+type Limits struct {
+	MessageSize           Size     `toml:"message_size"`            // largest message; default 150 MiB
+	Connections           int      `toml:"connections"`             // of one protocol; default 20,000
+	ConnectionsPerAddress int      `toml:"connections_per_address"` // of one protocol from one address (IPv6: /64); default 200
+	Recipients            int      `toml:"recipients"`              // of one message; default 1,000
+	Shutdown              Duration `toml:"shutdown"`                // how long sessions may take to end; default 20 s
+	Cache                 Size     `toml:"cache"`                   // memory for recently read data; default 128 MiB
+}
+
+// Protocols that a listener may speak.
+const (
+	SMTP       = "smtp"       // mail from other servers (RFC 5321)
+	Submission = "submission" // mail from people's programs (RFC 6409)
+	LMTP       = "lmtp"       // mail from a server in front of this one (RFC 2033)
+	IMAP       = "imap"       // RFC 9051, RFC 3501
+	POP3       = "pop3"       // RFC 1939
+	HTTP       = "http"       // health, metrics and the admin API
+)
+
+// Kinds of TLS on a listener.
+const (
+	NoTLS    = "none"     // plain text only
+	StartTLS = "starttls" // plain text, and TLS on request
+	Implicit = "implicit" // TLS from the first byte (RFC 8314)
+)
+
+// Listener is one address that speaks one protocol.
+type Listener struct {
+	Protocol string `toml:"protocol"`
+	// Address is host:port, :port for all addresses, or unix:/path. With socket
+	// activation it may be fd:NAME, a socket that systemd hands over.
+	Address string `toml:"address"`
+	// TLS is none, starttls or implicit. Default: implicit on 465, 993, 995 and
+	// 443, none for lmtp and http, otherwise starttls.
+	TLS string `toml:"tls"`
+	// Proxy lists the networks whose hosts may (and must) begin a connection
+	// with a PROXY header that tells the client's address.
+	Proxy []string `toml:"proxy"`
+	// PlainLogin lets clients sign in without TLS. It is meant for loopback.
+	PlainLogin bool `toml:"plain_login"`
+}
+
+// Standard is the set of listeners when the file names none.
+func Standard() []Listener {
+	return []Listener{
+		{Protocol: SMTP, Address: ":25", TLS: StartTLS},
+		{Protocol: Submission, Address: ":465", TLS: Implicit},
+		{Protocol: Submission, Address: ":587", TLS: StartTLS},
+		{Protocol: IMAP, Address: ":143", TLS: StartTLS},
+		{Protocol: IMAP, Address: ":993", TLS: Implicit},
+		{Protocol: POP3, Address: ":110", TLS: StartTLS},
+		{Protocol: POP3, Address: ":995", TLS: Implicit},
+		{Protocol: HTTP, Address: ":443", TLS: Implicit},
+	}
+}
+
+// DefaultData is where a server that runs as a system service keeps its data.
+const DefaultData = "/var/lib/postroad"
+
+// DefaultFile is where commands look for the setting file.
+const DefaultFile = "/etc/postroad/postroad.toml"
+
+// defaultLimits are those of a file that names none.
+var defaultLimits = Limits{
+	MessageSize: 150 << 20, Connections: 20000, ConnectionsPerAddress: 200,
+	Recipients: 1000, Shutdown: Duration(20 * time.Second), Cache: 128 << 20,
+}
+
+// Default is the configuration of an empty file. The hostname is the machine's.
+func Default() Config {
+	c := Config{}
+	c.complete()
+	return c
+}
+
+// complete fills in what was left out.
+func (c *Config) complete() {
+	if c.Hostname == "" {
+		c.Hostname, _ = os.Hostname()
+	}
+	setDefault(&c.Data, DefaultData)
+	setDefault(&c.Log.Level, "info")
+	setDefault(&c.Log.Format, "text")
+	setDefault(&c.Limits.MessageSize, defaultLimits.MessageSize)
+	setDefault(&c.Limits.Connections, defaultLimits.Connections)
+	setDefault(&c.Limits.ConnectionsPerAddress, defaultLimits.ConnectionsPerAddress)
+	setDefault(&c.Limits.Recipients, defaultLimits.Recipients)
+	setDefault(&c.Limits.Shutdown, defaultLimits.Shutdown)
+	setDefault(&c.Limits.Cache, defaultLimits.Cache)
+	if len(c.Listen) == 0 {
+		c.Listen = Standard()
+	}
+	for i := range c.Listen {
+		setDefault(&c.Listen[i].TLS, defaultTLS(c.Listen[i]))
+	}
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func defaultTLS(l Listener) string {
+	_, port, _ := net.SplitHostPort(l.Address)
+	switch port {
+	case "465", "993", "995", "443":
+		return Implicit
+	}
+	if l.Protocol == LMTP || l.Protocol == HTTP {
+		return NoTLS
+	}
+	return StartTLS
+}
+
+// Validate returns what is wrong with c, as fault.Invalid, or nil.
+func (c *Config) Validate() error {
+	if err := c.validateTop(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for i, l := range c.Listen {
+		if err := l.validate(); err != nil {
+			return fault.New(fault.Invalid, "listener %d (%s %s): %s", i+1, l.Protocol, l.Address, fault.TextOf(err))
+		}
+		if seen[l.Address] && !strings.HasSuffix(l.Address, ":0") {
+			return fault.New(fault.Invalid, "two listeners have the address %s", l.Address)
+		}
+		seen[l.Address] = true
+	}
+	return nil
+}
+
+func (c *Config) validateTop() error {
+	var level slog.Level
+	switch {
+	case c.Hostname == "" || strings.ContainsAny(c.Hostname, " \t\r\n/@:"):
+		return fault.New(fault.Invalid, "hostname %q is not a host's name", c.Hostname)
+	case !filepath.IsAbs(c.Data):
+		return fault.New(fault.Invalid, "data %q must be an absolute path", c.Data)
+	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
+		return fault.New(fault.Invalid, "[tls] needs both cert and key, or none")
+	case level.UnmarshalText([]byte(c.Log.Level)) != nil:
+		return fault.New(fault.Invalid, "log level %q: want debug, info, warn or error", c.Log.Level)
+	case c.Log.Format != "text" && c.Log.Format != "json":
+		return fault.New(fault.Invalid, "log format %q: want text or json", c.Log.Format)
+	}
+	return c.Limits.validate()
+}
+
+func (l Limits) validate() error {
+	switch {
+	case l.MessageSize < 64<<10:
+		return fault.New(fault.Invalid, "limits.message_size: at least 64K") // RFC 5321 §4.5.3.1.7
+	case l.Connections < 1 || l.ConnectionsPerAddress < 1:
+		return fault.New(fault.Invalid, "limits on connections must be positive")
+	case l.Recipients < 100:
+		return fault.New(fault.Invalid, "limits.recipients: at least 100") // RFC 5321 §4.5.3.1.8
+	case l.Shutdown < 0, l.Cache < 0:
+		return fault.New(fault.Invalid, "limits must not be negative")
+	}
+	return nil
+}
+
+func (l Listener) validate() error {
+	switch l.Protocol {
+	case SMTP, Submission, LMTP, IMAP, POP3, HTTP:
+	default:
+		return fault.New(fault.Invalid, "unknown protocol%s", suggest(l.Protocol, SMTP, Submission, LMTP, IMAP, POP3, HTTP))
+	}
+	switch {
+	case l.TLS != NoTLS && l.TLS != StartTLS && l.TLS != Implicit:
+		return fault.New(fault.Invalid, "tls %q: want none, starttls or implicit", l.TLS)
+	case l.Protocol == HTTP && l.TLS == StartTLS:
+		return fault.New(fault.Invalid, "http has no starttls: want none or implicit")
+	case l.Address == "":
+		return fault.New(fault.Invalid, "address is missing")
+	}
+	if _, err := l.Trusted(); err != nil {
+		return err
+	}
+	return validateAddress(l.Address)
+}
+
+func validateAddress(a string) error {
+	if strings.HasPrefix(a, "unix:") || strings.HasPrefix(a, "fd:") {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(a); err != nil || port == "" {
+		return fault.New(fault.Invalid, "address: want host:port, :port, unix:/path or fd:NAME")
+	}
+	return nil
+}
+
+// Trusted parses Proxy. A single address is a network of one.
+func (l Listener) Trusted() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, s := range l.Proxy {
+		p, err := netip.ParsePrefix(s)
+		if a, aerr := netip.ParseAddr(s); aerr == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "proxy %q is not a network", s)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/fault"
+)
+
+const whole = `
+hostname = "mail.example.org"
+data = "/srv/mail"
+
+[tls]
+cert = "/etc/ssl/mail.pem"
+key = "/etc/ssl/mail.key"
+
+[log]
+level = "debug"
+format = "json"
+
+[limits]
+message_size = "50M"
+cache = 1048576
+shutdown = "5s"
+
+[[listen]]
+protocol = "smtp"
+address = ":2525"
+proxy = ["10.0.0.0/8", "::1"]
+
+[[listen]]
+protocol = "imap"
+address = "[::1]:993"
+plain_login = true
+`
+
+func TestParseReadsAllSettings(t *testing.T) {
+	got, err := Parse([]byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Hostname: "mail.example.org", Data: "/srv/mail",
+		TLS: TLS{Cert: "/etc/ssl/mail.pem", Key: "/etc/ssl/mail.key"},
+		Log: Log{Level: "debug", Format: "json"},
+		Limits: Limits{MessageSize: 50 << 20, Connections: 20000, ConnectionsPerAddress: 200,
+			Recipients: 1000, Shutdown: Duration(5 * time.Second), Cache: 1 << 20},
+		Listen: []Listener{
+			{Protocol: SMTP, Address: ":2525", TLS: StartTLS, Proxy: []string{"10.0.0.0/8", "::1"}},
+			{Protocol: IMAP, Address: "[::1]:993", TLS: Implicit, PlainLogin: true},
+		},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	nets, err := got.Listen[0].Trusted()
+	if err != nil || len(nets) != 2 || nets[1].String() != "::1/128" {
+		t.Error(nets, err)
+	}
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	c, err := Parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Default(), c); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(Standard(), c.Listen); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestParseSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"hostnam = \"x\"", `line 1: unknown setting "hostnam"; did you mean "hostname"?`},
+		{"\n[lmits]\nmessage_size=1", `line 2: unknown setting "lmits"; did you mean "limits"?`},
+		{"[limits]\nmesage_size=1\n", `line 2: unknown setting "mesage_size" in [limits]; did you mean "message_size"?`},
+		{"[[listen]]\nprotocol=\"smtp\"\nadress=\":25\"", `line 3: unknown setting "adress" in [listen]; did you mean "address"?`},
+		{"[log]\ntls_session_tickets=1", `in [log]; known are level, format`},
+		{"a = 1\nb = 2", `line 1: unknown setting "a"; known are hostname, data, listen, tls, log, limits; line 2:`},
+		{"hostname = 7", "line 1:"},
+		{"hostname = \"x", "line 1:"},
+		{"[limits]\nmessage_size = \"lots\"", "not a size"},
+		{"[limits]\nmessage_size = 12", "at least 64K"},
+		{"[limits]\nmessage_size = -1", "at least 64K"},
+		{"[limits]\nrecipients = 5", "at least 100"},
+		{"[limits]\nconnections = -5", "positive"},
+		{"[limits]\nshutdown = \"soon\"", "not a time span"},
+		{"hostname = \"a b\"", "not a host's name"},
+		{"data = \"mail\"", "absolute path"},
+		{"[tls]\ncert = \"x\"", "both cert and key"},
+		{"[log]\nlevel = \"loud\"", "debug, info, warn or error"},
+		{"[log]\nformat = \"xml\"", "text or json"},
+		{"[[listen]]\nprotocol = \"impa\"\naddress=\":1\"", `unknown protocol; did you mean "imap"?`},
+		{"[[listen]]\nprotocol = \"imap\"", "address is missing"},
+		{"[[listen]]\nprotocol = \"imap\"\naddress=\"143\"", "want host:port"},
+		{"[[listen]]\nprotocol = \"imap\"\naddress=\":1\"\ntls=\"yes\"", "none, starttls or implicit"},
+		{"[[listen]]\nprotocol = \"http\"\naddress=\":1\"\ntls=\"starttls\"", "http has no starttls"},
+		{"[[listen]]\nprotocol = \"imap\"\naddress=\":1\"\nproxy=[\"10/8\"]", `proxy "10/8" is not a network`},
+		{"[[listen]]\nprotocol = \"imap\"\naddress=\":1\"\n[[listen]]\nprotocol = \"pop3\"\naddress=\":1\"", "two listeners"},
+	} {
+		_, err := Parse([]byte(c.text))
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.TextOf(err), c.want) {
+			t.Errorf("%q: got %v, want ...%s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestDefaultTLSFollowsThePort(t *testing.T) {
+	for _, c := range []struct{ protocol, address, want string }{
+		{IMAP, ":143", StartTLS}, {IMAP, "10.0.0.1:993", Implicit}, {LMTP, ":24", NoTLS},
+		{HTTP, ":443", Implicit}, {HTTP, ":80", NoTLS}, {LMTP, "unix:/run/x", NoTLS}, {POP3, "fd:pop", StartTLS},
+	} {
+		got, err := Parse([]byte("[[listen]]\nprotocol=\"" + c.protocol + "\"\naddress=\"" + c.address + "\""))
+		if err != nil || got.Listen[0].TLS != c.want {
+			t.Errorf("%s %s: %v %v, want %s", c.protocol, c.address, got.Listen, err, c.want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{
+		"0": 0, "7": 7, "1K": 1024, "150M": 150 << 20, "150 MB": 150 << 20, "2GiB": 2 << 30, "1t": 1 << 40,
+	} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q: %d %v, want %d", text, s, err, want)
+		}
+		var back Size
+		if err := back.UnmarshalText([]byte(s.String())); err != nil || back != s {
+			t.Errorf("%q printed as %q", text, s)
+		}
+	}
+	for _, text := range []string{"", "M", "-1", "1.5G", "9999999999T", "1X"} {
+		if new(Size).UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q was taken for a size", text)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"kitten", "sitting", 3}, {"proxy", "porxy", 1}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestWriteThenLoad(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "etc", "postroad.toml")
+	for _, c := range []Config{
+		{Hostname: "mail.example.org", Data: "/srv/\"odd\" name"},
+		{Hostname: "h", Data: "/d", TLS: TLS{Cert: "/c", Key: "/k"}, Listen: []Listener{{Protocol: IMAP, Address: ":1", TLS: NoTLS}}},
+	} {
+		if err := Write(file, c); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Load(file)
+		c.complete()
+		if d := cmp.Diff(c, got); d != "" || err != nil {
+			t.Error(err, d)
+		}
+		if err := Write(file, c); !fault.Is(err, fault.Exists) {
+			t.Errorf("overwriting: %v", err)
+		}
+		os.Remove(file)
+	}
+	if _, err := Load(file); !fault.Is(err, fault.NotFound) {
+		t.Errorf("missing file: %v", err)
+	}
+	os.WriteFile(file, []byte("hostnme=\"x\""), 0o600)
+	if _, err := Load(file); !strings.HasPrefix(fault.TextOf(err), file+": line 1") {
+		t.Errorf("wrong file: %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Size is a number of bytes, written as 1048576, "1M", "150 MB" or "2GiB". The
+// units are powers of 1024.
+type Size int64
+
+// UnmarshalText reads a Size.
+func (s *Size) UnmarshalText(b []byte) error {
+	text := strings.ToUpper(strings.TrimSpace(string(b)))
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "B"), "I")
+	shift := 0
+	if n := len(text); n > 0 {
+		if at := strings.IndexByte("KMGT", text[n-1]); at >= 0 {
+			shift, text = 10*(at+1), text[:n-1]
+		}
+	}
+	v, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || v < 0 || v > 1<<62>>shift {
+		return fmt.Errorf("%q is not a size: write it like 1048576, \"150M\" or \"2G\"", b)
+	}
+	*s = Size(v << shift)
+	return nil
+}
+
+// String writes s as UnmarshalText reads it.
+func (s Size) String() string {
+	for _, u := range []struct {
+		shift uint
+		name  string
+	}{{40, "T"}, {30, "G"}, {20, "M"}, {10, "K"}} {
+		if s != 0 && s&(1<<u.shift-1) == 0 {
+			return strconv.FormatInt(int64(s>>u.shift), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// Duration is a time span, written as "20s" or "1m30s".
+type Duration time.Duration
+
+// UnmarshalText reads a Duration.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a time span: write it like \"20s\" or \"5m\"", b)
+	}
+	*d = Duration(v)
+	return nil
+}
