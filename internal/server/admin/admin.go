@@ -1,0 +1,107 @@
+// Package admin is what an administrator can do: domains, accounts, aliases,
+// groups, and checking that all is well.
+//
+// The interface Admin has two implementations, so that every command works the
+// same on a running server and on a stopped one: Direct acts on the open store, and Client asks
+// a server that has it open, whose Handler answers with Direct.
+//
+// The API is JSON over HTTP: POST /admin/v1/OPERATION with the operation's
+// argument, an object, as the body. The answer is the result, or with another status
+// than 200 an object {"error": {"kind": ..., "text": ...}} with a Kind of
+// package fault. It is spoken over the socket admin.sock in the data folder, to which
+// file permissions admit, and over HTTPS with a bearer token.
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Admin is what an administrator can do. Addresses are those of people:
+// spelled in any way that directory.Parse takes. Errors are of package fault.
+// Implementations are safe for concurrent use.
+type Admin interface {
+	// Status tells how the server is.
+	Status(ctx context.Context) (Status, error)
+	// Check looks for contradictions in everything that is stored. No problem is an empty list.
+	Check(ctx context.Context) ([]Problem, error)
+
+	Domains(ctx context.Context) ([]Domain, error)
+	AddDomain(ctx context.Context, name string) error
+	// RemoveDomain refuses (fault.Conflict) while addresses are in it.
+	RemoveDomain(ctx context.Context, name string) error
+
+	// Accounts lists all, in the order of their numbers.
+	Accounts(ctx context.Context) ([]Account, error)
+	Account(ctx context.Context, address string) (Account, error)
+	// AddAccount makes the account and its mailbox.
+	AddAccount(ctx context.Context, a NewAccount) (Account, error)
+	// RemoveAccount removes the account with all its mail, for good.
+	RemoveAccount(ctx context.Context, address string) error
+	SetPassword(ctx context.Context, address, password string) error
+	// SetQuota limits the account's bytes; 0 means no limit.
+	SetQuota(ctx context.Context, address string, bytes int64) error
+	// SetEnabled lets the account sign in, or not. Mail for it is kept either way.
+	SetEnabled(ctx context.Context, address string, enabled bool) error
+
+	Aliases(ctx context.Context) ([]Alias, error)
+	AddAlias(ctx context.Context, a Alias) error
+	RemoveAlias(ctx context.Context, address string) error
+
+	Groups(ctx context.Context) ([]Group, error)
+	AddGroup(ctx context.Context, g Group) error
+	SetMembers(ctx context.Context, address string, members []string) error
+	RemoveGroup(ctx context.Context, address string) error
+}
+
+// Status is how a server is.
+type Status struct {
+	Version  string    `json:"version"`
+	Hostname string    `json:"hostname,omitempty"`
+	Started  time.Time `json:"started,omitzero"` // zero: the server is stopped
+	Listen   []string  `json:"listen,omitempty"` // protocol and address of each listener
+}
+
+// Problem is one contradiction in the store.
+type Problem struct {
+	Account string `json:"account,omitempty"` // empty: in the directory
+	Text    string `json:"text"`
+}
+
+// Domain is one that is served here.
+type Domain struct {
+	Name string `json:"name"`
+}
+
+// Account is somebody's mailbox, and how full it is.
+type Account struct {
+	ID         uint64    `json:"id"`
+	Address    string    `json:"address"`
+	Name       string    `json:"name,omitempty"`
+	Enabled    bool      `json:"enabled"`
+	QuotaBytes int64     `json:"quota_bytes"` // 0: no limit
+	Created    time.Time `json:"created"`
+	UsedBytes  int64     `json:"used_bytes"`
+	UsedItems  int64     `json:"used_items"`
+}
+
+// NewAccount is what it takes to make one.
+type NewAccount struct {
+	Address    string `json:"address"`
+	Name       string `json:"name,omitempty"`
+	Password   string `json:"password,omitempty"` // empty: nobody can sign in until one is set
+	QuotaBytes int64  `json:"quota_bytes,omitempty"`
+}
+
+// Alias is an address whose mail goes to others.
+type Alias struct {
+	Address string   `json:"address"`
+	Targets []string `json:"targets"`
+}
+
+// Group is a list of people with an address and a name, which may also be given rights.
+type Group struct {
+	Address string   `json:"address"`
+	Name    string   `json:"name,omitempty"`
+	Members []string `json:"members,omitempty"`
+}

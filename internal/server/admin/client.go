@@ -1,0 +1,141 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+
+	"postroad/internal/fault"
+)
+
+// Client is an Admin that asks a running server.
+type Client struct {
+	base, token string
+	http        *http.Client
+}
+
+// Dial returns a client for the socket of a server on this machine. It connects
+// when first asked.
+func Dial(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}
+	return &Client{base: "http://postroad", http: &http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// DialHTTPS returns a client for a server at an https:// address, which it
+// trusts if its certificate is signed by roots (nil: the system's).
+func DialHTTPS(address, token string, roots *x509.CertPool) (*Client, error) {
+	if !strings.HasPrefix(address, "https://") {
+		return nil, fault.New(fault.Invalid, "a server's address begins with https://, since the token must not go in the clear")
+	}
+	t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	return &Client{base: strings.TrimSuffix(address, "/"), token: token, http: &http.Client{Transport: t}}, nil
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call asks for an operation and reads its result.
+func call[Out any](ctx context.Context, c *Client, name string, argument any) (out Out, err error) {
+	body, err := json.Marshal(argument)
+	if err != nil {
+		return out, fault.Wrap(fault.Internal, err, "")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+Prefix+name, bytes.NewReader(body))
+	if err != nil {
+		return out, fault.Wrap(fault.Invalid, err, "not a server's address")
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return out, fault.Wrap(fault.Unavailable, err, "cannot reach the server")
+	}
+	defer resp.Body.Close()
+	d := json.NewDecoder(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return out, failure(resp.Status, d)
+	}
+	return out, fault.Wrap(fault.Internal, d.Decode(&out), "the server's answer makes no sense")
+}
+
+func do(ctx context.Context, c *Client, name string, argument any) error {
+	_, err := call[none](ctx, c, name, argument)
+	return err
+}
+
+// failure makes the server's error ours again.
+func failure(status string, d *json.Decoder) error {
+	var b errorBody
+	if d.Decode(&b) == nil {
+		for _, k := range fault.Kinds() {
+			if k.String() == b.Error.Kind {
+				return fault.New(k, "%s", b.Error.Text)
+			}
+		}
+	}
+	return fault.New(fault.Internal, "the server answered %s", status)
+}
+
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return call[Status](ctx, c, "status", none{})
+}
+func (c *Client) Check(ctx context.Context) ([]Problem, error) {
+	return call[[]Problem](ctx, c, "check", none{})
+}
+func (c *Client) Domains(ctx context.Context) ([]Domain, error) {
+	return call[[]Domain](ctx, c, "domain.list", none{})
+}
+func (c *Client) AddDomain(ctx context.Context, name string) error {
+	return do(ctx, c, "domain.add", nameArg{name})
+}
+func (c *Client) RemoveDomain(ctx context.Context, name string) error {
+	return do(ctx, c, "domain.remove", nameArg{name})
+}
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	return call[[]Account](ctx, c, "account.list", none{})
+}
+func (c *Client) Account(ctx context.Context, address string) (Account, error) {
+	return call[Account](ctx, c, "account.show", addressArg{address})
+}
+func (c *Client) AddAccount(ctx context.Context, a NewAccount) (Account, error) {
+	return call[Account](ctx, c, "account.add", a)
+}
+func (c *Client) RemoveAccount(ctx context.Context, address string) error {
+	return do(ctx, c, "account.remove", addressArg{address})
+}
+func (c *Client) SetPassword(ctx context.Context, address, password string) error {
+	return do(ctx, c, "account.password", passwordArg{address, password})
+}
+func (c *Client) SetQuota(ctx context.Context, address string, bytes int64) error {
+	return do(ctx, c, "account.quota", quotaArg{address, bytes})
+}
+func (c *Client) SetEnabled(ctx context.Context, address string, enabled bool) error {
+	return do(ctx, c, "account.enabled", enabledArg{address, enabled})
+}
+func (c *Client) Aliases(ctx context.Context) ([]Alias, error) {
+	return call[[]Alias](ctx, c, "alias.list", none{})
+}
+func (c *Client) AddAlias(ctx context.Context, a Alias) error { return do(ctx, c, "alias.add", a) }
+func (c *Client) RemoveAlias(ctx context.Context, address string) error {
+	return do(ctx, c, "alias.remove", addressArg{address})
+}
+func (c *Client) Groups(ctx context.Context) ([]Group, error) {
+	return call[[]Group](ctx, c, "group.list", none{})
+}
+func (c *Client) AddGroup(ctx context.Context, g Group) error { return do(ctx, c, "group.add", g) }
+func (c *Client) SetMembers(ctx context.Context, address string, members []string) error {
+	return do(ctx, c, "group.members", membersArg{address, members})
+}
+func (c *Client) RemoveGroup(ctx context.Context, address string) error {
+	return do(ctx, c, "group.remove", addressArg{address})
+}

@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+
+	"postroad/internal/fault"
+)
+
+// Prefix is the path below which Handler answers.
+const Prefix = "/admin/v1/"
+
+// maxBody bounds an operation's argument.
+const maxBody = 1 << 20
+
+// errorBody is what the client gets instead of a result.
+type errorBody struct {
+	Error struct {
+		Kind string `json:"kind"`
+		Text string `json:"text"`
+	} `json:"error"`
+}
+
+// Handler answers the operations of a. Who may ask is for its caller to decide.
+func Handler(a Admin, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		result, err := answer(a, w, r)
+		if err != nil {
+			log.Warn("admin operation failed", "path", r.URL.Path, "err", err)
+			reply(w, statuses[fault.KindOf(err)], bodyOf(err))
+			return
+		}
+		log.Info("admin operation", "path", r.URL.Path)
+		reply(w, http.StatusOK, result)
+	})
+}
+
+func answer(a Admin, w http.ResponseWriter, r *http.Request) (any, error) {
+	op := operations[strings.TrimPrefix(r.URL.Path, Prefix)]
+	if op == nil {
+		return nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)
+	}
+	// A web page of a stranger can make a browser POST a form, but not this type.
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method != http.MethodPost || mediaType != "application/json" {
+		return nil, fault.New(fault.Invalid, "operations are asked for by POST with Content-Type: application/json")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, fault.New(fault.TooLarge, "the body is larger than %d bytes", maxBody)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Canceled, err, "the body ended early")
+	}
+	return op(r.Context(), a, body)
+}
+
+func bodyOf(err error) errorBody {
+	var b errorBody
+	b.Error.Kind, b.Error.Text = fault.KindOf(err).String(), fault.TextOf(err)
+	return b
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v) // the client has gone if this fails
+}
+
+// statuses says how each Kind of failure looks in HTTP.
+var statuses = map[fault.Kind]int{
+	fault.Internal:        http.StatusInternalServerError,
+	fault.NotFound:        http.StatusNotFound,
+	fault.Exists:          http.StatusConflict,
+	fault.Denied:          http.StatusForbidden,
+	fault.Unauthenticated: http.StatusUnauthorized,
+	fault.Invalid:         http.StatusBadRequest,
+	fault.TooLarge:        http.StatusRequestEntityTooLarge,
+	fault.OverQuota:       http.StatusInsufficientStorage,
+	fault.Conflict:        http.StatusConflict,
+	fault.InUse:           http.StatusConflict,
+	fault.RateLimited:     http.StatusTooManyRequests,
+	fault.Unavailable:     http.StatusServiceUnavailable,
+	fault.Unsupported:     http.StatusNotImplemented,
+	fault.Corrupt:         http.StatusInternalServerError,
+	fault.Canceled:        http.StatusRequestTimeout,
+}

@@ -1,0 +1,245 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/fault"
+)
+
+// recorder is an Admin that notes what it is asked and answers with what it was given.
+type recorder struct {
+	asked []string
+	err   error
+}
+
+func (r *recorder) note(format string, args ...any) error {
+	r.asked = append(r.asked, fmt.Sprintf(format, args...))
+	return r.err
+}
+
+var anAccount = Account{ID: 7, Address: "ann@example.org", Name: "Ann", Enabled: true, QuotaBytes: 9,
+	Created: time.Unix(1e9, 0).UTC(), UsedBytes: 3, UsedItems: 2}
+
+func (r *recorder) Status(context.Context) (Status, error) {
+	return Status{Version: "1", Listen: []string{"imap :143"}}, r.note("status")
+}
+func (r *recorder) Check(context.Context) ([]Problem, error) {
+	return []Problem{{"ann@example.org", "odd"}}, r.note("check")
+}
+func (r *recorder) Domains(context.Context) ([]Domain, error) {
+	return []Domain{{"example.org"}}, r.note("domains")
+}
+func (r *recorder) AddDomain(_ context.Context, n string) error { return r.note("add domain %s", n) }
+func (r *recorder) RemoveDomain(_ context.Context, n string) error {
+	return r.note("remove domain %s", n)
+}
+func (r *recorder) Accounts(context.Context) ([]Account, error) {
+	return []Account{anAccount}, r.note("accounts")
+}
+func (r *recorder) Account(_ context.Context, a string) (Account, error) {
+	return anAccount, r.note("account %s", a)
+}
+func (r *recorder) AddAccount(_ context.Context, n NewAccount) (Account, error) {
+	return anAccount, r.note("add account %v", n)
+}
+func (r *recorder) RemoveAccount(_ context.Context, a string) error {
+	return r.note("remove account %s", a)
+}
+func (r *recorder) SetPassword(_ context.Context, a, p string) error {
+	return r.note("password %s %s", a, p)
+}
+func (r *recorder) SetQuota(_ context.Context, a string, b int64) error {
+	return r.note("quota %s %d", a, b)
+}
+func (r *recorder) SetEnabled(_ context.Context, a string, e bool) error {
+	return r.note("enabled %s %v", a, e)
+}
+func (r *recorder) Aliases(context.Context) ([]Alias, error) {
+	return []Alias{{"a@b", []string{"c@d"}}}, r.note("aliases")
+}
+func (r *recorder) AddAlias(_ context.Context, a Alias) error { return r.note("add alias %v", a) }
+func (r *recorder) RemoveAlias(_ context.Context, a string) error {
+	return r.note("remove alias %s", a)
+}
+func (r *recorder) Groups(context.Context) ([]Group, error)   { return nil, r.note("groups") }
+func (r *recorder) AddGroup(_ context.Context, g Group) error { return r.note("add group %v", g) }
+func (r *recorder) RemoveGroup(_ context.Context, a string) error {
+	return r.note("remove group %s", a)
+}
+func (r *recorder) SetMembers(_ context.Context, a string, m []string) error {
+	return r.note("members %s %v", a, m)
+}
+
+// overSocket gives a Client whose questions a answers, over a unix socket.
+func overSocket(t *testing.T, a Admin) *Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: Handler(a, slog.New(slog.DiscardHandler))}
+	go s.Serve(l)
+	c := Dial(socket)
+	t.Cleanup(func() { c.Close(); s.Close() })
+	return c
+}
+
+// Every method of Admin is called by reflection, on the recorder and through the client.
+func TestClientAsksWhatDirectDoes(t *testing.T) {
+	direct, remote := &recorder{}, &recorder{}
+	client := overSocket(t, remote)
+	methods := reflect.TypeFor[Admin]()
+	for i := range methods.NumMethod() {
+		name := methods.Method(i).Name
+		want, got := callByName(direct, name), callByName(client, name)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	if d := cmp.Diff(direct.asked, remote.asked); d != "" {
+		t.Error(d)
+	}
+	if len(direct.asked) != len(operations) {
+		t.Errorf("%d methods, %d operations", len(direct.asked), len(operations))
+	}
+}
+
+// callByName calls a method with arguments that are made up, and returns its results.
+func callByName(a Admin, name string) (out []any) {
+	m := reflect.ValueOf(a).MethodByName(name)
+	args := []reflect.Value{reflect.ValueOf(context.Background())}
+	for i := 1; i < m.Type().NumIn(); i++ {
+		v := reflect.New(m.Type().In(i)).Elem()
+		madeUp(v, i)
+		args = append(args, v)
+	}
+	for _, r := range m.Call(args) {
+		out = append(out, r.Interface())
+	}
+	return out
+}
+
+func madeUp(v reflect.Value, n int) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprintf("\"odd/%d\"@exämple.org", n))
+	case reflect.Int64:
+		v.SetInt(int64(n) << 40)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		madeUp(v.Index(1), n+1)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			madeUp(v.Field(i), n+i)
+		}
+	}
+}
+
+func TestErrorsKeepTheirKind(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if statuses[k] == 0 {
+			t.Errorf("%v has no HTTP status", k)
+			continue
+		}
+		c := overSocket(t, &recorder{err: &fault.Error{Kind: k, Text: "told", Err: io.ErrUnexpectedEOF}})
+		err := c.AddDomain(context.Background(), "x")
+		if fault.KindOf(err) != k {
+			t.Errorf("%v came over as %v", k, err)
+		}
+		if err == nil || strings.Contains(err.Error(), "EOF") {
+			t.Errorf("%v: the cause went out: %v", k, err)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	h := Handler(&recorder{}, slog.New(slog.DiscardHandler))
+	for _, c := range []struct {
+		method, path, contentType, body string
+		want                            int
+	}{
+		{"POST", "domain.add", "application/json", `{"name":"x"}`, 200},
+		{"POST", "status", "application/json; charset=utf-8", ``, 200},
+		{"GET", "status", "application/json", "", 400},
+		{"POST", "status", "text/plain", "{}", 400},
+		{"POST", "status", "", "{}", 400},
+		{"POST", "domain.ad", "application/json", "{}", 501},
+		{"POST", "domain.add", "application/json", `{"nam":"x"}`, 400},
+		{"POST", "domain.add", "application/json", `{"name":"x"}{}`, 400},
+		{"POST", "domain.add", "application/json", `{"name":7}`, 400},
+		{"POST", "domain.add", "application/json", `[`, 400},
+		{"POST", "domain.add", "application/json", `{"name":"` + strings.Repeat("x", maxBody-11) + `"}`, 200},
+		{"POST", "domain.add", "application/json", `{"name":"` + strings.Repeat("x", maxBody-10) + `"}`, 413},
+		{"POST", "domain.add", "application/json", strings.Repeat(" ", 20*maxBody), 413},
+	} {
+		r := httptest.NewRequest(c.method, Prefix+c.path, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.contentType)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s %s %.40q: %d, want %d: %s", c.method, c.path, c.body, w.Code, c.want, w.Body)
+		}
+	}
+}
+
+func TestClientWithoutServer(t *testing.T) {
+	c := Dial(filepath.Join(t.TempDir(), "none"))
+	if _, err := c.Status(context.Background()); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	if _, err := DialHTTPS("http://example.org", "t", nil); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+}
+
+func TestToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "admin.token")
+	token, err := EnsureToken(file, bytes.NewReader(make([]byte, 24)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 {
+		t.Error(info.Mode())
+	}
+	again, err := EnsureToken(file, strings.NewReader(""))
+	if err != nil || again != token {
+		t.Error("a second start has another token", err)
+	}
+	b, _ := os.ReadFile(file)
+	text := strings.TrimSpace(string(b))
+	for header, want := range map[string]bool{
+		"Bearer " + text: true, "bearer " + text: true, "Bearer " + text + "x": false,
+		"": false, "Bearer": false, "Bearer ": false, "Basic " + text: false, text: false,
+	} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Authorization", header)
+		if token.Admits(r) != want {
+			t.Errorf("%q: %v", header, !want)
+		}
+	}
+	os.WriteFile(file, []byte("short\n"), 0o600)
+	if _, err := EnsureToken(file, nil); !fault.Is(err, fault.Unavailable) {
+		t.Error("took a short token", err)
+	}
+	if _, err := EnsureToken(filepath.Join(file, "x"), nil); err == nil {
+		t.Error("no folder, no error")
+	}
+}

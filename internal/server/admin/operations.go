@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"postroad/internal/fault"
+)
+
+// Arguments of the operations that take more, or other, than a type of admin.go.
+type (
+	none        struct{}
+	nameArg     struct{ Name string }
+	addressArg  struct{ Address string }
+	passwordArg struct{ Address, Password string }
+	quotaArg    struct {
+		Address string
+		Bytes   int64
+	}
+	enabledArg struct {
+		Address string
+		Enabled bool
+	}
+	membersArg struct {
+		Address string
+		Members []string
+	}
+)
+
+// operation is one thing that can be asked over HTTP.
+type operation func(ctx context.Context, a Admin, argument []byte) (any, error)
+
+// operations lists them all, by name. Client's methods use the same names.
+var operations = map[string]operation{
+	"status": asking(func(ctx context.Context, a Admin, _ none) (Status, error) { return a.Status(ctx) }),
+	"check":  asking(func(ctx context.Context, a Admin, _ none) ([]Problem, error) { return a.Check(ctx) }),
+
+	"domain.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Domain, error) { return a.Domains(ctx) }),
+	"domain.add":    doing(func(ctx context.Context, a Admin, d nameArg) error { return a.AddDomain(ctx, d.Name) }),
+	"domain.remove": doing(func(ctx context.Context, a Admin, d nameArg) error { return a.RemoveDomain(ctx, d.Name) }),
+
+	"account.list": asking(func(ctx context.Context, a Admin, _ none) ([]Account, error) { return a.Accounts(ctx) }),
+	"account.show": asking(func(ctx context.Context, a Admin, x addressArg) (Account, error) {
+		return a.Account(ctx, x.Address)
+	}),
+	"account.add": asking(func(ctx context.Context, a Admin, n NewAccount) (Account, error) { return a.AddAccount(ctx, n) }),
+	"account.remove": doing(func(ctx context.Context, a Admin, x addressArg) error {
+		return a.RemoveAccount(ctx, x.Address)
+	}),
+	"account.password": doing(func(ctx context.Context, a Admin, x passwordArg) error {
+		return a.SetPassword(ctx, x.Address, x.Password)
+	}),
+	"account.quota": doing(func(ctx context.Context, a Admin, x quotaArg) error {
+		return a.SetQuota(ctx, x.Address, x.Bytes)
+	}),
+	"account.enabled": doing(func(ctx context.Context, a Admin, x enabledArg) error {
+		return a.SetEnabled(ctx, x.Address, x.Enabled)
+	}),
+
+	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),
+	"alias.add":    doing(func(ctx context.Context, a Admin, x Alias) error { return a.AddAlias(ctx, x) }),
+	"alias.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveAlias(ctx, x.Address) }),
+
+	"group.list": asking(func(ctx context.Context, a Admin, _ none) ([]Group, error) { return a.Groups(ctx) }),
+	"group.add":  doing(func(ctx context.Context, a Admin, x Group) error { return a.AddGroup(ctx, x) }),
+	"group.members": doing(func(ctx context.Context, a Admin, x membersArg) error {
+		return a.SetMembers(ctx, x.Address, x.Members)
+	}),
+	"group.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveGroup(ctx, x.Address) }),
+}
+
+func asking[In, Out any](f func(context.Context, Admin, In) (Out, error)) operation {
+	return func(ctx context.Context, a Admin, argument []byte) (any, error) {
+		var in In
+		if err := decode(argument, &in); err != nil {
+			return nil, err
+		}
+		return f(ctx, a, in)
+	}
+}
+
+func doing[In any](f func(context.Context, Admin, In) error) operation {
+	return asking(func(ctx context.Context, a Admin, in In) (none, error) { return none{}, f(ctx, a, in) })
+}
+
+// decode reads one JSON value strictly. No bytes are an empty object.
+func decode(b []byte, v any) error {
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fault.New(fault.Invalid, "the body is not what this operation takes: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Invalid, "there is more after the JSON object")
+	}
+	return nil
+}
