@@ -19,22 +19,22 @@ import (
 
 const (
 	defaultCache = 64 << 20
-	// memtable is the size that memtables grow to; the first has 256 KB, so an idle store is small.
-	memtable = 64 << 20
+	// Memtables grow to that; the first has 256 KB, so an idle store is small.
+	defaultMemtable = 64 << 20
 	// separateFrom is the size in bytes from which a bulk value is kept apart from its key.
 	separateFrom = 512
 )
 
 func engineOptions(db *DB, o Options) *engine.Options {
 	eo := &engine.Options{
-		FS:        o.FS,
+		FS:        db.files,
 		Logger:    logger{o.Logger, db},
 		CacheSize: o.CacheBytes,
 
 		// Fixed, so that a new release of the engine doesn't change the files under us.
 		FormatMajorVersion: engine.FormatValueSeparation,
 
-		MemTableSize:                memtable,
+		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       1000, // a full L0 must slow reads, not stop mail
@@ -43,8 +43,17 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		MaxOpenFiles:                2000,
 		MaxManifestFileSize:         16 << 20,
 	}
-	if eo.FS == nil {
-		eo.FS = vfs.Default
+	eo.EventListener = &engine.EventListener{
+		WriteStallBegin: func(i engine.WriteStallBeginInfo) {
+			eo.Logger.Errorf("%s", i)
+			db.stallBegins()
+		},
+		WriteStallEnd: db.stallEnds,
+		// Whoever reads the damaged block gets fault.Corrupt. The default would end all writing.
+		DataCorruption: func(i engine.DataCorruptionInfo) { eo.Logger.Errorf("%s", i) },
+	}
+	if eo.MemTableSize == 0 {
+		eo.MemTableSize = defaultMemtable
 	}
 	if eo.CacheSize == 0 {
 		eo.CacheSize = defaultCache
@@ -80,6 +89,31 @@ func spanPolicy(start []byte) (engine.SpanPolicy, []byte, error) {
 	return p, nil, nil
 }
 
+// makeDir makes the directory last for a crash too, as far down as it had to be made.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := fs.PathDir(dir)
+	if parent != dir && parent != "." {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 func lockDir(dir string, fs vfs.FS) (*engine.Lock, error) {
 	lock, err := engine.LockDirectory(dir, fs)
 	switch {
@@ -104,10 +138,10 @@ func (l logger) Infof(format string, args ...any)  { l.log(slog.LevelDebug, form
 func (l logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
 
 // Fatalf is called where the engine doesn't know how to go on. It expects the
-// process to end; we end all writing, and leave the process to its owner.
+// process to end; we end all writing, and leave the process to its owner. See guard.
 func (l logger) Fatalf(format string, args ...any) {
 	l.log(slog.LevelError, format, args)
-	l.db.fail(fmt.Errorf(format, args...))
+	l.db.files.freeze(fmt.Errorf(format, args...))
 }
 
 func (l logger) log(level slog.Level, format string, args []any) {

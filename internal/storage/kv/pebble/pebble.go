@@ -27,9 +27,14 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes is the size of the block cache. 0 means 64 MB.
 	CacheBytes int64
-	// OnFatal, if set, is called once, from a goroutine of the engine, when the store
-	// can't be written to any more. Reading goes on; the
-	// process should be restarted once the cause is gone.
+	// MemtableBytes is how much is gathered in memory before it is flushed to a
+	// sorted file; up to four times as much while that takes longer. 0 means 64 MB. With little, tests
+	// flush and compact often.
+	MemtableBytes int64
+	// OnFatal, if set, is called once when the store can't be written to any
+	// more: the disk is full or failing. What was acknowledged is safe, reading goes on, all
+	// writing fails with fault.Unavailable until the store is opened anew. It
+	// must return at once and not call the DB: the engine waits for it.
 	OnFatal func(error)
 }
 
@@ -37,10 +42,14 @@ type Options struct {
 type DB struct {
 	lsm   *engine.DB
 	lock  *engine.Lock
+	files *guard
 	parts partitions
 
 	onFatal func(error)
 	fatal   atomic.Pointer[error] // why nothing can be written any more
+	stalled atomic.Bool           // a writer waits for a flush
+	stuck   chan struct{}         // closed if it waits for one that never comes
+	giveUp  sync.Once
 
 	users   atomic.Int64 // running calls; closed is added when Close begins
 	drained chan struct{}
@@ -55,9 +64,13 @@ const closed = 1 << 62
 // Open opens the store in dir, which it makes if needed. At most one DB,
 // in any process, has a directory open: for a second one Open fails with fault.InUse.
 func Open(dir string, o Options) (*DB, error) {
-	db := &DB{onFatal: o.OnFatal, drained: make(chan struct{})}
+	db := &DB{onFatal: o.OnFatal, drained: make(chan struct{}), stuck: make(chan struct{})}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	db.files = newGuard(o.FS, db.fail)
 	eo := engineOptions(db, o)
-	if err := eo.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(o.FS, dir); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "can't make the store's directory")
 	}
 	lock, err := lockDir(dir, eo.FS)
@@ -70,10 +83,12 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, errors.Join(readFault(err), lock.Close())
 	}
 	db.lsm, db.lock = lsm, lock
+	db.files.armed.Store(true)
 	return db, nil
 }
 
-// Close implements kv.DB.
+// Close implements kv.DB. If writing has ended before because of an error,
+// Close returns that.
 func (db *DB) Close() error {
 	for {
 		n := db.users.Load()
@@ -86,9 +101,18 @@ func (db *DB) Close() error {
 	}
 	db.parts.ringAll()
 	if db.users.Load() > closed {
-		<-db.drained
+		select {
+		case <-db.drained:
+		case <-db.stuck:
+			return db.failure() // the engine can't be ended with the writer inside
+		}
 	}
-	return readFault(errors.Join(db.lsm.Close(), db.lock.Close()))
+	db.files.thaw()
+	err := errors.Join(db.lsm.Close(), db.lock.Close())
+	if failure := db.failure(); failure != nil {
+		return failure
+	}
+	return readFault(err)
 }
 
 // enter lets a call in, until leave.

@@ -13,18 +13,22 @@ func (db *DB) write(b *engine.Batch, sync bool) error {
 	return writeFault(db.lsm.Apply(b, engine.NoSync))
 }
 
-// synced waits until an applied batch is on the disk.
+// synced waits until an applied batch is on the disk. The engine's word alone
+// is not enough: see guard.
 func (db *DB) synced(b *engine.Batch) error {
-	err := b.SyncWait()
-	if err != nil {
-		db.fail(err)
+	if err := b.SyncWait(); err != nil {
+		db.files.freeze(err)
 	}
-	return writeFault(err)
+	return db.failure()
 }
 
-// fail ends all writing. The first reason is remembered and told.
+// fail ends all writing, for the reason that froze the files.
 func (db *DB) fail(err error) {
-	if db.fatal.CompareAndSwap(nil, &err) && db.onFatal != nil {
+	db.fatal.Store(&err)
+	if db.stalled.Load() {
+		db.abandon()
+	}
+	if db.onFatal != nil {
 		db.onFatal(err)
 	}
 }
@@ -36,3 +40,17 @@ func (db *DB) failure() error {
 	}
 	return nil
 }
+
+// A stalled writer waits inside the engine until a memtable is flushed. If
+// the files are frozen that never comes: Close must not wait for it.
+
+func (db *DB) stallBegins() {
+	db.stalled.Store(true)
+	if db.fatal.Load() != nil {
+		db.abandon()
+	}
+}
+
+func (db *DB) stallEnds() { db.stalled.Store(false) }
+
+func (db *DB) abandon() { db.giveUp.Do(func() { close(db.stuck) }) }
