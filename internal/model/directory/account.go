@@ -1,0 +1,229 @@
+package directory
+
+import (
+	"context"
+	"iter"
+	"time"
+	"unicode/utf8"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// MaxDisplayName is the longest display name, in bytes.
+const MaxDisplayName = 255
+
+// Account is somebody, or something, with a mailbox here.
+type Account struct {
+	ID          ident.AccountID
+	Address     string // as it was written; sign-ins use it too
+	DisplayName string
+	// Enabled: a disabled account can't sign in. Its mail still arrives.
+	Enabled bool
+	// QuotaBytes is the room for its mail; 0 means no limit.
+	QuotaBytes  int64
+	Created     time.Time
+	HasPassword bool
+}
+
+// NewAccount is an account to be. Only Address is needed.
+type NewAccount struct {
+	Address     string
+	DisplayName string
+	Password    string // "": nobody can sign in until one is set
+	QuotaBytes  int64  // 0: no limit
+}
+
+// AddAccount adds an account. Its mailbox is created by package mailbox,
+// afterwards: whoever finds it missing may do so. Errors: fault.Exists if the address is
+// taken, fault.NotFound if its domain isn't served here, fault.Invalid.
+func (d *Directory) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
+	password := n.Password
+	n.Password = ""
+	made, err := d.AddAccounts(ctx, []NewAccount{n}, password)
+	if err != nil {
+		return Account{}, err
+	}
+	return made[0], nil
+}
+
+// AddAccounts adds accounts that all have the same password, or none if it is "": the
+// hash is computed once. Their own Password fields must be empty. It is for
+// demonstrations and tests only: in a database that is stolen, equal salts show
+// who has the same password. All are added or none.
+func (d *Directory) AddAccounts(ctx context.Context, specs []NewAccount, password string) ([]Account, error) {
+	addresses := make([]Address, len(specs))
+	for i, n := range specs {
+		a, err := parseOwn(n.Address)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkNew(n); err != nil {
+			return nil, err
+		}
+		addresses[i] = a
+	}
+	var cred *Credential
+	if password != "" {
+		var err error
+		if cred, err = d.hasher.make(ctx, password, d.now()); err != nil {
+			return nil, err
+		}
+		cred.Version = 1
+	}
+	accounts := make([]Account, len(specs))
+	err := d.update(ctx, func(tx kv.Tx) (err error) {
+		for i, n := range specs {
+			if accounts[i], err = d.addAccount(tx, addresses[i], n, cred); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return accounts, nil
+}
+
+func checkNew(n NewAccount) error {
+	if n.Password != "" {
+		return fault.New(fault.Invalid, "accounts that are added together share one password")
+	}
+	if n.QuotaBytes < 0 {
+		return fault.New(fault.Invalid, "the quota is negative")
+	}
+	return checkDisplayName(n.DisplayName)
+}
+
+func checkDisplayName(name string) error {
+	if len(name) > MaxDisplayName || !utf8.ValidString(name) || hasControl(name) {
+		return fault.New(fault.Invalid, "the display name is too long or holds control characters")
+	}
+	return nil
+}
+
+func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credential) (Account, error) {
+	id, err := nextID(tx)
+	if err != nil {
+		return Account{}, err
+	}
+	acc := Account{
+		ID: ident.AccountID(id), Address: a.String(), DisplayName: n.DisplayName, Enabled: true,
+		QuotaBytes: n.QuotaBytes, Created: d.now().UTC().Truncate(time.Microsecond), HasPassword: cred != nil,
+	}
+	if err := claim(tx, a, entry{kind: isAccount, id: id}); err != nil {
+		return Account{}, err
+	}
+	if cred != nil {
+		if err := tx.Set(credentialKey(acc.ID), cred.encode()); err != nil {
+			return Account{}, err
+		}
+	}
+	return acc, tx.Set(accountKey(acc.ID), acc.encode())
+}
+
+func (a Account) encode() []byte {
+	return newRecord(1).text(a.Address).text(a.DisplayName).bool(a.Enabled).
+		uint(uint64(a.QuotaBytes)).time(a.Created).bool(a.HasPassword)
+}
+
+func decodeAccount(p kv.Pair) (Account, error) {
+	r := readRecord(p.Value, 1)
+	a := Account{ID: ident.AccountID(idOf(p.Key))}
+	a.Address, a.DisplayName, a.Enabled = r.text(), r.text(), r.bool()
+	a.QuotaBytes, a.Created, a.HasPassword = int64(r.uint()), r.time(), r.bool()
+	return a, r.end("account")
+}
+
+func getAccount(r kv.Reader, id ident.AccountID) (Account, error) {
+	v, ok, err := r.Get(accountKey(id))
+	if err != nil {
+		return Account{}, err
+	}
+	if !ok {
+		return Account{}, fault.New(fault.NotFound, "no such account")
+	}
+	return decodeAccount(kv.Pair{Key: accountKey(id), Value: v})
+}
+
+// RemoveAccount removes an account from the directory and its address from all aliases and
+// groups. Its mailbox is removed by package mailbox. The number is never given again.
+func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error {
+	return d.update(ctx, func(tx kv.Tx) error {
+		acc, err := getAccount(tx, id)
+		if err != nil {
+			return err
+		}
+		a, err := Parse(acc.Address)
+		if err != nil {
+			return fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
+		}
+		for _, key := range [][]byte{accountKey(id), credentialKey(id), entryKey(a.entry())} {
+			if err := tx.Delete(key); err != nil {
+				return err
+			}
+		}
+		return forget(tx, a.entry())
+	})
+}
+
+// Account finds an account by number; fault.NotFound if there is none.
+func (d *Directory) Account(ctx context.Context, id ident.AccountID) (Account, error) {
+	p, err := d.ProfileByID(ctx, id)
+	if err != nil {
+		return Account{}, err
+	}
+	return p.Account, nil
+}
+
+// AccountByAddress finds an account by its own address, aliases not looked at; fault.NotFound if there is none.
+func (d *Directory) AccountByAddress(ctx context.Context, address string) (Account, error) {
+	p, err := d.Profile(ctx, address)
+	if err != nil {
+		return Account{}, err
+	}
+	return p.Account, nil
+}
+
+// Accounts lists the accounts by number. An error ends the list as its last
+// pair. The list is read in pages: accounts that come and go meanwhile may or may not be in it.
+func (d *Directory) Accounts(ctx context.Context) iter.Seq2[Account, error] {
+	return func(yield func(Account, error) bool) {
+		list(ctx, d, all(keyAccount), decodeAccount, yield)
+	}
+}
+
+// SetEnabled lets an account sign in, or not.
+func (d *Directory) SetEnabled(ctx context.Context, id ident.AccountID, enabled bool) error {
+	return d.change(ctx, id, func(a *Account) { a.Enabled = enabled })
+}
+
+// SetQuota changes the room that an account has; 0 means no limit. The
+// mailbox's own limit is set by package mailbox.
+func (d *Directory) SetQuota(ctx context.Context, id ident.AccountID, bytes int64) error {
+	if bytes < 0 {
+		return fault.New(fault.Invalid, "the quota is negative")
+	}
+	return d.change(ctx, id, func(a *Account) { a.QuotaBytes = bytes })
+}
+
+// SetDisplayName changes an account's display name.
+func (d *Directory) SetDisplayName(ctx context.Context, id ident.AccountID, name string) error {
+	if err := checkDisplayName(name); err != nil {
+		return err
+	}
+	return d.change(ctx, id, func(a *Account) { a.DisplayName = name })
+}
+
+func (d *Directory) change(ctx context.Context, id ident.AccountID, fn func(*Account)) error {
+	return d.update(ctx, func(tx kv.Tx) error {
+		a, err := getAccount(tx, id)
+		if err != nil {
+			return err
+		}
+		fn(&a)
+		return tx.Set(accountKey(id), a.encode())
+	})
+}

@@ -1,0 +1,107 @@
+package directory
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// Partition is where the directory lies. Accounts' mailboxes lie in the
+// partitions of their numbers, 1 to 1<<48-1.
+const Partition kv.Partition = 1 << 56
+
+// Schema of the partition, version 1. Records carry their own version in their
+// first byte and are upgraded when next written.
+//
+//	n                            last number given to an account or group (8 bytes, big endian)
+//	s                            secret of the installation: 32 random bytes
+//	p                            postmaster: address record (absent: the oldest account)
+//	d <domain>                   domain record
+//	e <domain> 00 <local>        entry record: what the address is
+//	a <id>                       account record
+//	c <id>                       credential record
+//	g <id>                       group record
+//	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
+//
+// <id> is 6 bytes, big endian. <address> is <domain> 00 <local>. Domains are
+// lower-case A-labels, local parts folded; neither holds a zero byte.
+const (
+	keyCounter    = 'n'
+	keySecret     = 's'
+	keyPostmaster = 'p'
+	keyDomain     = 'd'
+	keyEntry      = 'e'
+	keyAccount    = 'a'
+	keyCredential = 'c'
+	keyGroup      = 'g'
+	keyRef        = 'r'
+)
+
+// maxID is the largest number that 48 bits hold.
+const maxID = 1<<48 - 1
+
+func domainKey(domain string) []byte { return append([]byte{keyDomain}, domain...) }
+
+func appendAddress(k []byte, a Address) []byte {
+	k = append(k, a.Domain...)
+	k = append(k, 0)
+	return append(k, a.Local...)
+}
+
+func entryKey(folded Address) []byte { return appendAddress([]byte{keyEntry}, folded) }
+
+// entriesOf is the range of a domain's entries.
+func entriesOf(domain string) kv.Range {
+	lo := append([]byte{keyEntry}, domain...)
+	return kv.Range{Lo: append(lo, 0), Hi: append(append([]byte(nil), lo...), 1)}
+}
+
+func refKey(target, source Address) []byte {
+	k := appendAddress([]byte{keyRef}, target)
+	k = append(k, 0)
+	return appendAddress(k, source)
+}
+
+// refsTo is the range of the addresses that lead to target.
+func refsTo(target Address) kv.Range {
+	lo := appendAddress([]byte{keyRef}, target)
+	return kv.Range{Lo: append(lo, 0), Hi: append(append([]byte(nil), lo...), 1)}
+}
+
+// splitRef takes a reference's key apart.
+func splitRef(key []byte) (target, source Address, ok bool) {
+	p := strings.Split(string(key[1:]), "\x00")
+	if len(p) != 4 {
+		return Address{}, Address{}, false
+	}
+	return Address{Domain: p[0], Local: p[1]}, Address{Domain: p[2], Local: p[3]}, true
+}
+
+// splitEntry takes an entry's key apart.
+func splitEntry(key []byte) Address {
+	domain, local, _ := strings.Cut(string(key[1:]), "\x00")
+	return Address{Domain: domain, Local: local}
+}
+
+func idKey(prefix byte, id uint64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], id)
+	return append([]byte{prefix}, b[2:]...)
+}
+
+func idOf(key []byte) uint64 {
+	var b [8]byte
+	copy(b[2:], key[1:])
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func accountKey(id ident.AccountID) []byte    { return idKey(keyAccount, uint64(id)) }
+func credentialKey(id ident.AccountID) []byte { return idKey(keyCredential, uint64(id)) }
+func groupKey(id ident.GroupID) []byte        { return idKey(keyGroup, uint64(id)) }
+
+// all is the range of keys with a prefix of one byte.
+func all(prefix byte) kv.Range {
+	return kv.Range{Lo: []byte{prefix}, Hi: []byte{prefix + 1}}
+}

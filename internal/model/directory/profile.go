@@ -1,0 +1,167 @@
+package directory
+
+import (
+	"context"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// Profile is what a sign-in needs to know of an account. Profiles are shared and immutable.
+type Profile struct {
+	Account    Account
+	Identity   ident.Identity
+	Credential *Credential // nil: no password is set
+}
+
+// Profile finds an account by its own address (aliases don't sign in), in any
+// spelling; fault.NotFound if there is none, also if login is no address at all.
+func (d *Directory) Profile(ctx context.Context, login string) (*Profile, error) {
+	c := d.current()
+	if p, ok := c.login(login); ok {
+		return p, nil
+	}
+	a, err := Parse(login)
+	if err != nil {
+		return nil, fault.Wrap(fault.NotFound, err, "no such account")
+	}
+	var p *Profile
+	err = d.view(ctx, func(r kv.Reader) error {
+		e, err := requireEntry(r, a, isAccount)
+		if err != nil {
+			return err
+		}
+		p, err = readProfile(r, ident.AccountID(e.id))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.keepLogin(login, p)
+	return p, nil
+}
+
+// ProfileByID finds an account by number; fault.NotFound if there is none.
+func (d *Directory) ProfileByID(ctx context.Context, id ident.AccountID) (*Profile, error) {
+	c := d.current()
+	if p, ok := c.profile(id); ok {
+		return p, nil
+	}
+	var p *Profile
+	err := d.view(ctx, func(r kv.Reader) (err error) {
+		p, err = readProfile(r, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.keepProfile(p)
+	return p, nil
+}
+
+// Identity returns who the account's owner is: its number, address and all groups that it is in,
+// also through aliases and other groups. fault.NotFound if there is no such account.
+func (d *Directory) Identity(ctx context.Context, id ident.AccountID) (ident.Identity, error) {
+	p, err := d.ProfileByID(ctx, id)
+	if err != nil {
+		return ident.Identity{}, err
+	}
+	return p.Identity, nil
+}
+
+func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
+	acc, err := getAccount(r, id)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := getCredential(r, id)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := groupsOf(r, acc)
+	if err != nil {
+		return nil, err
+	}
+	return &Profile{
+		Account:    acc,
+		Credential: cred,
+		Identity:   ident.Identity{Account: id, Login: acc.Address, Groups: groups},
+	}, nil
+}
+
+// groupsOf walks up from an account to all groups that lead to it, at most MaxExpansion steps.
+func groupsOf(r kv.Reader, acc Account) ([]ident.GroupID, error) {
+	a, err := Parse(acc.Address)
+	if err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
+	}
+	var groups []ident.GroupID
+	err = walkUp(r, a.entry(), func(source Address, e entry) bool {
+		if e.kind == isGroup {
+			groups = append(groups, ident.GroupID(e.id))
+		}
+		return true
+	})
+	return groups, err
+}
+
+// walkUp visits the aliases and groups that lead to an address, near ones
+// first, each once. visit says whether to go on upward from there.
+func walkUp(r kv.Reader, from Address, visit func(Address, entry) bool) error {
+	seen := map[Address]bool{from: true}
+	queue := []Address{from}
+	for len(queue) > 0 && len(seen) <= MaxExpansion {
+		sources, err := sourcesOf(r, queue[0])
+		if err != nil {
+			return err
+		}
+		queue = queue[1:]
+		for _, s := range sources {
+			if seen[s] {
+				continue
+			}
+			seen[s] = true
+			e, ok, err := getEntry(r, s)
+			if err != nil {
+				return err
+			}
+			if ok && visit(s, e) {
+				queue = append(queue, s)
+			}
+		}
+	}
+	return nil
+}
+
+// MaySend reports whether an account's owner may send mail in the name of an
+// address: its own, with any detail, or an alias that leads to it. Not a group's: members don't
+// speak for it. The null address may be used by all who may send.
+func (d *Directory) MaySend(ctx context.Context, id ident.AccountID, from string) (bool, error) {
+	if from == "" {
+		return true, nil
+	}
+	a, err := Parse(from)
+	if err != nil {
+		return false, nil
+	}
+	p, err := d.ProfileByID(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	own, err := Parse(p.Account.Address)
+	if err != nil {
+		return false, err
+	}
+	if a.entry() == own.entry() {
+		return true, nil
+	}
+	found := false
+	err = d.view(ctx, func(r kv.Reader) error {
+		return walkUp(r, own.entry(), func(source Address, e entry) bool {
+			found = found || e.kind == isAlias && source == a.entry()
+			return e.kind == isAlias
+		})
+	})
+	return found, err
+}
