@@ -1,0 +1,202 @@
+package mailbox
+
+import (
+	"context"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"postroad/internal/fault"
+	"postroad/internal/storage/kv"
+)
+
+// Bag is a property bag: what only one protocol knows of an item. Names are the
+// protocols' own, with the protocol in front ("mapi.8233001e").
+type Bag struct {
+	// Content is what the item's content was when the bag was last written. If the item has
+	// another one now, properties that were derived from the content are out of date.
+	Content ContentID
+	Props   map[string][]byte
+}
+
+// MaxBag is how many bytes a bag's names and values may take.
+const MaxBag = 512 << 10
+
+func (b Bag) encode() []byte {
+	out := binary.AppendUvarint([]byte{recordVersion}, uint64(b.Content))
+	out = binary.AppendUvarint(out, uint64(len(b.Props)))
+	for _, name := range slices.Sorted(maps.Keys(b.Props)) {
+		out = appendString(out, name)
+		out = appendString(out, b.Props[name])
+	}
+	return out
+}
+
+func decodeBag(record []byte) (Bag, error) {
+	d := decode(record)
+	b := Bag{Content: ContentID(d.uint()), Props: map[string][]byte{}}
+	for range d.count() {
+		name := string(d.bytes())
+		b.Props[name] = slices.Clone(d.bytes())
+	}
+	return b, d.end("property bag")
+}
+
+// merge applies a patch: a nil value removes its name.
+func (b *Bag) merge(patch map[string][]byte) error {
+	size := 0
+	for name, v := range patch {
+		if v == nil {
+			delete(b.Props, name)
+		} else {
+			b.Props[name] = v
+		}
+	}
+	for name, v := range b.Props {
+		size += len(name) + len(v)
+	}
+	if size > MaxBag {
+		return fault.New(fault.TooLarge, "too many properties")
+	}
+	return nil
+}
+
+func (t *txn) getBag(key []byte) (Bag, error) {
+	record, ok, err := t.tx.Get(key)
+	if err != nil || !ok {
+		return Bag{Props: map[string][]byte{}}, err
+	}
+	return decodeBag(record)
+}
+
+func (t *txn) putBag(id ItemID, b Bag) error {
+	t.dirty = true
+	if len(b.Props) == 0 {
+		return t.tx.Delete(bagKey(id))
+	}
+	return t.tx.Set(bagKey(id), b.encode())
+}
+
+func (t *txn) copyBag(from, to ItemID) error {
+	b, err := t.getBag(bagKey(from))
+	if err != nil {
+		return err
+	}
+	return t.putBag(to, b)
+}
+
+// find returns an item's place, if the session may do rights there.
+func (s *Session) find(ctx context.Context, id ItemID, rights Rights) (place, error) {
+	var p place
+	err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) (err error) {
+		p, err = placeOf(r, id)
+		return err
+	})
+	if err != nil {
+		return place{}, err
+	}
+	if _, err := s.visible(p.folder, rights); err != nil {
+		return place{}, fault.New(fault.NotFound, "no such item")
+	}
+	return p, nil
+}
+
+func placeOf(r kv.Reader, id ItemID) (place, error) {
+	record, ok, err := r.Get(itemKey(id))
+	if err != nil {
+		return place{}, err
+	}
+	if !ok {
+		return place{}, fault.New(fault.NotFound, "no such item")
+	}
+	return decodePlace(record)
+}
+
+// Bag returns an item's property bag: an empty one if nothing was put into it.
+func (s *Session) Bag(ctx context.Context, id ItemID) (Bag, error) {
+	if _, err := s.find(ctx, id, RightRead); err != nil {
+		return Bag{}, err
+	}
+	return s.readBag(ctx, bagKey(id))
+}
+
+func (s *Session) readBag(ctx context.Context, key []byte) (Bag, error) {
+	b := Bag{Props: map[string][]byte{}}
+	err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
+		record, ok, err := r.Get(key)
+		if err == nil && ok {
+			b, err = decodeBag(record)
+		}
+		return err
+	})
+	return b, err
+}
+
+// SetBag changes properties of an item; a nil value removes one. It needs RightWrite. The bag
+// is stamped with the item's content as it is now.
+func (s *Session) SetBag(ctx context.Context, id ItemID, patch map[string][]byte) error {
+	return s.a.update(ctx, func(t *txn) error {
+		p, err := placeOf(t.tx, id)
+		if err != nil {
+			return err
+		}
+		f, err := t.viewed(p.folder)
+		if err != nil {
+			return err
+		}
+		if err := s.need(&f.Folder, RightWrite); err != nil {
+			return err
+		}
+		rows := f.view.pick([]UID{p.uid})
+		if len(rows) == 0 {
+			return fault.New(fault.Corrupt, "item %d is not where its index says", id)
+		}
+		return t.patchBag(f, rows[0], patch)
+	})
+}
+
+func (t *txn) patchBag(f *folderEdit, old *Row, patch map[string][]byte) error {
+	b, err := t.getBag(bagKey(old.ID))
+	if err != nil {
+		return err
+	}
+	if err := b.merge(patch); err != nil {
+		return err
+	}
+	b.Content = old.Content
+	if err := t.putBag(old.ID, b); err != nil {
+		return err
+	}
+	r := *old
+	r.hasBag = len(b.Props) > 0
+	r.changed = t.change(ItemChanged, f.ID, r.UID, r.ID)
+	f.HighestModSeq = r.changed
+	return t.write(f, &r)
+}
+
+// Props returns the account's own property bag: small settings of protocols.
+func (s *Session) Props(ctx context.Context) (map[string][]byte, error) {
+	if !s.who.Owns(s.a.id) {
+		return map[string][]byte{}, nil
+	}
+	b, err := s.readBag(ctx, propsKey())
+	return b.Props, err
+}
+
+// SetProps changes the account's own property bag; a nil value removes a property. Only the owner may.
+func (s *Session) SetProps(ctx context.Context, patch map[string][]byte) error {
+	if !s.who.Owns(s.a.id) {
+		return fault.New(fault.Denied, "only the owner can do that")
+	}
+	return s.a.update(ctx, func(t *txn) error {
+		b, err := t.getBag(propsKey())
+		if err != nil {
+			return err
+		}
+		if err := b.merge(patch); err != nil {
+			return err
+		}
+		t.change(AccountChanged, 0, 0, 0)
+		return t.tx.Set(propsKey(), b.encode())
+	})
+}

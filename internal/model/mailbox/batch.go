@@ -1,0 +1,52 @@
+package mailbox
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/summary"
+	"postroad/internal/storage/blob"
+)
+
+// Summary returns what was learned of a row's message when it arrived. It is valid until
+// the next call of Summary. Rows asked for in ascending order cost a step each. An item that was
+// expunged meanwhile gives fault.NotFound.
+func (b *Batch) Summary(row *Row) (summary.Record, error) {
+	if b.sums == nil {
+		r := all(keySummary)
+		c, err := b.r.Cursor(r.Lo, r.Hi)
+		if err != nil {
+			return nil, err
+		}
+		b.sums = c
+	}
+	var buf [7]byte
+	key := append48(append(buf[:0], keySummary), uint64(row.Content))
+	p, ok, err := b.sums.Seek(key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !bytes.Equal(p.Key, key) {
+		return nil, fault.New(fault.NotFound, "the message is gone")
+	}
+	return summary.Record(p.Value), nil
+}
+
+// AppendContent appends bytes off to off+n of a row's message to dst, as far as they exist.
+func (b *Batch) AppendContent(dst []byte, row *Row, off, n int64) ([]byte, error) {
+	off = min(max(off, 0), row.Size)
+	n = min(max(n, 0), row.Size-off)
+	return blob.AppendTo(b.r, dst, blob.ID(row.Content), off, n)
+}
+
+func encodeTime(t time.Time) []byte {
+	return binary.AppendVarint([]byte{recordVersion}, t.Unix())
+}
+
+func decodeTime(record []byte) (time.Time, error) {
+	d := decode(record)
+	t := time.Unix(d.int(), 0)
+	return t, d.end("time")
+}

@@ -1,0 +1,310 @@
+package mailbox
+
+import (
+	"context"
+	"fmt"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/blob"
+	"postroad/internal/storage/kv"
+)
+
+// Check reads everything an account has and returns what contradicts itself, a
+// line for each; nothing if all is well. It changes nothing.
+func (s *Store) Check(ctx context.Context, id ident.AccountID) ([]string, error) {
+	a := s.acquire(id)
+	defer s.release(a)
+	// The state is taken before the snapshot, which may be newer.
+	before := a.published.Load()
+	c := &checker{contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, items: map[ItemID]place{}, bags: map[ItemID]bool{}}
+	err := s.db.View(ctx, partition(id), func(r kv.Reader) (err error) {
+		c.r = r
+		if c.s, err = readState(r); err != nil {
+			return err
+		}
+		for _, step := range []func() error{c.folders, c.index, c.checkBags, c.checkContents, c.blobs, c.log} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		if !before.gone() && before.head.change == c.s.head.change {
+			c.views(before)
+		}
+		return nil
+	})
+	return c.problems, err
+}
+
+// checker collects what an account says of itself.
+type checker struct {
+	r        kv.Reader
+	s        *state
+	problems []string
+
+	contents map[ContentID]uint64 // references seen
+	sizes    map[ContentID]int64
+	items    map[ItemID]place
+	bags     map[ItemID]bool // items that say they have one
+}
+
+func (c *checker) say(format string, args ...any) {
+	const most = 1000
+	if len(c.problems) < most {
+		c.problems = append(c.problems, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *checker) folders() error {
+	var used Usage
+	known := map[FolderID]bool{}
+	for _, n := range c.s.folders {
+		known[n.ID] = true
+		c.folderItself(&n.Folder)
+		if err := c.rows(&n.Folder); err != nil {
+			return err
+		}
+		used.Items += int64(n.Items)
+		used.Bytes += n.Bytes
+	}
+	if used != c.s.head.used {
+		c.say("the account says it holds %+v, its folders say %+v", c.s.head.used, used)
+	}
+	for p, err := range c.r.Scan(all(keyRow)) {
+		if err != nil {
+			return err
+		}
+		if f := FolderID(read48(p.Key[1:])); !known[f] {
+			c.say("item %d of folder %d: there is no such folder", uidOf(p.Key), f)
+		}
+	}
+	return nil
+}
+
+func (c *checker) folderItself(f *Folder) {
+	t := &txn{next: c.s}
+	if err := t.fits(f); err != nil {
+		c.say("folder %d: %v", f.ID, err)
+	}
+	h := &c.s.head
+	if f.Created > f.Changed || f.Changed > f.HighestModSeq || f.HighestModSeq > h.change {
+		c.say("folder %d: change numbers out of order: created %d, changed %d, highest %d, account %d", f.ID, f.Created, f.Changed, f.HighestModSeq, h.change)
+	}
+	if uint64(f.ID) > h.lastID || f.UIDValidity > h.uidValidity || f.recent > f.UIDNext {
+		c.say("folder %d: a number was never given", f.ID)
+	}
+}
+
+func (c *checker) rows(f *Folder) error {
+	sum := Folder{ID: f.ID}
+	for p, err := range c.r.Scan(rowsOf(f.ID)) {
+		if err != nil {
+			return err
+		}
+		r, err := decodeRow(uidOf(p.Key), p.Value, c.s.kw)
+		if err != nil {
+			c.say("folder %d, UID %d: %v", f.ID, uidOf(p.Key), err)
+			continue
+		}
+		c.row(f, &r)
+		addTo(&sum, &r)
+	}
+	if sum.Items != f.Items || sum.Unseen != f.Unseen || sum.Deleted != f.Deleted || sum.Bytes != f.Bytes || sum.DeletedBytes != f.DeletedBytes {
+		c.say("folder %d: says %d items, %d unseen, %d deleted, %d bytes (%d deleted), has %d, %d, %d, %d (%d)", f.ID,
+			f.Items, f.Unseen, f.Deleted, f.Bytes, f.DeletedBytes, sum.Items, sum.Unseen, sum.Deleted, sum.Bytes, sum.DeletedBytes)
+	}
+	return nil
+}
+
+func addTo(f *Folder, r *Row) {
+	e := &folderEdit{Folder: *f}
+	(&txn{next: &state{}}).count(e, r, 1)
+	*f = e.Folder
+}
+
+func (c *checker) row(f *Folder, r *Row) {
+	if r.UID == 0 || r.UID >= f.UIDNext {
+		c.say("folder %d, UID %d: UIDNEXT is %d", f.ID, r.UID, f.UIDNext)
+	}
+	if r.ModSeq() > f.HighestModSeq || r.created > r.ModSeq() {
+		c.say("folder %d, UID %d: change number %d (created %d) is beyond the folder's %d", f.ID, r.UID, r.ModSeq(), r.created, f.HighestModSeq)
+	}
+	if uint64(r.ID) > c.s.head.lastID || uint64(r.Content) > c.s.head.lastID {
+		c.say("folder %d, UID %d: item %d or content %d was never given", f.ID, r.UID, r.ID, r.Content)
+	}
+	if at, twice := c.items[r.ID]; twice {
+		c.say("item %d is in two places: %v and %v", r.ID, at, place{f.ID, r.UID})
+	}
+	c.items[r.ID] = place{f.ID, r.UID}
+	c.contents[r.Content]++
+	if size, ok := c.sizes[r.Content]; ok && size != r.Size {
+		c.say("content %d has two sizes", r.Content)
+	}
+	c.sizes[r.Content] = r.Size
+	if r.hasBag {
+		c.bags[r.ID] = true
+	}
+}
+
+func (c *checker) index() error {
+	n := 0
+	for p, err := range c.r.Scan(all(keyItem)) {
+		if err != nil {
+			return err
+		}
+		n++
+		id := ItemID(read48(p.Key[1:]))
+		at, err := decodePlace(p.Value)
+		if have, ok := c.items[id]; err != nil || !ok || have != at {
+			c.say("item %d: the index says %v, it is at %v", id, at, have)
+		}
+	}
+	if n != len(c.items) {
+		c.say("%d items, %d in the index", len(c.items), n)
+	}
+	return nil
+}
+
+func (c *checker) checkBags() error {
+	n := 0
+	for p, err := range c.r.Scan(all(keyBag)) {
+		if err != nil {
+			return err
+		}
+		n++
+		if id := ItemID(read48(p.Key[1:])); !c.bags[id] {
+			c.say("item %d doesn't know of its property bag", id)
+		}
+		if _, err := decodeBag(p.Value); err != nil {
+			c.say("property bag: %v", err)
+		}
+	}
+	if n != len(c.bags) {
+		c.say("%d items say they have a property bag, there are %d", len(c.bags), n)
+	}
+	return nil
+}
+
+func (c *checker) checkContents() error {
+	n := 0
+	for p, err := range c.r.Scan(all(keyContent)) {
+		if err != nil {
+			return err
+		}
+		n++
+		id := ContentID(read48(p.Key[1:]))
+		rec, err := decodeContent(p.Value)
+		if err != nil || rec.refs != c.contents[id] || rec.size != c.sizes[id] {
+			c.say("content %d: says %d references and %d bytes, its items say %d and %d", id, rec.refs, rec.size, c.contents[id], c.sizes[id])
+		}
+	}
+	if n != len(c.contents) {
+		c.say("items refer to %d contents, there are %d", len(c.contents), n)
+	}
+	sums := 0
+	for p, err := range c.r.Scan(all(keySummary)) {
+		if err != nil {
+			return err
+		}
+		sums++
+		if id := ContentID(read48(p.Key[1:])); c.contents[id] == 0 {
+			c.say("summary %d belongs to nothing", id)
+		}
+	}
+	if sums != n {
+		c.say("%d contents, %d summaries", n, sums)
+	}
+	return nil
+}
+
+func (c *checker) blobs() error {
+	for id := range c.contents {
+		_, bytes, err := blob.Stat(c.r, blob.ID(id))
+		if err != nil || bytes != c.sizes[id] {
+			c.say("content %d has %d bytes, not %d (%v)", id, bytes, c.sizes[id], err)
+		}
+	}
+	for id, err := range blob.IDs(c.r) {
+		if err != nil {
+			return err
+		}
+		_, staged, err := c.r.Get(stagedKey(ContentID(id)))
+		if err != nil {
+			return err
+		}
+		if c.contents[ContentID(id)] == 0 && !staged {
+			c.say("bytes of content %d belong to nothing", id)
+		}
+	}
+	return nil
+}
+
+func (c *checker) log() error {
+	next := c.s.head.floor + 1
+	for p, err := range c.r.Scan(all(keyLog)) {
+		if err != nil {
+			return err
+		}
+		err := decodeLog(p.Value, func(ch Change) error {
+			if ch.Seq != next {
+				c.say("the change log has %d where %d should be", ch.Seq, next)
+			}
+			next = ch.Seq + 1
+			return nil
+		})
+		if err != nil {
+			c.say("%v", err)
+		}
+		if last := ModSeq(read48(p.Key[1:])); last != next-1 {
+			c.say("the log record of change %d ends at %d", last, next-1)
+		}
+	}
+	if next != c.s.head.change+1 {
+		c.say("the change log ends at %d, the account is at %d", next-1, c.s.head.change)
+	}
+	return nil
+}
+
+// views compares the views in memory with the rows that are stored.
+func (c *checker) views(have *state) {
+	for _, n := range have.folders {
+		if n.view == nil {
+			continue
+		}
+		want, err := loadView(c.r, c.s, n.Folder)
+		if err != nil {
+			c.say("folder %d: %v", n.ID, err)
+			continue
+		}
+		if what := differ(want, n.view); what != "" {
+			c.say("folder %d: the view in memory is wrong: %s", n.ID, what)
+		}
+	}
+}
+
+// differ says how two views differ, if they do.
+func differ(a, b *View) string {
+	if a.Len() != b.Len() {
+		return fmt.Sprintf("%d rows and %d", a.Len(), b.Len())
+	}
+	unseen := 0
+	for i, r := range a.All(0, a.Len()) {
+		o := *b.At(i)
+		if !r.Keywords.equal(o.Keywords) {
+			return fmt.Sprintf("keywords of UID %d", r.UID)
+		}
+		o.Keywords = r.Keywords
+		if o != *r {
+			return fmt.Sprintf("UID %d: %+v and %+v", r.UID, *r, o)
+		}
+		if r.Flags&Seen == 0 {
+			unseen++
+		}
+	}
+	for _, p := range b.pages {
+		unseen -= p.unseen
+	}
+	if unseen != 0 {
+		return "count of unseen"
+	}
+	return ""
+}

@@ -1,0 +1,171 @@
+package mailbox
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
+	"postroad/internal/storage/blob"
+	"postroad/internal/storage/kv"
+	"postroad/internal/storage/spool"
+)
+
+// ContentWriter takes a message's bytes as they arrive: it spools and parses them in one pass.
+// It is not safe for concurrent use.
+type ContentWriter struct {
+	spool  *spool.Spool
+	parser *message.Parser
+}
+
+// NewContent begins a new message. The caller must call Finish or Discard.
+func (s *Store) NewContent() *ContentWriter {
+	return &ContentWriter{spool.New(s.opts.SpoolDir, s.opts.MemoryMax), message.NewParser(message.Limits{})}
+}
+
+// Write adds bytes. It fails with fault.Unavailable if there is no room on the disk.
+func (w *ContentWriter) Write(p []byte) (int, error) {
+	n, err := w.spool.Write(p)
+	if err == nil {
+		w.parser.Write(p)
+	}
+	return n, err
+}
+
+// Size is the number of bytes written.
+func (w *ContentWriter) Size() int64 { return w.spool.Size() }
+
+// Discard drops what was written. It does nothing after Finish.
+func (w *ContentWriter) Discard() {
+	if w.spool != nil {
+		w.spool.Close()
+		w.spool = nil
+	}
+}
+
+// Finish ends the message. Whatever was written is a message, of some structure.
+// The caller must Close the Content.
+func (w *ContentWriter) Finish() (*Content, error) {
+	c := &Content{spool: w.spool, summary: summary.Make(w.parser.Finish(), "")}
+	w.spool = nil
+	return c, nil
+}
+
+// Content is a message on its way into mailboxes. It may be appended any
+// number of times, to any account, also at the same time. It is immutable.
+type Content struct {
+	spool   *spool.Spool
+	summary summary.Record
+}
+
+// Size is the message's size in bytes.
+func (c *Content) Size() int64 { return c.spool.Size() }
+
+// Summary is what was learned when the message was parsed.
+func (c *Content) Summary() summary.Record { return c.summary }
+
+// ReadAt reads the message's bytes.
+func (c *Content) ReadAt(p []byte, off int64) (int, error) { return c.spool.ReadAt(p, off) }
+
+// NewReader reads the message's bytes from the start.
+func (c *Content) NewReader() io.Reader { return io.NewSectionReader(c.spool, 0, c.spool.Size()) }
+
+// Close gives back what the content holds. Appends must have ended.
+func (c *Content) Close() error { return c.spool.Close() }
+
+// stagingTime is how long a message may take from its first stored byte to its last.
+const stagingTime = 24 * time.Hour
+
+// stage stores a large content's bytes before the transaction that will refer to
+// them, and returns its number; 0 if it is small enough for that transaction itself.
+func (a *account) stage(ctx context.Context, c *Content) (ContentID, error) {
+	if c.Size() <= blob.MaxPut {
+		return 0, nil
+	}
+	var id ContentID
+	err := a.lazily(ctx, func(t *txn) error {
+		id = ContentID(t.newID())
+		return t.tx.Set(stagedKey(id), encodeTime(t.now))
+	})
+	if err != nil {
+		return 0, err
+	}
+	return id, blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size())
+}
+
+// store writes a content in the transaction, or takes over what was staged.
+func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
+	id := staged
+	if id == 0 {
+		id = ContentID(t.newID())
+		if err := t.putBytes(id, c); err != nil {
+			return 0, err
+		}
+	} else if err := t.tx.Delete(stagedKey(id)); err != nil {
+		return 0, err
+	}
+	if err := t.tx.Set(contentKey(id), contentRecord{size: c.Size(), refs: 1}.encode()); err != nil {
+		return 0, err
+	}
+	return id, t.tx.Set(summaryKey(id), c.summary)
+}
+
+func (t *txn) putBytes(id ContentID, c *Content) error {
+	if b, ok := c.spool.Bytes(); ok {
+		return blob.PutBytes(t.tx, blob.ID(id), b)
+	}
+	return blob.Put(t.tx, blob.ID(id), c.NewReader(), c.Size())
+}
+
+// sweepStaged removes parts of messages that were never stored whole.
+func sweepStaged(t *txn, before time.Time) error {
+	var old []ContentID
+	for p, err := range t.tx.Scan(all(keyStaged)) {
+		if err != nil {
+			return err
+		}
+		if at, err := decodeTime(p.Value); err != nil || at.Before(before) {
+			old = append(old, ContentID(read48(p.Key[1:])))
+		}
+	}
+	for _, id := range old {
+		t.dirty = true
+		if err := blob.Delete(t.tx, blob.ID(id)); err != nil {
+			return err
+		}
+		if err := t.tx.Delete(stagedKey(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Batch reads contents and summaries in one snapshot.
+type Batch struct {
+	r    kv.Reader
+	sums kv.Cursor
+}
+
+// Read runs fn with a Batch. fn must not wait for the network: a
+// snapshot that is held for long keeps the store from reclaiming space. Read what
+// fits a buffer, return, send, come back.
+func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
+	return s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
+		b := &Batch{r: r}
+		defer b.close()
+		return fn(b)
+	})
+}
+
+func (b *Batch) close() {
+	if b.sums != nil {
+		b.sums.Close()
+	}
+}
+
+// Content returns a row's message, for reading by portions without
+// a snapshot. Its methods fail with fault.NotFound once the item is expunged.
+func (s *Session) Content(row *Row) *blob.Reader {
+	return blob.Open(s.a.store.db, partition(s.a.id), blob.ID(row.Content), row.Size)
+}

@@ -1,0 +1,159 @@
+package mailbox
+
+import (
+	"context"
+
+	"postroad/internal/fault"
+)
+
+// Copied pairs an item's UID in the source with that in the target.
+type Copied struct{ From, To UID }
+
+// Copy copies items into another folder of the account, or the same, all or none; UIDs that aren't
+// there are skipped. It returns the pairs and the target's UIDVALIDITY. The copies are
+// new items that share the bytes; they keep flags, keywords, received time and property bag.
+// It needs RightRead here and RightInsert there.
+func (s *Session) Copy(ctx context.Context, from FolderID, uids []UID, to FolderID) ([]Copied, uint32, error) {
+	return s.transfer(ctx, from, uids, to, RightRead, (*txn).copyItem)
+}
+
+// Move moves items into another folder of the account, all or none; UIDs that aren't
+// there are skipped. Items keep their IDs and get new UIDs, also within one folder. It needs RightRead,
+// RightTrash and RightExpunge here (RFC 6851 §4) and RightInsert there.
+func (s *Session) Move(ctx context.Context, from FolderID, uids []UID, to FolderID) ([]Copied, uint32, error) {
+	return s.transfer(ctx, from, uids, to, RightRead|RightTrash|RightExpunge, (*txn).moveItem)
+}
+
+type transferFunc func(t *txn, from, to *folderEdit, r *Row, may Rights) (UID, error)
+
+func (s *Session) transfer(ctx context.Context, from FolderID, uids []UID, to FolderID, need Rights, one transferFunc) ([]Copied, uint32, error) {
+	var (
+		done     []Copied
+		validity uint32
+	)
+	err := s.a.update(ctx, func(t *txn) error {
+		src, dst, err := s.openTransfer(t, from, to, need)
+		if err != nil {
+			return err
+		}
+		done, validity = nil, dst.UIDValidity
+		for _, r := range src.view.pick(uids) {
+			uid, err := one(t, src, dst, r, s.rightsOn(&dst.Folder))
+			if err != nil {
+				return err
+			}
+			done = append(done, Copied{r.UID, uid})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return done, validity, nil
+}
+
+func (s *Session) openTransfer(t *txn, from, to FolderID, need Rights) (src, dst *folderEdit, err error) {
+	if src, err = t.viewed(from); err != nil {
+		return nil, nil, err
+	}
+	if err = s.need(&src.Folder, need); err != nil {
+		return nil, nil, err
+	}
+	if dst, err = t.folder(to); err != nil {
+		return nil, nil, err
+	}
+	if err = s.need(&dst.Folder, RightInsert); err != nil {
+		return nil, nil, err
+	}
+	if src.Kind != dst.Kind {
+		return nil, nil, fault.New(fault.Invalid, "the folders are for items of different kinds")
+	}
+	return src, dst, nil
+}
+
+func (t *txn) copyItem(_, to *folderEdit, r *Row, may Rights) (UID, error) {
+	if err := t.room(1, r.Size); err != nil {
+		return 0, err
+	}
+	c := *r
+	c.ID = ItemID(t.newID())
+	limitFlags(&c, may)
+	if err := t.retain(c.Content); err != nil {
+		return 0, err
+	}
+	if c.hasBag {
+		if err := t.copyBag(r.ID, c.ID); err != nil {
+			return 0, err
+		}
+	}
+	err := t.insert(to, &c, ItemAdded)
+	return c.UID, err
+}
+
+func (t *txn) moveItem(from, to *folderEdit, r *Row, may Rights) (UID, error) {
+	if err := t.take(from, r, ItemMovedOut); err != nil {
+		return 0, err
+	}
+	m := *r
+	limitFlags(&m, may)
+	err := t.insert(to, &m, ItemMovedIn)
+	return m.UID, err
+}
+
+// limitFlags drops the flags that may not be set in the target (RFC 4314 §4).
+func limitFlags(r *Row, may Rights) {
+	r.Flags &= settable(may)
+	if may&RightWrite == 0 {
+		r.Keywords = nil
+	}
+}
+
+// Replace gives an item new content, and with it a new UID, since an IMAP message
+// can't change; the item keeps its ID and property bag. It is how drafts are rewritten (and RFC
+// 8508 REPLACE). It needs RightRead, RightInsert and RightExpunge.
+func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (Appended, error) {
+	staged, err := s.stageAll(ctx, id, []Append{a})
+	if err != nil {
+		return Appended{}, err
+	}
+	var done Appended
+	err = s.a.update(ctx, func(t *txn) error {
+		f, err := t.viewed(id)
+		if err != nil {
+			return err
+		}
+		if err := s.need(&f.Folder, RightRead|RightInsert|RightExpunge); err != nil {
+			return err
+		}
+		rows := f.view.pick([]UID{uid})
+		if len(rows) == 0 {
+			return fault.New(fault.NotFound, "no such item")
+		}
+		done, err = t.replace(f, rows[0], &a, staged[0], s.rightsOn(&f.Folder))
+		return err
+	})
+	return done, err
+}
+
+func (t *txn) replace(f *folderEdit, old *Row, a *Append, staged ContentID, rights Rights) (Appended, error) {
+	if err := t.take(f, old, ItemRewrittenOut); err != nil {
+		return Appended{}, err
+	}
+	if err := t.release(old.Content); err != nil {
+		return Appended{}, err
+	}
+	if err := t.roomFor([]Append{*a}); err != nil {
+		return Appended{}, err
+	}
+	r := &Row{ID: old.ID, Kind: old.Kind, Size: a.Content.Size(), hasBag: old.hasBag}
+	r.setReceived(a.Received, t.now)
+	if err := t.setInitial(r, a, rights); err != nil {
+		return Appended{}, err
+	}
+	var err error
+	if r.Content, err = t.store(a.Content, staged); err != nil {
+		return Appended{}, err
+	}
+	err = t.insert(f, r, ItemRewritten)
+	return Appended{r.ID, r.UID, r.ModSeq(), f.UIDValidity}, err
+}

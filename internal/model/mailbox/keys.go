@@ -1,0 +1,87 @@
+package mailbox
+
+import (
+	"encoding/binary"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// All keys of an account's partition, one line a type. Numbers are big-endian:
+// IDs and change numbers of 6 bytes, UIDs and keyword numbers of 4.
+//
+//	H                      head: counters, usage, limits
+//	F folder               folder record
+//	I folder uid           row: flags, numbers, dates of one item
+//	X item                 where the item is: folder, uid
+//	P item                 the item's property bag
+//	A                      the account's own property bag
+//	C content              content record: size, references
+//	S content              summary: what was learned when it was parsed
+//	G content              being staged since (Unix seconds); gone once referred to
+//	K keyword              keyword's name
+//	L change               log record, under its last change number
+//	0xF0...                message bytes, see package blob
+//
+// Every record begins with its version. Schema version: 1.
+const (
+	keyHead    = 'H'
+	keyFolder  = 'F'
+	keyRow     = 'I'
+	keyItem    = 'X'
+	keyBag     = 'P'
+	keyProps   = 'A'
+	keyContent = 'C'
+	keySummary = 'S'
+	keyStaged  = 'G'
+	keyKeyword = 'K'
+	keyLog     = 'L'
+)
+
+// FirstPartition and LastPartition bound the partitions that are accounts:
+// an account's partition has the account's number.
+const (
+	FirstPartition kv.Partition = 1
+	LastPartition  kv.Partition = maxID
+)
+
+func partition(id ident.AccountID) kv.Partition { return kv.Partition(id) }
+
+func append48(b []byte, n uint64) []byte {
+	return append(b, byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+func read48(b []byte) uint64 {
+	return uint64(b[0])<<40 | uint64(b[1])<<32 | uint64(b[2])<<24 | uint64(b[3])<<16 | uint64(b[4])<<8 | uint64(b[5])
+}
+
+func key48(kind byte, n uint64) []byte { return append48(append(make([]byte, 0, 16), kind), n) }
+
+func headKey() []byte                 { return []byte{keyHead} }
+func propsKey() []byte                { return []byte{keyProps} }
+func folderKey(id FolderID) []byte    { return key48(keyFolder, uint64(id)) }
+func itemKey(id ItemID) []byte        { return key48(keyItem, uint64(id)) }
+func bagKey(id ItemID) []byte         { return key48(keyBag, uint64(id)) }
+func contentKey(id ContentID) []byte  { return key48(keyContent, uint64(id)) }
+func summaryKey(id ContentID) []byte  { return key48(keySummary, uint64(id)) }
+func stagedKey(id ContentID) []byte   { return key48(keyStaged, uint64(id)) }
+func logKey(last ModSeq) []byte       { return key48(keyLog, uint64(last)) }
+func rowKey(f FolderID, u UID) []byte { return appendRowKey(make([]byte, 0, 16), f, u) }
+
+func appendRowKey(b []byte, f FolderID, u UID) []byte {
+	return binary.BigEndian.AppendUint32(append48(append(b, keyRow), uint64(f)), uint32(u))
+}
+
+func keywordKey(n uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{keyKeyword}, n)
+}
+
+// all is the range of every key of a kind.
+func all(kind byte) kv.Range { return kv.Range{Lo: []byte{kind}, Hi: []byte{kind + 1}} }
+
+// rowsOf is the range of a folder's rows.
+func rowsOf(f FolderID) kv.Range {
+	return kv.Range{Lo: key48(keyRow, uint64(f)), Hi: key48(keyRow, uint64(f)+1)}
+}
+
+func uidOf(rowKey []byte) UID { return UID(binary.BigEndian.Uint32(rowKey[7:])) }

@@ -1,0 +1,154 @@
+package mailbox
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// Keywords is a set of keywords (RFC 9051 §2.3.2). Sets are immutable, and equal
+// sets of one account are mostly the same pointer. The nil set is empty.
+type Keywords struct {
+	ids   []uint32 // ascending
+	names []string // sorted
+}
+
+// Names returns the keywords, sorted, spelled as when first used in the account.
+// The caller must not change the slice.
+func (k *Keywords) Names() []string {
+	if k == nil {
+		return nil
+	}
+	return k.names
+}
+
+// Len is the number of keywords.
+func (k *Keywords) Len() int {
+	if k == nil {
+		return 0
+	}
+	return len(k.ids)
+}
+
+// Has reports whether name is in the set. Case doesn't matter, in ASCII.
+func (k *Keywords) Has(name string) bool {
+	for _, n := range k.Names() {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Keywords) appendTo(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(k.Len()))
+	if k != nil {
+		for _, id := range k.ids {
+			b = binary.AppendUvarint(b, uint64(id))
+		}
+	}
+	return b
+}
+
+// MaxKeyword is the longest keyword, in bytes.
+const MaxKeyword = 255
+
+// validKeyword: RFC 9051 §9 flag-keyword = atom, except for a leading backslash.
+func validKeyword(s string) bool {
+	if s == "" || len(s) > MaxKeyword {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`(){%*"\]`, c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// keywordTable numbers an account's keywords. Names are only ever added, and
+// adding makes a new table, so that a transaction that fails leaves no trace.
+// The sets in it are a cache that only transactions touch.
+type keywordTable struct {
+	names  []string          // by number
+	byName map[string]uint32 // folded name to number
+	sets   map[string]*Keywords
+}
+
+func newKeywordTable() *keywordTable {
+	return &keywordTable{byName: map[string]uint32{}, sets: map[string]*Keywords{}}
+}
+
+// with returns the table that has name too, and name's number.
+func (t *keywordTable) with(name string) (*keywordTable, uint32, bool) {
+	fold := strings.ToLower(name)
+	if id, ok := t.byName[fold]; ok {
+		return t, id, false
+	}
+	n := &keywordTable{names: append(slices.Clip(t.names), name), byName: make(map[string]uint32, len(t.byName)+1), sets: map[string]*Keywords{}}
+	for k, v := range t.byName {
+		n.byName[k] = v
+	}
+	id := uint32(len(t.names))
+	n.byName[fold] = id
+	return n, id, true
+}
+
+// set returns the set of the given numbers, which must be ascending and known.
+func (t *keywordTable) set(ids []uint32) *Keywords {
+	if len(ids) == 0 {
+		return nil
+	}
+	var buf [64]byte
+	key := buf[:0]
+	for _, id := range ids {
+		key = binary.AppendUvarint(key, uint64(id))
+	}
+	if k, ok := t.sets[string(key)]; ok {
+		return k
+	}
+	k := &Keywords{ids: slices.Clone(ids)}
+	for _, id := range ids {
+		k.names = append(k.names, t.names[id])
+	}
+	slices.Sort(k.names)
+	t.sets[string(key)] = k
+	return k
+}
+
+func (t *keywordTable) decode(d *decoder) *Keywords {
+	n := d.count()
+	if n == 0 {
+		return nil
+	}
+	ids := make([]uint32, 0, n)
+	for range n {
+		id := uint32(d.uint())
+		if int(id) >= len(t.names) || (len(ids) > 0 && id <= ids[len(ids)-1]) {
+			d.bad = true
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return t.set(ids)
+}
+
+// union, minus: set arithmetic on ascending numbers.
+func union(a, b []uint32) []uint32 {
+	u := append(slices.Clone(a), b...)
+	slices.Sort(u)
+	return slices.Compact(u)
+}
+
+func minus(a, b []uint32) []uint32 {
+	return slices.DeleteFunc(slices.Clone(a), func(id uint32) bool { return slices.Contains(b, id) })
+}
+
+func (t *keywordTable) knows(name string) bool {
+	_, ok := t.byName[strings.ToLower(name)]
+	return ok
+}
+
+func (k *Keywords) equal(o *Keywords) bool {
+	return k == o || k != nil && o != nil && slices.Equal(k.ids, o.ids)
+}

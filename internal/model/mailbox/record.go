@@ -1,0 +1,140 @@
+package mailbox
+
+import (
+	"encoding/binary"
+)
+
+// head is the account's own record.
+type head struct {
+	change      ModSeq
+	floor       ModSeq
+	lastID      uint64
+	uidValidity uint32 // the last one given
+	created     int64  // Unix seconds
+	used, limit Usage
+}
+
+func (h *head) encode() []byte {
+	b := append(make([]byte, 0, 80), recordVersion)
+	for _, n := range []uint64{
+		uint64(h.change), uint64(h.floor), h.lastID, uint64(h.uidValidity), uint64(h.created),
+		uint64(h.used.Bytes), uint64(h.used.Items), uint64(h.limit.Bytes), uint64(h.limit.Items),
+	} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+func decodeHead(record []byte) (h head, err error) {
+	d := decode(record)
+	h.change, h.floor, h.lastID = ModSeq(d.uint()), ModSeq(d.uint()), d.uint()
+	h.uidValidity, h.created = uint32(d.uint()), int64(d.uint())
+	h.used = Usage{Bytes: int64(d.uint()), Items: int64(d.uint())}
+	h.limit = Usage{Bytes: int64(d.uint()), Items: int64(d.uint())}
+	return h, d.end("head")
+}
+
+func (f *Folder) encode() []byte {
+	b := append(make([]byte, 0, 96), recordVersion)
+	b = appendString(b, f.Name)
+	b = append(b, byte(f.Kind), byte(f.Role), boolByte(f.Subscribed))
+	for _, n := range []uint64{
+		uint64(f.Parent), uint64(f.UIDValidity), uint64(f.UIDNext), uint64(f.recent),
+		uint64(f.Created), uint64(f.Changed), uint64(f.HighestModSeq),
+		uint64(f.Items), uint64(f.Unseen), uint64(f.Deleted), uint64(f.Bytes), uint64(f.DeletedBytes),
+		uint64(len(f.Grants)),
+	} {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, g := range f.Grants {
+		b = append(b, byte(g.Kind))
+		b = binary.AppendUvarint(b, g.ID)
+		b = binary.AppendUvarint(b, uint64(g.Rights))
+	}
+	return b
+}
+
+func decodeFolder(id FolderID, record []byte) (Folder, error) {
+	d := decode(record)
+	f := Folder{ID: id, Name: string(d.bytes())}
+	f.Kind, f.Role, f.Subscribed = Kind(d.byte()), Role(d.byte()), d.byte() != 0
+	f.Parent, f.UIDValidity, f.UIDNext, f.recent = FolderID(d.uint()), uint32(d.uint()), UID(d.uint()), UID(d.uint())
+	f.Created, f.Changed, f.HighestModSeq = ModSeq(d.uint()), ModSeq(d.uint()), ModSeq(d.uint())
+	f.Items, f.Unseen, f.Deleted = int(d.uint()), int(d.uint()), int(d.uint())
+	f.Bytes, f.DeletedBytes = int64(d.uint()), int64(d.uint())
+	for range d.count() {
+		f.Grants = append(f.Grants, Grant{Kind: PrincipalKind(d.byte()), ID: d.uint(), Rights: Rights(d.uint())})
+	}
+	return f, d.end("folder")
+}
+
+func boolByte(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// appendRow encodes all of a row but its UID, which is in the key.
+func appendRow(b []byte, r *Row) []byte {
+	b = append(b, recordVersion, byte(r.Kind), boolByte(r.hasBag))
+	b = binary.AppendUvarint(b, uint64(r.Flags))
+	b = binary.AppendUvarint(b, uint64(r.ID))
+	b = binary.AppendUvarint(b, uint64(r.Content))
+	b = binary.AppendUvarint(b, uint64(r.Size))
+	b = binary.AppendUvarint(b, uint64(r.created))
+	b = binary.AppendUvarint(b, uint64(r.changed))
+	b = binary.AppendUvarint(b, uint64(r.read))
+	b = binary.AppendVarint(b, r.received)
+	b = binary.AppendVarint(b, int64(r.zone))
+	b = binary.AppendVarint(b, r.saved)
+	return r.Keywords.appendTo(b)
+}
+
+func decodeRow(uid UID, record []byte, kw *keywordTable) (Row, error) {
+	d := decoder{b: record}
+	d.bad = d.byte() != recordVersion
+	r := Row{UID: uid, Kind: Kind(d.byte()), hasBag: d.byte() != 0}
+	r.Flags = Flags(d.uint())
+	r.ID, r.Content, r.Size = ItemID(d.uint()), ContentID(d.uint()), int64(d.uint())
+	r.created, r.changed, r.read = ModSeq(d.uint()), ModSeq(d.uint()), ModSeq(d.uint())
+	r.received, r.zone, r.saved = d.int(), int16(d.int()), d.int()
+	r.Keywords = kw.decode(&d)
+	return r, d.end("item")
+}
+
+// place says where an item is.
+type place struct {
+	folder FolderID
+	uid    UID
+}
+
+func (p place) encode() []byte {
+	b := append(make([]byte, 0, 16), recordVersion)
+	b = binary.AppendUvarint(b, uint64(p.folder))
+	return binary.AppendUvarint(b, uint64(p.uid))
+}
+
+func decodePlace(record []byte) (place, error) {
+	d := decode(record)
+	p := place{FolderID(d.uint()), UID(d.uint())}
+	return p, d.end("item index")
+}
+
+// contentRecord counts who refers to a content.
+type contentRecord struct {
+	size int64
+	refs uint64
+}
+
+func (c contentRecord) encode() []byte {
+	b := append(make([]byte, 0, 16), recordVersion)
+	b = binary.AppendUvarint(b, uint64(c.size))
+	return binary.AppendUvarint(b, c.refs)
+}
+
+func decodeContent(record []byte) (contentRecord, error) {
+	d := decode(record)
+	c := contentRecord{size: int64(d.uint()), refs: d.uint()}
+	return c, d.end("content")
+}

@@ -1,0 +1,195 @@
+package mailbox
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+)
+
+// Session is an identity acting on an account. Every method checks that identity's
+// rights; what it may not see isn't there (fault.NotFound), what it may see but not
+// do is refused (fault.Denied). Sessions are cheap and safe for concurrent use.
+type Session struct {
+	a    *account
+	who  ident.Identity
+	done sync.Once
+}
+
+// Close ends the session. Closing twice does nothing.
+func (s *Session) Close() { s.done.Do(func() { s.a.store.release(s.a) }) }
+
+// Account is the account acted on.
+func (s *Session) Account() ident.AccountID { return s.a.id }
+
+// Identity is who acts.
+func (s *Session) Identity() ident.Identity { return s.who }
+
+func (s *Session) state() *state { return s.a.published.Load() }
+
+// State returns the account's newest durable state. It costs nothing.
+func (s *Session) State() State {
+	h := &s.state().head
+	return State{Account: s.a.id, Change: h.change, Floor: h.floor, Used: h.used, Limit: h.limit}
+}
+
+// Bell returns a channel that is closed when the account has changed. Take it
+// first, then look at the state, then wait: so no change is missed. It
+// may be dropped at any time.
+func (s *Session) Bell() <-chan struct{} { return s.a.waitBell() }
+
+// rightsOn is what the session's identity may do with a folder.
+func (s *Session) rightsOn(f *Folder) Rights {
+	if s.who.Owns(s.a.id) {
+		return AllRights
+	}
+	if s.who.Account == 0 {
+		return 0
+	}
+	var r Rights
+	for _, g := range f.Grants {
+		if g.Kind == ToAnyone || g.Kind == ToAccount && g.ID == uint64(s.who.Account) || g.Kind == ToGroup && s.who.In(ident.GroupID(g.ID)) {
+			r |= g.Rights
+		}
+	}
+	return r
+}
+
+// Rights returns what the session may do with a folder: nothing if there is none.
+func (s *Session) Rights(id FolderID) Rights {
+	if n := s.state().folder(id); n != nil {
+		return s.rightsOn(&n.Folder)
+	}
+	return 0
+}
+
+// need checks that the session has all of rights on f.
+func (s *Session) need(f *Folder, rights Rights) error {
+	have := s.rightsOn(f)
+	switch {
+	case have&rights == rights:
+		return nil
+	case have&RightLookup == 0:
+		return fault.New(fault.NotFound, "no such folder")
+	}
+	return fault.New(fault.Denied, "you have no right to do that in this folder")
+}
+
+// visible returns a folder's node, if the session may do rights with it.
+func (s *Session) visible(id FolderID, rights Rights) (*node, error) {
+	n := s.state().folder(id)
+	if n == nil {
+		return nil, fault.New(fault.NotFound, "no such folder")
+	}
+	return n, s.need(&n.Folder, rights)
+}
+
+// Folder returns a folder as it is now.
+func (s *Session) Folder(id FolderID) (Folder, error) {
+	n, err := s.visible(id, RightLookup)
+	if err != nil {
+		return Folder{}, err
+	}
+	return n.Folder, nil
+}
+
+// FolderByRole returns the folder that has a role.
+func (s *Session) FolderByRole(r Role) (Folder, bool) { return s.shown(s.state().byRole(r)) }
+
+// Child returns the folder of that name below parent (0: at the root).
+func (s *Session) Child(parent FolderID, name string) (Folder, bool) {
+	return s.shown(s.state().child(parent, name))
+}
+
+func (s *Session) shown(n *node) (Folder, bool) {
+	if n == nil || s.rightsOn(&n.Folder)&RightLookup == 0 {
+		return Folder{}, false
+	}
+	return n.Folder, true
+}
+
+// Folders returns the folders that the session can see, INBOX first, parents before their
+// children, siblings by name. A folder whose parent can't be seen stands at its place all the same.
+func (s *Session) Folders() []Folder {
+	st := s.state()
+	below := map[FolderID][]*node{}
+	for _, n := range st.folders {
+		below[n.Parent] = append(below[n.Parent], n)
+	}
+	for _, ns := range below {
+		slices.SortFunc(ns, compareSiblings)
+	}
+	return s.appendTree(make([]Folder, 0, len(st.folders)), below, 0)
+}
+
+func (s *Session) appendTree(out []Folder, below map[FolderID][]*node, parent FolderID) []Folder {
+	for _, n := range below[parent] {
+		if s.rightsOn(&n.Folder)&RightLookup != 0 {
+			out = append(out, n.Folder)
+		}
+		out = s.appendTree(out, below, n.ID)
+	}
+	return out
+}
+
+func compareSiblings(a, b *node) int {
+	if (a.Role == Inbox) != (b.Role == Inbox) {
+		if a.Role == Inbox {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// FolderKeywords returns the keywords that the account knows, in the order
+// of their first use. The caller must not change the slice.
+func (s *Session) FolderKeywords(FolderID) []string { return s.state().kw.names }
+
+// View returns the newest durable view of a folder: the same pointer as long as the
+// folder doesn't change. If nobody has used the folder lately its rows are read from the store.
+func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {
+	n, err := s.visible(id, RightLookup|RightRead)
+	if err != nil || n.view != nil {
+		return viewOf(n), err
+	}
+	err = s.a.update(ctx, func(t *txn) error {
+		_, err := t.viewed(id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if n, err = s.visible(id, RightLookup|RightRead); err != nil {
+		return nil, err
+	}
+	if n.view == nil {
+		return nil, fault.New(fault.Conflict, "the folder changed; try again")
+	}
+	return n.view, nil
+}
+
+func viewOf(n *node) *View {
+	if n == nil {
+		return nil
+	}
+	return n.view
+}
+
+// Find returns where an item is.
+func (s *Session) Find(ctx context.Context, id ItemID) (FolderID, UID, error) {
+	p, err := s.find(ctx, id, RightRead)
+	return p.folder, p.uid, err
+}
+
+// LockMaildrop takes the account's POP3 lock (RFC 1939 §4), of which there is one
+// in a server; fault.InUse if somebody has it. It keeps no other protocol from anything.
+func (s *Session) LockMaildrop() (unlock func(), err error) {
+	if !s.a.maildrop.CompareAndSwap(false, true) {
+		return nil, fault.New(fault.InUse, "the maildrop is in use by another session")
+	}
+	return sync.OnceFunc(func() { s.a.maildrop.Store(false) }), nil
+}

@@ -1,0 +1,266 @@
+package mailbox
+
+import (
+	"slices"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/storage/blob"
+	"postroad/internal/storage/kv"
+)
+
+// txn is a transaction on an account: it makes the next state from the base,
+// and writes to the kv what makes it last.
+type txn struct {
+	a     *account
+	tx    kv.Tx
+	next  *state
+	now   time.Time
+	dirty bool
+
+	folders map[FolderID]*folderEdit
+	log     []Change
+	key     []byte // scratch
+	val     []byte // scratch
+}
+
+// folderEdit is a folder on its way to the next state.
+type folderEdit struct {
+	Folder
+	view    *View // before the edits; nil: not loaded
+	edits   []edit
+	touched bool // the record changes
+	removed bool
+}
+
+func newTxn(a *account, tx kv.Tx, base *state) *txn {
+	next := *base
+	return &txn{a: a, tx: tx, next: &next, now: a.store.now(), folders: map[FolderID]*folderEdit{}}
+}
+
+// finish writes what the transaction has collected and returns the next state.
+func (t *txn) finish() (*state, error) {
+	t.next.gen = t.tx.Generation()
+	if len(t.folders) > 0 {
+		t.next.folders = slices.Clone(t.next.folders)
+	}
+	for id, f := range t.folders {
+		if err := t.finishFolder(id, f); err != nil {
+			return nil, err
+		}
+	}
+	if !t.dirty {
+		return t.next, nil
+	}
+	t.next.gen++
+	if err := t.writeLog(); err != nil {
+		return nil, err
+	}
+	return t.next, t.tx.Set(headKey(), t.next.head.encode())
+}
+
+func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
+	if f.removed {
+		t.next.remove(id)
+		return t.tx.Delete(folderKey(id))
+	}
+	if !f.touched {
+		t.next.put(&node{Folder: f.Folder, view: f.view})
+		return nil
+	}
+	n := &node{Folder: f.Folder}
+	if f.view != nil {
+		n.view = f.view.advance(f.Folder, t.next.head.change, sortEdits(f.edits))
+	}
+	t.next.put(n)
+	return t.tx.Set(folderKey(id), f.Folder.encode())
+}
+
+func (t *txn) writeLog() error {
+	for rest := t.log; len(rest) > 0; {
+		n := min(len(rest), maxLogEntries)
+		if err := t.tx.Set(logKey(rest[n-1].Seq), encodeLog(rest[:n])); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// change takes the next change number for an object and notes it in the log.
+func (t *txn) change(op ChangeOp, folder FolderID, uid UID, item ItemID) ModSeq {
+	t.dirty = true
+	t.next.head.change++
+	t.log = append(t.log, Change{Seq: t.next.head.change, Op: op, Folder: folder, UID: uid, Item: item, At: t.now})
+	return t.next.head.change
+}
+
+// newID takes the account's next number.
+func (t *txn) newID() uint64 {
+	t.dirty = true
+	t.next.head.lastID++
+	return t.next.head.lastID
+}
+
+// folder returns a folder for editing.
+func (t *txn) folder(id FolderID) (*folderEdit, error) {
+	if f := t.folders[id]; f != nil && !f.removed {
+		return f, nil
+	}
+	n := t.next.folder(id)
+	if n == nil || t.folders[id] != nil {
+		return nil, fault.New(fault.NotFound, "no such folder")
+	}
+	f := &folderEdit{Folder: n.Folder, view: n.view}
+	t.folders[id] = f
+	return f, nil
+}
+
+// viewed returns a folder for editing whose view is loaded.
+func (t *txn) viewed(id FolderID) (*folderEdit, error) {
+	f, err := t.folder(id)
+	if err != nil || f.view != nil {
+		return f, err
+	}
+	f.view, err = loadView(t.tx, t.next, f.Folder)
+	return f, err
+}
+
+// count adds a row to the folder's and the account's sums, or takes it away with n = -1.
+func (t *txn) count(f *folderEdit, r *Row, n int) {
+	f.Items += n
+	f.Bytes += int64(n) * r.Size
+	if r.Flags&Seen == 0 {
+		f.Unseen += n
+	}
+	if r.Flags&Deleted != 0 {
+		f.Deleted += n
+		f.DeletedBytes += int64(n) * r.Size
+	}
+	t.next.head.used.Items += int64(n)
+	t.next.head.used.Bytes += int64(n) * r.Size
+}
+
+// insert puts a row at the folder's end: it gives the UID and the change number.
+func (t *txn) insert(f *folderEdit, r *Row, op ChangeOp) error {
+	if f.UIDNext == 0 { // 2^32-1 were given
+		return fault.New(fault.TooLarge, "the folder's UIDs are used up")
+	}
+	r.UID = f.UIDNext
+	f.UIDNext++
+	n := t.change(op, f.ID, r.UID, r.ID)
+	r.created, r.changed, r.read, r.saved = n, n, n, t.now.Unix()
+	f.HighestModSeq = n
+	t.count(f, r, 1)
+	if err := t.tx.Set(itemKey(r.ID), place{f.ID, r.UID}.encode()); err != nil {
+		return err
+	}
+	return t.write(f, r)
+}
+
+// write stores a row as it is now.
+func (t *txn) write(f *folderEdit, r *Row) error {
+	f.touched = true
+	f.edits = append(f.edits, edit{r.UID, r})
+	t.key = appendRowKey(t.key[:0], f.ID, r.UID)
+	t.val = appendRow(t.val[:0], r)
+	return t.tx.Set(t.key, t.val)
+}
+
+// take removes a row from its folder, but not what belongs to the item.
+func (t *txn) take(f *folderEdit, r *Row, op ChangeOp) error {
+	f.HighestModSeq = t.change(op, f.ID, r.UID, r.ID)
+	t.count(f, r, -1)
+	f.touched = true
+	f.edits = append(f.edits, edit{uid: r.UID})
+	t.key = appendRowKey(t.key[:0], f.ID, r.UID)
+	return t.tx.Delete(t.key)
+}
+
+// destroy removes an item and all that belongs to it.
+func (t *txn) destroy(f *folderEdit, r *Row) error {
+	if err := t.take(f, r, ItemRemoved); err != nil {
+		return err
+	}
+	if err := t.tx.Delete(itemKey(r.ID)); err != nil {
+		return err
+	}
+	if r.hasBag {
+		if err := t.tx.Delete(bagKey(r.ID)); err != nil {
+			return err
+		}
+	}
+	return t.release(r.Content)
+}
+
+// retain adds a reference to a content.
+func (t *txn) retain(id ContentID) error {
+	c, err := t.content(id)
+	if err != nil {
+		return err
+	}
+	c.refs++
+	return t.tx.Set(contentKey(id), c.encode())
+}
+
+// release takes a reference away, and the content with the last one.
+func (t *txn) release(id ContentID) error {
+	c, err := t.content(id)
+	if err != nil {
+		return err
+	}
+	if c.refs--; c.refs > 0 {
+		return t.tx.Set(contentKey(id), c.encode())
+	}
+	if err := t.tx.Delete(contentKey(id)); err != nil {
+		return err
+	}
+	if err := t.tx.Delete(summaryKey(id)); err != nil {
+		return err
+	}
+	return blob.DeleteSized(t.tx, blob.ID(id), c.size)
+}
+
+func (t *txn) content(id ContentID) (contentRecord, error) {
+	record, ok, err := t.tx.Get(contentKey(id))
+	if err != nil {
+		return contentRecord{}, err
+	}
+	if !ok {
+		return contentRecord{}, fault.New(fault.Corrupt, "content %d is missing", id)
+	}
+	c, err := decodeContent(record)
+	if err == nil && c.refs == 0 {
+		err = fault.New(fault.Corrupt, "content %d has no references", id)
+	}
+	return c, err
+}
+
+// keywords returns the numbers of names, ascending, giving numbers to new ones.
+func (t *txn) keywords(names []string) ([]uint32, error) {
+	var ids []uint32
+	for _, name := range names {
+		if !validKeyword(name) {
+			return nil, fault.New(fault.Invalid, "a keyword has a character that is not allowed, or is too long")
+		}
+		kw, id, isNew := t.next.kw.with(name)
+		if isNew {
+			t.next.kw, t.dirty = kw, true
+			if err := t.tx.Set(keywordKey(id), []byte(name)); err != nil {
+				return nil, err
+			}
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// room fails if n more items of so many bytes in all are over the account's limit.
+func (t *txn) room(items int, bytes int64) error {
+	h := &t.next.head
+	if h.limit.Bytes > 0 && h.used.Bytes+bytes > h.limit.Bytes || h.limit.Items > 0 && h.used.Items+int64(items) > h.limit.Items {
+		return fault.New(fault.OverQuota, "the mailbox is full")
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package mailbox
+
+import (
+	"iter"
+	"slices"
+	"sort"
+)
+
+// View is a folder at one change number: its rows in UID order. Views are
+// immutable and shared by all sessions; the next one shares the pages that didn't change with the
+// last, so a change costs by its own size and not by the folder's.
+type View struct {
+	folder Folder
+	change ModSeq
+	pages  []*page
+	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
+}
+
+// page is a run of rows, not empty. Pages of successive views may share one
+// array: only the newest view's last page is ever appended to, behind what older ones see.
+type page struct {
+	rows   []Row
+	unseen int
+}
+
+// pageRows is the most rows in a page: what one changed flag copies.
+const pageRows = 128
+
+// Folder is the folder as of this view.
+func (v *View) Folder() *Folder { return &v.folder }
+
+// Change is the account's change number at which the view was made; it holds
+// until the folder's next change.
+func (v *View) Change() ModSeq { return v.change }
+
+// HighestModSeq is the number of the last change in the folder, removals too.
+func (v *View) HighestModSeq() ModSeq { return v.folder.HighestModSeq }
+
+// Len is the number of rows.
+func (v *View) Len() int { return v.starts[len(v.starts)-1] }
+
+// At returns row i, from 0. It panics if there is none.
+func (v *View) At(i int) *Row {
+	p := sort.SearchInts(v.starts, i+1) - 1
+	return &v.pages[p].rows[i-v.starts[p]]
+}
+
+// Find returns the index of the row with the UID, or, with ok false, the
+// index it would have.
+func (v *View) Find(uid UID) (i int, ok bool) {
+	p := v.pageOf(uid)
+	if p < 0 {
+		return 0, false
+	}
+	rows := v.pages[p].rows
+	k, ok := slices.BinarySearchFunc(rows, uid, func(r Row, u UID) int { return int(int64(r.UID) - int64(u)) })
+	return v.starts[p] + k, ok
+}
+
+// pageOf is the last page that begins at or before uid, -1 if none does.
+func (v *View) pageOf(uid UID) int {
+	return sort.Search(len(v.pages), func(i int) bool { return v.pages[i].rows[0].UID > uid }) - 1
+}
+
+// All gives the rows from index lo to hi-1, with their indexes.
+func (v *View) All(lo, hi int) iter.Seq2[int, *Row] {
+	return func(yield func(int, *Row) bool) {
+		if lo >= hi {
+			return
+		}
+		p := sort.SearchInts(v.starts, lo+1) - 1
+		for i := lo; i < hi; p++ {
+			rows := v.pages[p].rows
+			for k := i - v.starts[p]; k < len(rows) && i < hi; k++ {
+				if !yield(i, &rows[k]) {
+					return
+				}
+				i++
+			}
+		}
+	}
+}
+
+// FirstUnseen is the index of the first row without Seen, -1 if all are seen.
+func (v *View) FirstUnseen() int {
+	for p, pg := range v.pages {
+		if pg.unseen == 0 {
+			continue
+		}
+		for k := range pg.rows {
+			if pg.rows[k].Flags&Seen == 0 {
+				return v.starts[p] + k
+			}
+		}
+	}
+	return -1
+}
+
+// edit is one row's change in a view: put there, or removed if row is nil.
+type edit struct {
+	uid UID
+	row *Row
+}
+
+// newView makes a view from scratch.
+func newView(f Folder, change ModSeq, rows []Row) *View {
+	v := &View{folder: f, change: change}
+	for len(rows) > 0 {
+		n := min(len(rows), pageRows)
+		v.pages = append(v.pages, newPage(slices.Clip(rows[:n])))
+		rows = rows[n:]
+	}
+	v.index()
+	return v
+}
+
+func newPage(rows []Row) *page {
+	p := &page{rows: rows}
+	for i := range rows {
+		if rows[i].Flags&Seen == 0 {
+			p.unseen++
+		}
+	}
+	return p
+}
+
+func (v *View) index() {
+	v.starts = make([]int, len(v.pages)+1)
+	for i, p := range v.pages {
+		v.starts[i+1] = v.starts[i] + len(p.rows)
+	}
+}
+
+// advance returns the view after edits, which are sorted by UID, one a UID.
+func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
+	next := &View{folder: f, change: change}
+	if len(edits) == 0 {
+		next.pages, next.starts = v.pages, v.starts
+		return next
+	}
+	next.pages = make([]*page, 0, len(v.pages)+1)
+	done := 0 // pages of v that are dealt with
+	for len(edits) > 0 {
+		p := max(v.pageOf(edits[0].uid), 0)
+		next.pages = append(next.pages, v.pages[done:min(p, len(v.pages))]...)
+		n := editsBefore(edits, v, p+1)
+		next.pages = appendEdited(next.pages, v, p, edits[:n])
+		edits, done = edits[n:], p+1
+	}
+	next.pages = append(next.pages, v.pages[min(done, len(v.pages)):]...)
+	next.index()
+	return next
+}
+
+// editsBefore counts the edits whose UID lies before page p begins.
+func editsBefore(edits []edit, v *View, p int) int {
+	if p >= len(v.pages) {
+		return len(edits)
+	}
+	first := v.pages[p].rows[0].UID
+	return sort.Search(len(edits), func(i int) bool { return edits[i].uid >= first })
+}
+
+// appendEdited adds what page p of v becomes by edits: none, one or several pages.
+func appendEdited(pages []*page, v *View, p int, edits []edit) []*page {
+	var old *page
+	if p < len(v.pages) {
+		old = v.pages[p]
+		if onlyAppends(old, edits) {
+			return appendRows(pages, old, edits)
+		}
+	}
+	rows := mergeRows(old, edits)
+	for len(rows) > 0 {
+		n := min(len(rows), pageRows)
+		pages = append(pages, newPage(slices.Clip(rows[:n])))
+		rows = rows[n:]
+	}
+	return pages
+}
+
+func onlyAppends(old *page, edits []edit) bool {
+	return edits[0].row != nil && edits[0].uid > old.rows[len(old.rows)-1].UID
+}
+
+// appendRows fills old's array behind what its views see, then new pages.
+func appendRows(pages []*page, old *page, edits []edit) []*page {
+	cur := &page{rows: old.rows, unseen: old.unseen}
+	for _, e := range edits {
+		if e.row == nil {
+			continue
+		}
+		if len(cur.rows) == pageRows {
+			pages = append(pages, cur)
+			cur = &page{}
+		}
+		cur.rows = append(cur.rows, *e.row)
+		if e.row.Flags&Seen == 0 {
+			cur.unseen++
+		}
+	}
+	return append(pages, cur)
+}
+
+func mergeRows(old *page, edits []edit) []Row {
+	var had []Row
+	if old != nil {
+		had = old.rows
+	}
+	rows := make([]Row, 0, len(had)+len(edits))
+	for _, e := range edits {
+		for len(had) > 0 && had[0].UID < e.uid {
+			rows, had = append(rows, had[0]), had[1:]
+		}
+		if len(had) > 0 && had[0].UID == e.uid {
+			had = had[1:]
+		}
+		if e.row != nil {
+			rows = append(rows, *e.row)
+		}
+	}
+	return append(rows, had...)
+}
+
+// sortEdits sorts edits by UID; of several for one UID the last stays.
+func sortEdits(edits []edit) []edit {
+	slices.SortStableFunc(edits, func(a, b edit) int { return int(int64(a.uid) - int64(b.uid)) })
+	out := edits[:0]
+	for i, e := range edits {
+		if i+1 < len(edits) && edits[i+1].uid == e.uid {
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
