@@ -1,0 +1,167 @@
+// Package htmltext turns HTML mail into the text that a reader sees, for searching and previews.
+//
+// It reads tags as they come and builds no tree, so that nesting costs nothing and broken markup does no harm. Styles and
+// scripts are left out; images are their alternative text; blocks, rows and breaks become line ends.
+package htmltext
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+)
+
+// maxToken bounds the memory for one tag or one run of text: at a longer one the text ends.
+const maxToken = 1 << 20
+
+// Text returns the text of the HTML document in r, which is UTF-8, up to limit octets (cut between characters). Reading
+// stops when the limit is reached. Errors of r end the text; markup has none.
+func Text(r io.Reader, limit int) string {
+	z := html.NewTokenizer(r)
+	z.SetMaxBuf(maxToken)
+	w := writer{limit: limit}
+	skip := false
+	for w.out.Len() < limit {
+		switch z.Next() {
+		case html.ErrorToken:
+			return w.text()
+		case html.TextToken:
+			if !skip {
+				w.write(z.Text())
+			}
+			skip = false
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, hasAttr := z.TagName()
+			skip = hidden(name)
+			w.tag(name)
+			if hasAttr && string(name) == "img" {
+				w.write(alt(z))
+			}
+			if string(name) == "pre" {
+				w.pre++
+			}
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			skip = false
+			w.tag(name)
+			if string(name) == "pre" && w.pre > 0 {
+				w.pre--
+			}
+		}
+	}
+	return w.text()
+}
+
+// hidden reports whether the text inside an element is not for readers. The tokenizer takes the content of all of these
+// as one text.
+func hidden(name []byte) bool {
+	switch string(name) {
+	case "script", "style", "title", "iframe", "noembed", "noframes":
+		return true
+	}
+	return false
+}
+
+func alt(z *html.Tokenizer) []byte {
+	for {
+		key, val, more := z.TagAttr()
+		if string(key) == "alt" {
+			return val
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// A gap is the white space that is due before the next word.
+type gap uint8
+
+const (
+	none gap = iota
+	space
+	line
+	paragraph
+)
+
+// gapOf returns what a tag leaves between the texts on its sides.
+func gapOf(name []byte) gap {
+	switch string(name) {
+	case "p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "table", "pre", "hr":
+		return paragraph
+	case "br", "div", "li", "tr", "dt", "dd", "address", "article", "aside", "center", "fieldset", "figure", "footer", "form",
+		"header", "main", "nav", "section", "body", "html", "head", "option", "select", "caption", "tbody", "thead", "tfoot":
+		return line
+	case "td", "th", "img", "input", "button":
+		return space
+	}
+	return none
+}
+
+// A writer collects text with its white space collapsed.
+type writer struct {
+	out   strings.Builder
+	limit int
+	due   gap
+	pre   int
+}
+
+func (w *writer) tag(name []byte) { w.due = max(w.due, gapOf(name)) }
+
+func (w *writer) write(b []byte) {
+	for len(b) > 0 && w.out.Len() < w.limit {
+		n := bytes.IndexFunc(b, isSpace)
+		switch {
+		case n < 0:
+			n = len(b)
+			fallthrough
+		case n > 0:
+			w.word(b[:n])
+		default:
+			n = w.blank(b)
+		}
+		b = b[n:]
+	}
+}
+
+func (w *writer) word(b []byte) {
+	if w.out.Len() > 0 {
+		w.out.WriteString([...]string{"", " ", "\n", "\n\n"}[w.due])
+	}
+	w.due = none
+	w.out.Write(b[:min(len(b), max(w.limit-w.out.Len(), 0))])
+}
+
+// blank takes one white space character.
+func (w *writer) blank(b []byte) int {
+	_, n := utf8.DecodeRune(b)
+	if w.pre > 0 && b[0] == '\n' {
+		w.due = min(max(w.due, space)+1, paragraph)
+	} else {
+		w.due = max(w.due, space)
+	}
+	return n
+}
+
+// isSpace reports whether r separates words. Characters of no width that only fill up previews count as such.
+func isSpace(r rune) bool {
+	switch r {
+	case ' ', '\t', '\r', '\n', '\f', 0xa0, 0x034f, 0x2007, 0xfeff:
+		return true
+	}
+	return false
+}
+
+func (w *writer) text() string {
+	s := w.out.String()
+	for len(s) > 0 { // the limit may have cut a character
+		r, n := utf8.DecodeLastRuneInString(s)
+		if r != utf8.RuneError || n != 1 {
+			break
+		}
+		s = s[:len(s)-1]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

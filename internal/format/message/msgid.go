@@ -1,0 +1,69 @@
+package message
+
+import "strings"
+
+// maxMessageIDs is how many identifiers of one field are read.
+const maxMessageIDs = 1000
+
+// ParseMessageIDs returns the message identifiers of a Message-ID, In-Reply-To or References field, without their angle
+// brackets, in order. Phrases and comments between them (RFC 5322 section 4.5.4) are passed over, blanks inside them
+// removed. A field without angle brackets is read as identifiers with blanks between them if they have an "@".
+func ParseMessageIDs(v string) []string {
+	var ids []string
+	l := fieldLexer{s: v}
+	for len(ids) < maxMessageIDs {
+		l.skip()
+		if l.pos >= len(l.s) {
+			break
+		}
+		switch l.s[l.pos] {
+		case '<':
+			ids = append(ids, l.messageID())
+		case '"':
+			_, l.pos = quotedEnd(l.s, l.pos)
+		default:
+			l.pos++
+		}
+	}
+	if ids == nil {
+		ids = bareIDs(v)
+	}
+	return compactIDs(ids)
+}
+
+// messageID reads <left@right>. One that isn't closed ends where the next one begins.
+func (l *fieldLexer) messageID() string {
+	l.pos++
+	start := l.pos
+	for l.pos < len(l.s) && l.s[l.pos] != '>' && l.s[l.pos] != '<' {
+		l.pos++
+	}
+	id := l.s[start:l.pos]
+	if l.pos < len(l.s) && l.s[l.pos] == '>' {
+		l.pos++
+	}
+	if strings.IndexAny(id, " \t\r\n") >= 0 {
+		id = strings.Join(strings.Fields(id), "")
+	}
+	return id
+}
+
+func bareIDs(v string) []string {
+	var ids []string
+	for w := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' || r == ',' }) {
+		if i := strings.IndexByte(w, '@'); i > 0 && i < len(w)-1 && len(ids) < maxMessageIDs {
+			ids = append(ids, w)
+		}
+	}
+	return ids
+}
+
+func compactIDs(ids []string) []string {
+	out := ids[:0]
+	for _, id := range ids {
+		if id != "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}

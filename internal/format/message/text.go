@@ -1,0 +1,194 @@
+package message
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"postroad/internal/format/charset"
+	"postroad/internal/format/htmltext"
+)
+
+// Text returns what can be searched in a message's body, as valid UTF-8 of at most limit octets: the decoded text of all
+// text parts in their order, those of nested messages and attachments included, HTML as the text that readers see; the
+// names of attached files; subjects and addresses of nested messages. Parts are separated by a line end.
+//
+// msg has the message. If it can't be read, the text is what could be.
+func Text(s *Structure, msg io.ReaderAt, limit int) string {
+	t := texts{msg: msg, limit: limit}
+	s.Root.Walk(func(p *Part) bool {
+		t.add(p.Filename())
+		if p.Message != nil {
+			t.envelope(p.Message.Envelope)
+		}
+		if p.Type == "text" {
+			t.add(t.part(p, limit-t.out.Len()))
+		}
+		return t.out.Len() < limit
+	})
+	return t.out.String()
+}
+
+type texts struct {
+	msg   io.ReaderAt
+	limit int
+	out   strings.Builder
+}
+
+// add appends a piece of text, as much of it as there is room for.
+func (t *texts) add(s string) {
+	if s = strings.TrimSpace(s); s == "" || t.out.Len() >= t.limit {
+		return
+	}
+	if t.out.Len() > 0 {
+		t.out.WriteByte('\n')
+	}
+	t.out.WriteString(cut(s, t.limit-t.out.Len()))
+}
+
+func (t *texts) envelope(e *Envelope) {
+	t.add(DecodeWords(e.Subject))
+	for _, as := range [...][]Address{e.From, e.To, e.Cc} {
+		for i := range as {
+			t.add(as[i].DisplayName())
+			t.add(DecodeText(as[i].Addr()))
+		}
+	}
+}
+
+// part returns up to limit octets of a text part's text.
+func (t *texts) part(p *Part, limit int) string {
+	r := p.text(t.msg)
+	if p.Subtype == "html" {
+		return htmltext.Text(r, limit)
+	}
+	b, _ := io.ReadAll(io.LimitReader(r, int64(limit)+utf8.UTFMax)) // what was read is what there is
+	return cut(strings.ReplaceAll(string(b), "\r\n", "\n"), limit)
+}
+
+// text returns a reader of a text part's text as UTF-8.
+func (p *Part) text(msg io.ReaderAt) io.Reader {
+	body := p.Body(msg)
+	name := p.Charset()
+	if p.Subtype == "html" && !charset.Known(name) || p.Subtype == "html" && name == "" {
+		b := bufio.NewReaderSize(body, metaLen)
+		start, _ := b.Peek(metaLen)
+		name, body = metaCharset(start), b
+	}
+	return charset.NewReader(name, body)
+}
+
+// metaLen is in how much of an HTML document its character set is looked for. HTML Standard, section 13.2.3.2.
+const metaLen = 1024
+
+// metaCharset returns the character set that HTML names in a meta element, or "".
+func metaCharset(html []byte) string {
+	i := bytes.Index(bytes.ToLower(html), []byte("charset="))
+	if i < 0 {
+		return ""
+	}
+	v := bytes.TrimLeft(html[i+len("charset="):], "\"' ")
+	if end := bytes.IndexAny(v, "\"'>; /"); end >= 0 {
+		return string(v[:end])
+	}
+	return ""
+}
+
+// cut returns the first limit octets of s, or fewer in order not to cut a character, as valid UTF-8.
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// PreviewLen is the length of a preview, in characters. RFC 8970 section 3.1 allows 256 and suggests 200.
+const PreviewLen = 200
+
+// previewRead is how much of a part is read for a preview. Newsletters begin with tens of kilobytes of styles.
+const previewRead = 256 << 10
+
+// Preview returns the beginning of a message's text on one line, in at most PreviewLen characters, or "" if there is no
+// text: of its first text part that is not an attachment and not empty. Quoted lines are left out unless there is nothing else.
+func Preview(s *Structure, msg io.ReaderAt) string {
+	preview := ""
+	tries := 0
+	s.Root.Walk(func(p *Part) bool {
+		if p.Message != nil || preview != "" {
+			return false
+		}
+		if p.Type == "text" && p.Disposition != "attachment" && tries < 10 && p.BodySize > 0 {
+			tries++
+			preview = p.preview(msg)
+		}
+		return true
+	})
+	return preview
+}
+
+func (p *Part) preview(msg io.ReaderAt) string {
+	const enough = 8 * PreviewLen // octets
+	if p.Subtype == "html" {
+		return oneLinePreview(htmltext.Text(io.LimitReader(p.text(msg), previewRead), enough))
+	}
+	b, _ := io.ReadAll(io.LimitReader(p.text(msg), 4*enough))
+	text := string(b)
+	if s := oneLinePreview(withoutQuotes(text)); s != "" {
+		return s
+	}
+	return oneLinePreview(text)
+}
+
+// withoutQuotes removes the lines that quote another message.
+func withoutQuotes(text string) string {
+	if !strings.Contains(text, ">") {
+		return text
+	}
+	var b strings.Builder
+	for l := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimLeft(l, " "), ">") {
+			b.WriteString(l)
+		}
+	}
+	return b.String()
+}
+
+// oneLinePreview puts text on one line: runs of blanks and controls become one space.
+func oneLinePreview(text string) string {
+	var b strings.Builder
+	n, blank := 0, false
+	for _, r := range text {
+		switch {
+		case r <= ' ' || r == 0x7f || r == 0xa0 || r == utf8.RuneError:
+			blank = true
+			continue
+		case invisible(r):
+			continue
+		case n > 0 && blank:
+			if n++; n >= PreviewLen {
+				return b.String()
+			}
+			b.WriteByte(' ')
+		}
+		blank = false
+		b.WriteRune(r)
+		if n++; n >= PreviewLen {
+			break
+		}
+	}
+	return b.String()
+}
+
+// invisible reports whether r has no width: senders fill previews with such.
+func invisible(r rune) bool {
+	switch r {
+	case 0xad, 0x34f, 0x61c, 0x180e, 0x200b, 0x200c, 0x200e, 0x200f, 0x2060, 0xfeff:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,49 @@
+package summary
+
+import "postroad/internal/format/message"
+
+// appendAddresses writes the six lists of addresses, each one a mark (message.GroupMark), the decoded name, the mailbox
+// and the host.
+func (w *writer) appendAddresses(e *message.Envelope) {
+	for i, as := range [...][]message.Address{e.From, e.Sender, e.ReplyTo, e.To, e.Cc, e.Bcc} {
+		for j := range as {
+			a := &as[j]
+			w.buf = append(w.buf, byte(a.Group))
+			w.appendString(a.DisplayName())
+			w.appendString(message.DecodeText(a.Mailbox))
+			w.appendString(message.DecodeText(a.Host))
+		}
+		w.end(secFrom + i)
+	}
+}
+
+// From returns the addresses of the From field, with names decoded. Groups are marked as by message.ParseAddresses.
+func (r Record) From() []message.Address { return readAddresses(r.section(secFrom)) }
+
+// Sender is like From, for the Sender field. It is empty if there is none.
+func (r Record) Sender() []message.Address { return readAddresses(r.section(secSender)) }
+
+// ReplyTo is like From, for the Reply-To field. It is empty if there is none.
+func (r Record) ReplyTo() []message.Address { return readAddresses(r.section(secReplyTo)) }
+
+// To is like From, for the To field.
+func (r Record) To() []message.Address { return readAddresses(r.section(secTo)) }
+
+// Cc is like From, for the Cc field.
+func (r Record) Cc() []message.Address { return readAddresses(r.section(secCc)) }
+
+// Bcc is like From, for the Bcc field.
+func (r Record) Bcc() []message.Address { return readAddresses(r.section(secBcc)) }
+
+func readAddresses(b []byte) []message.Address {
+	var as []message.Address
+	c := cursor{b: b}
+	for len(c.b) > 0 {
+		a := message.Address{Group: message.GroupMark(c.byte()), Name: string(c.bytes()), Mailbox: string(c.bytes()), Host: string(c.bytes())}
+		if c.bad || a.Group > message.GroupEnd {
+			break
+		}
+		as = append(as, a)
+	}
+	return as
+}
