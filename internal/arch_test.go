@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,8 +61,8 @@ func allowed(from, to string, test bool) bool {
 	case test, strings.HasPrefix(from, to+"/"), strings.HasPrefix(to, from+"/"):
 		return true // tests may use a neighbour; a sub-package and its parent are one idea
 	}
-	for _, n := range neighbours[from] {
-		if n == to {
+	for pkg := from; pkg != "."; pkg = path.Dir(pkg) { // a sub-package may what its parents may
+		if slices.Contains(neighbours[pkg], to) {
 			return true
 		}
 	}
@@ -96,6 +97,7 @@ func imports(t *testing.T, root string) map[string][]string {
 			if err != nil {
 				return err
 			}
+			all[p] = []string{}
 			for _, s := range f.Imports {
 				v, _ := strconv.Unquote(s.Path.Value)
 				all[p] = append(all[p], v)

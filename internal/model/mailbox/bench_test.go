@@ -1,0 +1,194 @@
+package mailbox
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv/pebble"
+)
+
+// benchStore is a store on the disk: benchmarks of durability need one.
+func benchStore(b *testing.B, accounts int) *Store {
+	b.Helper()
+	db, err := pebble.Open(b.TempDir(), pebble.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	s := NewStore(db, Options{})
+	for i := range accounts {
+		if err := s.Create(b.Context(), ident.AccountID(i+1), Usage{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
+}
+
+func benchText(size int) string {
+	head := "From: a@example.org\r\nTo: b@example.org\r\nSubject: a subject of some length\r\nMessage-ID: <1@example.org>\r\nDate: Mon, 2 Mar 2026 10:00:00 +0100\r\n\r\n"
+	return head + strings.Repeat("All work and no play makes mail a dull thing to read.\r\n", size/55)
+}
+
+// BenchmarkDeliver: durable appends of new messages, parsed, to 40 accounts.
+func BenchmarkDeliver(b *testing.B) {
+	for _, size := range []int{2 << 10, 50 << 10} {
+		for _, conns := range []int{1, 10, 50} {
+			b.Run(fmt.Sprintf("%dK/%d", size>>10, conns), func(b *testing.B) { benchDeliver(b, size, conns) })
+		}
+	}
+}
+
+func benchDeliver(b *testing.B, size, conns int) {
+	const accounts = 40
+	s := benchStore(b, accounts)
+	text := []byte(benchText(size))
+	jobs := make(chan int)
+	done := make(chan error, conns)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range conns {
+		go func() {
+			var err error
+			for i := range jobs {
+				if err == nil {
+					err = deliverOne(b.Context(), s, ident.AccountID(i%accounts+1), text)
+				}
+			}
+			done <- err
+		}()
+	}
+	for i := range b.N {
+		jobs <- i
+	}
+	close(jobs)
+	for range conns {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func deliverOne(ctx context.Context, s *Store, id ident.AccountID, text []byte) error {
+	w := s.NewContent()
+	w.Write(text)
+	c, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ses, err := s.Open(ctx, id, ident.System())
+	if err != nil {
+		return err
+	}
+	defer ses.Close()
+	in, _ := ses.FolderByRole(Inbox)
+	_, err = ses.Append(ctx, in.ID, Append{Content: c})
+	return err
+}
+
+// benchFolder is an account with n messages in its inbox.
+func benchFolder(b *testing.B, n int) (*Session, FolderID) {
+	b.Helper()
+	s := benchStore(b, 1)
+	w := s.NewContent()
+	w.Write([]byte(benchText(2 << 10)))
+	c, err := w.Finish()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Close() })
+	ses, err := s.Open(b.Context(), 1, ident.System())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(ses.Close)
+	in, _ := ses.FolderByRole(Inbox)
+	for done := 0; done < n; done += 1000 {
+		items := make([]Append, min(1000, n-done))
+		for i := range items {
+			items[i].Content = c
+		}
+		if _, err := ses.Append(b.Context(), in.ID, items...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return ses, in.ID
+}
+
+// BenchmarkFlagOne: durable flag changes, one by one, in a folder of 20,000.
+func BenchmarkFlagOne(b *testing.B) {
+	s, id := benchFolder(b, 20_000)
+	if _, err := s.View(b.Context(), id); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c := FlagChange{UIDs: []UID{UID(i*7919%20_000 + 1)}, Flags: Flagged, Op: FlagOp(i / 20_000 % 2)}
+		if _, err := s.SetFlags(b.Context(), id, c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFlagRange: one change of all 20,000.
+func BenchmarkFlagRange(b *testing.B) {
+	s, id := benchFolder(b, 20_000)
+	v, err := s.View(b.Context(), id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	uids := v.uids(false)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.SetFlags(b.Context(), id, FlagChange{UIDs: uids, Flags: Flagged, Op: FlagOp(i % 2)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSummaries: reading the summaries of 20,000 messages, what a first sync does.
+func BenchmarkSummaries(b *testing.B) {
+	s, id := benchFolder(b, 20_000)
+	v, err := s.View(b.Context(), id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		err := s.Read(b.Context(), func(t *Batch) error {
+			for _, r := range v.All(0, v.Len()) {
+				rec, err := t.Summary(r)
+				if err != nil {
+					return err
+				}
+				n += len(rec.Envelope()) + len(rec.BodyStructure())
+			}
+			return nil
+		})
+		if err != nil || n == 0 {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+// BenchmarkLoadView: the first look at a folder of 100,000 messages.
+func BenchmarkLoadView(b *testing.B) {
+	s, id := benchFolder(b, 100_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		fresh := NewStore(s.a.store.db, Options{})
+		ses, err := fresh.Open(b.Context(), 1, ident.System())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := ses.View(b.Context(), id); err != nil {
+			b.Fatal(err)
+		}
+		ses.Close()
+	}
+}
