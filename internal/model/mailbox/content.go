@@ -47,7 +47,8 @@ func (w *ContentWriter) Discard() {
 // Finish ends the message. Whatever was written is a message, of some structure.
 // The caller must Close the Content.
 func (w *ContentWriter) Finish() (*Content, error) {
-	c := &Content{spool: w.spool, summary: summary.Make(w.parser.Finish(), "")}
+	st := w.parser.Finish()
+	c := &Content{spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool))}
 	w.spool = nil
 	return c, nil
 }
