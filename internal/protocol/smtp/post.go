@@ -1,0 +1,138 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/netip"
+
+	"postroad/internal/model/ident"
+)
+
+// Post is where messages go. Its methods are called from many sessions at once.
+type Post interface {
+	// Recipient finds who an address belongs to. who is nil for a stranger. address is
+	// a mailbox of RFC 5321 §4.1.2 without angle brackets, or "postmaster" in any case.
+	// Errors: fault.NotFound (nobody here), fault.Unsupported (the domain is not
+	// ours), fault.OverQuota, and whatever else is in the way.
+	Recipient(ctx context.Context, who *ident.Identity, address string) (Mailbox, error)
+	// NewContent begins a message.
+	NewContent() Content
+	// Deliver gives the message to all recipients and tells, for each, how it went.
+	// When it returns, all that succeeded are durable. It takes the content over. The
+	// envelope and its recipients are not used after it returns.
+	Deliver(ctx context.Context, e *Envelope, c Content) []error
+}
+
+// Mailbox is the Post's own notion of a recipient.
+type Mailbox any
+
+// Content takes a message's bytes in order. After a failed Write all later ones fail.
+type Content interface {
+	io.Writer
+	// Discard gives the message up.
+	Discard()
+}
+
+// Envelope is what the client said about a message (RFC 5321 §2.3.1).
+type Envelope struct {
+	// ID names the transaction in the log, in the Received field and to the client.
+	ID string
+	// From is the reverse-path's mailbox, without angle brackets. Empty: the null path.
+	From string
+	// Recipients are those accepted, in order.
+	Recipients []Recipient
+	// Who signed in; nil: a stranger.
+	Who *ident.Identity
+	// Peer is where the client is; the zero Addr if that isn't known.
+	Peer netip.Addr
+	// Helo is the name that the client gave itself.
+	Helo string
+	// TLS: the connection is private.
+	TLS bool
+	// Mode of the listener.
+	Mode Mode
+	// UTF8: the client asserted SMTPUTF8 (RFC 6531 §3.4).
+	UTF8 bool
+	// Body is the encoding that the client declared.
+	Body Body
+	// Declared is the size that the client announced; 0: none.
+	Declared int64
+	// Return says what a failure notice should contain (RFC 3461 §4.3).
+	Return Return
+	// EnvelopeID is ENVID, decoded (RFC 3461 §4.4).
+	EnvelopeID string
+}
+
+// Recipient is one accepted RCPT.
+type Recipient struct {
+	// Address as the client gave it, without angle brackets.
+	Address string
+	// Mailbox is what Post.Recipient made of it.
+	Mailbox Mailbox
+	// Notify says when to send notices (RFC 3461 §4.1); 0: not said.
+	Notify Notify
+	// OriginalType and Original are ORCPT's two halves, decoded (RFC 3461 §4.2); empty: not given.
+	OriginalType, Original string
+}
+
+// Body is the BODY parameter of MAIL (RFC 6152, RFC 3030 §3).
+type Body uint8
+
+// Bodies.
+const (
+	Body7Bit Body = iota // also if not given
+	Body8BitMIME
+	BodyBinaryMIME
+)
+
+// Return is the RET parameter of MAIL.
+type Return uint8
+
+// Returns.
+const (
+	ReturnUnsaid Return = iota
+	ReturnFull
+	ReturnHeaders
+)
+
+// Notify is the NOTIFY parameter of RCPT: a set.
+type Notify uint8
+
+// Occasions for a notice. NotifyNever stands alone.
+const (
+	NotifyNever Notify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
+
+// Auth signs people in.
+type Auth interface {
+	// Mechanisms names what may be offered to the peer, best first.
+	Mechanisms(p Peer) []string
+	// Start begins an exchange. fault.Unsupported: no such mechanism, or not for this peer.
+	Start(p Peer, mechanism string) (Exchange, error)
+}
+
+// Peer is who wants to sign in, and over what.
+type Peer struct {
+	Addr         netip.Addr
+	Protocol     string               // "smtp", "submission" or "lmtp"
+	TLS          *tls.ConnectionState // nil: in the clear
+	PlainAllowed bool                 // passwords may pass in the clear
+}
+
+// Exchange is a SASL exchange under way.
+type Exchange interface {
+	// Next takes the client's response (nil: none was sent yet) and gives the next
+	// challenge. With done the client is who Identity says; challenge may still be something to send.
+	Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error)
+	Identity() ident.Identity
+}
+
+// Senders decides who may send as whom.
+type Senders interface {
+	// MaySend returns fault.Denied if who may not use the address as reverse-path.
+	MaySend(ctx context.Context, who ident.Identity, from string) error
+}

@@ -1,0 +1,135 @@
+package smtp
+
+import (
+	"time"
+
+	"postroad/internal/fault"
+)
+
+// Replies to RCPT (RFC 5321 §4.1.1.3).
+var (
+	replyRcptSyntax    = reply{code: 501, status: "5.5.4", text: "Syntax: RCPT TO:<address> [parameters]"}
+	replyBadRecipient  = reply{code: 501, status: "5.1.3", text: "Bad recipient address"}
+	replyLongRecipient = reply{code: 501, status: "5.1.3", text: "Recipient address too long"}
+	replyUTF8Recipient = reply{code: 553, status: "5.6.7", text: "Address needs SMTPUTF8"} // RFC 6531 §3.5
+	replyTooManyRcpts  = reply{code: 452, status: "4.5.3", text: "Too many recipients"}    // RFC 5321 §4.5.3.1.10
+	replyRecipientOK   = reply{code: 250, status: "2.1.5", text: "Recipient ok"}
+	replyNoRelayYet    = reply{code: 550, status: "5.7.1", text: "Sending to other domains is not available yet"}
+)
+
+// freeRefusals is how many unknown recipients a stranger may name before each costs time.
+const freeRefusals = 10
+
+func (s *session) rcpt(args []byte) reply {
+	if s.tx == nil {
+		return replyNoMail
+	}
+	rcpt, r := s.parseRcpt(args)
+	if !r.ok() {
+		return r
+	}
+	if s.tx.message != nil {
+		return reply{code: 503, status: "5.5.1", text: "The message has begun"}
+	}
+	e := &s.tx.envelope
+	if len(e.Recipients) >= s.limits.Recipients {
+		return replyTooManyRcpts
+	}
+	mailbox, err := s.server.config.Post.Recipient(s.ctx, s.who, rcpt.Address)
+	if err != nil {
+		return s.refuseRecipient(rcpt.Address, err)
+	}
+	rcpt.Mailbox = mailbox
+	e.Recipients = append(e.Recipients, rcpt)
+	return replyRecipientOK
+}
+
+// parseRcpt reads RCPT's arguments.
+func (s *session) parseRcpt(args []byte) (Recipient, reply) {
+	rest, ok := cutKeyword(args, "TO:")
+	if !ok {
+		return Recipient{}, replyRcptSyntax
+	}
+	to, rest, err := parsePath(rest)
+	switch {
+	case err == errPathLength, localPartTooLong(to.mailbox):
+		return Recipient{}, replyLongRecipient
+	case err != nil, to.mailbox == "":
+		return Recipient{}, replyBadRecipient
+	}
+	rcpt := Recipient{Address: to.mailbox}
+	if !rcptParams(&rcpt, rest, &ok) {
+		return Recipient{}, replyUnknownParameter
+	}
+	if !ok {
+		return Recipient{}, replyBadParameter
+	}
+	if !to.ascii && !s.tx.envelope.UTF8 {
+		return Recipient{}, replyUTF8Recipient
+	}
+	return rcpt, replyRecipientOK
+}
+
+// rcptParams reads NOTIFY and ORCPT (RFC 3461 §4.1, §4.2). known is false if there
+// is another parameter, *valid if one of them is wrong or comes twice.
+func rcptParams(r *Recipient, b []byte, valid *bool) (known bool) {
+	var seen paramSet
+	for {
+		keyword, value, rest, ok := nextParam(b)
+		switch {
+		case !ok:
+			*valid = false
+			return true
+		case len(keyword) == 0:
+			return true
+		case is(keyword, "NOTIFY"):
+			r.Notify, ok = parseNotify(value)
+			ok = ok && seen.first(paramNotify)
+		case is(keyword, "ORCPT"):
+			r.OriginalType, r.Original, ok = parseORCPT(value)
+			ok = ok && seen.first(paramORCPT)
+		default:
+			return false
+		}
+		if !ok {
+			*valid = false
+			return true
+		}
+		b = rest
+	}
+}
+
+// refuseRecipient tells why, and slows and finally ends the session of a
+// stranger who guesses addresses.
+func (s *session) refuseRecipient(address string, err error) reply {
+	kind := fault.KindOf(err)
+	r := replyTo(err)
+	if kind == fault.Unsupported && s.who != nil {
+		r = replyNoRelayYet
+	}
+	s.log.Info("recipient refused", "id", s.tx.envelope.ID, "from", s.tx.envelope.From, "to", address,
+		"reply", r.code, "err", err)
+	s.server.counts.recipientsRefused.Add(1)
+	if s.who != nil || s.opts.Mode == LMTP || kind.Retry() {
+		return r
+	}
+	s.refused++
+	if s.refused >= s.limits.RefusedRecipients {
+		return replyTooManyUnknown
+	}
+	if s.refused > freeRefusals {
+		s.pause(s.limits.RefusalDelay)
+	}
+	return r
+}
+
+// pause waits, unless the server is closed meanwhile.
+func (s *session) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.server.closing:
+	case <-s.ctx.Done():
+	}
+}

@@ -1,0 +1,301 @@
+package smtp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Server serves SMTP, submission and LMTP on any number of listeners. Its methods
+// may be called from any goroutine.
+type Server struct {
+	config Config
+	counts counts
+	ids    atomic.Uint64
+
+	ctx    context.Context // of the sessions' work; cancelled when Shutdown runs out of patience
+	cancel context.CancelFunc
+	// closing is closed when Shutdown begins.
+	closing chan struct{}
+	wg      sync.WaitGroup // sessions
+
+	mu        sync.Mutex
+	closed    bool
+	sessions  map[*session]struct{}
+	listeners map[net.Listener]struct{}
+	byAddress map[netip.Prefix]int
+}
+
+// New makes a server. It does nothing until Serve. It fails if Config.Rand does.
+func New(c Config) (*Server, error) {
+	c = c.withDefaults()
+	s := &Server{
+		config: c, closing: make(chan struct{}),
+		sessions: map[*session]struct{}{}, listeners: map[net.Listener]struct{}{}, byAddress: map[netip.Prefix]int{},
+	}
+	var seed [8]byte
+	if _, err := io.ReadFull(c.Rand, seed[:]); err != nil {
+		return nil, fmt.Errorf("seed of message identifiers: %w", err)
+	}
+	s.ids.Store(binary.BigEndian.Uint64(seed[:]))
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Serve accepts connections and serves each in a goroutine of its own, until ctx
+// ends, Shutdown is called (both give nil) or the listener fails. It closes the
+// listener. Sessions go on after it returns; Shutdown ends them and waits for them.
+func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) error {
+	if !s.addListener(l) {
+		return l.Close()
+	}
+	defer s.removeListener(l)
+	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // Accept tells
+	defer stop()
+	for wait := time.Duration(0); ; {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			s.start(conn, o)
+		case ctx.Err() != nil || s.isClosed():
+			return nil
+		case !exhausted(err):
+			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
+		default:
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.config.Logger.Warn("cannot accept connections for now", "err", err, "wait", wait)
+			s.pause(ctx, wait)
+		}
+	}
+}
+
+// exhausted reports whether an Accept failed for reasons that pass: no
+// descriptors or memory left, or a client that went away too soon.
+func exhausted(err error) bool {
+	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	case <-s.closing:
+	}
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.closed
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	l.Close() //nolint:errcheck // it may be closed already
+}
+
+// Shutdown stops accepting, tells idle clients 421, lets messages under way come
+// to their end, and waits for all sessions. When ctx ends first, the remaining
+// connections are cut, and ctx's error is returned after their sessions have ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.beginShutdown()
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		s.cancel()
+		return nil
+	case <-ctx.Done():
+	}
+	s.cut()
+	<-ended
+	return ctx.Err()
+}
+
+func (s *Server) beginShutdown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	close(s.closing)
+	for l := range s.listeners {
+		l.Close() //nolint:errcheck // its Serve returns in any case
+	}
+	for x := range s.sessions {
+		x.interrupt()
+	}
+}
+
+// cut ends all sessions by force.
+func (s *Server) cut() {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for x := range s.sessions {
+		x.raw.Close() //nolint:errcheck // that is the point
+	}
+}
+
+// start begins a session in its own goroutine, or turns the client away.
+func (s *Server) start(conn net.Conn, o ListenerOptions) {
+	x := &session{server: s, opts: o, limits: &s.config.Limits, raw: conn, conn: conn, ctx: s.ctx, log: s.config.Logger}
+	s.mu.Lock()
+	full := len(s.sessions) >= s.config.Limits.Connections
+	refused := full || s.closed
+	if !refused {
+		s.sessions[x] = struct{}{}
+		s.wg.Add(1)
+	}
+	s.mu.Unlock()
+	if !refused {
+		s.counts.connections.Add(1)
+		go s.serve(x)
+		return
+	}
+	s.counts.connectionsRefused.Add(1)
+	if full && !o.ImplicitTLS {
+		turnAway(conn)
+	}
+	conn.Close() //nolint:errcheck // turned away
+}
+
+// turnAwayTime bounds how long a client that isn't served can hold up the others.
+const turnAwayTime = 100 * time.Millisecond
+
+func turnAway(conn net.Conn) {
+	if conn.SetWriteDeadline(time.Now().Add(turnAwayTime)) == nil {
+		conn.Write(replyTooManyClients.appendTo(nil)) //nolint:errcheck // a courtesy
+	}
+}
+
+// serve is a session's goroutine.
+func (s *Server) serve(x *session) {
+	defer s.wg.Done()
+	defer s.remove(x)
+	defer x.raw.Close() //nolint:errcheck // closed already as a rule
+	x.peer = addrOf(x.raw.RemoteAddr())
+	x.log = x.log.With(slog.String("protocol", x.opts.Mode.String()), slog.Any("client", x.peer))
+	if !s.admit(x.peer) {
+		s.counts.connectionsRefused.Add(1)
+		if !x.opts.ImplicitTLS {
+			turnAway(x.raw)
+		}
+		return
+	}
+	defer s.leave(x.peer)
+	x.run()
+}
+
+func (s *Server) remove(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, x)
+}
+
+// admit counts a connection from an address, unless there are too many.
+func (s *Server) admit(a netip.Addr) bool {
+	p, counted := neighbourhood(a)
+	if !counted {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byAddress[p] >= s.config.Limits.ConnectionsPerAddress {
+		return false
+	}
+	s.byAddress[p]++
+	return true
+}
+
+// leave undoes admit.
+func (s *Server) leave(a netip.Addr) {
+	p, counted := neighbourhood(a)
+	if !counted {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byAddress[p]--; s.byAddress[p] == 0 {
+		delete(s.byAddress, p)
+	}
+}
+
+// neighbourhood is what one client can be expected to have: an IPv4 address or an
+// IPv6 /64. Loopback isn't counted: it is our own programs.
+func neighbourhood(a netip.Addr) (p netip.Prefix, counted bool) {
+	if !a.IsValid() || a.IsLoopback() {
+		return netip.Prefix{}, false
+	}
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	return p, err == nil
+}
+
+// addrOf is the IP address of a network address; invalid if it has none.
+func addrOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	if a == nil {
+		return netip.Addr{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// newID names a transaction: thirteen characters, of which the first seven tell
+// the second. The rest is a counter with a random start.
+func (s *Server) newID() string {
+	const digits = "0123456789abcdefghijklmnopqrstuv" // RFC 4648 §7, in lower case
+	n := s.ids.Add(1)
+	second := uint64(s.config.Now().Unix())
+	var id [13]byte
+	for i := 6; i >= 0; i-- {
+		id[i] = digits[second&31]
+		second >>= 5
+	}
+	for i := 12; i >= 7; i-- {
+		id[i] = digits[n&31]
+		n >>= 5
+	}
+	return string(id[:])
+}

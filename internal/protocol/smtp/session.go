@@ -1,0 +1,316 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"postroad/internal/model/ident"
+)
+
+// session is one connection. Only its own goroutine touches it, but for what mu guards.
+type session struct {
+	server *Server
+	opts   ListenerOptions
+	limits *Limits
+	log    *slog.Logger
+	peer   netip.Addr // invalid: unknown
+	ctx    context.Context
+
+	raw  net.Conn // as accepted
+	conn net.Conn // raw, or the TLS connection once there is one; changed under mu
+	tls  *tls.ConnectionState
+	in   input
+	out  *[]byte // replies not sent yet, in a buffer from the pool; nil: none
+
+	helo     string // as given; empty: not yet
+	extended bool   // EHLO or LHLO
+	who      *ident.Identity
+	tx       *transaction // nil: none
+
+	messages int   // transactions so far
+	errors   int   // wrong commands since the last accepted message
+	refused  int   // recipients
+	logins   int   // failed
+	dropped  int64 // bytes of chunks that belonged to no message
+	hungUp   bool  // we end the session, and more may be on its way
+
+	mu      sync.Mutex
+	waiting bool // for a command, with nothing under way. Guarded by mu
+	closing bool // the server shuts down. Guarded by mu
+}
+
+// transaction is what lies between MAIL and the end of data (RFC 5321 §3.3).
+type transaction struct {
+	envelope Envelope
+	deadline time.Time
+	message  *message // BDAT under way; nil: none
+	lines    *lines
+}
+
+// replyBuffers hold replies while there are some.
+var replyBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 1024)
+	return &b
+}}
+
+// pendingReplies is when replies of a pipelined group are sent before its end.
+const pendingReplies = 4 << 10
+
+// run is the whole session.
+func (s *session) run() {
+	defer s.finish()
+	defer s.recovered()
+	if s.opts.ImplicitTLS {
+		if err := s.handshake(); err != nil {
+			s.log.Debug("TLS handshake failed", "err", err)
+			return
+		}
+	}
+	s.greet()
+	for {
+		line, err := s.nextLine(s.limits.CommandLine)
+		if err == nil {
+			err = s.command(line)
+		} else {
+			err = s.lineError(err)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// recovered turns a panic, which is a broken invariant of ours, into the end of this session alone.
+func (s *session) recovered() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.server.counts.panics.Add(1)
+	s.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
+	s.reply(replyInternal)
+	s.hungUp = true
+}
+
+// finish says the last words and gives back what the session holds.
+func (s *session) finish() {
+	if s.flush() == nil {
+		s.linger()
+	}
+	s.reset()
+	s.in.release()
+	s.conn.Close() //nolint:errcheck // there is nobody to tell
+}
+
+// How long and how much is read after the last word, unheard.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// linger reads a little more of what the client had under way. If a connection is
+// closed with bytes unread, the kernel resets it, and the client may lose the
+// reply that says why.
+func (s *session) linger() {
+	half, ok := s.raw.(interface{ CloseWrite() error })
+	if !s.hungUp || !ok || half.CloseWrite() != nil {
+		return
+	}
+	if s.raw.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		io.CopyN(io.Discard, s.raw, lingerBytes) //nolint:errcheck // whatever comes
+	}
+}
+
+func (s *session) greet() {
+	protocol := " ESMTP Postroad"
+	if s.opts.Mode == LMTP {
+		protocol = " LMTP Postroad"
+	}
+	s.reply(reply{code: 220, text: s.server.config.Hostname + protocol})
+}
+
+// errHangUp ends the session; all that was to be said is in the output.
+var errHangUp = errors.New("session over")
+
+// command runs one command line and queues its reply.
+func (s *session) command(line []byte) error {
+	c, args := findCommand(line)
+	r := replyNoArguments
+	if !c.bare || len(args) == 0 {
+		r = c.run(s, args)
+	}
+	if r.code != 0 {
+		s.reply(r)
+	}
+	if r.close {
+		s.hungUp = r.code != 221 // after QUIT there is nothing more to come
+		return errHangUp
+	}
+	if err := s.count(r); err != nil {
+		return err
+	}
+	if c.last || s.out != nil && len(*s.out) > pendingReplies {
+		return s.flush()
+	}
+	return nil
+}
+
+// count counts what the client does wrong, and ends the session at too much of it.
+func (s *session) count(r reply) error {
+	if r.bad() {
+		s.errors++
+	}
+	if s.errors < s.limits.Errors {
+		return nil
+	}
+	s.reply(replyTooManyErrors)
+	s.hungUp = true
+	return errHangUp
+}
+
+// lineError answers what isn't a command line. It returns nil if the session may go on.
+func (s *session) lineError(err error) error {
+	s.hungUp = true
+	switch {
+	case errors.Is(err, errLineTooLong):
+		s.reply(replyLineTooLong)
+		return s.count(replyLineTooLong)
+	case errors.Is(err, errControls):
+		s.reply(replyControls)
+		return s.count(replyControls)
+	case errors.Is(err, errBareNewline):
+		s.reply(replyBareNewline)
+	case errors.Is(err, errFlood):
+		s.reply(replyLineTooLong.closing())
+	case errors.Is(err, errShutdown):
+		s.reply(replyShutdown)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.reply(replyTimeout)
+	case !errors.Is(err, io.EOF):
+		s.log.Debug("connection lost", "err", err)
+	}
+	return errHangUp
+}
+
+// reply queues a reply.
+func (s *session) reply(r reply) {
+	out := s.output()
+	*out = r.appendTo(*out)
+}
+
+// output is where replies are appended.
+func (s *session) output() *[]byte {
+	if s.out == nil {
+		s.out = replyBuffers.Get().(*[]byte)
+	}
+	return s.out
+}
+
+// flush sends the queued replies, in one write.
+func (s *session) flush() error {
+	if s.out == nil {
+		return nil
+	}
+	b := s.out
+	s.out = nil
+	defer func() {
+		*b = (*b)[:0]
+		replyBuffers.Put(b)
+	}()
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.limits.CommandTimeout)); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(*b)
+	return err
+}
+
+// nextLine waits for a line. Replies are sent before it waits (RFC 2920 §3.2 (7)).
+func (s *session) nextLine(max int) ([]byte, error) {
+	var deadline time.Time
+	for {
+		line, whole, err := s.in.line(max)
+		if whole || err != nil {
+			return line, err
+		}
+		if err := s.flush(); err != nil {
+			return nil, err
+		}
+		if deadline.IsZero() {
+			s.in.rest()
+			deadline = s.commandDeadline(time.Now())
+		}
+		if err := s.fillIdle(deadline); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// commandDeadline is when the next command line must have come whole.
+func (s *session) commandDeadline(now time.Time) time.Time {
+	d := now.Add(s.limits.CommandTimeout)
+	if s.tx != nil && s.tx.deadline.Before(d) {
+		return s.tx.deadline
+	}
+	return d
+}
+
+// fillIdle reads more; a shutdown of the server interrupts it.
+func (s *session) fillIdle(deadline time.Time) error {
+	if err := s.setWaiting(true, deadline); err != nil {
+		return err
+	}
+	err := s.in.fill(s.conn)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := s.setWaiting(true, deadline); err != nil {
+			return err // not the client's fault
+		}
+	}
+	s.mu.Lock()
+	s.waiting = false
+	s.mu.Unlock()
+	return err
+}
+
+// setWaiting says that the session waits for a command, so that a shutdown may
+// interrupt it, and until when.
+func (s *session) setWaiting(waiting bool, deadline time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return errShutdown
+	}
+	s.waiting = waiting
+	return s.conn.SetReadDeadline(deadline)
+}
+
+// interrupt ends the session, now if it is idle, else after what is under way.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	if s.waiting {
+		s.conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a dead connection needs no waking
+	}
+}
+
+// reset ends the transaction, if any, without delivering (RFC 5321 §4.1.1.5).
+func (s *session) reset() {
+	if s.tx != nil && s.tx.message != nil {
+		s.tx.message.content.Discard()
+	}
+	s.tx = nil
+}
+
+// peerForAuth describes the client to Auth.
+func (s *session) peerForAuth() Peer {
+	return Peer{Addr: s.peer, Protocol: s.opts.Mode.String(), TLS: s.tls, PlainAllowed: s.opts.PlainAllowed}
+}
