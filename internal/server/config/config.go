@@ -51,11 +51,12 @@ type Log struct {
 	Format string `toml:"format"` // text or json
 }
 
-// Limits bound what one server takes on. Zero fields take the default.
+// Limits bound what one server takes on. Where no default is said, zero means
+// that of each protocol: see its package's Limits.
 type Limits struct {
 	MessageSize           Size     `toml:"message_size"`            // largest message; default 150 MiB
-	Connections           int      `toml:"connections"`             // of one protocol; default 20,000
-	ConnectionsPerAddress int      `toml:"connections_per_address"` // of one protocol from one address (IPv6: /64); default 200
+	Connections           int      `toml:"connections"`             // of one protocol
+	ConnectionsPerAddress int      `toml:"connections_per_address"` // of one protocol from one address (IPv6: /64)
 	Recipients            int      `toml:"recipients"`              // of one message; default 1,000
 	Shutdown              Duration `toml:"shutdown"`                // how long sessions may take to end; default 20 s
 	Cache                 Size     `toml:"cache"`                   // memory for recently read data; default 128 MiB
@@ -116,8 +117,7 @@ const DefaultFile = "/etc/postroad/postroad.toml"
 
 // defaultLimits are those of a file that names none.
 var defaultLimits = Limits{
-	MessageSize: 150 << 20, Connections: 20000, ConnectionsPerAddress: 200,
-	Recipients: 1000, Shutdown: Duration(20 * time.Second), Cache: 128 << 20,
+	MessageSize: 150 << 20, Recipients: 1000, Shutdown: Duration(20 * time.Second), Cache: 128 << 20,
 }
 
 // Default is the configuration of an empty file. The hostname is the machine's.
@@ -136,8 +136,6 @@ func (c *Config) complete() {
 	setDefault(&c.Log.Level, "info")
 	setDefault(&c.Log.Format, "text")
 	setDefault(&c.Limits.MessageSize, defaultLimits.MessageSize)
-	setDefault(&c.Limits.Connections, defaultLimits.Connections)
-	setDefault(&c.Limits.ConnectionsPerAddress, defaultLimits.ConnectionsPerAddress)
 	setDefault(&c.Limits.Recipients, defaultLimits.Recipients)
 	setDefault(&c.Limits.Shutdown, defaultLimits.Shutdown)
 	setDefault(&c.Limits.Cache, defaultLimits.Cache)
@@ -207,8 +205,8 @@ func (l Limits) validate() error {
 	switch {
 	case l.MessageSize < 64<<10:
 		return fault.New(fault.Invalid, "limits.message_size: at least 64K") // RFC 5321 §4.5.3.1.7
-	case l.Connections < 1 || l.ConnectionsPerAddress < 1:
-		return fault.New(fault.Invalid, "limits on connections must be positive")
+	case l.Connections < 0 || l.ConnectionsPerAddress < 0:
+		return fault.New(fault.Invalid, "limits on connections must not be negative")
 	case l.Recipients < 100:
 		return fault.New(fault.Invalid, "limits.recipients: at least 100") // RFC 5321 §4.5.3.1.8
 	case l.Shutdown < 0, l.Cache < 0:

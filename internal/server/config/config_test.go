@@ -49,7 +49,7 @@ func TestParseReadsAllSettings(t *testing.T) {
 		Hostname: "mail.example.org", Data: "/srv/mail",
 		TLS: TLS{Cert: "/etc/ssl/mail.pem", Key: "/etc/ssl/mail.key"},
 		Log: Log{Level: "debug", Format: "json"},
-		Limits: Limits{MessageSize: 50 << 20, Connections: 20000, ConnectionsPerAddress: 200,
+		Limits: Limits{MessageSize: 50 << 20,
 			Recipients: 1000, Shutdown: Duration(5 * time.Second), Cache: 1 << 20},
 		Listen: []Listener{
 			{Protocol: SMTP, Address: ":2525", TLS: StartTLS, Proxy: []string{"10.0.0.0/8", "::1"}},
@@ -92,7 +92,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"[limits]\nmessage_size = 12", "at least 64K"},
 		{"[limits]\nmessage_size = -1", "at least 64K"},
 		{"[limits]\nrecipients = 5", "at least 100"},
-		{"[limits]\nconnections = -5", "positive"},
+		{"[limits]\nconnections = -5", "not be negative"},
 		{"[limits]\nshutdown = \"soon\"", "not a time span"},
 		{"hostname = \"a b\"", "not a host's name"},
 		{"data = \"mail\"", "absolute path"},

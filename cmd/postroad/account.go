@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
+)
+
+// accountCmd groups the commands on accounts.
+type accountCmd struct {
+	Add      accountAdd      `cmd:"" help:"Add an account."`
+	List     accountList     `cmd:"" help:"List the accounts."`
+	Show     accountShow     `cmd:"" help:"Show one account."`
+	Password accountPassword `cmd:"" help:"Set an account's password."`
+	Quota    accountQuota    `cmd:"" help:"Limit an account's mail."`
+	Enable   accountEnable   `cmd:"" help:"Let an account sign in."`
+	Disable  accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
+	Remove   accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
+}
+
+type accountAdd struct {
+	Address string      `arg:"" help:"The account's address, which is its login too."`
+	Name    string      `help:"The person's name."`
+	Quota   config.Size `help:"Most bytes of mail, like 10G; 0 means no limit." default:"0"`
+	passwordFlags
+}
+
+func (c *accountAdd) Run(ctx context.Context, g *Globals, t terminal) error {
+	password, err := c.password(g, t, c.Address)
+	if err != nil {
+		return err
+	}
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		acc, err := a.AddAccount(ctx, admin.NewAccount{Address: c.Address, Name: c.Name,
+			Password: password, QuotaBytes: int64(c.Quota)})
+		if err != nil {
+			return err
+		}
+		return g.show(t, acc, func() { fmt.Fprintf(t.out, "added %s\n", acc.Address) })
+	})
+}
+
+type accountList struct{}
+
+func (*accountList) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		all, err := a.Accounts(ctx)
+		if err != nil {
+			return err
+		}
+		return g.show(t, all, func() {
+			rows := [][]string{}
+			for _, x := range all {
+				rows = append(rows, []string{x.Address, enabled(x), fmt.Sprint(x.UsedItems), size(x.UsedBytes, "0"), size(x.QuotaBytes, "none"), x.Name})
+			}
+			table(t, "ADDRESS STATE MESSAGES BYTES QUOTA NAME", rows)
+		})
+	})
+}
+
+func enabled(a admin.Account) string {
+	if a.Enabled {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+type accountShow struct {
+	Address string `arg:""`
+}
+
+func (c *accountShow) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		x, err := a.Account(ctx, c.Address)
+		if err != nil {
+			return err
+		}
+		return g.show(t, x, func() {
+			fmt.Fprintf(t.out, "address   %s\nname      %s\nnumber    %d\nstate     %s\ncreated   %s\nmessages  %d\nbytes     %s\nquota     %s\n",
+				x.Address, x.Name, x.ID, enabled(x), x.Created.Local().Format("2006-01-02 15:04"), x.UsedItems, size(x.UsedBytes, "0"), size(x.QuotaBytes, "none"))
+		})
+	})
+}
+
+type accountPassword struct {
+	Address string `arg:""`
+	passwordFlags
+}
+
+func (c *accountPassword) Run(ctx context.Context, g *Globals, t terminal) error {
+	password, err := c.password(g, t, c.Address)
+	if err != nil {
+		return err
+	}
+	return g.change(ctx, t, "the password of "+c.Address+" is set", func(a admin.Admin) error {
+		return a.SetPassword(ctx, c.Address, password)
+	})
+}
+
+type accountQuota struct {
+	Address string      `arg:""`
+	Bytes   config.Size `arg:"" help:"Like 500M or 10G; 0 means no limit."`
+}
+
+func (c *accountQuota) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.change(ctx, t, "the quota of "+c.Address+" is "+size(int64(c.Bytes), "none"), func(a admin.Admin) error {
+		return a.SetQuota(ctx, c.Address, int64(c.Bytes))
+	})
+}
+
+type accountEnable struct {
+	Address string `arg:""`
+}
+
+func (c *accountEnable) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.change(ctx, t, c.Address+" can sign in", func(a admin.Admin) error { return a.SetEnabled(ctx, c.Address, true) })
+}
+
+type accountDisable struct {
+	Address string `arg:""`
+}
+
+func (c *accountDisable) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.change(ctx, t, c.Address+" can't sign in any more", func(a admin.Admin) error { return a.SetEnabled(ctx, c.Address, false) })
+}
+
+type accountRemove struct {
+	Address string `arg:""`
+	Yes     bool   `short:"y" help:"Don't ask."`
+}
+
+func (c *accountRemove) Run(ctx context.Context, g *Globals, t terminal) error {
+	if !c.Yes {
+		if err := confirm(t, "Remove "+c.Address+" and all its mail, for good?"); err != nil {
+			return err
+		}
+	}
+	return g.change(ctx, t, "removed "+c.Address, func(a admin.Admin) error { return a.RemoveAccount(ctx, c.Address) })
+}
+
+// change runs a command that has no result but that it is done.
+func (g *Globals) change(ctx context.Context, t terminal, done string, fn func(admin.Admin) error) error {
+	err := g.withAdmin(ctx, fn)
+	if err == nil {
+		g.say(t, "%s", done)
+	}
+	return err
+}
+
+// confirm asks a person.
+func confirm(t terminal, question string) error {
+	if f, ok := t.in.(*os.File); !ok || !isTerminal(f) {
+		return fault.New(fault.Invalid, "say --yes: there is no terminal to ask on")
+	}
+	fmt.Fprint(t.err, question+" [y/N] ")
+	line, _ := bufio.NewReader(t.in).ReadString('\n')
+	if !strings.HasPrefix(strings.ToLower(line), "y") {
+		return fault.New(fault.Canceled, "nothing was done")
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Command postroad is the e-mail server: it serves, it shows itself
+// (postroad demo), and it administers a server that runs or is stopped.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"postroad/internal/fault"
+	"postroad/internal/server/config"
+)
+
+// commandLine is all that can be said on the command line: one field for each group of commands.
+type commandLine struct {
+	Globals
+
+	Demo    demoCmd    `cmd:"" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
+	Serve   serveCmd   `cmd:"" help:"Serve."`
+	Init    initCmd    `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
+	Account accountCmd `cmd:"" help:"People's accounts."`
+	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
+	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
+	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
+	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
+	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
+	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// terminal is what a command talks to.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Exit statuses.
+const (
+	exitOK       = 0
+	exitFailed   = 1 // it didn't work
+	exitUsage    = 2 // the command line is wrong
+	exitProblems = 3 // check found problems
+)
+
+// errProblems ends a check that found some; they have been printed.
+var errProblems = errors.New("there are problems")
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], terminal{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run runs one command and returns its exit status.
+func run(ctx context.Context, args []string, t terminal) int {
+	var line commandLine
+	helped := false
+	parser, err := kong.New(&line, kong.Name("postroad"),
+		kong.Description("Postroad, an e-mail server: SMTP, LMTP, IMAP and POP3 in one program."),
+		kong.Vars{"configFile": config.DefaultFile}, kong.Writers(t.out, t.err), kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(t.err, "postroad:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(t.err, "postroad: %v\nSay \"postroad --help\" for all commands.\n", err)
+		return exitUsage
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return exitStatus(parsed.Run(&line.Globals, t), t)
+}
+
+// exitStatus tells a failure to the user.
+func exitStatus(err error, t terminal) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errProblems):
+		return exitProblems
+	}
+	fmt.Fprintln(t.err, "postroad:", explain(err))
+	return exitFailed
+}
+
+// explain shows the whole of an error: whoever runs commands may see causes.
+func explain(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Text == "" && f.Err == nil {
+		return f.Kind.String()
+	}
+	return err.Error()
+}

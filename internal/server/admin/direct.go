@@ -1,0 +1,234 @@
+package admin
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+)
+
+// Direct is an Admin that acts on an open store.
+type Direct struct {
+	dir    *directory.Directory
+	store  *mailbox.Store
+	status func() Status
+
+	// accounts is held while an account is made or removed, since that takes two
+	// steps: the directory's entry and the mailbox.
+	accounts sync.Mutex
+}
+
+// NewDirect returns an Admin on the directory and mailboxes of one store. status answers Status.
+func NewDirect(dir *directory.Directory, store *mailbox.Store, status func() Status) *Direct {
+	return &Direct{dir: dir, store: store, status: status}
+}
+
+// Status implements Admin.
+func (d *Direct) Status(context.Context) (Status, error) { return d.status(), nil }
+
+// Domains implements Admin.
+func (d *Direct) Domains(ctx context.Context) ([]Domain, error) {
+	return collect(d.dir.Domains(ctx), func(x directory.Domain) (Domain, error) { return Domain{x.Name}, nil })
+}
+
+// AddDomain implements Admin.
+func (d *Direct) AddDomain(ctx context.Context, name string) error {
+	_, err := d.dir.AddDomain(ctx, name)
+	return err
+}
+
+// RemoveDomain implements Admin.
+func (d *Direct) RemoveDomain(ctx context.Context, name string) error {
+	return d.dir.RemoveDomain(ctx, name)
+}
+
+// Accounts implements Admin.
+func (d *Direct) Accounts(ctx context.Context) ([]Account, error) {
+	return collect(d.dir.Accounts(ctx), func(a directory.Account) (Account, error) { return d.describe(ctx, a) })
+}
+
+// Account implements Admin.
+func (d *Direct) Account(ctx context.Context, address string) (Account, error) {
+	a, err := d.dir.AccountByAddress(ctx, address)
+	if err != nil {
+		return Account{}, err
+	}
+	return d.describe(ctx, a)
+}
+
+// describe adds to the directory's entry how full the mailbox is.
+func (d *Direct) describe(ctx context.Context, a directory.Account) (Account, error) {
+	out := Account{ID: uint64(a.ID), Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled,
+		QuotaBytes: a.QuotaBytes, Created: a.Created}
+	s, err := d.store.Open(ctx, a.ID, ident.System())
+	if fault.Is(err, fault.NotFound) {
+		return out, nil // its mailbox is about to be made, or removed
+	}
+	if err != nil {
+		return out, err
+	}
+	defer s.Close()
+	used := s.State().Used
+	out.UsedBytes, out.UsedItems = used.Bytes, used.Items
+	return out, nil
+}
+
+// AddAccount implements Admin. After a crash between its two steps Repair makes the mailbox.
+func (d *Direct) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
+	d.accounts.Lock()
+	defer d.accounts.Unlock()
+	a, err := d.dir.AddAccount(ctx, directory.NewAccount{Address: n.Address, DisplayName: n.Name,
+		Password: n.Password, QuotaBytes: n.QuotaBytes})
+	if err != nil {
+		return Account{}, err
+	}
+	if err := d.store.Create(ctx, a.ID, mailbox.Usage{Bytes: a.QuotaBytes}); err != nil {
+		return Account{}, err
+	}
+	return d.describe(ctx, a)
+}
+
+// RemoveAccount implements Admin. The mail goes first: after a crash between
+// the two steps the account is still listed, empty, and can be removed again.
+func (d *Direct) RemoveAccount(ctx context.Context, address string) error {
+	d.accounts.Lock()
+	defer d.accounts.Unlock()
+	a, err := d.dir.AccountByAddress(ctx, address)
+	if err != nil {
+		return err
+	}
+	if err := d.store.Delete(ctx, a.ID); err != nil {
+		return err
+	}
+	return d.dir.RemoveAccount(ctx, a.ID)
+}
+
+// with finds an account and does something with its number.
+func (d *Direct) with(ctx context.Context, address string, fn func(ident.AccountID) error) error {
+	a, err := d.dir.AccountByAddress(ctx, address)
+	if err != nil {
+		return err
+	}
+	return fn(a.ID)
+}
+
+// SetPassword implements Admin.
+func (d *Direct) SetPassword(ctx context.Context, address, password string) error {
+	return d.with(ctx, address, func(id ident.AccountID) error { return d.dir.SetPassword(ctx, id, password) })
+}
+
+// SetQuota implements Admin.
+func (d *Direct) SetQuota(ctx context.Context, address string, bytes int64) error {
+	return d.with(ctx, address, func(id ident.AccountID) error {
+		if err := d.dir.SetQuota(ctx, id, bytes); err != nil {
+			return err
+		}
+		return d.store.SetLimit(ctx, id, mailbox.Usage{Bytes: bytes})
+	})
+}
+
+// SetEnabled implements Admin.
+func (d *Direct) SetEnabled(ctx context.Context, address string, enabled bool) error {
+	return d.with(ctx, address, func(id ident.AccountID) error { return d.dir.SetEnabled(ctx, id, enabled) })
+}
+
+// Aliases implements Admin.
+func (d *Direct) Aliases(ctx context.Context) ([]Alias, error) {
+	return collect(d.dir.Aliases(ctx), func(a directory.Alias) (Alias, error) { return Alias(a), nil })
+}
+
+// AddAlias implements Admin.
+func (d *Direct) AddAlias(ctx context.Context, a Alias) error {
+	return d.dir.AddAlias(ctx, a.Address, a.Targets)
+}
+
+// RemoveAlias implements Admin.
+func (d *Direct) RemoveAlias(ctx context.Context, address string) error {
+	return d.dir.RemoveAlias(ctx, address)
+}
+
+// Groups implements Admin.
+func (d *Direct) Groups(ctx context.Context) ([]Group, error) {
+	return collect(d.dir.Groups(ctx), func(g directory.Group) (Group, error) {
+		return Group{g.Address, g.Name, g.Members}, nil
+	})
+}
+
+// AddGroup implements Admin. If the members are refused, the group isn't made.
+func (d *Direct) AddGroup(ctx context.Context, g Group) error {
+	if _, err := d.dir.AddGroup(ctx, g.Address, g.Name); err != nil || len(g.Members) == 0 {
+		return err
+	}
+	err := d.dir.SetMembers(ctx, g.Address, g.Members)
+	if err != nil {
+		_ = d.dir.RemoveGroup(ctx, g.Address) // err says what went wrong first
+	}
+	return err
+}
+
+// SetMembers implements Admin.
+func (d *Direct) SetMembers(ctx context.Context, address string, members []string) error {
+	return d.dir.SetMembers(ctx, address, members)
+}
+
+// RemoveGroup implements Admin.
+func (d *Direct) RemoveGroup(ctx context.Context, address string) error {
+	return d.dir.RemoveGroup(ctx, address)
+}
+
+// Repair makes the mailboxes that a crash kept from being made. It returns how many.
+func (d *Direct) Repair(ctx context.Context) (made int, err error) {
+	d.accounts.Lock()
+	defer d.accounts.Unlock()
+	missing, _, err := d.unpaired(ctx)
+	for _, a := range missing {
+		if err = d.store.Create(ctx, a.ID, mailbox.Usage{Bytes: a.QuotaBytes}); err != nil {
+			return made, err
+		}
+		made++
+	}
+	return made, err
+}
+
+// unpaired finds the accounts without mailbox, and the mailboxes without account.
+func (d *Direct) unpaired(ctx context.Context) (missing []directory.Account, orphans []ident.AccountID, err error) {
+	boxes, err := d.store.Accounts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Both lists are in the order of numbers.
+	for a, err := range d.dir.Accounts(ctx) {
+		if err != nil {
+			return nil, nil, err
+		}
+		for len(boxes) > 0 && boxes[0] < a.ID {
+			orphans, boxes = append(orphans, boxes[0]), boxes[1:]
+		}
+		if len(boxes) > 0 && boxes[0] == a.ID {
+			boxes = boxes[1:]
+		} else {
+			missing = append(missing, a)
+		}
+	}
+	return missing, append(orphans, boxes...), nil
+}
+
+// collect makes a list of what a model lists. It is never nil, so that JSON shows [].
+func collect[In, Out any](all iter.Seq2[In, error], show func(In) (Out, error)) ([]Out, error) {
+	list := []Out{}
+	for v, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		out, err := show(v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, out)
+	}
+	return list, nil
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
+	"postroad/internal/storage/kv"
+	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/spool"
+)
+
+// Names inside the data folder.
+const (
+	storeDir  = "store"       // the kv engine's files: all mail and accounts
+	spoolDir  = "spool"       // large messages on their way in; may be emptied while stopped
+	tlsDir    = "tls"         // the self-signed certificate
+	tokenFile = "admin.token" // admits to the admin API over HTTPS
+	// SocketName is the socket for commands on a running server.
+	SocketName = "admin.sock"
+)
+
+// Store is an open store with its models: what a server works on, and also what commands
+// work on while the server is stopped.
+type Store struct {
+	DB        kv.DB
+	Directory *directory.Directory
+	Mailboxes *mailbox.Store
+	Admin     *admin.Direct
+}
+
+// OpenStore opens the store in the data folder of c, which is made if needed. It fails
+// with fault.InUse while another process has it open. onFatal is called once if the
+// store can't be written to any more; it may be nil.
+func OpenStore(ctx context.Context, c config.Config, w World, status func() admin.Status, onFatal func(error)) (*Store, error) {
+	w = w.complete()
+	spools := filepath.Join(c.Data, spoolDir)
+	if err := os.MkdirAll(spools, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the data folder "+c.Data)
+	}
+	db, err := pebble.Open(filepath.Join(c.Data, storeDir), pebble.Options{
+		FS: w.Files, Logger: w.Logger.With("part", "store"), CacheBytes: int64(c.Limits.Cache), OnFatal: onFatal})
+	if err != nil {
+		return nil, err
+	}
+	s, err := openModels(ctx, db, spools, w, status)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func openModels(ctx context.Context, db kv.DB, spools string, w World, status func() admin.Status) (*Store, error) {
+	// What the last process left in the spool was not acknowledged.
+	if err := spool.Clean(spools); err != nil {
+		return nil, err
+	}
+	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash})
+	if err != nil {
+		return nil, err
+	}
+	boxes := mailbox.NewStore(db, mailbox.Options{Now: w.Now, Logger: w.Logger, SpoolDir: spools})
+	return &Store{DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(dir, boxes, status)}, nil
+}
+
+// Close closes the store. Nobody may use it any more.
+func (s *Store) Close() error { return s.DB.Close() }
+
+// NewLogger makes the logger that a configuration asks for, writing to standard error.
+func NewLogger(c config.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // Validate has seen to it; else info
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// DirectoryPartition is where the directory lies, for commands that print what is stored.
+const DirectoryPartition = directory.Partition

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// How often the tasks beside the listeners look.
+const (
+	certsEvery = time.Minute
+	tidyEvery  = 6 * time.Hour
+)
+
+// repair makes the mailboxes that a crash kept from being made.
+func (s *Server) repair(ctx context.Context) {
+	made, err := s.store.Admin.Repair(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("cannot repair accounts", "err", err)
+	}
+	if made > 0 {
+		s.log.Warn("made mailboxes of accounts that had none", "count", made)
+	}
+}
+
+// watchCerts uses a new certificate soon after its files have changed.
+func (s *Server) watchCerts(ctx context.Context) {
+	every(ctx, certsEvery, func() {
+		if err := s.certs.Refresh(); err != nil {
+			s.log.Error("cannot read the TLS certificate; the old one stays in use", "err", err)
+		}
+	})
+}
+
+// tidy removes from mailboxes, now and then, what has no further use.
+func (s *Server) tidy(ctx context.Context) {
+	every(ctx, tidyEvery, func() {
+		ids, err := s.store.Mailboxes.Accounts(ctx)
+		for _, id := range ids {
+			if ctx.Err() != nil {
+				return
+			}
+			if e := s.store.Mailboxes.Tidy(ctx, id); e != nil {
+				err = e
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("cannot tidy all mailboxes", "err", err)
+		}
+	})
+}
+
+// every runs fn at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			fn()
+		}
+	}
+}

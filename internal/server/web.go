@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postroad/internal/fault"
+	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
+)
+
+// web answers HTTP: a page for people who look, health, metrics, the admin API.
+type web struct {
+	server *Server
+	public *http.Server // of the listeners in the settings
+	local  *http.Server // of the admin socket
+}
+
+func newWeb(s *Server) *web {
+	w := &web{server: s}
+	api := admin.Handler(s.store.Admin, s.log)
+	common := http.NewServeMux()
+	common.HandleFunc("GET /healthz", w.health)
+	common.HandleFunc("GET /readyz", w.readiness)
+	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+
+	public := http.NewServeMux()
+	public.Handle("/", common)
+	public.HandleFunc("GET /{$}", w.front)
+	public.Handle("GET /metrics", w.guarded(metrics, w.mayMeasure))
+	public.Handle(admin.Prefix, w.guarded(api, w.mayAdminister))
+
+	local := http.NewServeMux()
+	local.Handle("/", common)
+	local.Handle("GET /metrics", metrics)
+	local.Handle(admin.Prefix, api)
+
+	w.public, w.local = w.serverOf(public), w.serverOf(local)
+	return w
+}
+
+func (w *web) serverOf(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: w.identified(h), TLSConfig: w.server.certs.TLS(),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(w.server.log.With("part", "http").Handler(), slog.LevelDebug),
+	}
+}
+
+// adminSocket is where commands find the running server.
+func (s *Server) adminSocket() config.Listener {
+	return config.Listener{Protocol: config.HTTP, Address: "unix:" + filepath.Join(s.config.Data, SocketName), TLS: config.NoTLS}
+}
+
+func (w *web) serve(_ context.Context, b bound) (err error) {
+	switch {
+	case b.set.Address == w.server.adminSocket().Address:
+		err = w.local.Serve(b)
+	case b.set.TLS == config.Implicit:
+		err = w.public.ServeTLS(b, "", "")
+	default:
+		err = w.public.Serve(b)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (w *web) shutdown(ctx context.Context) error {
+	err := errors.Join(w.public.Shutdown(ctx), w.local.Shutdown(ctx))
+	if err != nil {
+		w.public.Close()
+		w.local.Close()
+	}
+	return err
+}
+
+// identified gives each request an ID, which stands in its log line and goes back to the client.
+func (w *web) identified(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		id := rand.Text()[:12]
+		rw.Header().Set("X-Request-Id", id)
+		rw.Header().Set("X-Content-Type-Options", "nosniff")
+		start := time.Now()
+		h.ServeHTTP(rw, r)
+		w.server.log.Debug("http request", "id", id, "method", r.Method, "path", r.URL.Path,
+			"peer", r.RemoteAddr, "took", time.Since(start))
+	})
+}
+
+// guarded lets a request through if may does.
+func (w *web) guarded(h http.Handler, may func(*http.Request) error) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if err := may(r); err != nil {
+			status := http.StatusForbidden
+			if fault.Is(err, fault.Unauthenticated) {
+				status = http.StatusUnauthorized
+				rw.Header().Set("WWW-Authenticate", `Bearer realm="postroad"`)
+			}
+			http.Error(rw, fault.TextOf(err), status)
+			return
+		}
+		h.ServeHTTP(rw, r)
+	})
+}
+
+// mayAdminister demands the token, and that it has not come in the clear over a network.
+func (w *web) mayAdminister(r *http.Request) error {
+	if r.TLS == nil && !onLoopback(r) {
+		return fault.New(fault.Denied, "use https")
+	}
+	if !w.server.token.Admits(r) {
+		return fault.New(fault.Unauthenticated, "this needs the admin token")
+	}
+	return nil
+}
+
+// mayMeasure lets this machine read the metrics; others need the token.
+func (w *web) mayMeasure(r *http.Request) error {
+	forwarded := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
+	if onLoopback(r) && forwarded == "" {
+		return nil
+	}
+	return w.mayAdminister(r)
+}
+
+// onLoopback reports whether the request came to an address that only this machine reaches.
+func onLoopback(r *http.Request) bool {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && loopback(a)
+}
+
+// health tells whether the server works at all: restart it if not.
+func (w *web) health(rw http.ResponseWriter, _ *http.Request) {
+	if err := w.server.broken(); err != nil {
+		http.Error(rw, "the store cannot be written to", http.StatusServiceUnavailable)
+		return
+	}
+	rw.Write([]byte("ok\n"))
+}
+
+// readiness tells whether all listeners are open.
+func (w *web) readiness(rw http.ResponseWriter, r *http.Request) {
+	select {
+	case <-w.server.ready:
+		w.health(rw, r)
+	default:
+		http.Error(rw, "starting", http.StatusServiceUnavailable)
+	}
+}
+
+var frontPage = template.Must(template.New("").Parse(`<!doctype html>
+<meta charset="utf-8"><title>{{.}}</title>
+<style>body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}</style>
+<h1>{{.}}</h1>
+<p>This is a mail server, Postroad. People read and send their mail here with a mail program.</p>
+<p>Nothing else is on this page. Administrators: <code>/healthz</code>, <code>/metrics</code>.</p>
+`))
+
+func (w *web) front(rw http.ResponseWriter, _ *http.Request) {
+	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	rw.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	frontPage.Execute(rw, w.server.config.Hostname) // the client has gone if this fails
+}

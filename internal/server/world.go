@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/server/config"
+)
+
+// World is what a server needs of the world outside. The zero value is the real one.
+type World struct {
+	// Now is the clock. Timeouts of connections follow the machine's clock.
+	Now func() time.Time
+	// Rand makes secrets, salts and identifiers.
+	Rand io.Reader
+	// Logger hears what happens. Nil: nobody.
+	Logger *slog.Logger
+	// Files is where the store lies. Nil: the disk. Spooled
+	// messages and certificates are always on the disk.
+	Files vfs.FS
+	// Listen opens the sockets of one listener, at least one. Nil: the machine's
+	// network, and Sockets.
+	Listen func(ctx context.Context, l config.Listener) ([]net.Listener, error)
+	// Sockets are those that the service manager opened, by name, for addresses "fd:NAME".
+	Sockets map[string][]net.Listener
+	// Notify tells the service manager how we are.
+	Notify Notifier
+	// Hash is what a password costs. The zero value is the directory's default.
+	Hash directory.HashParams
+	// Version is the program's, for logs, metrics and the status.
+	Version string
+}
+
+// Notifier hears of the states that a service manager wants to know.
+type Notifier interface {
+	Ready() error
+	Reloading() error
+	Stopping() error
+}
+
+func (w World) complete() World {
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	if w.Rand == nil {
+		w.Rand = rand.Reader
+	}
+	if w.Logger == nil {
+		w.Logger = slog.New(slog.DiscardHandler)
+	}
+	if w.Listen == nil {
+		w.Listen = machine{w.Sockets}.listen
+	}
+	if w.Notify == nil {
+		w.Notify = nobody{}
+	}
+	if w.Version == "" {
+		w.Version = "unknown"
+	}
+	return w
+}
+
+// nobody is the Notifier where there is no service manager.
+type nobody struct{}
+
+func (nobody) Ready() error     { return nil }
+func (nobody) Reloading() error { return nil }
+func (nobody) Stopping() error  { return nil }
+
+// machine listens on the machine's own network.
+type machine struct{ sockets map[string][]net.Listener }
+
+func (m machine) listen(ctx context.Context, l config.Listener) ([]net.Listener, error) {
+	if name, ok := strings.CutPrefix(l.Address, "fd:"); ok {
+		if len(m.sockets[name]) == 0 {
+			return nil, fault.New(fault.NotFound, "the service manager gave us no socket %q", name)
+		}
+		return m.sockets[name], nil
+	}
+	var one net.Listener
+	var err error
+	if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
+		one, err = listenUnix(ctx, path)
+	} else {
+		var c net.ListenConfig
+		one, err = c.Listen(ctx, "tcp", l.Address)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "cannot listen on "+l.Address)
+	}
+	return []net.Listener{one}, nil
+}
+
+// maxSocketPath is the longest name that the system takes for a socket, unix(7).
+const maxSocketPath = 107
+
+// listenUnix opens a socket for our user and group; that for commands for our user alone.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fault.New(fault.TooLarge, "a socket's path has at most %d bytes", maxSocketPath)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	mode := os.FileMode(0o660)
+	if filepath.Base(path) == SocketName {
+		mode = 0o600
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeStale removes a unix socket that a killed server left behind. One that
+// somebody listens on is fault.InUse; a file that is no socket stays.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil // listening will say what is wrong, if anything is
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return fault.New(fault.InUse, "somebody listens on %s", path)
+	}
+	return fault.Wrap(fault.Unavailable, os.Remove(path), "cannot remove the stale socket "+path)
+}
