@@ -1,0 +1,179 @@
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+)
+
+// Failures are counted for each client and name, and for each client. After
+// the free ones, each failure closes the door for twice as long as the one
+// before. A stranger elsewhere locks nobody out: other addresses count apart.
+const (
+	pairFree = 5
+	pairMax  = 5 * time.Minute
+	// A whole office may share an address: more is allowed, and the door opens sooner.
+	hostFree = 50
+	hostMax  = time.Minute
+	// forgetAfter is how long failures count that no others follow. It exceeds the longest block.
+	forgetAfter = 15 * time.Minute
+	// maxCounters bounds the memory: twice as many counters at most.
+	maxCounters = 50_000
+)
+
+// host is a client: one IPv4 address, or an IPv6 /64, which one customer has at least.
+type host = netip.Prefix
+
+// key is a client and a name.
+type key struct {
+	host  host
+	login string // folded
+}
+
+func keyOf(a attempt) key { return key{host: hostOf(a.peer.Addr), login: foldLogin(a.login)} }
+
+func hostOf(a netip.Addr) host {
+	a = a.Unmap().WithZone("")
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // of the zero Addr: the zero Prefix
+	return p
+}
+
+// foldLogin gives all spellings of a name one form. What is no address counts as one name.
+func foldLogin(login string) string {
+	a, err := directory.Parse(login)
+	if err != nil {
+		return ""
+	}
+	return a.Fold().String()
+}
+
+// counter counts failures.
+type counter struct {
+	failures int
+	last     time.Time
+	until    time.Time // the door is closed up to then
+}
+
+func (c *counter) blocked(now time.Time) bool { return c != nil && now.Before(c.until) }
+
+// count adds a failure.
+func (c *counter) count(now time.Time, free int, longest time.Duration) {
+	if now.Sub(c.last) > forgetAfter {
+		c.failures = 0
+	}
+	c.failures++
+	c.last = now
+	if over := c.failures - free; over >= 0 {
+		c.until = now.Add(min(longest, time.Second<<min(over, 20)))
+	}
+}
+
+// throttle counts failures, in two tables of bounded size.
+type throttle struct {
+	mu    sync.Mutex // guards all below
+	pairs table[key]
+	hosts table[host]
+	busy  map[key]*turn // attempts that are under way
+}
+
+// turn lets the attempts on a pair pass one at a time.
+type turn struct {
+	free    chan struct{} // holds a token while nobody is inside
+	holders int           // inside or waiting
+}
+
+func newThrottle() *throttle { return &throttle{busy: map[key]*turn{}} }
+
+// enter waits for the caller's turn. leave must be called afterwards.
+func (t *throttle) enter(ctx context.Context, k key) (leave func(), err error) {
+	t.mu.Lock()
+	u := t.busy[k]
+	if u == nil {
+		u = &turn{free: make(chan struct{}, 1)}
+		u.free <- struct{}{}
+		t.busy[k] = u
+	}
+	u.holders++
+	t.mu.Unlock()
+	select {
+	case <-u.free:
+		return func() { u.free <- struct{}{}; t.drop(k, u) }, nil
+	case <-ctx.Done():
+		t.drop(k, u)
+		return nil, fault.Wrap(fault.Canceled, ctx.Err(), "")
+	}
+}
+
+func (t *throttle) drop(k key, u *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u.holders--; u.holders == 0 {
+		delete(t.busy, k)
+	}
+}
+
+func (t *throttle) pairBlocked(k key, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pairs.find(k).blocked(now)
+}
+
+func (t *throttle) hostBlocked(k key, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hosts.find(k.host).blocked(now)
+}
+
+func (t *throttle) failed(k key, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pairs.get(k).count(now, pairFree, pairMax)
+	t.hosts.get(k.host).count(now, hostFree, hostMax)
+}
+
+// succeeded forgets the failures on the name. Those of the client stay:
+// else a guesser's own account would wash them away.
+func (t *throttle) succeeded(k key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pairs.remove(k)
+}
+
+// table holds counters in two generations: when the young one is full, the old one is forgotten.
+type table[K comparable] struct{ young, old map[K]*counter }
+
+func (t *table[K]) find(k K) *counter {
+	if c := t.young[k]; c != nil {
+		return c
+	}
+	return t.old[k]
+}
+
+func (t *table[K]) get(k K) *counter {
+	if c := t.young[k]; c != nil {
+		return c
+	}
+	c := t.old[k]
+	if c == nil {
+		c = &counter{}
+	}
+	delete(t.old, k)
+	if t.young == nil || len(t.young) >= maxCounters {
+		t.young, t.old = map[K]*counter{}, t.young
+	}
+	t.young[k] = c
+	return c
+}
+
+func (t *table[K]) remove(k K) {
+	delete(t.young, k)
+	delete(t.old, k)
+}
