@@ -382,7 +382,7 @@ func lastAt(s string) int {
 
 // stripCFWS returns s without blanks and comments outside quotes, and with its quotes resolved.
 func stripCFWS(s string) string {
-	if strings.IndexAny(s, " \t\r\n(\"") < 0 {
+	if !strings.ContainsAny(s, " \t\r\n(\"") {
 		return s
 	}
 	var b strings.Builder

@@ -25,15 +25,24 @@ func ParseDate(v string) (time.Time, bool) {
 
 const maxDateWords = 32
 
-// dateWord returns the next run of octets that are neither blanks, commas nor comments.
+// dateWord returns the next run of octets that are neither blanks, commas nor comments. In the obsolete syntax these may
+// stand around the colons of a time, RFC 5322 section 4.3.
 func (l *fieldLexer) dateWord() string {
-	for {
+	for l.next(',') {
+	}
+	w := l.dateRun()
+	for range 4 {
 		l.skip()
-		if l.pos >= len(l.s) || l.s[l.pos] != ',' {
+		if l.pos == len(l.s) || w == "" || l.s[l.pos] != ':' && w[len(w)-1] != ':' {
 			break
 		}
-		l.pos++
+		w += l.dateRun()
 	}
+	return w
+}
+
+func (l *fieldLexer) dateRun() string {
+	l.skip()
 	start := l.pos
 	for l.pos < len(l.s) && !isWSP(l.s[l.pos]) && l.s[l.pos] != ',' && l.s[l.pos] != '(' {
 		l.pos++

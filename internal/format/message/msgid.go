@@ -42,7 +42,7 @@ func (l *fieldLexer) messageID() string {
 	if l.pos < len(l.s) && l.s[l.pos] == '>' {
 		l.pos++
 	}
-	if strings.IndexAny(id, " \t\r\n") >= 0 {
+	if strings.ContainsAny(id, " \t\r\n") {
 		id = strings.Join(strings.Fields(id), "")
 	}
 	return id
@@ -59,7 +59,7 @@ func bareIDs(v string) []string {
 }
 
 func compactIDs(ids []string) []string {
-	out := ids[:0]
+	var out []string
 	for _, id := range ids {
 		if id != "" {
 			out = append(out, id)
