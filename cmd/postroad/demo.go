@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -28,6 +29,8 @@ func (c *demoCmd) Run(ctx context.Context, g *Globals, t terminal) (err error) {
 	if c.PortOffset < 0 || c.PortOffset > 65535-995 || c.Accounts < 0 {
 		return fault.New(fault.Invalid, "--port-offset is from 0 to %d, --accounts not below 0", 65535-995)
 	}
+	signals, ctx := obeySignals(ctx)
+	defer signals.end()
 	dir, remove, err := c.folder(g)
 	if err != nil {
 		return err
@@ -40,9 +43,14 @@ func (c *demoCmd) Run(ctx context.Context, g *Globals, t terminal) (err error) {
 	}
 	world := demo.World{Directory: s.Store().Directory, Mailboxes: s.Store().Mailboxes, Now: time.Now()}
 	if err := c.populate(ctx, world); err != nil {
-		s.Close()
-		return err
+		return errors.Join(err, s.Close())
 	}
+	signals.server.Store(s)
+	return c.serve(ctx, t, s, settings)
+}
+
+// serve runs the server, and greets once it is ready.
+func (c *demoCmd) serve(ctx context.Context, t terminal, s *server.Server, settings config.Config) error {
 	ended := make(chan struct{})
 	var greeter sync.WaitGroup
 	greeter.Go(func() {
@@ -52,7 +60,7 @@ func (c *demoCmd) Run(ctx context.Context, g *Globals, t terminal) (err error) {
 		case <-ended:
 		}
 	})
-	err = untilSignal(ctx, s)
+	err := s.Run(ctx)
 	close(ended)
 	greeter.Wait()
 	return err

@@ -42,6 +42,8 @@ func firstTime(ctx context.Context, g *Globals, t terminal, missing error) (conf
 
 // serve runs a server until it is told to stop.
 func serve(ctx context.Context, c config.Config) error {
+	signals, ctx := obeySignals(ctx)
+	defer signals.end()
 	sockets, err := systemd.Sockets(os.LookupEnv)
 	if err != nil {
 		return err
@@ -53,5 +55,6 @@ func serve(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	return untilSignal(ctx, s)
+	signals.server.Store(s)
+	return s.Run(ctx)
 }

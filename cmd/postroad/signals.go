@@ -6,41 +6,51 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"postroad/internal/server"
 )
 
-// untilSignal runs a server. SIGINT or SIGTERM stops it gracefully, a second one at
-// once. SIGHUP makes it read its certificate again.
-func untilSignal(ctx context.Context, s *server.Server) error {
-	ctx, stop := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	done := make(chan struct{})
-	var listener sync.WaitGroup
-	listener.Go(func() { obey(signals, done, stop, s) })
-	err := s.Run(ctx)
-	signal.Stop(signals)
-	close(done)
-	listener.Wait()
-	stop()
-	return err
+// signals turns the process's signals into what a server understands: SIGINT and
+// SIGTERM end the context, a second one the process at once, and SIGHUP makes the
+// server, once there is one, read its certificate again.
+type signals struct {
+	incoming chan os.Signal
+	ended    chan struct{}
+	listener sync.WaitGroup
+	server   atomic.Pointer[server.Server]
 }
 
-func obey(signals <-chan os.Signal, done <-chan struct{}, stop func(), s *server.Server) {
+// obeySignals begins to listen. The caller calls end.
+func obeySignals(ctx context.Context) (*signals, context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	s := &signals{incoming: make(chan os.Signal, 4), ended: make(chan struct{})}
+	signal.Notify(s.incoming, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	s.listener.Go(func() {
+		defer stop()
+		s.listen(stop)
+	})
+	return s, ctx
+}
+
+func (s *signals) end() {
+	signal.Stop(s.incoming)
+	close(s.ended)
+	s.listener.Wait()
+}
+
+func (s *signals) listen(stop func()) {
 	stopping := false
 	for {
 		select {
-		case <-done:
+		case <-s.ended:
 			return
-		case sig := <-signals:
+		case sig := <-s.incoming:
 			switch {
 			case sig == unix.SIGHUP:
-				if err := s.Reload(); err != nil {
-					fmt.Fprintln(os.Stderr, "postroad: reload:", err)
-				}
+				s.reload()
 			case stopping:
 				fmt.Fprintln(os.Stderr, "postroad: stopping at once; what was acknowledged is safe")
 				os.Exit(exitFailed)
@@ -48,6 +58,14 @@ func obey(signals <-chan os.Signal, done <-chan struct{}, stop func(), s *server
 				stopping = true
 				stop()
 			}
+		}
+	}
+}
+
+func (s *signals) reload() {
+	if sv := s.server.Load(); sv != nil {
+		if err := sv.Reload(); err != nil {
+			fmt.Fprintln(os.Stderr, "postroad: reload:", err)
 		}
 	}
 }
