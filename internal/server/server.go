@@ -155,7 +155,12 @@ func (s *Server) listen(ctx context.Context) error {
 			}
 			return err
 		}
-		if s.fronts[l.Protocol] == nil { for _, o := range opened { o.Close() }; continue }
+		if s.fronts[l.Protocol] == nil {
+			for _, o := range opened {
+				o.Close()
+			}
+			continue
+		}
 		for _, o := range opened {
 			s.log.Info("listening", "protocol", l.Protocol, "address", o.Addr().String(), "tls", l.TLS)
 			s.bound = append(s.bound, bound{o, l})
