@@ -40,9 +40,11 @@ func parsePath(b []byte) (p path, rest []byte, err error) {
 		return path{}, nil, errPathSyntax
 	}
 	g := grammar{b: b, pos: 1, ascii: true}
-	if b[min(1, len(b)-1)] == '>' {
-		g.pos++
-		return path{ascii: true}, b[g.pos:], g.end()
+	if g.skip('>') {
+		if g.end() != nil {
+			return path{}, nil, errPathSyntax
+		}
+		return path{ascii: true}, b[g.pos:], nil
 	}
 	if !g.sourceRoute() {
 		return path{}, nil, errPathSyntax

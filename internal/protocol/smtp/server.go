@@ -204,8 +204,8 @@ func turnAway(conn net.Conn) {
 // serve is a session's goroutine.
 func (s *Server) serve(x *session) {
 	defer s.wg.Done()
+	defer x.close() // last: who sees the end can count on having left
 	defer s.remove(x)
-	defer x.raw.Close() //nolint:errcheck // closed already as a rule
 	x.peer = addrOf(x.raw.RemoteAddr())
 	x.log = x.log.With(slog.String("protocol", x.opts.Mode.String()), slog.Any("client", x.peer))
 	if !s.admit(x.peer) {
@@ -217,6 +217,11 @@ func (s *Server) serve(x *session) {
 	}
 	defer s.leave(x.peer)
 	x.run()
+}
+
+// close closes the connection, with a word of it in TLS.
+func (s *session) close() {
+	s.conn.Close() //nolint:errcheck // there is nobody to tell
 }
 
 func (s *Server) remove(x *session) {

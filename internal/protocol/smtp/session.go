@@ -41,6 +41,7 @@ type session struct {
 	refused  int   // recipients
 	logins   int   // failed
 	dropped  int64 // bytes of chunks that belonged to no message
+	deaf     bool  // the client doesn't take replies any more
 	hungUp   bool  // we end the session, and more may be on its way
 
 	mu      sync.Mutex
@@ -108,7 +109,6 @@ func (s *session) finish() {
 	}
 	s.reset()
 	s.in.release()
-	s.conn.Close() //nolint:errcheck // there is nobody to tell
 }
 
 // How long and how much is read after the last word, unheard.
@@ -226,10 +226,14 @@ func (s *session) flush() error {
 		*b = (*b)[:0]
 		replyBuffers.Put(b)
 	}()
+	if s.deaf {
+		return net.ErrClosed
+	}
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.limits.CommandTimeout)); err != nil {
 		return err
 	}
 	_, err := s.conn.Write(*b)
+	s.deaf = err != nil
 	return err
 }
 

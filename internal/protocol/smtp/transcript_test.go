@@ -32,7 +32,9 @@ func TestTranscripts(t *testing.T) {
 				if i == 0 {
 					continue // what stands before the first conversation is for the reader
 				}
-				t.Run(title, func(t *testing.T) { runTranscript(t, file, strings.Count(string(text[:strings.Index(string(text), part)]), "\n"), body) })
+				t.Run(title, func(t *testing.T) {
+					runTranscript(t, file, strings.Count(string(text[:strings.Index(string(text), part)]), "\n"), body)
+				})
 			}
 		})
 	}
