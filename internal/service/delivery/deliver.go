@@ -1,0 +1,134 @@
+package delivery
+
+import (
+	"context"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+)
+
+// Envelope is what is known of a message apart from its bytes.
+type Envelope struct {
+	// ID names the message in the log.
+	ID string
+	// From is the reverse-path without brackets; empty: the null path.
+	From string
+	// Who signed in; nil: a stranger.
+	Who *ident.Identity
+	// Source says where the message came from, for the log: an address, "lmtp", "demo", ...
+	Source string
+	// EnvelopeID is what the sender calls the message (RFC 3461 §4.4), for the log.
+	EnvelopeID string
+}
+
+// Deliver puts a copy of the message into the INBOX of every account that the recipients lead to, one
+// for each account, and returns when all copies that succeeded are durable. The
+// result has an error, or nil, for each recipient. c stays the caller's.
+//
+// Recipients that are aliases of several or groups succeed if somebody got the
+// message and the others can't for reasons of their own (no room, no account any more): else one full
+// mailbox would make the sender try again, and everybody else would get the message again and again.
+// Errors: fault.OverQuota, fault.NotFound if the account has gone since, and what the store may fail with.
+func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
+	r := run{a: a, content: c, copies: make(map[ident.AccountID]*copied, len(to))}
+	for i := range to {
+		for _, id := range to[i].target.Accounts {
+			r.submit(ctx, id)
+		}
+	}
+	r.wait()
+	results := make([]error, len(to))
+	for i := range to {
+		results[i] = r.outcome(to[i])
+	}
+	a.count(&r, results)
+	a.note(ctx, e, to, c.Size(), results)
+	return results
+}
+
+// run is one message's delivery.
+type run struct {
+	a       *Agent
+	content *mailbox.Content
+	copies  map[ident.AccountID]*copied
+	order   []*copied
+}
+
+// copied is one account's copy.
+type copied struct {
+	session *mailbox.Session
+	pending *mailbox.Pending
+	err     error
+}
+
+// submit begins an account's copy, once.
+func (r *run) submit(ctx context.Context, id ident.AccountID) {
+	if r.copies[id] != nil {
+		return
+	}
+	c := &copied{}
+	r.copies[id] = c
+	r.order = append(r.order, c)
+	if c.session, c.err = r.a.open(ctx, id); c.err != nil {
+		return
+	}
+	inbox, ok := c.session.FolderByRole(mailbox.Inbox)
+	if !ok {
+		c.err = fault.New(fault.Corrupt, "account %d has no INBOX", id)
+		return
+	}
+	c.pending, c.err = c.session.SubmitAppend(ctx, inbox.ID, mailbox.Append{Content: r.content})
+}
+
+// wait returns when all copies are durable or have failed.
+func (r *run) wait() {
+	for _, c := range r.order {
+		if c.err == nil {
+			_, c.err = c.pending.Wait()
+		}
+		if c.session != nil {
+			c.session.Close()
+		}
+	}
+}
+
+// outcome is what became of one recipient's message.
+func (r *run) outcome(to Recipient) error {
+	var own, first error // own: a failure that is one member's alone
+	delivered := false
+	for _, id := range to.target.Accounts {
+		switch err := r.copies[id].err; fault.KindOf(err) {
+		case fault.OverQuota, fault.NotFound:
+			own = err
+		default:
+			delivered = delivered || err == nil
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	if first == nil && !delivered {
+		first = own
+	}
+	return first
+}
+
+func (a *Agent) count(r *run, results []error) {
+	delivered := uint64(0)
+	for _, c := range r.order {
+		if c.err == nil {
+			delivered++
+		}
+	}
+	a.copies.Add(delivered)
+	a.bytes.Add(delivered * uint64(r.content.Size()))
+	if delivered > 0 {
+		a.messages.Add(1)
+	}
+	for _, err := range results {
+		if err != nil {
+			a.refused.Add(1)
+		}
+	}
+}
