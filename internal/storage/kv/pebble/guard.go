@@ -20,11 +20,13 @@ import (
 // for ever.
 //
 // So the guard keeps errors from the engine. Once frozen,
-//   - operations on the log, and syncs of directories, claim success. The engine's
+//   - writes and syncs of logs, tables, blob files and directories claim success. (An error at the end of
+//     a blob file would make the engine panic, too.) The engine's
 //     commits end as if all were well; what we tell of them is
 //     decided by DB.failure, which is set before the first lie.
-//   - all other operations that change files, such as those of flushes, wait
-//     until Close, then fail. Nothing is retried meanwhile.
+//   - new tables and blob files, with which flushes and compactions begin, are waited for
+//     until Close, then fail. So nothing is tried again and again meanwhile.
+//   - writes to the manifest fail: no new table becomes part of the store.
 //   - files are not removed.
 //
 // After a crash or Close the disk shows what had reached it before the
@@ -32,11 +34,11 @@ import (
 // is what recovery is made for.
 type guard struct {
 	vfs.FS
-	armed  atomic.Bool // false while the store is being opened: then errors pass, and Open fails
-	frozen atomic.Bool
-	thawed chan struct{} // closed when Close begins to end the engine
-	tell   func(error)   // called once, before frozen is set
+	tell   func(error) // called once, before frozen is set
 	once   atomic.Bool
+	frozen atomic.Bool
+	thawed chan struct{} // closed when nobody needs to wait any more: the engine is being ended
+	thaws  atomic.Bool
 }
 
 func newGuard(inner vfs.FS, tell func(error)) *guard {
@@ -52,59 +54,51 @@ func (g *guard) freeze(err error) {
 	}
 }
 
-// thaw lets those go who wait for Close.
-func (g *guard) thaw() { close(g.thawed) }
+// thaw lets those go who wait.
+func (g *guard) thaw() {
+	if g.thaws.CompareAndSwap(false, true) {
+		close(g.thawed)
+	}
+}
 
-// change runs an operation that changes files, other than the log's.
+// change runs an operation that changes files. Once frozen, it fails.
 func (g *guard) change(op func() error) error {
 	if !g.frozen.Load() {
 		err := op()
-		if err == nil || !g.armed.Load() {
-			return err
+		if err == nil {
+			return nil
 		}
 		g.freeze(err)
 	}
-	<-g.thawed
 	return errFrozen
 }
-
-// changeLog runs an operation on the log, or one that the engine doesn't expect to fail.
-func (g *guard) changeLog(op func() error) error {
-	if g.frozen.Load() {
-		return nil
-	}
-	err := op()
-	if err == nil || !g.armed.Load() {
-		return err
-	}
-	g.freeze(err)
-	return nil
-}
-
-func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 // make runs an operation that gives a new file to write to.
 func (g *guard) make(name string, open func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
-	op := func() (err error) {
+	err := g.change(func() (err error) {
 		f, err = open()
 		return err
-	}
-	log := isLog(name)
-	var err error
-	if log {
-		err = g.changeLog(op)
-	} else {
-		err = g.change(op)
-	}
+	})
 	switch {
-	case err != nil:
-		return nil, err
-	case f == nil:
-		f = vfs.NewMemFile(nil) // never written to: we are frozen
+	case err == nil:
+		return &guardedFile{File: f, g: g, lies: !isManifest(name)}, nil
+	case isLog(name):
+		return &guardedFile{File: vfs.NewMemFile(nil), g: g, lies: true}, nil // never written to
+	case isTable(name):
+		<-g.thawed
 	}
-	return &guardedFile{File: f, g: g, lies: log}, nil
+	return nil, err
 }
+
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
+func isTable(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+// isManifest includes the markers, which say which manifest is valid.
+func isManifest(name string) bool { return !isLog(name) && !isTable(name) }
 
 // Create implements vfs.FS.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -163,14 +157,15 @@ func (g *guard) Unwrap() vfs.FS { return g.FS }
 type guardedFile struct {
 	vfs.File
 	g    *guard
-	lies bool // claims success once frozen: a log, or a directory
+	lies bool // claims success once frozen
 }
 
 func (f *guardedFile) change(op func() error) error {
+	err := f.g.change(op)
 	if f.lies {
-		return f.g.changeLog(op)
+		return nil
 	}
-	return f.g.change(op)
+	return err
 }
 
 // Write implements vfs.File.
@@ -218,7 +213,7 @@ func (f *guardedFile) SyncTo(length int64) (full bool, err error) {
 // Stat implements vfs.File.
 func (f *guardedFile) Stat() (vfs.FileInfo, error) {
 	info, err := f.File.Stat()
-	if err != nil && f.lies && f.g.armed.Load() {
+	if err != nil && f.lies {
 		f.g.freeze(err)
 		return vfs.NewMemFile(nil).Stat()
 	}

@@ -34,27 +34,27 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		// Fixed, so that a new release of the engine doesn't change the files under us.
 		FormatMajorVersion: engine.FormatValueSeparation,
 
-		MemTableSize:                uint64(o.MemtableBytes),
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
-		L0StopWritesThreshold:       1000, // a full L0 must slow reads, not stop mail
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		FlushDelayDeleteRange:       10 * time.Second,
-		MaxOpenFiles:                2000,
-		MaxManifestFileSize:         16 << 20,
+		MemTableSize:               uint64(o.MemtableBytes),
+		L0CompactionThreshold:      2,
+		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
+		FlushDelayDeleteRange:      10 * time.Second,
+		MaxOpenFiles:               2000,
+		MaxManifestFileSize:        16 << 20,
+
+		// Writers never wait inside the engine, but in room.
+		MemTableStopWritesThreshold: 1 << 20,
+		L0StopWritesThreshold:       1 << 20,
 	}
 	eo.EventListener = &engine.EventListener{
-		WriteStallBegin: func(i engine.WriteStallBeginInfo) {
-			eo.Logger.Errorf("%s", i)
-			db.stallBegins()
-		},
-		WriteStallEnd: db.stallEnds,
+		FlushEnd:      func(engine.FlushInfo) { db.room.look() },
+		CompactionEnd: func(engine.CompactionInfo) { db.room.look() },
 		// Whoever reads the damaged block gets fault.Corrupt. The default would end all writing.
 		DataCorruption: func(i engine.DataCorruptionInfo) { eo.Logger.Errorf("%s", i) },
 	}
 	if eo.MemTableSize == 0 {
 		eo.MemTableSize = defaultMemtable
 	}
+	db.room.memory = 4 * int64(eo.MemTableSize)
 	if eo.CacheSize == 0 {
 		eo.CacheSize = defaultCache
 	}

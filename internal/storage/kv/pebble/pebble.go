@@ -7,6 +7,7 @@ package pebble
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -47,9 +48,9 @@ type DB struct {
 
 	onFatal func(error)
 	fatal   atomic.Pointer[error] // why nothing can be written any more
-	stalled atomic.Bool           // a writer waits for a flush
-	stuck   chan struct{}         // closed if it waits for one that never comes
-	giveUp  sync.Once
+	ended   chan struct{}         // closed when fatal is set
+	opening atomic.Bool           // whoever opens hears of failures, not onFatal
+	room    room
 
 	users   atomic.Int64 // running calls; closed is added when Close begins
 	drained chan struct{}
@@ -64,7 +65,7 @@ const closed = 1 << 62
 // Open opens the store in dir, which it makes if needed. At most one DB,
 // in any process, has a directory open: for a second one Open fails with fault.InUse.
 func Open(dir string, o Options) (*DB, error) {
-	db := &DB{onFatal: o.OnFatal, drained: make(chan struct{}), stuck: make(chan struct{})}
+	db := &DB{onFatal: o.OnFatal, drained: make(chan struct{}), ended: make(chan struct{})}
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -78,13 +79,31 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	eo.Lock = lock
-	lsm, err := engine.Open(dir, eo)
-	if err != nil {
-		return nil, errors.Join(readFault(err), lock.Close())
+	if err := db.open(dir, eo); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	db.lsm, db.lock = lsm, lock
-	db.files.armed.Store(true)
+	db.lock = lock
 	return db, nil
+}
+
+// open opens the engine. What goes wrong meanwhile makes it fail.
+func (db *DB) open(dir string, eo *engine.Options) (err error) {
+	db.opening.Store(true)
+	defer db.opening.Store(false)
+	defer func() {
+		if p := recover(); p != nil { // the engine panics at some errors
+			err = writeFault(fmt.Errorf("opening the store: %v", p))
+		}
+	}()
+	lsm, err := engine.Open(dir, eo)
+	if failure := db.failure(); failure != nil {
+		if err == nil {
+			err = lsm.Close()
+		}
+		return errors.Join(failure, err)
+	}
+	db.lsm = lsm
+	return readFault(err)
 }
 
 // Close implements kv.DB. If writing has ended before because of an error,
@@ -101,11 +120,7 @@ func (db *DB) Close() error {
 	}
 	db.parts.ringAll()
 	if db.users.Load() > closed {
-		select {
-		case <-db.drained:
-		case <-db.stuck:
-			return db.failure() // the engine can't be ended with the writer inside
-		}
+		<-db.drained
 	}
 	db.files.thaw()
 	err := errors.Join(db.lsm.Close(), db.lock.Close())

@@ -7,6 +7,9 @@ import (
 // write applies a batch: when it returns, the batch is visible and stands in
 // the log's queue.
 func (db *DB) write(b *engine.Batch, sync bool) error {
+	if err := db.room.wait(db, b.Len()); err != nil {
+		return err
+	}
 	if sync {
 		return writeFault(db.lsm.ApplyNoSyncWait(b, engine.Sync))
 	}
@@ -25,10 +28,11 @@ func (db *DB) synced(b *engine.Batch) error {
 // fail ends all writing, for the reason that froze the files.
 func (db *DB) fail(err error) {
 	db.fatal.Store(&err)
-	if db.stalled.Load() {
-		db.abandon()
-	}
-	if db.onFatal != nil {
+	close(db.ended)
+	switch {
+	case db.opening.Load():
+		db.files.thaw()
+	case db.onFatal != nil:
 		db.onFatal(err)
 	}
 }
@@ -40,17 +44,3 @@ func (db *DB) failure() error {
 	}
 	return nil
 }
-
-// A stalled writer waits inside the engine until a memtable is flushed. If
-// the files are frozen that never comes: Close must not wait for it.
-
-func (db *DB) stallBegins() {
-	db.stalled.Store(true)
-	if db.fatal.Load() != nil {
-		db.abandon()
-	}
-}
-
-func (db *DB) stallEnds() { db.stalled.Store(false) }
-
-func (db *DB) abandon() { db.giveUp.Do(func() { close(db.stuck) }) }
