@@ -199,8 +199,11 @@ func (s *state) gone() bool { return s == nil || s.head.lastID == 0 }
 
 // catchUp gives s the views of old, advanced by the log. If the log doesn't
 // reach back to old, the views are left to be loaded again.
+//
+// Transactions may have gone on from old whose commits are still on their way: their
+// views have filled the arrays of old's last pages already, so these views need their own.
 func catchUp(r kv.Reader, s, old *state) error {
-	if old.head.change < s.head.floor {
+	if old.head.change < s.head.floor || old.head.change > s.head.change {
 		return nil
 	}
 	edits := map[FolderID][]edit{}
@@ -216,8 +219,13 @@ func catchUp(r kv.Reader, s, old *state) error {
 		return err
 	}
 	for _, n := range s.folders {
-		if o := old.folder(n.ID); o != nil && o.view != nil && o.UIDValidity == n.UIDValidity {
-			n.view = o.view.advance(n.Folder, s.head.change, sortEdits(edits[n.ID]))
+		o := old.folder(n.ID)
+		switch {
+		case o == nil || o.view == nil || o.UIDValidity != n.UIDValidity:
+		case o.HighestModSeq == n.HighestModSeq && o.recent == n.recent:
+			n.view = o.view
+		default:
+			n.view = o.view.apart().advance(n.Folder, s.head.change, sortEdits(edits[n.ID]))
 		}
 	}
 	return nil

@@ -153,30 +153,26 @@ func (s *Session) FolderKeywords(FolderID) []string { return s.state().kw.names 
 // folder doesn't change. If nobody has used the folder lately its rows are read from the store.
 func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {
 	n, err := s.visible(id, RightLookup|RightRead)
-	if err != nil || n.view != nil {
-		return viewOf(n), err
+	if err != nil {
+		return nil, err
 	}
-	err = s.a.update(ctx, func(t *txn) error {
-		_, err := t.viewed(id)
-		return err
+	if n.view != nil {
+		return n.view, nil
+	}
+	p, err := s.a.submit(ctx, func(t *txn) error {
+		f, err := t.viewed(id)
+		if err != nil {
+			return err
+		}
+		return s.need(&f.Folder, RightLookup|RightRead)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if n, err = s.visible(id, RightLookup|RightRead); err != nil {
+	if err := p.wait(); err != nil {
 		return nil, err
 	}
-	if n.view == nil {
-		return nil, fault.New(fault.Conflict, "the folder changed; try again")
-	}
-	return n.view, nil
-}
-
-func viewOf(n *node) *View {
-	if n == nil {
-		return nil
-	}
-	return n.view
+	return p.next.folder(id).view, nil
 }
 
 // Find returns where an item is.

@@ -152,6 +152,20 @@ func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
 	return next
 }
 
+// apart returns the same view with a last page whose array it doesn't share, so that rows which
+// are appended to it don't get in the way of those that were appended to v.
+func (v *View) apart() *View {
+	if len(v.pages) == 0 {
+		return v
+	}
+	own := *v
+	own.pages = slices.Clone(v.pages)
+	last := *own.pages[len(own.pages)-1]
+	last.rows = slices.Clip(last.rows)
+	own.pages[len(own.pages)-1] = &last
+	return &own
+}
+
 // editsBefore counts the edits whose UID lies before page p begins.
 func editsBefore(edits []edit, v *View, p int) int {
 	if p >= len(v.pages) {
