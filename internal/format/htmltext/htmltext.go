@@ -21,12 +21,12 @@ const maxToken = 1 << 20
 func Text(r io.Reader, limit int) string {
 	z := html.NewTokenizer(r)
 	z.SetMaxBuf(maxToken)
-	w := writer{limit: limit}
+	w := writer{limit: limit, full: limit <= 0}
 	skip := false
-	for w.out.Len() < limit {
+	for !w.full {
 		switch z.Next() {
 		case html.ErrorToken:
-			return w.text()
+			return w.out.String()
 		case html.TextToken:
 			if !skip {
 				w.write(z.Text())
@@ -38,6 +38,7 @@ func Text(r io.Reader, limit int) string {
 			w.tag(name)
 			if hasAttr && string(name) == "img" {
 				w.write(alt(z))
+				w.tag(name)
 			}
 			if string(name) == "pre" {
 				w.pre++
@@ -51,7 +52,7 @@ func Text(r io.Reader, limit int) string {
 			}
 		}
 	}
-	return w.text()
+	return w.out.String()
 }
 
 // hidden reports whether the text inside an element is not for readers. The tokenizer takes the content of all of these
@@ -104,6 +105,7 @@ func gapOf(name []byte) gap {
 type writer struct {
 	out   strings.Builder
 	limit int
+	full  bool
 	due   gap
 	pre   int
 }
@@ -111,7 +113,10 @@ type writer struct {
 func (w *writer) tag(name []byte) { w.due = max(w.due, gapOf(name)) }
 
 func (w *writer) write(b []byte) {
-	for len(b) > 0 && w.out.Len() < w.limit {
+	if !utf8.Valid(b) {
+		b = bytes.ToValidUTF8(b, []byte("\uFFFD"))
+	}
+	for len(b) > 0 && !w.full {
 		n := bytes.IndexFunc(b, isSpace)
 		switch {
 		case n < 0:
@@ -127,11 +132,29 @@ func (w *writer) write(b []byte) {
 }
 
 func (w *writer) word(b []byte) {
-	if w.out.Len() > 0 {
-		w.out.WriteString([...]string{"", " ", "\n", "\n\n"}[w.due])
+	gap := [...]string{"", " ", "\n", "\n\n"}[w.due]
+	if w.out.Len() == 0 {
+		gap = ""
+	}
+	if room := w.limit - w.out.Len() - len(gap); len(b) >= room {
+		w.full = true
+		b = prefix(b, room)
+	}
+	if len(b) > 0 {
+		w.out.WriteString(gap)
+		w.out.Write(b)
 	}
 	w.due = none
-	w.out.Write(b[:min(len(b), max(w.limit-w.out.Len(), 0))])
+}
+
+// prefix returns the first n octets of b, or fewer in order not to cut a character.
+func prefix(b []byte, n int) []byte {
+	if n >= len(b) {
+		return b
+	}
+	for n = max(n, 0); n > 0 && !utf8.RuneStart(b[n]); n-- {
+	}
+	return b[:n]
 }
 
 // blank takes one white space character.
@@ -152,16 +175,4 @@ func isSpace(r rune) bool {
 		return true
 	}
 	return false
-}
-
-func (w *writer) text() string {
-	s := w.out.String()
-	for len(s) > 0 { // the limit may have cut a character
-		r, n := utf8.DecodeLastRuneInString(s)
-		if r != utf8.RuneError || n != 1 {
-			break
-		}
-		s = s[:len(s)-1]
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

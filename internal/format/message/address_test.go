@@ -8,7 +8,9 @@ import (
 )
 
 func TestParseAddresses(t *testing.T) {
-	one := func(name, mailbox, host string) []Address { return []Address{{Name: name, Mailbox: mailbox, Host: host}} }
+	one := func(name, mailbox, host string) []Address {
+		return []Address{{Name: name, Mailbox: mailbox, Host: host}}
+	}
 	for _, tt := range []struct {
 		in   string
 		want []Address

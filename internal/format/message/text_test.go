@@ -1,0 +1,74 @@
+package message
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func textOf(msg string, limit int) string {
+	return Text(Parse([]byte(msg)), strings.NewReader(msg), limit)
+}
+
+func TestText(t *testing.T) {
+	for _, tt := range []struct{ name, msg, want string }{
+		{"plain", "\nhello\r\nyou\r\n", "hello\nyou"},
+		{"charset", "Content-Type: text/plain; charset=iso-8859-1\n\ncaf\xe9", "café"},
+		{"no charset", "\ncaf\xe9 café", "café café"},
+		{"base64", "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nY2Fmw6k=", "café"},
+		{"html", "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n<style>x</style><p>caf=C3=A9<p>two", "café\n\ntwo"},
+		{"html that names its charset", "Content-Type: text/html\n\n<meta charset=\"koi8-r\">\xf0", "П"},
+		{"all parts", mp("--b\n\none\n--b\nContent-Type: text/html\n\n<b>two</b>\n--b\nContent-Type: image/png; name=pic.png\n\nnot this\n" +
+			"--b\nContent-Type: text/csv\nContent-Disposition: attachment; filename*=utf-8''%c3%bc.csv\n\nthree\n" +
+			"--b\nContent-Type: message/rfc822\n\nSubject: =?utf-8?q?f=C3=B6ur?=\nFrom: Ann <a@b>\n\nfive\n--b--\n"),
+			"one\ntwo\npic.png\nü.csv\nthree\nföur\nAnn\na@b\nfive"},
+		{"no text", "Content-Type: image/png\n\nnot this", ""},
+	} {
+		if got := textOf(tt.msg, 1000); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		for limit := range len(tt.want) {
+			got := textOf(tt.msg, limit)
+			if len(got) > limit || !strings.HasPrefix(tt.want, strings.TrimRight(got, "\n")) || !utf8.ValidString(got) {
+				t.Errorf("%s, limit %d: %q", tt.name, limit, got)
+			}
+		}
+	}
+}
+
+func TestPreview(t *testing.T) {
+	for _, tt := range []struct{ name, msg, want string }{
+		{"plain", "\n Hello,\r\n\r\n\tyou  there \r\n", "Hello, you there"},
+		{"nothing", "Subject: x\n\n", ""},
+		{"alternative", mp("--b\n\nplain\n--b\nContent-Type: text/html\n\n<b>html</b>\n--b--"), "plain"},
+		{"empty plain text", mp("--b\n\n\n \n--b\nContent-Type: text/html\n\n<b>html</b>\n--b--"), "html"},
+		{"attachment", mp("--b\nContent-Disposition: attachment\n\nno\n--b\n\nyes\n--b--"), "yes"},
+		{"nested message", mp("--b\nContent-Type: message/rfc822\n\n\nno\n--b--"), ""},
+		{"quotes", "\n> you said\n>> more\nAnd I say\n> x", "And I say"},
+		{"quotes only", "\n> you said\n", "> you said"},
+		{"html filler", "Content-Type: text/html; charset=utf-8\n\n<div>Sale!\u200c\u00a0\u200c\u00a0\u200c</div>Now", "Sale! Now"},
+		{"late html", "Content-Type: text/html\n\n<style>" + strings.Repeat("x", 100_000) + "</style><p>late", "late"},
+		{"long", "\n" + strings.Repeat("äb ", 200), strings.Repeat("äb ", 66) + "äb"},
+		{"controls", "\na\x00\x1b[1mb\x7f\x85", "a [1mb …"},
+	} {
+		s := Parse([]byte(tt.msg))
+		if got := Preview(s, strings.NewReader(tt.msg)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) ReadAt([]byte, int64) (int, error) { return 0, errors.New("broken") }
+
+func TestTextUnreadable(t *testing.T) {
+	s := Parse([]byte(mp("--b\nContent-Type: text/plain; name=x.txt\n\nhello\n--b\nContent-Type: text/html\n\nhello\n--b--")))
+	if got := Text(s, failing{}, 100); got != "x.txt" {
+		t.Errorf("text %q", got)
+	}
+	if got := Preview(s, failing{}); got != "" {
+		t.Errorf("preview %q", got)
+	}
+}
