@@ -190,11 +190,12 @@ func (s *session) delivered() reply {
 	return reply{code: 250, status: "2.0.0", text: "Ok: delivered as " + s.tx.envelope.ID}
 }
 
+// level: what was delivered is in the log by delivery's own line; what wasn't, is told here.
 func level(r reply) slog.Level {
 	if r.code >= 400 {
-		return slog.LevelWarn
+		return slog.LevelInfo
 	}
-	return slog.LevelInfo
+	return slog.LevelDebug
 }
 
 // logMessage tells in one line what became of a message.

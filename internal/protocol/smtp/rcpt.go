@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"strings"
 	"time"
 
 	"postroad/internal/fault"
@@ -14,7 +15,7 @@ var (
 	replyUTF8Recipient = reply{code: 553, status: "5.6.7", text: "Address needs SMTPUTF8"} // RFC 6531 §3.5
 	replyTooManyRcpts  = reply{code: 452, status: "4.5.3", text: "Too many recipients"}    // RFC 5321 §4.5.3.1.10
 	replyRecipientOK   = reply{code: 250, status: "2.1.5", text: "Recipient ok"}
-	replyNoRelayYet    = reply{code: 550, status: "5.7.1", text: "Sending to other domains is not available yet"}
+	replyExpansion     = reply{code: 550, status: "5.2.4", text: "The list has too many members"}
 )
 
 // freeRefusals is how many unknown recipients a stranger may name before each costs time.
@@ -103,10 +104,7 @@ func rcptParams(r *Recipient, b []byte, valid *bool) (known bool) {
 // stranger who guesses addresses.
 func (s *session) refuseRecipient(address string, err error) reply {
 	kind := fault.KindOf(err)
-	r := replyTo(err)
-	if kind == fault.Unsupported && s.who != nil {
-		r = replyNoRelayYet
-	}
+	r := recipientReply(err)
 	s.log.Info("recipient refused", "id", s.tx.envelope.ID, "from", s.tx.envelope.From, "to", address,
 		"reply", r.code, "err", err)
 	s.server.counts.recipientsRefused.Add(1)
@@ -121,6 +119,32 @@ func (s *session) refuseRecipient(address string, err error) reply {
 		s.pause(s.limits.RefusalDelay)
 	}
 	return r
+}
+
+// recipientReply is what a failure means at RCPT. Why we don't relay has several
+// reasons, and the Post knows which.
+func recipientReply(err error) reply {
+	r := replyTo(err)
+	switch fault.KindOf(err) {
+	case fault.TooLarge:
+		return replyExpansion
+	case fault.Unsupported:
+		if text := fault.TextOf(err); isReplyText(text) {
+			r.text = strings.ToUpper(text[:1]) + text[1:]
+		}
+	}
+	return r
+}
+
+// isReplyText reports whether a text may stand in a reply: printable ASCII of a
+// length that leaves the line under 512 octets (RFC 5321 §4.5.3.1.5).
+func isReplyText(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 450
 }
 
 // pause waits, unless the server is closed meanwhile.

@@ -81,7 +81,7 @@ var faultReplies = map[fault.Kind]reply{
 	fault.InUse:           {code: 450, status: "4.2.1", text: "Mailbox in use, try again later"},
 	fault.RateLimited:     {code: 450, status: "4.7.1", text: "Too much at once, try again later"},
 	fault.Unavailable:     {code: 451, status: "4.3.2", text: "Not available now, try again later"},
-	fault.Unsupported:     {code: 550, status: "5.7.1", text: "Relaying is not permitted"},
+	fault.Unsupported:     {code: 550, status: "5.7.1", text: "Mail for this address is not handled here"},
 	fault.Corrupt:         {code: 451, status: "4.3.0", text: "Internal error, try again later"},
 	fault.Canceled:        {code: 451, status: "4.3.2", text: "Interrupted, try again later"},
 }

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // with alice, bob, full (over quota), busy and broken.
 type world struct {
 	mu        sync.Mutex
-	delivered []delivery
+	delivered []letter
 	discarded int
 	asked     int              // recipients
 	fail      map[string]error // of Deliver, by address
@@ -38,7 +38,7 @@ type world struct {
 	onDeliver func()
 }
 
-type delivery struct {
+type letter struct {
 	Envelope Envelope
 	Text     string
 }
@@ -72,7 +72,10 @@ func (w *world) Recipient(_ context.Context, who *ident.Identity, address string
 		local, domain = local[:i], local[i+1:]
 	}
 	if domain != "example.org" && domain != "bücher.example" {
-		return nil, fault.New(fault.Unsupported, "domain %s is not ours", domain)
+		if who != nil {
+			return nil, fault.New(fault.Unsupported, "sending to other domains isn't available yet")
+		}
+		return nil, fault.New(fault.Unsupported, "mail for this domain is not handled here")
 	}
 	switch local {
 	case "alice", "bob", "postmaster", "zoë", `"a b"`:
@@ -103,12 +106,12 @@ func (w *world) Deliver(_ context.Context, e *Envelope, c Content) []error {
 		}
 	}
 	if failed < len(errs) {
-		w.delivered = append(w.delivered, delivery{Envelope: *e, Text: c.(*content).String()})
+		w.delivered = append(w.delivered, letter{Envelope: *e, Text: c.(*content).String()})
 	}
 	return errs
 }
 
-func (w *world) last(t testing.TB) delivery {
+func (w *world) last(t testing.TB) letter {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()

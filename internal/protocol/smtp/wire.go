@@ -1,0 +1,89 @@
+package smtp
+
+import (
+	"context"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/auth"
+	"postroad/internal/service/delivery"
+)
+
+// NewPost makes a Post of the delivery agent and the store it delivers to. The
+// agent is a Senders as it stands.
+func NewPost(agent *delivery.Agent, store *mailbox.Store) Post {
+	return post{agent, store}
+}
+
+var _ Senders = (*delivery.Agent)(nil)
+
+type post struct {
+	agent *delivery.Agent
+	store *mailbox.Store
+}
+
+func (p post) Recipient(ctx context.Context, who *ident.Identity, address string) (Mailbox, error) {
+	return p.agent.Recipient(ctx, who, address)
+}
+
+func (p post) NewContent() Content { return p.store.NewContent() }
+
+func (p post) Deliver(ctx context.Context, e *Envelope, c Content) []error {
+	content, err := finish(c)
+	if err != nil {
+		return everybody(e, err)
+	}
+	defer content.Close() //nolint:errcheck // it is in the mailboxes, or it isn't
+	to := make([]delivery.Recipient, len(e.Recipients))
+	for i := range e.Recipients {
+		to[i] = e.Recipients[i].Mailbox.(delivery.Recipient)
+	}
+	return p.agent.Deliver(ctx, delivery.Envelope{
+		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID,
+	}, to, content)
+}
+
+// finish ends the message's bytes.
+func finish(c Content) (*mailbox.Content, error) {
+	w, ok := c.(*mailbox.ContentWriter)
+	if !ok {
+		return nil, fault.New(fault.Internal, "content of type %T", c)
+	}
+	return w.Finish()
+}
+
+// everybody gives each recipient the same error.
+func everybody(e *Envelope, err error) []error {
+	errs := make([]error, len(e.Recipients))
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// source says for the log where a message came from: "smtp client.example [192.0.2.7]".
+func (e *Envelope) source() string {
+	b := make([]byte, 0, 64)
+	b = append(append(b, e.Mode.String()...), ' ')
+	b = append(b, e.Helo...)
+	if e.Peer.IsValid() {
+		b = appendLiteral(append(b, ' '), e.Peer)
+	}
+	return string(b)
+}
+
+// NewAuth makes an Auth of the engine that all protocols share.
+func NewAuth(engine *auth.Engine) Auth { return signIn{engine} }
+
+type signIn struct{ engine *auth.Engine }
+
+func (s signIn) Mechanisms(p Peer) []string { return s.engine.Mechanisms(s.peer(p)) }
+
+func (s signIn) Start(p Peer, mechanism string) (Exchange, error) {
+	return s.engine.Start(s.peer(p), mechanism)
+}
+
+func (signIn) peer(p Peer) auth.Peer {
+	return auth.Peer{Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, PlainAllowed: p.PlainAllowed}
+}
