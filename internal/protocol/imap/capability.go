@@ -1,0 +1,81 @@
+package imap
+
+import (
+	"context"
+	"strconv"
+)
+
+// capabilities are announced in every state, one line each.
+var capabilities = []string{
+	"IMAP4rev2", "IMAP4rev1",
+	"SASL-IR",  // RFC 4959
+	"LITERAL+", // RFC 7888
+	"ID",       // RFC 2971
+	"ENABLE",   // RFC 5161
+}
+
+// mailCapabilities are announced once the client has logged in, one line each.
+var mailCapabilities = []string{
+	"IDLE",        // RFC 2177
+	"NAMESPACE",   // RFC 2342
+	"UIDPLUS",     // RFC 4315
+	"MOVE",        // RFC 6851
+	"UNSELECT",    // RFC 3691
+	"CHILDREN",    // RFC 3348
+	"SPECIAL-USE", // RFC 6154
+	"CREATE-SPECIAL-USE",
+	"LIST-EXTENDED", // RFC 5258
+	"LIST-STATUS",   // RFC 5819
+	"STATUS=SIZE",   // RFC 8438
+	"ESEARCH",       // RFC 4731
+	"SEARCHRES",     // RFC 5182
+	"UTF8=ACCEPT",   // RFC 6855
+	"BINARY",        // RFC 3516
+	"MULTIAPPEND",   // RFC 3502
+	"CONDSTORE",     // RFC 7162
+	"WITHIN",        // RFC 5032
+	"SAVEDATE",      // RFC 8514
+	"OBJECTID",      // RFC 8474
+	"PREVIEW",       // RFC 8970
+	"QUOTA",         // RFC 9208
+	"QUOTA=RES-STORAGE",
+	"QUOTA=RES-MESSAGE",
+}
+
+// appendCapabilities writes what can be done now: " IMAP4rev2 IMAP4rev1 ...".
+func (s *session) appendCapabilities(dst []byte) []byte {
+	for _, c := range capabilities {
+		dst = append(append(dst, ' '), c...)
+	}
+	if s.mail != nil {
+		for _, c := range mailCapabilities {
+			dst = append(append(dst, ' '), c...)
+		}
+		return strconv.AppendInt(append(dst, " APPENDLIMIT="...), s.lim.Message, 10) // RFC 7889
+	}
+	if s.mayStartTLS() {
+		dst = append(dst, " STARTTLS"...)
+	}
+	if !s.plainAllowed() {
+		dst = append(dst, " LOGINDISABLED"...) // RFC 9051 §6.2.3
+	}
+	for _, m := range s.srv.auth.Mechanisms(s.peer) {
+		dst = append(append(dst, " AUTH="...), m...)
+	}
+	return dst
+}
+
+// capability: RFC 9051 §6.1.1.
+func (s *session) capability(context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	b := append(s.out.buf(), "* CAPABILITY"...)
+	s.out.set(append(s.appendCapabilities(b), crlf...))
+	return reply{text: "that is what this server can do"}, nil
+}
+
+// capabilityCode is the response code that tells the capabilities in passing.
+func (s *session) capabilityCode() string {
+	return string(s.appendCapabilities([]byte("CAPABILITY")))
+}

@@ -1,0 +1,89 @@
+package imap
+
+import "context"
+
+// noop: RFC 9051 §6.1.2; also CHECK (RFC 3501 §6.4.1). News are told after every command.
+func (s *session) noop(context.Context) (reply, error) {
+	return reply{text: "that was nothing"}, s.dec.end()
+}
+
+// logout: RFC 9051 §6.1.3.
+func (s *session) logout(context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	s.deselect()
+	s.out.line("* BYE until next time")
+	s.ended = true
+	return reply{text: "goodbye"}, nil
+}
+
+// id: RFC 2971. What the client says of itself is for the log.
+func (s *session) id(context.Context) (reply, error) {
+	s.dec.sp()
+	fields := s.dec.idFields()
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if len(fields) > 0 {
+		s.log.Debug("imap: client", "login", s.who.Login, "id", fields)
+	}
+	s.out.line(`* ID ("name" "Postroad" "vendor" "Postroad")`)
+	return reply{text: "pleased to meet you"}, nil
+}
+
+// idFields consumes id-params; at most 30 fields (RFC 2971 §3.3).
+func (d *decoder) idFields() []string {
+	if d.tryKeyword("NIL") {
+		return nil
+	}
+	var fields []string
+	d.list(func() {
+		key := d.str()
+		d.sp()
+		value := d.nstring()
+		fields = append(fields, printable(string(key)+"="+string(value)))
+		if len(fields) > 30 {
+			d.fail("too many fields")
+		}
+	})
+	return fields
+}
+
+// enable: RFC 5161, RFC 9051 §6.3.1.
+func (s *session) enable(context.Context) (reply, error) {
+	var names []string
+	for s.dec.ok() && !s.dec.atEnd() {
+		s.dec.sp()
+		names = append(names, upper(s.dec.atom()))
+	}
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if len(names) == 0 {
+		return reply{}, bad("ENABLE what?")
+	}
+	done := "* ENABLED"
+	for _, n := range names {
+		if s.enableOne(n) {
+			done += " " + n
+		}
+	}
+	s.out.line(done)
+	return reply{text: "enabled"}, nil
+}
+
+// enableOne enables a capability; false if there is nothing to enable.
+func (s *session) enableOne(name string) bool {
+	switch name {
+	case "IMAP4REV2": // RFC 9051 §5.1: names are UTF-8 from now on
+		s.rev2, s.utf8 = true, true
+	case "UTF8=ACCEPT": // RFC 6855 §3
+		s.utf8 = true
+	case "CONDSTORE": // RFC 7162 §3.1
+		s.condstore = true
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,101 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"postroad/internal/model/mailbox"
+)
+
+// copy is COPY: RFC 9051 §6.4.7.
+func (s *session) copy(ctx context.Context) (reply, error) {
+	code, err := s.transfer(ctx, s.mail.Copy)
+	return reply{code, "copied"}, err
+}
+
+// move is MOVE: RFC 9051 §6.4.8. The EXPUNGE responses come with the other news, before the completion.
+func (s *session) move(ctx context.Context) (reply, error) {
+	if s.sel.readOnly {
+		return reply{}, no("READ-ONLY", "the mailbox is open for looking only")
+	}
+	code, err := s.transfer(ctx, s.mail.Move)
+	if err != nil || code == "" {
+		return reply{text: "nothing to move"}, err
+	}
+	s.out.line("* OK [", code, "] moved") // RFC 6851 §4.3: before the EXPUNGEs
+	return reply{text: "moved"}, nil
+}
+
+type transferFunc func(context.Context, mailbox.FolderID, []mailbox.UID, mailbox.FolderID) ([]mailbox.Copied, uint32, error)
+
+// transfer copies or moves, and returns the response code COPYUID (RFC 4315 §3), "" if there was nothing to do.
+func (s *session) transfer(ctx context.Context, do transferFunc) (code string, err error) {
+	s.dec.sp()
+	set := s.messageSet()
+	s.dec.sp()
+	path := s.mailboxName()
+	if err := s.dec.end(); err != nil {
+		return "", err
+	}
+	msgs, err := s.resolve(set)
+	if err != nil {
+		return "", err
+	}
+	to, err := s.folder(path)
+	if err != nil {
+		return "", tryCreate(err)
+	}
+	if msgs.empty() {
+		return "", nil
+	}
+	done, validity, err := do(ctx, s.sel.id, msgs.uids(s.sel.shown), to.ID)
+	switch {
+	case err != nil:
+		return "", tryCreate(err)
+	case len(done) == 0 && !s.byUID:
+		return "", no("EXPUNGEISSUED", "the messages are gone")
+	case len(done) == 0:
+		return "", nil
+	}
+	return copyUID(done, validity), nil
+}
+
+// copyUID writes the two sets of UIDs, paired in order.
+func copyUID(done []mailbox.Copied, validity uint32) string {
+	slices.SortFunc(done, func(a, b mailbox.Copied) int { return cmp32(uint32(a.From), uint32(b.From)) })
+	var from, to numSet
+	for _, c := range done {
+		from, to = from.add(uint32(c.From)), to.add(uint32(c.To))
+	}
+	b := fmt.Appendf(nil, "COPYUID %d ", validity)
+	b = append(from.appendTo(b), ' ')
+	return string(to.appendTo(b))
+}
+
+// expunge is EXPUNGE and UID EXPUNGE: RFC 9051 §6.4.3, §6.4.9. The EXPUNGE responses come with the other news.
+func (s *session) expunge(ctx context.Context) (reply, error) {
+	var set sentSet
+	if s.byUID {
+		s.dec.sp()
+		set = s.messageSet()
+	}
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if s.sel.readOnly {
+		return reply{}, no("READ-ONLY", "the mailbox is open for looking only")
+	}
+	var uids []mailbox.UID // nil: all
+	if s.byUID {
+		msgs, err := s.resolve(set)
+		if err != nil {
+			return reply{}, err
+		}
+		if uids = msgs.uids(s.sel.shown); len(uids) == 0 {
+			return reply{text: "nothing to expunge"}, nil
+		}
+	}
+	_, err := s.mail.Expunge(ctx, s.sel.id, uids, true)
+	return reply{text: "expunged"}, err
+}

@@ -1,0 +1,74 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"postroad/internal/fault"
+)
+
+// idle: RFC 2177, RFC 9051 §6.3.13. News are told as they happen until the client
+// sends DONE.
+func (s *session) idle(ctx context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	s.out.line("+ idling")
+	if err := s.out.flush(); err != nil {
+		return reply{}, lost(err)
+	}
+	s.arm(time.Now().Add(s.lim.Idle))
+	if err := s.idleUntilLine(ctx); err != nil {
+		return reply{}, err
+	}
+	line, err := s.in.readLine(nil, len("DONE"))
+	switch {
+	case err != nil && !errors.Is(err, errLineTooLong):
+		return reply{}, lost(err)
+	case err != nil || upper(line) != "DONE":
+		return reply{}, bad("expected DONE")
+	}
+	return reply{text: "idle no more"}, nil
+}
+
+// idleUntilLine tells news until the client has sent something. A second goroutine waits for that.
+func (s *session) idleUntilLine(ctx context.Context) error {
+	if s.in.buffered() > 0 {
+		return nil
+	}
+	heard := make(chan error, 1)
+	go func() { heard <- s.in.await() }()
+	for {
+		bell := s.mail.Bell()
+		if err := s.tellWhileIdle(ctx); err != nil {
+			s.interrupt() // the other one must be gone before anybody else reads
+			<-heard
+			return err
+		}
+		select {
+		case err := <-heard:
+			return lost(err)
+		case <-bell:
+		}
+	}
+}
+
+// tellWhileIdle sends what is new, if anything is.
+func (s *session) tellWhileIdle(ctx context.Context) error {
+	if s.sel == nil {
+		return nil
+	}
+	err := s.sync(ctx, true)
+	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Canceled) {
+		err = nil // the next bell may find it working again
+	}
+	if err != nil {
+		return err
+	}
+	if s.ended {
+		return &connError{io.EOF} // BYE has been said
+	}
+	return lost(s.out.flush())
+}

@@ -1,0 +1,329 @@
+package imap
+
+import (
+	"context"
+	"strings"
+
+	"postroad/internal/model/mailbox"
+)
+
+// listing is a LIST command (RFC 9051 §6.3.9, RFC 5258).
+type listing struct {
+	patterns []string
+	root     bool // LIST ref "": what is the separator?
+
+	// selection options
+	subscribed, recursive, specialUse bool
+	// return options
+	showSubscribed bool
+	statusItems    []statusItem
+
+	// above has the paths below which something meets the selection options, but doesn't match the
+	// pattern and so isn't listed itself (RFC 5258 §3.5). Filled if recursive.
+	above map[string]bool
+}
+
+// list: RFC 9051 §6.3.9.
+func (s *session) list(ctx context.Context) (reply, error) {
+	s.dec.sp()
+	l := s.parseList()
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if l.root {
+		s.out.line(`* LIST (\Noselect) "/" ""`)
+		return reply{text: "that is the root"}, nil
+	}
+	entries, err := s.entries(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	l.findHidden(entries)
+	for i := range entries {
+		if err := s.listOne(ctx, &l, &entries[i]); err != nil {
+			return reply{}, err
+		}
+		s.out.sized()
+	}
+	return reply{text: "listed"}, nil
+}
+
+// parseList consumes the arguments of LIST.
+func (s *session) parseList() (l listing) {
+	d := &s.dec
+	if d.peek() == '(' {
+		d.list(func() { l.selection(d) })
+		if l.recursive && !l.subscribed && !l.specialUse {
+			d.fail("RECURSIVEMATCH needs another option") // RFC 9051 §6.3.9.1
+		}
+		d.sp()
+	}
+	ref := s.decodeName(d.astring())
+	d.sp()
+	if d.peek() == '(' {
+		d.list(func() { l.add(ref, s.listMailbox()) })
+	} else {
+		p := s.listMailbox()
+		l.root = p == "" && d.atEnd()
+		l.add(ref, p)
+	}
+	if d.trySP() {
+		if d.keyword() != "RETURN" {
+			d.expected("RETURN")
+		}
+		d.sp()
+		d.list(func() { l.returns(d) })
+	}
+	return l
+}
+
+// add notes a pattern behind a reference (RFC 9051 §6.3.9: they are simply joined).
+func (l *listing) add(ref, pattern string) { l.patterns = append(l.patterns, ref+pattern) }
+
+// listMailbox consumes a pattern.
+func (s *session) listMailbox() string {
+	var raw []byte
+	if c := s.dec.peek(); c == '"' || c == '{' {
+		raw = s.dec.str()
+	} else {
+		raw = s.dec.take(&listChars, "a mailbox pattern")
+	}
+	return s.decodeName(raw)
+}
+
+// selection consumes a selection option.
+func (l *listing) selection(d *decoder) {
+	switch d.keyword() {
+	case "SUBSCRIBED":
+		l.subscribed = true
+	case "RECURSIVEMATCH":
+		l.recursive = true
+	case "SPECIAL-USE": // RFC 6154 §2
+		l.specialUse = true
+	case "REMOTE": // there are none
+	default:
+		d.fail("no such selection option")
+	}
+}
+
+// returns consumes a return option.
+func (l *listing) returns(d *decoder) {
+	switch d.keyword() {
+	case "SUBSCRIBED":
+		l.showSubscribed = true
+	case "CHILDREN", "SPECIAL-USE": // always told
+	case "STATUS": // RFC 5819
+		d.sp()
+		l.statusItems = d.statusItems()
+	default:
+		d.fail("no such return option")
+	}
+}
+
+// listOne lists an entry if it is asked for.
+func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
+	if !l.matches(e.path) {
+		return nil
+	}
+	selected := l.selects(e)
+	info := l.above[e.path]
+	if !selected && !info {
+		return nil
+	}
+	b := append(s.out.buf(), "* LIST ("...)
+	b = e.appendAttributes(b, l.subscribed || l.showSubscribed)
+	b = s.appendName(append(b, `) "/" `...), e.path)
+	if info {
+		b = l.appendChildInfo(b)
+	}
+	s.out.set(append(b, crlf...))
+	if len(l.statusItems) == 0 || e.folder == nil || !selected {
+		return nil
+	}
+	return s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
+}
+
+func (l *listing) matches(path string) bool {
+	for _, p := range l.patterns {
+		if match(p, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// selects reports whether an entry meets the selection options. Without any, what exists does.
+func (l *listing) selects(e *entry) bool {
+	if l.subscribed && !e.subscribed || l.specialUse && e.use() == "" {
+		return false
+	}
+	return e.folder != nil || l.subscribed
+}
+
+// findHidden fills above.
+func (l *listing) findHidden(entries []entry) {
+	if !l.recursive {
+		return
+	}
+	l.above = map[string]bool{}
+	for i := range entries {
+		if e := &entries[i]; l.selects(e) && !l.matches(e.path) {
+			for p := parentPath(e.path); p != "" && !l.above[p]; p = parentPath(p) {
+				l.above[p] = true
+			}
+		}
+	}
+}
+
+// parentPath is the path above another, "" above the top.
+func parentPath(path string) string { return path[:max(0, strings.LastIndexByte(path, separator))] }
+
+// appendChildInfo: RFC 9051 §6.3.9.6.
+func (l *listing) appendChildInfo(b []byte) []byte {
+	var met []string
+	if l.subscribed {
+		met = append(met, `"SUBSCRIBED"`)
+	}
+	if l.specialUse {
+		met = append(met, `"SPECIAL-USE"`)
+	}
+	return append(b, ` ("CHILDINFO" (`+strings.Join(met, " ")+"))"...)
+}
+
+// lsub: RFC 3501 §6.3.9.
+func (s *session) lsub(ctx context.Context) (reply, error) {
+	s.dec.sp()
+	ref := s.decodeName(s.dec.astring())
+	s.dec.sp()
+	l := listing{subscribed: true, recursive: true}
+	pattern := ref + s.listMailbox()
+	l.add("", pattern)
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	entries, err := s.entries(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	l.findHidden(entries)
+	for i := range entries {
+		e := &entries[i]
+		attr := "* LSUB ("
+		switch {
+		case !l.matches(e.path):
+			continue
+		case e.subscribed:
+		case strings.HasSuffix(pattern, "%") && l.above[e.path]:
+			attr += `\Noselect` // stands for what is below it and subscribed to
+		default:
+			continue
+		}
+		b := s.appendName(append(s.out.buf(), attr+`) "/" `...), e.path)
+		s.out.set(append(b, crlf...))
+	}
+	return reply{text: "listed"}, nil
+}
+
+// entry is a line that LIST may show.
+type entry struct {
+	path       string
+	folder     *mailbox.Folder // nil: there is none of that name
+	subscribed bool
+	children   bool
+}
+
+// entries gives all that may be listed: folders, names subscribed to without a folder, and names above those.
+func (s *session) entries(ctx context.Context) ([]entry, error) {
+	folders, paths := s.paths()
+	lost, err := s.lostSubscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]entry, len(folders), len(folders)+len(lost))
+	byID := make(map[mailbox.FolderID]int, len(folders))
+	for i := range folders {
+		f := &folders[i]
+		out[i] = entry{path: paths[i], folder: f, subscribed: f.Subscribed}
+		byID[f.ID] = i
+		if p, ok := byID[f.Parent]; ok {
+			out[p].children = true
+		}
+	}
+	if len(lost) > 0 {
+		out = addLost(out, lost)
+	}
+	return out, nil
+}
+
+// addLost adds names subscribed to that have no folder, and the names above them.
+func addLost(out []entry, lost []string) []entry {
+	byPath := make(map[string]int, len(out))
+	for i := range out {
+		byPath[out[i].path] = i
+	}
+	at := func(path string) *entry {
+		i, ok := byPath[path]
+		if !ok {
+			i = len(out)
+			byPath[path] = i
+			out = append(out, entry{path: path})
+		}
+		return &out[i]
+	}
+	for _, path := range lost {
+		at(path).subscribed = true
+		for p := parentPath(path); p != ""; p = parentPath(p) {
+			at(p)
+		}
+	}
+	return out
+}
+
+// appendAttributes writes a mailbox's attributes (RFC 9051 §7.3.1).
+func (e *entry) appendAttributes(b []byte, subscribed bool) []byte {
+	if e.folder == nil {
+		b = append(b, `\NonExistent `...)
+	} else if e.children {
+		b = append(b, `\HasChildren `...) // RFC 3348
+	} else {
+		b = append(b, `\HasNoChildren `...)
+	}
+	if u := e.use(); u != "" {
+		b = append(append(b, u...), ' ')
+	}
+	if subscribed && e.subscribed {
+		b = append(b, `\Subscribed `...)
+	}
+	return b[:len(b)-1]
+}
+
+// uses are the special uses of folders (RFC 6154 §2).
+var uses = [...]struct {
+	role mailbox.Role
+	name string
+}{
+	{mailbox.Drafts, `\Drafts`}, {mailbox.Sent, `\Sent`}, {mailbox.Junk, `\Junk`},
+	{mailbox.Trash, `\Trash`}, {mailbox.Archive, `\Archive`},
+}
+
+// use is an entry's special-use attribute, "" if it has none.
+func (e *entry) use() string {
+	if e.folder != nil {
+		for _, u := range uses {
+			if u.role == e.folder.Role {
+				return u.name
+			}
+		}
+	}
+	return ""
+}
+
+// roleOf finds the role of a special use named without its backslash.
+func roleOf(name string) (mailbox.Role, bool) {
+	for _, u := range uses {
+		if strings.EqualFold(u.name[1:], name) {
+			return u.role, true
+		}
+	}
+	return mailbox.NoRole, false
+}

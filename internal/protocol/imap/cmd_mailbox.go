@@ -1,0 +1,175 @@
+package imap
+
+import (
+	"context"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+)
+
+// create: RFC 9051 §6.3.4, with the USE parameter of RFC 6154 §3. Missing parents are made too.
+func (s *session) create(ctx context.Context) (reply, error) {
+	s.dec.sp()
+	path := strings.TrimSuffix(s.mailboxName(), string(separator)) // RFC 9051 §6.3.4: a mere declaration
+	role, ok := s.createParams()
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if _, taken := s.mail.FolderByRole(role); !ok || taken && role != mailbox.NoRole {
+		return reply{}, no("USEATTR", "that special use is not possible, or taken")
+	}
+	f, err := s.makeFolder(ctx, path, role)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{"MAILBOXID (" + folderID(f.ID) + ")", "mailbox created"}, nil
+}
+
+// createParams consumes create-params; ok is false if the special use is none that a folder can have.
+func (s *session) createParams() (role mailbox.Role, ok bool) {
+	ok = true
+	if !s.dec.trySP() {
+		return role, ok
+	}
+	s.dec.list(func() {
+		if s.dec.keyword() != "USE" {
+			s.dec.fail("no such parameter of CREATE")
+		}
+		s.dec.sp()
+		s.dec.list(func() {
+			s.dec.special('\\')
+			r, known := roleOf(string(s.dec.atom()))
+			ok = ok && known && role == mailbox.NoRole
+			role = r
+		})
+	})
+	return role, ok
+}
+
+// makeFolder makes the folder of a path that isn't there, with its parents.
+func (s *session) makeFolder(ctx context.Context, path string, role mailbox.Role) (mailbox.Folder, error) {
+	at, rest, err := s.walk(path)
+	if err != nil {
+		return at, err
+	}
+	if len(rest) == 0 {
+		return at, fault.New(fault.Exists, "that mailbox exists")
+	}
+	for i, name := range rest {
+		n := mailbox.NewFolder{Name: name, Parent: at.ID}
+		if i == len(rest)-1 {
+			n.Role = role
+		}
+		if at, err = s.mail.CreateFolder(ctx, n); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+// delete: RFC 9051 §6.3.5. A mailbox with others below it stays. Its subscription stays too,
+// as RFC 9051 §6.3.7 has it.
+func (s *session) delete(ctx context.Context) (reply, error) {
+	s.dec.sp()
+	path := s.mailboxName()
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	f, err := s.folder(path)
+	if err != nil {
+		return reply{}, err
+	}
+	if f.Role == mailbox.Inbox {
+		return reply{}, no("CANNOT", "INBOX can't be deleted")
+	}
+	if f.Subscribed {
+		if err := s.changeSubscription(ctx, path, true); err != nil {
+			return reply{}, err
+		}
+	}
+	err = s.mail.DeleteFolder(ctx, f.ID)
+	if fault.Is(err, fault.Conflict) {
+		return reply{}, no("HASCHILDREN", "delete the mailboxes below it first")
+	}
+	if err == nil && s.sel != nil && s.sel.id == f.ID {
+		s.deselect()
+		s.out.line("* OK [CLOSED] the selected mailbox was deleted")
+	}
+	return reply{text: "mailbox deleted"}, err
+}
+
+// rename: RFC 9051 §6.3.6.
+func (s *session) rename(ctx context.Context) (reply, error) {
+	s.dec.sp()
+	from := s.mailboxName()
+	s.dec.sp()
+	to := strings.TrimSuffix(s.mailboxName(), string(separator))
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	f, err := s.folder(from)
+	if err != nil {
+		return reply{}, err
+	}
+	if f.Role == mailbox.Inbox {
+		return s.renameInbox(ctx, f, to)
+	}
+	if strings.HasPrefix(to, from+string(separator)) {
+		return reply{}, no("CANNOT", "a mailbox can't go below itself")
+	}
+	parent, name, err := s.makeParents(ctx, to)
+	if err != nil {
+		return reply{}, err
+	}
+	_, err = s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{Name: &name, Parent: &parent})
+	if s.sel != nil && err == nil && s.sel.id == f.ID {
+		s.sel.path = to
+	}
+	return reply{text: "mailbox renamed"}, err
+}
+
+// makeParents makes what is missing above a path that isn't there.
+func (s *session) makeParents(ctx context.Context, path string) (parent mailbox.FolderID, name string, err error) {
+	at, rest, err := s.walk(path)
+	if err == nil && len(rest) == 0 {
+		err = fault.New(fault.Exists, "that mailbox exists")
+	}
+	for err == nil && len(rest) > 1 {
+		at, err = s.mail.CreateFolder(ctx, mailbox.NewFolder{Name: rest[0], Parent: at.ID})
+		rest = rest[1:]
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return at.ID, rest[0], nil
+}
+
+// renameInbox moves the messages of INBOX to a new mailbox and leaves INBOX empty. Mailboxes below INBOX stay.
+func (s *session) renameInbox(ctx context.Context, inbox mailbox.Folder, to string) (reply, error) {
+	made, err := s.makeFolder(ctx, to, mailbox.NoRole)
+	if err != nil {
+		return reply{}, err
+	}
+	view, err := s.mail.View(ctx, inbox.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	uids := make([]mailbox.UID, 0, view.Len())
+	for _, r := range view.All(0, view.Len()) {
+		uids = append(uids, r.UID)
+	}
+	if len(uids) > 0 {
+		_, _, err = s.mail.Move(ctx, inbox.ID, uids, made.ID)
+	}
+	return reply{text: "messages moved"}, err
+}
+
+// namespace: RFC 9051 §6.3.10.
+func (s *session) namespace(context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	s.out.line(`* NAMESPACE (("" "/")) NIL NIL`)
+	return reply{text: "one namespace, yours"}, nil
+}

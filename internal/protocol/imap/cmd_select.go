@@ -1,0 +1,121 @@
+package imap
+
+import (
+	"context"
+	"strconv"
+
+	"postroad/internal/model/mailbox"
+)
+
+// selectCommand: RFC 9051 §6.3.2.
+func (s *session) selectCommand(ctx context.Context) (reply, error) { return s.open(ctx, false) }
+
+// examine: RFC 9051 §6.3.3.
+func (s *session) examine(ctx context.Context) (reply, error) { return s.open(ctx, true) }
+
+func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
+	s.dec.sp()
+	path := s.mailboxName()
+	condstore := s.selectParams()
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if s.sel != nil { // also if what follows fails
+		s.deselect()
+		s.out.line("* OK [CLOSED] the previous mailbox is closed") // RFC 9051 §7.1
+	}
+	s.condstore = s.condstore || condstore
+	sel, err := s.find(ctx, path, readOnly)
+	if err != nil {
+		return reply{}, err
+	}
+	s.sel = sel
+	view, err := s.claimRecent(ctx, sel.shown)
+	if err != nil {
+		s.deselect()
+		return reply{}, err
+	}
+	sel.shown = view
+	s.introduce()
+	if sel.readOnly {
+		return reply{"READ-ONLY", "mailbox open for looking"}, nil
+	}
+	return reply{"READ-WRITE", "mailbox open"}, nil
+}
+
+// selectParams consumes select-params (RFC 4466 §2.1); it reports whether CONDSTORE is among them.
+func (s *session) selectParams() (condstore bool) {
+	if !s.dec.trySP() {
+		return false
+	}
+	s.dec.list(func() {
+		if s.dec.keyword() != "CONDSTORE" { // RFC 7162 §3.1.8
+			s.dec.fail("no such parameter of SELECT")
+		}
+		condstore = true
+	})
+	return condstore
+}
+
+// find looks up a folder to be selected.
+func (s *session) find(ctx context.Context, path string, readOnly bool) (*selected, error) {
+	f, err := s.folder(path)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.mail.View(ctx, f.ID)
+	if err != nil {
+		return nil, err
+	}
+	const changing = mailbox.RightSeen | mailbox.RightWrite | mailbox.RightInsert | mailbox.RightTrash | mailbox.RightExpunge
+	if s.mail.Rights(f.ID)&changing == 0 {
+		readOnly = true // RFC 4314 §5.2
+	}
+	return &selected{id: f.ID, path: path, readOnly: readOnly, shown: view, keywords: -1}, nil
+}
+
+// introduce tells what the client must know of a folder it has selected.
+func (s *session) introduce() {
+	v := s.sel.shown
+	f := v.Folder()
+	s.tellKeywords()
+	s.out.number(v.Len(), "EXISTS")
+	if s.rev2 {
+		s.out.set(append(s.appendName(append(s.out.buf(), `* LIST () "/" `...), s.sel.path), crlf...))
+	} else {
+		s.tellRecent()
+		if i := v.FirstUnseen(); i >= 0 {
+			s.out.line("* OK [UNSEEN ", strconv.Itoa(i+1), "] first unread message")
+		}
+	}
+	s.out.line("* OK [UIDVALIDITY ", strconv.FormatUint(uint64(f.UIDValidity), 10), "] UIDs are valid")
+	s.out.line("* OK [UIDNEXT ", strconv.FormatUint(uint64(f.UIDNext), 10), "] predicted next UID")
+	s.out.line("* OK [HIGHESTMODSEQ ", strconv.FormatUint(uint64(v.HighestModSeq()), 10), "] last change") // RFC 7162 §3.1.2.1
+	s.out.line("* OK [MAILBOXID (", folderID(f.ID), ")] mailbox ID")                                       // RFC 8474 §4.2
+}
+
+// folderID is a folder's MAILBOXID (RFC 8474 §4).
+func folderID(id mailbox.FolderID) string { return "F" + strconv.FormatUint(uint64(id), 10) }
+
+// closeMailbox is CLOSE: RFC 9051 §6.4.1.
+func (s *session) closeMailbox(ctx context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	if !s.sel.readOnly {
+		if _, err := s.mail.Expunge(ctx, s.sel.id, nil, true); err != nil {
+			s.log.Debug("imap: expunge at CLOSE", "login", s.who.Login, "error", err) // the mailbox closes all the same
+		}
+	}
+	s.deselect()
+	return reply{text: "mailbox closed"}, nil
+}
+
+// unselect: RFC 9051 §6.4.2.
+func (s *session) unselect(context.Context) (reply, error) {
+	if err := s.dec.end(); err != nil {
+		return reply{}, err
+	}
+	s.deselect()
+	return reply{text: "mailbox closed"}, nil
+}

@@ -1,0 +1,101 @@
+package imap
+
+import (
+	"context"
+)
+
+// states are sets of the states of RFC 9051 §3.
+type states uint8
+
+const (
+	notAuthenticated states = 1 << iota
+	authenticated
+	selectedState
+
+	anyState = notAuthenticated | authenticated | selectedState
+	loggedIn = authenticated | selectedState
+)
+
+// String completes "not possible ...".
+func (s states) String() string {
+	switch s {
+	case notAuthenticated:
+		return "before login"
+	case authenticated:
+		return "without a selected mailbox"
+	}
+	return "now"
+}
+
+// state is the session's state.
+func (s *session) state() states {
+	switch {
+	case s.mail == nil:
+		return notAuthenticated
+	case s.sel == nil:
+		return authenticated
+	}
+	return selectedState
+}
+
+// command is a command as the table of commands has it.
+type command struct {
+	states states
+	// byNumber: its message numbers would lose their meaning if EXPUNGE were told before its end (RFC 9051 §7.5.1).
+	byNumber bool
+	run      func(*session, context.Context) (reply, error)
+}
+
+// mayExpunge reports whether EXPUNGE may be told before the command's completion.
+func (c *command) mayExpunge(byUID bool) bool { return byUID || !c.byNumber }
+
+// commandTable is what can be said, and when.
+func commandTable() map[string]*command {
+	return map[string]*command{
+		"CAPABILITY": {states: anyState, run: (*session).capability},
+		"NOOP":       {states: anyState, run: (*session).noop},
+		"LOGOUT":     {states: anyState, run: (*session).logout},
+		"ID":         {states: anyState, run: (*session).id},
+
+		"STARTTLS":     {states: notAuthenticated, run: (*session).startTLS},
+		"LOGIN":        {states: notAuthenticated, run: (*session).login},
+		"AUTHENTICATE": {states: notAuthenticated, run: (*session).authenticate},
+
+		"ENABLE":       {states: loggedIn, run: (*session).enable},
+		"SELECT":       {states: loggedIn, run: (*session).selectCommand},
+		"EXAMINE":      {states: loggedIn, run: (*session).examine},
+		"CREATE":       {states: loggedIn, run: (*session).create},
+		"DELETE":       {states: loggedIn, run: (*session).delete},
+		"RENAME":       {states: loggedIn, run: (*session).rename},
+		"SUBSCRIBE":    {states: loggedIn, run: (*session).subscribe},
+		"UNSUBSCRIBE":  {states: loggedIn, run: (*session).unsubscribe},
+		"LIST":         {states: loggedIn, run: (*session).list},
+		"LSUB":         {states: loggedIn, run: (*session).lsub},
+		"NAMESPACE":    {states: loggedIn, run: (*session).namespace},
+		"STATUS":       {states: loggedIn, run: (*session).status},
+		"APPEND":       {states: loggedIn, run: (*session).append},
+		"IDLE":         {states: loggedIn, run: (*session).idle},
+		"GETQUOTA":     {states: loggedIn, run: (*session).getQuota},
+		"GETQUOTAROOT": {states: loggedIn, run: (*session).getQuotaRoot},
+
+		"CHECK":    {states: selectedState, run: (*session).noop},
+		"CLOSE":    {states: selectedState, run: (*session).closeMailbox},
+		"UNSELECT": {states: selectedState, run: (*session).unselect},
+		"EXPUNGE":  {states: selectedState, run: (*session).expunge},
+		"SEARCH":   {states: selectedState, byNumber: true, run: (*session).search},
+		"FETCH":    {states: selectedState, byNumber: true, run: (*session).fetch},
+		"STORE":    {states: selectedState, byNumber: true, run: (*session).store},
+		"COPY":     {states: selectedState, run: (*session).copy},
+		"MOVE":     {states: selectedState, run: (*session).move},
+	}
+}
+
+// uidTable is what can be said after UID (RFC 9051 §6.4.9).
+func uidTable() map[string]*command {
+	all := commandTable()
+	uid := map[string]*command{}
+	for _, name := range []string{"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"} {
+		uid[name] = all[name]
+	}
+	return uid
+}

@@ -1,0 +1,287 @@
+package imap
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"postroad/internal/model/mailbox"
+)
+
+// cost is what a criterion has to look at.
+type cost int
+
+const (
+	byRow     cost = iota // the view
+	byRecord              // the stored summary
+	byContent             // the message itself
+)
+
+// criterion is a search key, ready to be asked of messages. at is a message's place in the client's view.
+type criterion struct {
+	cost  cost
+	match func(m *matching, at int, r *mailbox.Row) (bool, error)
+}
+
+// onRow is a criterion that needs only the view's row.
+func onRow(is func(r *mailbox.Row) bool) criterion {
+	return criterion{byRow, func(_ *matching, _ int, r *mailbox.Row) (bool, error) { return is(r), nil }}
+}
+
+// allOf is met if all are; the cheap ones are asked first.
+func allOf(keys []criterion) criterion {
+	if len(keys) == 1 {
+		return keys[0]
+	}
+	keys = byCost(keys)
+	return criterion{maxCost(keys), func(m *matching, at int, r *mailbox.Row) (bool, error) {
+		for i := range keys {
+			if ok, err := keys[i].match(m, at, r); !ok || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	}}
+}
+
+// anyOf is met if one of them is.
+func anyOf(keys []criterion) criterion {
+	keys = byCost(keys)
+	return criterion{maxCost(keys), func(m *matching, at int, r *mailbox.Row) (bool, error) {
+		for i := range keys {
+			if ok, err := keys[i].match(m, at, r); ok || err != nil {
+				return ok, err
+			}
+		}
+		return false, nil
+	}}
+}
+
+func not(k criterion) criterion {
+	return criterion{k.cost, func(m *matching, at int, r *mailbox.Row) (bool, error) {
+		ok, err := k.match(m, at, r)
+		return !ok && err == nil, err
+	}}
+}
+
+func byCost(keys []criterion) []criterion {
+	slices.SortStableFunc(keys, func(a, b criterion) int { return cmp.Compare(a.cost, b.cost) })
+	return keys
+}
+
+func maxCost(keys []criterion) (c cost) {
+	for i := range keys {
+		c = max(c, keys[i].cost)
+	}
+	return c
+}
+
+// searchKeys consumes search-key *(SP search-key), all of which must be met, until end says so.
+func (s *session) searchKeys(q *searching, end func() bool) criterion {
+	keys := []criterion{s.searchKey(q)}
+	for s.dec.ok() && !end() && s.dec.trySP() {
+		if end() {
+			break // spaces at the end of the line
+		}
+		keys = append(keys, s.searchKey(q))
+	}
+	return allOf(keys)
+}
+
+// searchKey consumes a search-key (RFC 9051 §9).
+func (s *session) searchKey(q *searching) criterion {
+	d := &s.dec
+	if !d.enter() {
+		return criterion{}
+	}
+	defer func() { d.depth-- }()
+	switch c := d.peek(); {
+	case c == '(':
+		d.special('(')
+		k := s.searchKeys(q, func() bool { return d.peek() == ')' })
+		d.special(')')
+		return k
+	case isDigit(c) || c == '*' || c == '$':
+		return s.numberKey()
+	}
+	name := d.keyword()
+	if d.err != nil {
+		return criterion{}
+	}
+	if k, ok := plainKey(name); ok {
+		return k
+	}
+	if k, ok := s.recentKey(name); ok {
+		return k
+	}
+	if name != "" && d.ok() {
+		d.sp()
+	}
+	if k, ok := s.argumentKey(q, name); ok {
+		return k
+	}
+	d.fail("no such search key")
+	return criterion{}
+}
+
+// numberKey is a sequence-set: messages by number, or "$".
+func (s *session) numberKey() criterion {
+	sent := s.messageSet()
+	if sent.saved {
+		return uidKey(s.saved)
+	}
+	set := slices.Clone(sent.set)
+	if n := s.sel.shown.Len(); n > 0 {
+		set = set.resolve(uint32(n))
+	}
+	return criterion{byRow, func(_ *matching, at int, _ *mailbox.Row) (bool, error) {
+		return set.contains(uint32(at + 1)), nil
+	}}
+}
+
+func uidKey(set numSet) criterion {
+	return onRow(func(r *mailbox.Row) bool { return set.contains(uint32(r.UID)) })
+}
+
+// plainKey is a key without arguments.
+func plainKey(name string) (criterion, bool) {
+	if flag, ok := flagKeys[name]; ok {
+		return onRow(func(r *mailbox.Row) bool { return r.Flags&flag != 0 }), true
+	}
+	if rest, ok := bytes.CutPrefix([]byte(name), []byte("UN")); ok {
+		if flag, ok := flagKeys[string(rest)]; ok {
+			return onRow(func(r *mailbox.Row) bool { return r.Flags&flag == 0 }), true
+		}
+	}
+	switch name {
+	case "ALL", "SAVEDATESUPPORTED": // RFC 8514 §4.3
+		return onRow(func(*mailbox.Row) bool { return true }), true
+	}
+	return criterion{}, false
+}
+
+var flagKeys = map[string]mailbox.Flags{
+	"ANSWERED": mailbox.Answered, "DELETED": mailbox.Deleted, "DRAFT": mailbox.Draft,
+	"FLAGGED": mailbox.Flagged, "SEEN": mailbox.Seen,
+}
+
+// recentKey: RFC 3501 §6.4.4.
+func (s *session) recentKey(name string) (criterion, bool) {
+	recent := s.sel.isRecent
+	switch name {
+	case "RECENT":
+		return onRow(recent), true
+	case "OLD":
+		return onRow(func(r *mailbox.Row) bool { return !recent(r) }), true
+	case "NEW":
+		return onRow(func(r *mailbox.Row) bool { return recent(r) && r.Flags&mailbox.Seen == 0 }), true
+	}
+	return criterion{}, false
+}
+
+// argumentKey is a key with arguments, which stand next.
+func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
+	d := &s.dec
+	switch name {
+	case "NOT":
+		return not(s.searchKey(q)), true
+	case "OR":
+		a := s.searchKey(q)
+		d.sp()
+		return anyOf([]criterion{a, s.searchKey(q)}), true
+	case "UID":
+		sent := s.messageSet()
+		if sent.saved {
+			return uidKey(s.saved), true
+		}
+		return uidKey(slices.Clone(sent.set).resolve(largestUID(s.sel.shown))), true
+	case "KEYWORD", "UNKEYWORD":
+		word, has := string(d.atom()), name == "KEYWORD"
+		return onRow(func(r *mailbox.Row) bool { return r.Keywords.Has(word) == has }), true
+	case "LARGER":
+		n := d.number64()
+		return onRow(func(r *mailbox.Row) bool { return r.Size > n }), true
+	case "SMALLER":
+		n := d.number64()
+		return onRow(func(r *mailbox.Row) bool { return r.Size < n }), true
+	case "MODSEQ":
+		return s.modSeqKey(q), true
+	case "EMAILID": // RFC 8474 §6
+		id := string(d.astring())
+		return onRow(func(r *mailbox.Row) bool { return string(appendEmailID(nil, r)) == id }), true
+	case "THREADID":
+		d.astring()
+		return onRow(func(*mailbox.Row) bool { return false }), true
+	}
+	if k, ok := s.dateKey(name); ok {
+		return k, true
+	}
+	return s.textKey(q, name)
+}
+
+// modSeqKey: RFC 7162 §3.1.5. An entry name may stand before the number; one counter serves all entries.
+func (s *session) modSeqKey(q *searching) criterion {
+	d := &s.dec
+	q.modseq, s.condstore = true, true
+	if d.peek() == '"' {
+		d.quoted()
+		d.sp()
+		switch d.keyword() {
+		case "ALL", "PRIV", "SHARED":
+		default:
+			d.expected("all, priv or shared")
+		}
+		d.sp()
+	}
+	n := mailbox.ModSeq(d.number64())
+	return onRow(func(r *mailbox.Row) bool { return r.ModSeq() >= n })
+}
+
+// dateKey compares dates, or ages (RFC 5032).
+func (s *session) dateKey(name string) (criterion, bool) {
+	d := &s.dec
+	switch name {
+	case "BEFORE", "ON", "SINCE":
+		is := compareDay(name, d.date())
+		return onRow(func(r *mailbox.Row) bool {
+			sec, zone := r.ReceivedUnix()
+			return is(sec + int64(zone)*60)
+		}), true
+	case "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE": // RFC 8514 §4.3
+		is := compareDay(name[len("SAVED"):], d.date())
+		return onRow(func(r *mailbox.Row) bool { return is(r.Saved().Unix()) }), true
+	case "SENTBEFORE", "SENTON", "SENTSINCE":
+		is := compareDay(name[len("SENT"):], d.date())
+		return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+			rec, err := m.record(r)
+			t, ok := rec.SentDate()
+			_, zone := t.Zone()
+			return ok && is(t.Unix()+int64(zone)), err
+		}}, true
+	case "YOUNGER", "OLDER":
+		age := int64(d.nzNumber())
+		return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+			sec, _ := r.ReceivedUnix()
+			if name == "YOUNGER" {
+				return sec >= m.now-age, nil
+			}
+			return sec <= m.now-age, nil
+		}}, true
+	}
+	return criterion{}, false
+}
+
+// compareDay compares local times, as Unix seconds of the same clock in UTC, with a day: times
+// of day and zones don't count (RFC 9051 §6.4.4).
+func compareDay(how string, day time.Time) func(local int64) bool {
+	start := day.Unix()
+	end := start + 24*60*60
+	switch how {
+	case "BEFORE":
+		return func(t int64) bool { return t < start }
+	case "ON":
+		return func(t int64) bool { return start <= t && t < end }
+	}
+	return func(t int64) bool { return t >= start }
+}

@@ -1,0 +1,71 @@
+package imap
+
+import (
+	"time"
+)
+
+const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+// appendDateTime writes a date-time (RFC 9051 §9) in its zone, in quotes.
+func appendDateTime(dst []byte, sec int64, zoneMinutes int) []byte {
+	t := time.Unix(sec+int64(zoneMinutes)*60, 0).UTC()
+	y, m, d := t.Date()
+	h, mi, s := t.Clock()
+	dst = append(dst, '"')
+	dst = append(append2(dst, d), '-')
+	dst = append(append(dst, months[3*(m-1):3*m]...), '-')
+	dst = append(append2(append2(dst, y/100%100), y%100), ' ')
+	dst = append(append2(dst, h), ':')
+	dst = append(append2(dst, mi), ':')
+	dst = append(append2(dst, s), ' ')
+	if zoneMinutes < 0 {
+		dst, zoneMinutes = append(dst, '-'), -zoneMinutes
+	} else {
+		dst = append(dst, '+')
+	}
+	return append(append2(append2(dst, zoneMinutes/60), zoneMinutes%60), '"')
+}
+
+// append2 writes two digits.
+func append2(dst []byte, n int) []byte { return append(dst, byte('0'+n/10%10), byte('0'+n%10)) }
+
+// dateTime consumes a date-time.
+func (d *decoder) dateTime() time.Time {
+	q := d.quoted()
+	if d.err != nil {
+		return time.Time{}
+	}
+	t, ok := parseDateTime(string(q))
+	if !ok {
+		d.expected("a date and time like \" 7-Feb-1994 21:52:25 -0800\"")
+	}
+	return t
+}
+
+// parseDateTime reads "dd-Mon-yyyy hh:mm:ss +zzzz"; the first digit of the day may be a space.
+func parseDateTime(s string) (time.Time, bool) {
+	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
+	if err != nil || len(s) != 26 || t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, false
+	}
+	_, zone := t.Zone()
+	return t.In(time.FixedZone("", zone)), zone%60 == 0
+}
+
+// date consumes a date, in quotes or not, and returns its first second as if in UTC.
+func (d *decoder) date() time.Time {
+	var text []byte
+	if d.peek() == '"' {
+		text = d.quoted()
+	} else {
+		text = d.atom()
+	}
+	if d.err != nil {
+		return time.Time{}
+	}
+	t, err := time.Parse("_2-Jan-2006", string(text))
+	if err != nil {
+		d.expected("a date like 1-Feb-1994")
+	}
+	return t
+}

@@ -1,0 +1,170 @@
+package imap
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+)
+
+// input reads a connection by lines and counted bytes. While it waits with
+// nothing read ahead it holds no buffer but a small one of its own.
+type input struct {
+	conn  net.Conn
+	bufs  *buffers
+	out   *output // flushed before waiting, since the client may wait for it
+	data  []byte  // read ahead, not yet consumed; points into small or big
+	big   *[]byte // lent by bufs; nil if none
+	small [256]byte
+}
+
+// errLineTooLong says that a line went over its limit; it has been read to its end.
+var errLineTooLong = errors.New("line too long")
+
+// wait returns when there is something to read, after sending what waits to be sent.
+func (in *input) wait() error {
+	if len(in.data) > 0 {
+		return nil
+	}
+	if err := in.out.flush(); err != nil {
+		return err
+	}
+	return in.await()
+}
+
+// await waits for something to read, when there is nothing. It gives the large buffer back meanwhile.
+func (in *input) await() error {
+	in.release()
+	n, err := readSome(in.conn, in.small[:])
+	in.data = in.small[:n]
+	return err
+}
+
+// more reads more, when what was there has been consumed in the middle of something.
+func (in *input) more() error {
+	if in.big == nil {
+		in.big = in.bufs.getIn()
+	}
+	if err := in.out.flush(); err != nil {
+		return err
+	}
+	n, err := readSome(in.conn, *in.big)
+	in.data = (*in.big)[:n]
+	return noEOF(err)
+}
+
+// readSome reads at least one byte, or gives an error.
+func readSome(r io.Reader, p []byte) (int, error) {
+	for range 100 {
+		n, err := r.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// release gives the large buffer back if nothing in it is needed.
+func (in *input) release() {
+	if in.big != nil && len(in.data) == 0 {
+		in.bufs.putIn(in.big)
+		in.big, in.data = nil, nil
+	}
+}
+
+// buffered is how many bytes have been read ahead.
+func (in *input) buffered() int { return len(in.data) }
+
+// readLine appends a line without its line end to dst. A line of more than max bytes
+// is read to its end and gives errLineTooLong.
+//
+// Deviation: a bare LF ends a line too, as several servers have it; CR is taken as part of
+// the line end only before LF.
+func (in *input) readLine(dst []byte, max int) ([]byte, error) {
+	start, over := len(dst), false
+	for {
+		i := bytes.IndexByte(in.data, '\n')
+		part := in.data[:max0(i, len(in.data))]
+		if len(dst)-start+len(part) > max+1 { // one more, for the CR
+			over = true
+			dst = append(dst[:start], tail(part, 32)...) // keeps the end, which may announce a literal
+		} else {
+			dst = append(dst, part...)
+		}
+		if i >= 0 {
+			in.data = in.data[i+1:]
+			break
+		}
+		in.data = in.data[:0]
+		if err := in.more(); err != nil {
+			return dst, err
+		}
+	}
+	if n := len(dst); n > start && dst[n-1] == '\r' {
+		dst = dst[:n-1]
+	}
+	if over || len(dst)-start > max {
+		return dst, errLineTooLong
+	}
+	return dst, nil
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// max0 is i, or otherwise if i is negative.
+func max0(i, otherwise int) int {
+	if i < 0 {
+		return otherwise
+	}
+	return i
+}
+
+// readFull fills p.
+func (in *input) readFull(p []byte) error {
+	n := copy(p, in.data)
+	in.data = in.data[n:]
+	if n == len(p) {
+		return nil
+	}
+	if err := in.out.flush(); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(in.conn, p[n:])
+	return noEOF(err)
+}
+
+// copyTo writes the next n bytes to w. It goes on reading, to remain in step, when w fails; the
+// writer's error comes back as werr.
+func (in *input) copyTo(w io.Writer, n int64) (werr, err error) {
+	for n > 0 {
+		if len(in.data) == 0 {
+			if err := in.more(); err != nil {
+				return werr, err
+			}
+		}
+		part := in.data[:min(n, int64(len(in.data)))]
+		if werr == nil {
+			_, werr = w.Write(part)
+		}
+		in.data = in.data[len(part):]
+		n -= int64(len(part))
+	}
+	return werr, nil
+}
+
+// discard drops the next n bytes.
+func (in *input) discard(n int64) error {
+	_, err := in.copyTo(io.Discard, n)
+	return err
+}
+
+// noEOF makes an end of input in the middle of something what it is.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package imap
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+)
+
+// A mailbox name, as this package holds it, is a UTF-8 path: folder names with
+// "/" between them. Folder names may hold anything, "/" too; what can't
+// stand in a path is spelled "=" and two hexadecimal digits, and so is an "=" before two
+// such digits. So every folder has a name, and names lead back to folders.
+
+const separator = '/'
+
+// maxPath bounds a mailbox name in bytes.
+const maxPath = mailbox.MaxDepth * (mailbox.MaxName + 1)
+
+// mailboxName consumes a mailbox name and returns it as a path; "INBOX" in any case gives "INBOX".
+func (s *session) mailboxName() string {
+	return s.decodeName(s.dec.astring())
+}
+
+// decodeName reads a name as it came over the wire: modified UTF-7, or UTF-8 if the client has
+// enabled that (RFC 9051 §5.1, RFC 6855 §3).
+func (s *session) decodeName(raw []byte) string {
+	name, ok := string(raw), true
+	if s.utf8 {
+		ok = utf8.ValidString(name)
+	} else {
+		name, ok = decodeUTF7(name)
+	}
+	switch {
+	case s.dec.err != nil:
+		return ""
+	case !ok:
+		s.dec.err = no("CANNOT", "that mailbox name is not validly encoded")
+	case len(name) > maxPath:
+		s.dec.err = no("LIMIT", "mailbox name too long")
+	}
+	if len(name) == len("INBOX") && strings.EqualFold(name, "INBOX") {
+		return "INBOX"
+	}
+	return norm.NFC.String(name) // Net-Unicode, RFC 9051 §5.1
+}
+
+// appendName writes a path as the client wants to see it, in quotes.
+func (s *session) appendName(dst []byte, path string) []byte {
+	if !s.utf8 {
+		path = encodeUTF7(path)
+	}
+	return appendQuoted(dst, path)
+}
+
+// escapeName spells a folder's name so that it may stand in a path.
+func escapeName(name string, top bool) string {
+	plain := strings.IndexFunc(name, mustEscape) < 0 && !strings.Contains(name, "=")
+	inbox := top && strings.EqualFold(name, "INBOX")
+	if plain && !inbox {
+		return name
+	}
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case mustEscape(r), r == '=' && isHexPair(name[i+1:]), inbox && i == 0:
+			for _, c := range []byte(string(r)) {
+				b.WriteByte('=')
+				b.WriteByte("0123456789ABCDEF"[c>>4])
+				b.WriteByte("0123456789ABCDEF"[c&15])
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// mustEscape tells what can't stand in a name: the separator, controls (RFC 5198 §2), and the wildcards, which no
+// client could name exactly in LIST.
+func mustEscape(r rune) bool {
+	return r == separator || r == '*' || r == '%' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+}
+
+func isHexPair(s string) bool {
+	return len(s) >= 2 && unhex(s[0]) >= 0 && unhex(s[1]) >= 0
+}
+
+func unhex(c byte) int { return strings.IndexByte("0123456789ABCDEF", c) }
+
+// unescapeName is the reverse of escapeName.
+func unescapeName(s string) string {
+	if !strings.Contains(s, "=") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '=' && isHexPair(s[i+1:]) {
+			b.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
+			i += 2
+		} else {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// splitPath gives a path's folder names; ok is false if one of them is empty or no text.
+func splitPath(path string) (names []string, ok bool) {
+	names = strings.Split(path, string(separator))
+	for i, n := range names {
+		if names[i] = unescapeName(n); n == "" || !utf8.ValidString(names[i]) || strings.IndexFunc(n, unicode.IsControl) >= 0 {
+			return nil, false
+		}
+	}
+	return names, len(names) <= mailbox.MaxDepth
+}
+
+var (
+	errNoMailbox = fault.New(fault.NotFound, "no such mailbox")
+	errBadName   = no("CANNOT", "that is not a possible mailbox name")
+)
+
+// folder finds the folder of a path.
+func (s *session) folder(path string) (mailbox.Folder, error) {
+	f, rest, err := s.walk(path)
+	if err == nil && len(rest) > 0 {
+		err = errNoMailbox
+	}
+	return f, err
+}
+
+// walk goes down a path as far as there are folders: the last one found (its ID is 0 if
+// there was none), and the names that are left.
+func (s *session) walk(path string) (at mailbox.Folder, rest []string, err error) {
+	names, ok := splitPath(path)
+	if !ok {
+		return at, nil, errBadName
+	}
+	if first, _, _ := strings.Cut(path, string(separator)); strings.EqualFold(first, "INBOX") {
+		if at, ok = s.mail.FolderByRole(mailbox.Inbox); !ok {
+			return at, nil, errNoMailbox
+		}
+		names = names[1:]
+	}
+	for i, n := range names {
+		f, ok := s.mail.Child(at.ID, n)
+		if !ok || f.Role == mailbox.Inbox {
+			return at, names[i:], nil
+		}
+		at = f
+	}
+	return at, nil, nil
+}
+
+// pathOf is a folder's path.
+func (s *session) pathOf(f mailbox.Folder) string {
+	if f.Role == mailbox.Inbox {
+		return "INBOX"
+	}
+	name := escapeName(f.Name, f.Parent == 0)
+	for f.Parent != 0 {
+		p, err := s.mail.Folder(f.Parent)
+		if err != nil {
+			break // the parent is hidden from this identity
+		}
+		if f = p; f.Role == mailbox.Inbox {
+			return "INBOX" + string(separator) + name
+		}
+		name = escapeName(f.Name, f.Parent == 0) + string(separator) + name
+	}
+	return name
+}
+
+// paths gives every visible folder and its path, parents before children.
+func (s *session) paths() ([]mailbox.Folder, []string) {
+	folders := s.mail.Folders()
+	byID := make(map[mailbox.FolderID]string, len(folders))
+	paths := make([]string, len(folders))
+	for i, f := range folders {
+		p := escapeName(f.Name, f.Parent == 0)
+		switch parent, ok := byID[f.Parent]; {
+		case f.Role == mailbox.Inbox:
+			p = "INBOX"
+		case ok:
+			p = parent + string(separator) + p
+		}
+		byID[f.ID], paths[i] = p, p
+	}
+	return folders, paths
+}

@@ -1,0 +1,127 @@
+package imap
+
+import (
+	"math"
+	"slices"
+	"strconv"
+)
+
+// numRange is a range of message numbers or UIDs, both ends included. A 0 is "*", the largest in use.
+type numRange struct{ lo, hi uint32 }
+
+// numSet is a sequence-set (RFC 9051 §9): as it was sent until resolved; then ascending, without
+// overlaps and without "*".
+type numSet []numRange
+
+// sequenceSet consumes a sequence-set; saved reports that it was "$" (RFC 9051 §6.4.4.1) instead. The set is
+// valid until the next one is consumed; copy it to keep it.
+func (d *decoder) sequenceSet() (set numSet, saved bool) {
+	d.set = d.set[:0]
+	if d.try('$') {
+		return nil, true
+	}
+	for {
+		lo := d.seqNumber()
+		hi := lo
+		if d.try(':') {
+			hi = d.seqNumber()
+		}
+		d.set = append(d.set, numRange{lo, hi})
+		if !d.try(',') {
+			return d.set, false
+		}
+	}
+}
+
+// seqNumber consumes a number or "*", which gives 0.
+func (d *decoder) seqNumber() uint32 {
+	if d.try('*') {
+		return 0
+	}
+	return d.nzNumber()
+}
+
+// resolve puts largest for "*", and orders and joins the ranges, in place.
+func (s numSet) resolve(largest uint32) numSet {
+	for i, r := range s {
+		if r.lo == 0 {
+			r.lo = largest
+		}
+		if r.hi == 0 {
+			r.hi = largest
+		}
+		s[i] = numRange{min(r.lo, r.hi), max(r.lo, r.hi)}
+	}
+	return s.join()
+}
+
+// join orders the ranges and melts those that touch.
+func (s numSet) join() numSet {
+	if len(s) < 2 {
+		return s
+	}
+	slices.SortFunc(s, func(a, b numRange) int {
+		if a.lo != b.lo {
+			return cmp32(a.lo, b.lo)
+		}
+		return cmp32(a.hi, b.hi)
+	})
+	out := s[:1]
+	for _, r := range s[1:] {
+		last := &out[len(out)-1]
+		if last.hi != math.MaxUint32 && r.lo > last.hi+1 {
+			out = append(out, r)
+		} else {
+			last.hi = max(last.hi, r.hi)
+		}
+	}
+	return out
+}
+
+func cmp32(a, b uint32) int {
+	if a < b {
+		return -1
+	}
+	if a > b {
+		return 1
+	}
+	return 0
+}
+
+// add puts n behind a resolved set, all of whose numbers are smaller.
+func (s numSet) add(n uint32) numSet {
+	if i := len(s) - 1; i >= 0 && s[i].hi+1 == n && n != 0 {
+		s[i].hi = n
+		return s
+	}
+	return append(s, numRange{n, n})
+}
+
+// contains reports whether a resolved set has n.
+func (s numSet) contains(n uint32) bool {
+	i, _ := slices.BinarySearchFunc(s, n, func(r numRange, n uint32) int { return cmp32(r.hi, n) })
+	return i < len(s) && s[i].lo <= n
+}
+
+// max is the largest number of a resolved set; 0 if it is empty.
+func (s numSet) max() uint32 {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)-1].hi
+}
+
+// appendTo writes a resolved set.
+func (s numSet) appendTo(dst []byte) []byte {
+	for i, r := range s {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendUint(dst, uint64(r.lo), 10)
+		if r.hi != r.lo {
+			dst = append(dst, ':')
+			dst = strconv.AppendUint(dst, uint64(r.hi), 10)
+		}
+	}
+	return dst
+}

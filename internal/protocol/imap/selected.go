@@ -1,0 +1,187 @@
+package imap
+
+import (
+	"context"
+	"strconv"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+)
+
+// selected is the folder that a session has selected, as its client knows it.
+type selected struct {
+	id       mailbox.FolderID
+	path     string
+	readOnly bool
+	// shown is what the client has been told: message n is its row n-1.
+	shown *mailbox.View
+	// recent are the UIDs that are \Recent in this session (RFC 3501 §2.3.2); always none with IMAP4rev2.
+	recent numSet
+	// keywords is how many keywords the client has been told of in FLAGS.
+	keywords int
+}
+
+// isRecent reports whether a message is shown as \Recent.
+func (sel *selected) isRecent(r *mailbox.Row) bool {
+	return len(sel.recent) > 0 && sel.recent.contains(uint32(r.UID))
+}
+
+// deselect leaves the selected folder.
+func (s *session) deselect() { s.sel, s.saved = nil, nil }
+
+// sync tells the client what is new in the selected folder, up to the newest view. If removals may not be
+// told now and there are any, nothing is told: numbers must stay what they are.
+func (s *session) sync(ctx context.Context, mayExpunge bool) error {
+	newest, err := s.mail.View(ctx, s.sel.id)
+	if err != nil {
+		return s.lostFolder(err)
+	}
+	if newest == s.sel.shown {
+		return nil
+	}
+	if newest, err = s.claimRecent(ctx, newest); err != nil {
+		return s.lostFolder(err)
+	}
+	s.tell(newest, mayExpunge, nil)
+	return nil
+}
+
+// lostFolder ends the session if the selected folder is there no more, or not for this client:
+// there is no other way to tell it (RFC 2180 §3.3).
+func (s *session) lostFolder(err error) error {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		s.deselect()
+		s.out.line("* BYE the selected mailbox is gone")
+		s.ended = true
+		return nil
+	}
+	return err
+}
+
+// tell makes newest the view that the client knows, but for changed messages that told says it knows
+// already (i is a message's place in the view known so far). It reports false, and does nothing, if that would need an EXPUNGE that may not be sent.
+func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, old, new *mailbox.Row) bool) bool {
+	old := s.sel.shown
+	if old == newest {
+		return true
+	}
+	d := mailbox.Compare(old, newest)
+	if len(d.Removed) > 0 && !mayExpunge {
+		return false
+	}
+	for i := len(d.Removed) - 1; i >= 0; i-- { // from the end, so that the numbers of the others stay
+		s.out.number(d.Removed[i]+1, "EXPUNGE")
+		s.out.sized()
+	}
+	s.sel.shown = newest
+	if d.Added < newest.Len() {
+		s.out.number(newest.Len(), "EXISTS")
+		s.tellRecent()
+	}
+	if len(d.Changed) > 0 || d.Added < newest.Len() {
+		s.tellKeywords()
+	}
+	for _, i := range d.Changed {
+		s.tellChanged(old, newest, i, told)
+	}
+	return true
+}
+
+// tellChanged sends message i's new flags, unless the client knows them.
+func (s *session) tellChanged(old, newest *mailbox.View, i int, told func(i int, old, new *mailbox.Row) bool) {
+	row := newest.At(i)
+	if told != nil {
+		if j, ok := old.Find(row.UID); ok && told(j, old.At(j), row) {
+			return
+		}
+	}
+	s.out.set(s.appendNews(s.out.buf(), i+1, row))
+	s.out.sized()
+}
+
+// appendNews writes an unsolicited FETCH with a message's flags.
+func (s *session) appendNews(dst []byte, n int, r *mailbox.Row) []byte {
+	dst = strconv.AppendInt(append(dst, "* "...), int64(n), 10)
+	dst = append(dst, " FETCH ("...)
+	if s.byUID || s.rev2 || s.condstore {
+		dst = append(appendUint(append(dst, "UID "...), r.UID), ' ')
+	}
+	dst = appendFlags(append(dst, "FLAGS "...), r, s.sel.isRecent(r))
+	if s.condstore { // RFC 7162 §3.1.4: in every FETCH from now on
+		dst = append(appendUint(append(dst, " MODSEQ ("...), r.ModSeq()), ')')
+	}
+	return append(dst, ")\r\n"...)
+}
+
+// claimRecent makes messages that nobody has been shown yet \Recent for this session. It returns a view
+// that has all that was claimed.
+func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.View, error) {
+	n := v.Len()
+	if s.rev2 || n == 0 || s.sel.shown != nil && s.sel.recent.max() >= uint32(v.At(n-1).UID) {
+		return v, nil
+	}
+	first := v.Folder().FirstRecent()
+	if !s.sel.readOnly {
+		var err error
+		if first, err = s.mail.ClaimRecent(ctx, s.sel.id); err != nil {
+			return nil, err
+		}
+		if v, err = s.mail.View(ctx, s.sel.id); err != nil {
+			return nil, err
+		}
+	}
+	if next := v.Folder().UIDNext; first < next {
+		s.sel.recent = append(s.sel.recent, numRange{uint32(first), uint32(next - 1)}).join()
+	}
+	return v, nil
+}
+
+// tellRecent sends RECENT, which IMAP4rev2 hasn't.
+func (s *session) tellRecent() {
+	if s.rev2 {
+		return
+	}
+	n := 0
+	for _, r := range s.sel.recent {
+		lo, _ := s.sel.shown.Find(mailbox.UID(r.lo))
+		hi, ok := s.sel.shown.Find(mailbox.UID(r.hi))
+		if ok {
+			hi++
+		}
+		n += hi - lo
+	}
+	s.out.number(n, "RECENT")
+}
+
+// tellKeywords sends FLAGS and PERMANENTFLAGS if there are new keywords.
+func (s *session) tellKeywords() {
+	names := s.mail.FolderKeywords(s.sel.id)
+	if len(names) == s.sel.keywords {
+		return
+	}
+	s.sel.keywords = len(names)
+	const system = `\Answered \Flagged \Deleted \Seen \Draft`
+	b := append(s.out.buf(), "* FLAGS ("+system...)
+	for _, k := range names {
+		b = append(append(b, ' '), k...)
+	}
+	b = append(b, ")\r\n"...)
+	if s.sel.readOnly {
+		s.out.set(append(b, "* OK [PERMANENTFLAGS ()] no flag can be changed\r\n"...))
+		return
+	}
+	b = append(b, "* OK [PERMANENTFLAGS ("+system...)
+	for _, k := range names {
+		b = append(append(b, ' '), k...)
+	}
+	s.out.set(append(b, ` \*)] these flags are kept`+crlf...))
+}
+
+// fresh returns the newest view, for the content of rows whose numbers come from shown.
+func (s *session) fresh(ctx context.Context) (*mailbox.View, error) {
+	v, err := s.mail.View(ctx, s.sel.id)
+	if fault.Is(err, fault.NotFound) {
+		return s.sel.shown, nil // sync will tell
+	}
+	return v, err
+}

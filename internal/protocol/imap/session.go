@@ -1,0 +1,277 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/auth"
+)
+
+// session is one connection. All of it belongs to the goroutine that runs serve, but
+// for interrupt and what the comments say.
+type session struct {
+	srv  *Server
+	raw  net.Conn // never changes; deadlines are set here
+	opts ListenerOptions
+	addr netip.Addr
+	lim  *Limits
+	log  *slog.Logger
+
+	conn  net.Conn // raw, or TLS over it
+	in    input
+	out   output
+	dec   decoder
+	tag   []byte // of the command at hand
+	byUID bool   // the command at hand was prefixed by UID
+
+	peer      auth.Peer
+	tlsOn     bool
+	loginBy   time.Time        // until when the client must have logged in
+	who       ident.Identity   // once logged in
+	mail      *mailbox.Session // nil before login
+	sel       *selected        // nil unless a folder is selected
+	saved     numSet           // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
+	rev2      bool             // IMAP4rev2 is enabled
+	utf8      bool             // mailbox names and quoted strings are UTF-8
+	condstore bool             // RFC 7162 §3.1
+
+	ended    bool // no further command is read
+	bads     int  // commands with bad syntax
+	failures int  // failed logins
+}
+
+func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
+	s := &session{srv: srv, raw: conn, opts: o, addr: addrOf(conn), lim: &srv.lim}
+	s.log = srv.log
+	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed}
+	s.dec.src, s.dec.lim = s, s.lim
+	s.loginBy = time.Now().Add(s.lim.Login)
+	s.setConn(conn)
+	return s
+}
+
+func (s *session) setConn(c net.Conn) {
+	s.conn = c
+	s.in = input{conn: c, bufs: &s.srv.bufs, out: &s.out}
+	s.out = output{conn: c, bufs: &s.srv.bufs, timeout: s.lim.Write}
+}
+
+// turnAway tells a client that there are too many, without waiting for it.
+func (s *session) turnAway() {
+	s.raw.SetDeadline(time.Now().Add(time.Second))
+	if !s.opts.ImplicitTLS {
+		io.WriteString(s.raw, "* BYE [UNAVAILABLE] too many connections\r\n")
+	}
+	s.raw.Close()
+}
+
+// interrupt wakes the session from waiting for its client. Any goroutine may call it.
+func (s *session) interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
+
+// arm sets until when the client must have sent what is waited for.
+func (s *session) arm(until time.Time) {
+	if s.mail == nil && until.After(s.loginBy) {
+		until = s.loginBy
+	}
+	s.raw.SetReadDeadline(until)
+	if s.srv.shuttingDown() {
+		s.interrupt() // it may have come just before the deadline was set
+	}
+}
+
+// serve is the life of the connection.
+func (s *session) serve(ctx context.Context) {
+	if s.opts.ImplicitTLS {
+		if err := s.startTLSNow(ctx); err != nil {
+			return
+		}
+	}
+	s.out.line("* OK [", s.capabilityCode(), "] ", s.srv.hostname, " IMAP server ready")
+	for !s.ended && s.out.err == nil {
+		if err := s.step(ctx); err != nil {
+			s.farewell(err)
+			break
+		}
+	}
+	s.out.flush()
+}
+
+// farewell tells the client why the connection ends, if it can still hear it.
+func (s *session) farewell(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.srv.shuttingDown():
+		s.out.line("* BYE server is shutting down")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.out.line("* BYE you took too long") // RFC 9051 §5.4
+	case errors.Is(err, errOutOfStep):
+		s.out.line("* BYE [TOOBIG] ", err.Error())
+	}
+}
+
+// close gives back what the session holds.
+func (s *session) close() {
+	s.deselect()
+	if s.mail != nil {
+		s.mail.Close()
+		s.mail = nil
+		s.srv.dismissAccount(s.who.Account)
+	}
+	s.conn.Close()
+}
+
+// step reads one command and answers it. An error means that the connection is of no more use.
+func (s *session) step(ctx context.Context) error {
+	s.arm(time.Now().Add(s.lim.Idle))
+	if s.in.buffered() == 0 {
+		s.dec.shrink()
+	}
+	if err := s.in.wait(); err != nil {
+		return err
+	}
+	if err := s.dec.begin(); err != nil {
+		return err
+	}
+	return s.command(ctx)
+}
+
+// command runs the command whose first line has been read.
+func (s *session) command(ctx context.Context) error {
+	start := time.Now()
+	s.byUID = false
+	s.tag = s.dec.tag()
+	s.dec.sp()
+	cmd, name := s.lookUp()
+	r, err := s.perform(ctx, cmd)
+	if s.sel != nil && cmd != nil && s.dec.err == nil {
+		err = errors.Join(err, s.sync(ctx, cmd.mayExpunge(s.byUID)))
+	}
+	outcome, err := s.answer(r, err, name)
+	s.srv.metrics.Command(name, outcome, time.Since(start))
+	return err
+}
+
+// lookUp consumes the command's name. Names that aren't known are not told to the metrics: a
+// stranger could make up any number of them.
+func (s *session) lookUp() (cmd *command, name string) {
+	name = s.dec.keyword()
+	cmd = s.srv.commands[name]
+	if name == "UID" {
+		s.dec.sp()
+		sub := s.dec.keyword()
+		s.byUID = true
+		cmd, name = s.srv.uid[sub], "UID "+sub
+	}
+	if cmd == nil {
+		name = "unknown"
+	}
+	return cmd, name
+}
+
+// perform checks that a command may be given now, and runs it.
+func (s *session) perform(ctx context.Context, cmd *command) (reply, error) {
+	switch {
+	case s.dec.err != nil:
+		return reply{}, s.dec.err
+	case cmd == nil:
+		return reply{}, bad("no such command")
+	case cmd.states&s.state() == 0:
+		return reply{}, bad("that command is not possible " + s.state().String())
+	}
+	return cmd.run(s, ctx)
+}
+
+// answer completes a command. The error returned is one of the connection.
+func (s *session) answer(r reply, err error, name string) (outcome string, _ error) {
+	switch {
+	case err == nil:
+		s.tagged("OK", r.code, r.text)
+		return "OK", nil
+	case errors.Is(err, errAnswered):
+		return "OK", nil
+	}
+	var lost *connError
+	if errors.As(err, &lost) {
+		return "lost", lost.err
+	}
+	f := refusalOf(err)
+	if ours(err) && f.status == "NO" {
+		s.log.Error("imap: command failed", "command", name, "login", s.who.Login, "error", err)
+	}
+	if len(s.tag) == 0 {
+		s.out.line("* ", f.status, " ", f.text) // RFC 9051 §7.1.3: no tag could be read
+	} else {
+		s.tagged(f.status, f.code, f.text)
+	}
+	if err := s.dec.skip(); err != nil {
+		return f.status, err
+	}
+	s.countBad(f.status)
+	return f.status, nil
+}
+
+// countBad closes the session of a client that sends nothing sensible.
+func (s *session) countBad(status string) {
+	if status != "BAD" {
+		return
+	}
+	allowed := s.lim.BadCommands
+	if s.mail == nil {
+		allowed = (allowed + 3) / 4
+	}
+	if s.bads++; s.bads > allowed {
+		s.out.line("* BYE too many bad commands")
+		s.ended = true
+	}
+}
+
+// tagged completes the command at hand.
+func (s *session) tagged(status, code, text string) {
+	b := append(append(s.out.buf(), s.tag...), ' ')
+	b = append(append(b, status...), ' ')
+	if code != "" {
+		b = append(append(append(b, '['), code...), "] "...)
+	}
+	if text == "" {
+		text = "done"
+	}
+	s.out.set(append(append(b, text...), crlf...))
+}
+
+// connError is a failure of the connection, of which nobody can be told.
+type connError struct{ err error }
+
+func (e *connError) Error() string { return e.err.Error() }
+func (e *connError) Unwrap() error { return e.err }
+
+// lost marks an error of the connection as one.
+func lost(err error) error {
+	if err == nil || errors.Is(err, errLineTooLong) {
+		return err
+	}
+	return &connError{err}
+}
+
+// readLine, readFull, discard and invite make the session its decoder's source.
+
+func (s *session) readLine(dst []byte, max int) ([]byte, error) {
+	b, err := s.in.readLine(dst, max)
+	return b, lost(err)
+}
+
+func (s *session) readFull(p []byte) error { return lost(s.in.readFull(p)) }
+
+func (s *session) discard(n int64) error { return lost(s.in.discard(n)) }
+
+// invite asks for a synchronising literal (RFC 9051 §7.6).
+func (s *session) invite() error {
+	s.out.str("+ go on\r\n")
+	return lost(s.out.flush())
+}

@@ -1,0 +1,166 @@
+package imap
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"postroad/internal/model/mailbox"
+)
+
+// TestTranscripts plays testdata/*.txt: conversations that specify the server. Their language:
+//
+//	# comment
+//	given N messages         N small messages lie in ann's INBOX (1 to N)
+//	given FILE.eml           the message testdata/FILE.eml comes into ann's INBOX
+//	given clear              the listener takes no passwords without TLS
+//	C: text                  the client sends a line (C1:, C2:, ... if there are several)
+//	S: text                  the server sends that line (S1:, S2:, ...); "..." in it stands for anything
+//	S: ...                   the server sends any number of lines, up to the one that comes next here
+//	!: text                  that line must not come before the next one here (!1:, !2:, ...)
+//
+// Each client has connected; one whose first line is not S: has also read the greeting and logged in as ann.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(f)
+			must(t, err)
+			newTranscript(t, text).play()
+		})
+	}
+}
+
+type transcript struct {
+	t       *testing.T
+	w       *world
+	lines   []string
+	clear   bool
+	clients map[string]*player
+}
+
+// player is a client in a transcript.
+type player struct {
+	*client
+	skip   bool     // "S: ..." came last
+	forbid []string // what must not come
+}
+
+func newTranscript(t *testing.T, text []byte) *transcript {
+	tr := &transcript{t: t, clients: map[string]*player{}}
+	sc := bufio.NewScanner(bytes.NewReader(text))
+	for sc.Scan() {
+		tr.lines = append(tr.lines, sc.Text())
+	}
+	return tr
+}
+
+func (tr *transcript) play() {
+	for _, l := range tr.lines {
+		tr.clear = tr.clear || l == "given clear"
+	}
+	tr.w = newWorld(tr.t, func(c *Config, o *ListenerOptions) {
+		c.TLS = selfSigned(tr.t)
+		o.PlainAllowed = !tr.clear
+		c.Limits.Message = 1 << 20
+	})
+	for i, l := range tr.lines {
+		if l == "" || l[0] == '#' || l == "given clear" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(l, "given "); ok {
+			tr.given(rest)
+			continue
+		}
+		tr.step(i+1, l)
+	}
+}
+
+func (tr *transcript) given(what string) {
+	s := tr.w.open("ann")
+	inbox, _ := s.FolderByRole(mailbox.Inbox)
+	if n, ok := strings.CutSuffix(what, " messages"); ok {
+		count, err := strconv.Atoi(n)
+		must(tr.t, err)
+		for i := range count {
+			tr.w.deliver(s, inbox.ID, testMessage(i+1), 0)
+		}
+		return
+	}
+	text, err := os.ReadFile("testdata/" + what)
+	must(tr.t, err)
+	tr.w.deliver(s, inbox.ID, string(text), 0)
+}
+
+func (tr *transcript) step(n int, l string) {
+	who, text, ok := strings.Cut(l, ":")
+	if !ok {
+		tr.t.Fatalf("line %d: what does %q mean?", n, l)
+	}
+	text = strings.TrimPrefix(text, " ")
+	p := tr.player(who[1:], who[0] == 'C')
+	switch who[0] {
+	case 'C':
+		p.send(text + "\r\n")
+	case '!':
+		p.forbid = append(p.forbid, text)
+	case 'S':
+		if text == "..." {
+			p.skip = true
+			return
+		}
+		tr.expect(n, p, text)
+	default:
+		tr.t.Fatalf("line %d: what does %q mean?", n, l)
+	}
+}
+
+func (tr *transcript) player(name string, speaks bool) *player {
+	p := tr.clients[name]
+	if p == nil {
+		if p = (&player{client: tr.w.dial()}); speaks {
+			p.line()
+			p.ok("LOGIN ann@demo.test secret")
+		}
+		tr.clients[name] = p
+	}
+	return p
+}
+
+func (tr *transcript) expect(n int, p *player, want string) {
+	tr.t.Helper()
+	var skipped []string
+	for {
+		got, open := <-p.lines
+		for _, f := range p.forbid {
+			if open && matches(f, got) {
+				tr.t.Fatalf("line %d: got forbidden %q", n, got)
+			}
+		}
+		if open && matches(want, got) || !open && want == "closed" {
+			p.skip, p.forbid = false, nil
+			return
+		}
+		if !p.skip || !open {
+			tr.t.Fatalf("line %d:\nwant %q\ngot  %q %q", n, want, got, skipped)
+		}
+		skipped = append(skipped, got)
+	}
+}
+
+func matches(pattern, line string) bool {
+	parts := strings.Split(pattern, "...")
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(line)
+}

@@ -1,0 +1,275 @@
+package imap
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/auth"
+	"postroad/internal/storage/kv/pebble"
+)
+
+// world is a server with two accounts, ann@demo.test and bob@demo.test, in memory. Their password is "secret".
+type world struct {
+	t        testing.TB
+	store    *mailbox.Store
+	dir      *directory.Directory
+	accounts map[string]ident.AccountID
+	server   *Server
+	config   Config
+	listener *memListener
+}
+
+// testTime is what the fixed clock shows.
+var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func fixedClock() time.Time { return testTime }
+
+func newWorld(t testing.TB, change ...func(*Config, *ListenerOptions)) *world {
+	t.Helper()
+	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
+	must(t, err)
+	ctx := context.Background()
+	dir, err := directory.Open(ctx, db, directory.Options{Now: fixedClock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, Threads: 1, ScramIterations: 4096}})
+	must(t, err)
+	_, err = dir.AddDomain(ctx, "demo.test")
+	must(t, err)
+	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}, listener: newMemListener()}
+	w.store = mailbox.NewStore(db, mailbox.Options{Now: fixedClock, SpoolDir: t.TempDir()})
+	for _, name := range []string{"ann", "bob"} {
+		a, err := dir.AddAccount(ctx, directory.NewAccount{Address: name + "@demo.test", Password: "secret"})
+		must(t, err)
+		must(t, w.store.Create(ctx, a.ID, mailbox.Usage{Bytes: 10 << 20}))
+		w.accounts[name] = a.ID
+	}
+	o := ListenerOptions{PlainAllowed: true}
+	w.config = Config{Auth: auth.New(dir, auth.Options{Now: fixedClock}), Store: w.store, Hostname: "mail.demo.test", Now: fixedClock}
+	for _, c := range change {
+		c(&w.config, &o)
+	}
+	w.server = New(w.config)
+	served := make(chan error, 1)
+	go func() { served <- w.server.Serve(ctx, w.listener, o) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if err := w.server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		for name, id := range w.accounts {
+			problems, err := w.store.Check(ctx, id)
+			if err != nil || len(problems) > 0 {
+				t.Errorf("check %s: %v %v", name, problems, err)
+			}
+		}
+		must(t, db.Close())
+	})
+	return w
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open acts on an account directly.
+func (w *world) open(name string) *mailbox.Session {
+	w.t.Helper()
+	s, err := w.store.Open(context.Background(), w.accounts[name], ident.Identity{Account: w.accounts[name], Login: name + "@demo.test"})
+	must(w.t, err)
+	w.t.Cleanup(s.Close)
+	return s
+}
+
+// deliver puts a message into a folder behind IMAP's back.
+func (w *world) deliver(s *mailbox.Session, f mailbox.FolderID, text string, flags mailbox.Flags, keywords ...string) mailbox.Appended {
+	w.t.Helper()
+	c := w.store.NewContent()
+	_, err := io.WriteString(c, text)
+	must(w.t, err)
+	content, err := c.Finish()
+	must(w.t, err)
+	defer content.Close()
+	done, err := s.Append(context.Background(), f, mailbox.Append{Content: content, Flags: flags, Keywords: keywords, Received: testTime})
+	must(w.t, err)
+	return done[0]
+}
+
+// client is a raw client: it sends lines and gets lines.
+type client struct {
+	t     testing.TB
+	conn  net.Conn
+	lines chan string
+	tag   int
+}
+
+func (w *world) dial() *client {
+	w.t.Helper()
+	conn, err := w.listener.dial()
+	must(w.t, err)
+	return newClient(w.t, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	c := &client{t: t, conn: conn, lines: make(chan string, 100_000)}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(c.lines)
+		r := bufio.NewReader(conn)
+		for {
+			l, err := r.ReadString('\n')
+			if l != "" {
+				c.lines <- strings.TrimSuffix(l, "\r\n")
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		conn.Close()
+		reading.Wait()
+	})
+	return c
+}
+
+// user is a client that has logged in.
+func (w *world) user(name string) *client {
+	c := w.dial()
+	c.line()
+	c.ok("LOGIN " + name + "@demo.test secret")
+	return c
+}
+
+func (c *client) send(s string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.conn, s); err != nil {
+		c.t.Fatalf("sending %.80q: %v", s, err)
+	}
+}
+
+// line waits for the next line; "" at the end.
+func (c *client) line() string {
+	c.t.Helper()
+	select {
+	case l := <-c.lines:
+		return l
+	case <-time.After(20 * time.Second):
+		c.t.Fatal("no answer")
+		return ""
+	}
+}
+
+// do sends a command and returns the untagged lines and the completion without its tag.
+func (c *client) do(command string) (untagged []string, completion string) {
+	c.t.Helper()
+	c.tag++
+	tag := fmt.Sprintf("t%d", c.tag)
+	c.send(tag + " " + command + "\r\n")
+	for {
+		l, open := "", true
+		select {
+		case l, open = <-c.lines:
+		case <-time.After(20 * time.Second):
+			c.t.Fatalf("%.80q: no answer", command)
+		}
+		if !open {
+			return untagged, "closed"
+		}
+		if rest, ok := strings.CutPrefix(l, tag+" "); ok {
+			return untagged, rest
+		}
+		untagged = append(untagged, l)
+	}
+}
+
+// ok is do for commands that must succeed.
+func (c *client) ok(command string) []string {
+	c.t.Helper()
+	lines, completion := c.do(command)
+	if !strings.HasPrefix(completion, "OK") {
+		c.t.Fatalf("%.200s: %s (%q)", command, completion, lines)
+	}
+	return lines
+}
+
+// memListener is a network of its own.
+type memListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newMemListener() *memListener {
+	return &memListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *memListener) dial() (net.Conn, error) {
+	a, b := net.Pipe()
+	select {
+	case l.conns <- b:
+		return a, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
+
+// selfSigned makes a certificate for mail.demo.test.
+func selfSigned(t testing.TB) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.demo.test"},
+		DNSNames: []string{"mail.demo.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	must(t, err)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// message makes a small message.
+func testMessage(n int) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "From: Sender %d <s%d@example.org>\r\nTo: ann@demo.test\r\nSubject: Message %d\r\n", n, n, n)
+	fmt.Fprintf(&b, "Date: Sun, 1 Mar 2026 10:00:%02d +0000\r\nMessage-ID: <%d@example.org>\r\n\r\nThis is text %d.\r\n", n%60, n, n)
+	return b.String()
+}
