@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -172,7 +173,9 @@ func readState(r kv.Reader) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.kw, _, _ = s.kw.with(string(p.Value))
+		if n := s.kw.add(string(p.Value)); n != binary.BigEndian.Uint32(p.Key[1:]) {
+			return nil, fault.New(fault.Corrupt, "keyword %d is missing", n)
+		}
 	}
 	for p, err := range r.Scan(all(keyFolder)) {
 		if err != nil {

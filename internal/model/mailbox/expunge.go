@@ -1,6 +1,9 @@
 package mailbox
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // expungeStep bounds the items that one transaction removes: others of the account wait for it.
 const expungeStep = 20_000
@@ -75,13 +78,25 @@ func (s *Session) expungeSome(ctx context.Context, id FolderID, uids []UID, only
 	return gone, nil
 }
 
-// pick returns the rows with the given UIDs, as far as they exist.
+// pick returns the rows with the given UIDs, as far as they exist, ascending and each once.
 func (v *View) pick(uids []UID) []*Row {
-	rows := make([]*Row, 0, len(uids))
+	uids = ascending(uids)
+	rows := make([]*Row, 0, min(len(uids), v.Len()))
 	for _, uid := range uids {
 		if i, ok := v.Find(uid); ok {
 			rows = append(rows, v.At(i))
 		}
 	}
 	return rows
+}
+
+// ascending returns uids in order, each once: a row that is dealt with twice would be counted twice.
+func ascending(uids []UID) []UID {
+	for i := range uids {
+		if i > 0 && uids[i] <= uids[i-1] {
+			sorted := slices.Sorted(slices.Values(uids))
+			return slices.Compact(sorted)
+		}
+	}
+	return uids
 }

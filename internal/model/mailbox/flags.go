@@ -19,7 +19,7 @@ const (
 
 // FlagChange changes flags and keywords of items in one folder.
 type FlagChange struct {
-	UIDs     []UID // ascending; those that aren't there are skipped
+	UIDs     []UID // those that aren't there are skipped
 	Op       FlagOp
 	Flags    Flags
 	Keywords []string
@@ -67,26 +67,28 @@ func (s *Session) mayFlag(f *Folder, c *FlagChange) (Rights, error) {
 		return 0, err
 	}
 	have := s.rightsOn(f)
-	if c.Flags&settable(have) != 0 || have&RightWrite != 0 || (c.Op == ReplaceFlags && settable(have) != 0) {
+	may := c.Flags&settable(have) != 0 || len(c.Keywords) > 0 && have&RightWrite != 0
+	if c.Op == ReplaceFlags || c.Flags == 0 && len(c.Keywords) == 0 {
+		may = settable(have) != 0
+	}
+	if may {
 		return have, nil
 	}
 	return 0, fault.New(fault.Denied, "you have no right to change these flags")
 }
 
 func (t *txn) setFlags(f *folderEdit, c *FlagChange, have Rights, res *FlagResult) error {
+	rows := f.view.pick(c.UIDs)
+	if len(rows) == 0 { // then its keywords need no numbers
+		return nil
+	}
 	ids, err := t.changeKeywords(c, have)
 	if err != nil {
 		return err
 	}
-	rows := f.view
-	for _, uid := range c.UIDs {
-		i, ok := rows.Find(uid)
-		if !ok {
-			continue
-		}
-		old := rows.At(i)
+	for _, old := range rows {
 		if c.UnchangedSince != nil && old.ModSeq() > *c.UnchangedSince {
-			res.Failed = append(res.Failed, uid)
+			res.Failed = append(res.Failed, old.UID)
 			continue
 		}
 		next := t.flagged(old, c, settable(have), have&RightWrite != 0, ids)
@@ -96,7 +98,7 @@ func (t *txn) setFlags(f *folderEdit, c *FlagChange, have Rights, res *FlagResul
 		if err := t.flag(f, old, next); err != nil {
 			return err
 		}
-		res.Changed = append(res.Changed, uid)
+		res.Changed = append(res.Changed, old.UID)
 	}
 	return nil
 }
@@ -108,7 +110,10 @@ func (t *txn) changeKeywords(c *FlagChange, have Rights) ([]uint32, error) {
 		return nil, nil
 	}
 	if c.Op == RemoveFlags {
-		known := slices.DeleteFunc(slices.Clone(c.Keywords), func(n string) bool { return !t.next.kw.knows(n) })
+		known := slices.DeleteFunc(slices.Clone(c.Keywords), func(n string) bool {
+			_, ok := t.next.kw.number(n)
+			return !ok
+		})
 		return t.keywords(known)
 	}
 	return t.keywords(c.Keywords)

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -66,8 +67,8 @@ func validKeyword(s string) bool {
 	return true
 }
 
-// keywordTable numbers an account's keywords. Names are only ever added, and
-// adding makes a new table, so that a transaction that fails leaves no trace.
+// keywordTable numbers an account's keywords. Names are only ever added, by a transaction
+// to a table of its own, so that one that fails leaves no trace.
 // The sets in it are a cache that only transactions touch.
 type keywordTable struct {
 	names  []string          // by number
@@ -75,23 +76,30 @@ type keywordTable struct {
 	sets   map[string]*Keywords
 }
 
+// maxSets bounds the sets that a table remembers, so that they can be shared.
+const maxSets = 1000
+
 func newKeywordTable() *keywordTable {
 	return &keywordTable{byName: map[string]uint32{}, sets: map[string]*Keywords{}}
 }
 
-// with returns the table that has name too, and name's number.
-func (t *keywordTable) with(name string) (*keywordTable, uint32, bool) {
-	fold := strings.ToLower(name)
-	if id, ok := t.byName[fold]; ok {
-		return t, id, false
-	}
-	n := &keywordTable{names: append(slices.Clip(t.names), name), byName: make(map[string]uint32, len(t.byName)+1), sets: map[string]*Keywords{}}
-	for k, v := range t.byName {
-		n.byName[k] = v
-	}
+// clone returns a table of its own for a transaction to add to.
+func (t *keywordTable) clone() *keywordTable {
+	return &keywordTable{names: slices.Clip(t.names), byName: maps.Clone(t.byName), sets: map[string]*Keywords{}}
+}
+
+// number returns name's number, if it has one.
+func (t *keywordTable) number(name string) (uint32, bool) {
+	id, ok := t.byName[strings.ToLower(name)]
+	return id, ok
+}
+
+// add gives name, which has no number, the next one.
+func (t *keywordTable) add(name string) uint32 {
 	id := uint32(len(t.names))
-	n.byName[fold] = id
-	return n, id, true
+	t.names = append(t.names, name)
+	t.byName[strings.ToLower(name)] = id
+	return id
 }
 
 // set returns the set of the given numbers, which must be ascending and known.
@@ -112,6 +120,9 @@ func (t *keywordTable) set(ids []uint32) *Keywords {
 		k.names = append(k.names, t.names[id])
 	}
 	slices.Sort(k.names)
+	if len(t.sets) >= maxSets {
+		clear(t.sets)
+	}
 	t.sets[string(key)] = k
 	return k
 }
@@ -141,12 +152,10 @@ func union(a, b []uint32) []uint32 {
 }
 
 func minus(a, b []uint32) []uint32 {
-	return slices.DeleteFunc(slices.Clone(a), func(id uint32) bool { return slices.Contains(b, id) })
-}
-
-func (t *keywordTable) knows(name string) bool {
-	_, ok := t.byName[strings.ToLower(name)]
-	return ok
+	return slices.DeleteFunc(slices.Clone(a), func(id uint32) bool {
+		_, found := slices.BinarySearch(b, id)
+		return found
+	})
 }
 
 func (k *Keywords) equal(o *Keywords) bool {

@@ -22,6 +22,8 @@ type txn struct {
 	log     []Change
 	key     []byte // scratch
 	val     []byte // scratch
+
+	ownsKeywords bool // next's keyword table isn't the base's any more
 }
 
 // folderEdit is a folder on its way to the next state.
@@ -243,9 +245,9 @@ func (t *txn) keywords(names []string) ([]uint32, error) {
 		if !validKeyword(name) {
 			return nil, fault.New(fault.Invalid, "a keyword has a character that is not allowed, or is too long")
 		}
-		kw, id, isNew := t.next.kw.with(name)
-		if isNew {
-			t.next.kw, t.dirty = kw, true
+		id, ok := t.next.kw.number(name)
+		if !ok {
+			id = t.ownKeywords().add(name)
 			if err := t.tx.Set(keywordKey(id), []byte(name)); err != nil {
 				return nil, err
 			}
@@ -254,6 +256,15 @@ func (t *txn) keywords(names []string) ([]uint32, error) {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
+}
+
+// ownKeywords returns the keyword table for adding to it: the base's, copied once.
+func (t *txn) ownKeywords() *keywordTable {
+	t.dirty = true
+	if !t.ownsKeywords {
+		t.next.kw, t.ownsKeywords = t.next.kw.clone(), true
+	}
+	return t.next.kw
 }
 
 // room fails if n more items of so many bytes in all are over the account's limit.
