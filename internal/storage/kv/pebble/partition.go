@@ -23,6 +23,8 @@ type partition struct {
 	// then finds last durable (or nil) sees nothing that a crash could take.
 	last atomic.Pointer[commit]
 
+	applied atomic.Uint64 // the number of its newest visible transaction, see snapshots
+
 	bell atomic.Pointer[bell] // nil: nobody has asked since it rang
 
 	// Guarded by the shard's mutex.
@@ -95,8 +97,11 @@ type partitions struct {
 type shard struct {
 	mu    sync.Mutex
 	m     map[kv.Partition]*partition
-	limit int    // size at which to sweep
-	gen   uint64 // no dropped partition had a higher generation
+	limit int // size at which to sweep
+
+	// No dropped partition had higher ones.
+	gen     uint64
+	applied uint64
 }
 
 func (ps *partitions) of(id kv.Partition) *shard {
@@ -111,6 +116,17 @@ func (ps *partitions) find(id kv.Partition) *partition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.m[id]
+}
+
+// applied returns a number of transactions that include all that are visible of the partition.
+func (ps *partitions) applied(id kv.Partition) uint64 {
+	s := ps.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.m[id]; p != nil {
+		return p.applied.Load()
+	}
+	return s.applied
 }
 
 // get returns the partition and keeps it until put.
@@ -145,6 +161,7 @@ func (s *shard) add(id kv.Partition) *partition {
 	// Two above any generation that a dropped partition had: a
 	// successor of nothing that anybody has seen.
 	p := &partition{id: id, lock: make(chan struct{}, 1), gen: s.gen + 2}
+	p.applied.Store(s.applied)
 	s.m[id] = p
 	return p
 }
@@ -157,6 +174,7 @@ func (s *shard) sweep() {
 			continue
 		}
 		s.gen = max(s.gen, p.gen) // nobody has the lock: refs is 0
+		s.applied = max(s.applied, p.applied.Load())
 		delete(s.m, id)
 		p.ring() // for nothing, as bells may: whoever still listens asks again
 	}

@@ -45,6 +45,7 @@ type DB struct {
 	lock  *engine.Lock
 	files *guard
 	parts partitions
+	snaps snapshots
 
 	onFatal func(error)
 	fatal   atomic.Pointer[error] // why nothing can be written any more
@@ -123,6 +124,7 @@ func (db *DB) Close() error {
 		<-db.drained
 	}
 	db.files.thaw()
+	db.snaps.drop()
 	err := errors.Join(db.lsm.Close(), db.lock.Close())
 	if failure := db.failure(); failure != nil {
 		return failure

@@ -86,6 +86,7 @@ func (db *DB) apply(p *partition, batch *engine.Batch) (kv.Commit, error) {
 		return nil, err
 	}
 	p.gen++
+	p.applied.Store(db.snaps.count())
 	return c, nil
 }
 
@@ -95,6 +96,7 @@ func (db *DB) applyLazy(p *partition, batch *engine.Batch) error {
 		return err
 	}
 	p.gen++
+	p.applied.Store(db.snaps.count())
 	p.ring()
 	return nil
 }

@@ -19,8 +19,8 @@ func (db *DB) View(ctx context.Context, p kv.Partition, fn func(kv.Reader) error
 		return err
 	}
 	defer db.leave()
-	snap := db.lsm.NewSnapshot()
-	defer snap.Close()
+	snap := db.snaps.get(db.lsm, db.parts.applied(p))
+	defer snap.put()
 	if err := db.settle(p); err != nil {
 		return err
 	}
