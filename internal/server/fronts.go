@@ -4,7 +4,11 @@ import (
 	"context"
 	"net"
 
+	"postroad/internal/protocol/imap"
+	"postroad/internal/protocol/smtp"
 	"postroad/internal/server/config"
+	"postroad/internal/service/auth"
+	"postroad/internal/service/delivery"
 )
 
 // frontEnd is a protocol's server as this package sees it.
@@ -15,11 +19,62 @@ type frontEnd interface {
 	shutdown(ctx context.Context) error
 }
 
+// front is a frontEnd made of a protocol server's two methods.
+type front struct {
+	serveFunc    func(context.Context, net.Listener, config.Listener) error
+	shutdownFunc func(context.Context) error
+}
+
+func (f *front) serve(ctx context.Context, b bound) error { return f.serveFunc(ctx, b.Listener, b.set) }
+func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFunc(ctx) }
+
 // buildFronts makes one front end for each protocol; all its listeners share it, and its limits.
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
+	engine := auth.New(s.store.Directory, auth.Options{Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth")})
+	agent := delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{Logger: s.log})
+	s.metrics.services(engine, agent)
+	mail, err := s.smtpFront(engine, agent)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]frontEnd{
 		config.HTTP: newWeb(s),
+		config.SMTP: mail, config.Submission: mail, config.LMTP: mail,
+		config.IMAP: s.imapFront(engine),
 	}, nil
+}
+
+func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd, error) {
+	l := s.config.Limits
+	server, err := smtp.New(smtp.Config{
+		Hostname: s.config.Hostname, Post: post{agent, s.store.Mailboxes}, Auth: signIn{engine, s.certs}, Senders: agent,
+		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
+		Limits: smtp.Limits{MessageBytes: int64(l.MessageSize), Recipients: l.Recipients,
+			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.smtp(server)
+	modes := map[string]smtp.Mode{config.SMTP: smtp.MX, config.Submission: smtp.Submission, config.LMTP: smtp.LMTP}
+	return &front{
+		func(ctx context.Context, n net.Listener, c config.Listener) error {
+			return server.Serve(ctx, n, smtp.ListenerOptions{Mode: modes[c.Protocol],
+				ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
+		}, server.Shutdown}, nil
+}
+
+func (s *Server) imapFront(engine *auth.Engine) frontEnd {
+	l := s.config.Limits
+	server := imap.New(imap.Config{
+		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(),
+		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now,
+		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
+	})
+	return &front{
+		func(ctx context.Context, n net.Listener, c config.Listener) error {
+			return server.Serve(ctx, n, imap.ListenerOptions{ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
+		}, server.Shutdown}
 }
 
 // loopback reports whether an address can be reached from this machine only.

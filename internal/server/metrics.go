@@ -6,7 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"postroad/internal/protocol/smtp"
 	"postroad/internal/server/admin"
+	"postroad/internal/service/auth"
+	"postroad/internal/service/delivery"
 )
 
 // metrics is what /metrics shows. It has a registry of its own, so that several
@@ -32,6 +35,79 @@ func newMetrics(s *Server) *metrics {
 	)
 	return m
 }
+
+// services shows what the services count.
+func (m *metrics) services(engine *auth.Engine, agent *delivery.Agent) {
+	count := m.counter
+	count("postroad_deliveries_total", "Messages of which at least one copy was delivered.", func() float64 { return float64(agent.Stats().Messages) })
+	count("postroad_delivered_copies_total", "Copies put into mailboxes.", func() float64 { return float64(agent.Stats().Copies) })
+	count("postroad_delivered_bytes_total", "Bytes in these copies.", func() float64 { return float64(agent.Stats().Bytes) })
+	count("postroad_delivery_failures_total", "Recipients that did not get their message.", func() float64 { return float64(agent.Stats().Refused) })
+	count("postroad_sign_ins_total", "Sign-ins that succeeded.", func() float64 { return float64(engine.Stats().SignIns) })
+	count("postroad_sign_in_failures_total", "Sign-ins with a wrong name or password.", func() float64 { return float64(engine.Stats().Failures) })
+	count("postroad_sign_ins_limited_total", "Sign-ins turned away after too many failures.", func() float64 { return float64(engine.Stats().Limited) })
+}
+
+// smtp shows what the SMTP server counts.
+func (m *metrics) smtp(s *smtp.Server) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postroad_open_connections",
+		Help: "Connections now.", ConstLabels: prometheus.Labels{"protocol": "smtp"}}, func() float64 { return float64(s.Counts().Open) }))
+	count := m.counter
+	count("postroad_smtp_connections_total", "SMTP, submission and LMTP connections.", func() float64 { return float64(s.Counts().Connections) })
+	count("postroad_smtp_connections_refused_total", "Connections turned away by limits.", func() float64 { return float64(s.Counts().ConnectionsRefused) })
+	count("postroad_smtp_handshake_failures_total", "TLS handshakes that failed.", func() float64 { return float64(s.Counts().HandshakesFailed) })
+	count("postroad_smtp_recipients_refused_total", "RCPT commands that were refused.", func() float64 { return float64(s.Counts().RecipientsRefused) })
+	count("postroad_smtp_messages_total", "Messages that at least one recipient has got.", func() float64 { return float64(s.Counts().Messages) })
+	count("postroad_smtp_messages_refused_total", "Messages refused after their data.", func() float64 { return float64(s.Counts().MessagesRefused) })
+	count("postroad_smtp_bytes_total", "Bytes of the messages accepted.", func() float64 { return float64(s.Counts().Bytes) })
+	count("postroad_smtp_panics_total", "Sessions that broke down by a fault of the program.", func() float64 { return float64(s.Counts().Panics) })
+}
+
+func (m *metrics) counter(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+// protocolMetrics is what IMAP and POP3 report as it happens.
+type protocolMetrics struct {
+	open                prometheus.Gauge
+	connections, panics prometheus.Counter
+	commands            *prometheus.CounterVec
+	durations           prometheus.Histogram
+}
+
+// protocol makes the metrics of one protocol.
+func (m *metrics) protocol(name string) protocolMetrics {
+	labels := prometheus.Labels{"protocol": name}
+	p := protocolMetrics{
+		open:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "postroad_open_connections", Help: "Connections now.", ConstLabels: labels}),
+		connections: prometheus.NewCounter(prometheus.CounterOpts{Name: "postroad_" + name + "_connections_total", Help: "Connections."}),
+		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "postroad_" + name + "_panics_total", Help: "Sessions that broke down by a fault of the program."}),
+		commands:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postroad_" + name + "_commands_total", Help: "Commands by name and outcome."}, []string{"command", "outcome"}),
+		durations: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "postroad_" + name + "_command_seconds", Help: "How long commands took.",
+			Buckets: prometheus.ExponentialBuckets(0.00001, 4, 12)}),
+	}
+	m.registry.MustRegister(p.open, p.connections, p.panics, p.commands, p.durations)
+	return p
+}
+
+// Connection counts one that opens (+1) or is gone (-1).
+func (p protocolMetrics) Connection(delta int) {
+	p.open.Add(float64(delta))
+	if delta > 0 {
+		p.connections.Inc()
+	}
+}
+
+// Command counts a command. IDLE takes as long as the client likes, so that its time says nothing.
+func (p protocolMetrics) Command(name, outcome string, took time.Duration) {
+	p.commands.WithLabelValues(name, outcome).Inc()
+	if name != "IDLE" {
+		p.durations.Observe(took.Seconds())
+	}
+}
+
+// Panic counts a session that broke down.
+func (p protocolMetrics) Panic() { p.panics.Inc() }
 
 func number(b bool) float64 {
 	if b {

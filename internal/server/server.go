@@ -156,9 +156,7 @@ func (s *Server) listen(ctx context.Context) error {
 			return err
 		}
 		if s.fronts[l.Protocol] == nil {
-			for _, o := range opened {
-				o.Close()
-			}
+			closeAll(opened)
 			continue
 		}
 		for _, o := range opened {
@@ -194,7 +192,12 @@ func (s *Server) shutdown(all *sync.WaitGroup, stop func()) {
 		b.Close()
 	}
 	var fronts sync.WaitGroup
+	begun := map[frontEnd]bool{} // one may speak several protocols
 	for name, f := range s.fronts {
+		if begun[f] {
+			continue
+		}
+		begun[f] = true
 		fronts.Go(func() {
 			if err := f.shutdown(ctx); err != nil {
 				s.log.Warn("sessions did not end in time and were cut", "protocol", name, "err", err)
@@ -262,3 +265,9 @@ func (o *onceError) get() error {
 
 // Close closes a server that was never Run.
 func (s *Server) Close() error { return s.store.Close() }
+
+func closeAll(all []net.Listener) {
+	for _, l := range all {
+		l.Close()
+	}
+}
