@@ -149,7 +149,7 @@ func TestNetSMTP(t *testing.T) {
 	check(t, err)
 	check(t, w.Close())
 	check(t, c.Quit())
-	h.expectLetter(t, "bob@example.org", "ESMTPSA")
+	h.expectLetter(t, "bob@example.org", "UTF8SMTPSA") // this client says SMTPUTF8 wherever it is offered
 	last := h.inbox(t, "bob@example.org")[0]
 	if !strings.HasPrefix(last, "Return-Path: <al@example.org>\r\nReceived: from ") || !strings.Contains(last, "\r\nMessage-ID: <") {
 		t.Errorf("header: %q", last)
