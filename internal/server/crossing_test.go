@@ -1,0 +1,241 @@
+package server_test
+
+import (
+	"fmt"
+	"net/smtp"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"postroad/internal/server/servertest"
+)
+
+// What is changed through one front end is seen through every other. Each test here
+// crosses from one protocol to another.
+
+const hello = "From: sender@elsewhere.example\r\nSubject: hello\r\n\r\nA line.\r\n"
+
+// watcher is an IMAP client that waits in IDLE on INBOX, and what it has been told.
+type watcher struct {
+	*imapclient.Client
+	told chan string
+	idle *imapclient.IdleCommand
+}
+
+func watch(t *testing.T, s *servertest.Server, local string) *watcher {
+	t.Helper()
+	w := &watcher{told: make(chan string, 100)}
+	w.Client = s.IMAP(local, &imapclient.UnilateralDataHandler{
+		Mailbox: func(d *imapclient.UnilateralDataMailbox) {
+			if d.NumMessages != nil {
+				w.told <- fmt.Sprintf("exists %d", *d.NumMessages)
+			}
+		},
+		Expunge: func(n uint32) { w.told <- fmt.Sprintf("expunge %d", n) },
+		Fetch: func(m *imapclient.FetchMessageData) {
+			b, err := m.Collect()
+			if err != nil {
+				return
+			}
+			w.told <- fmt.Sprintf("flags %d %v", b.SeqNum, b.Flags)
+		},
+	})
+	if _, err := w.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for len(w.told) > 0 {
+		<-w.told // what SELECT itself says
+	}
+	idle, err := w.Idle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.idle = idle
+	t.Cleanup(func() { w.idle.Close() })
+	return w
+}
+
+// hears waits for news. Nothing else may come before it but news that begins with one of also.
+func (w *watcher) hears(t *testing.T, want string, also ...string) {
+	t.Helper()
+	for {
+		got := <-w.told
+		if got == want {
+			return
+		}
+		known := false
+		for _, a := range also {
+			known = known || strings.HasPrefix(got, a)
+		}
+		if !known {
+			t.Fatalf("heard %q, want %q", got, want)
+		}
+	}
+}
+
+func TestDeliveryByLMTPIsSeenInIdle(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	w := watch(t, s, "ann")
+	for n := 1; n <= 3; n++ {
+		s.Deliver(hello, "ann")
+		w.hears(t, fmt.Sprintf("exists %d", n))
+	}
+	s.Check()
+}
+
+func TestOneDeliveryToManyIsSeenByEach(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	var watchers []*watcher
+	for _, local := range []string{"ann", "ben", "cleo"} {
+		s.AddAccount(local)
+		watchers = append(watchers, watch(t, s, local))
+	}
+	s.Deliver(hello, "ann", "ben", "cleo")
+	for _, w := range watchers {
+		w.hears(t, "exists 1")
+	}
+}
+
+func TestSubmissionIsSeenInIdle(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.AddAccount("ben")
+	w := watch(t, s, "ben")
+	c, err := smtp.NewClient(s.DialTLS(servertest.Submissions), servertest.Hostname)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	from := "ann@" + servertest.Domain
+	if err := c.Auth(smtp.PlainAuth("", from, servertest.Password, servertest.Hostname)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Mail(from); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Rcpt("ben@" + servertest.Domain); err != nil {
+		t.Fatal(err)
+	}
+	data, err := c.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data.Write([]byte(hello))
+	if err := data.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.hears(t, "exists 1")
+}
+
+func TestFlagsAreSeenBySessionsOnTheSameFolder(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.Deliver(hello, "ann")
+	w := watch(t, s, "ann")
+	other := s.IMAP("ann", nil)
+	if _, err := other.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	store := imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}
+	if err := other.Store(imap.SeqSetNum(1), &store, nil).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-w.told; !strings.HasPrefix(got, "flags 1") || !strings.Contains(got, `\Flagged`) {
+		t.Errorf("heard %q", got)
+	}
+	store.Flags = []imap.Flag{imap.FlagDeleted}
+	if err := other.Store(imap.SeqSetNum(1), &store, nil).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Expunge().Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.hears(t, "expunge 1", "flags 1", "exists 0")
+	s.Check()
+}
+
+// bytesOf fetches a message by IMAP.
+func bytesOf(t *testing.T, c *imapclient.Client, uid imap.UID) string {
+	t.Helper()
+	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := c.Fetch(imap.UIDSetNum(uid), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{{Peek: true}}}).Collect()
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	for _, b := range all[0].BodySection {
+		return string(b.Bytes)
+	}
+	t.Fatal("no body")
+	return ""
+}
+
+func TestBytesAreNeverChanged(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	// Eight bits, odd headers, a line that begins with a dot, no MIME.
+	odd := "subject:no space\r\nX-Odd : \xe9\xff\r\n\r\n.leading dot\r\n..two\r\n" + strings.Repeat("long ", 190) + "\r\n\r\n\r\n"
+	s.Deliver(odd, "ann")
+	got := bytesOf(t, s.IMAP("ann", nil), 1)
+	if !strings.HasSuffix(got, odd) {
+		t.Errorf("got %q", got)
+	}
+	if trace := strings.TrimSuffix(got, odd); !strings.HasPrefix(trace, "Return-Path: <sender@elsewhere.example>\r\nReceived: ") {
+		t.Errorf("in front of it stands %q", trace)
+	}
+}
+
+func TestMailLastsOverARestart(t *testing.T) {
+	first := servertest.Start(t, servertest.Options{})
+	ann := first.AddAccount("ann")
+	first.Deliver(hello, "ann")
+	before := bytesOf(t, first.IMAP("ann", nil), 1)
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := servertest.Start(t, servertest.Options{Files: first.Files, Folder: first.Folder})
+	if after := bytesOf(t, second.IMAP("ann", nil), 1); after != before {
+		t.Errorf("before %q, after %q", before, after)
+	}
+	second.Deliver(hello, "ann")
+	if used := second.Mailbox(ann).State().Used.Items; used != 2 {
+		t.Errorf("%d items", used)
+	}
+	second.Check()
+}
+
+func TestShutdownSaysGoodbye(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	line, c := s.Line(servertest.SMTP), s.IMAP("ann", nil)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := line.ReadLine(); err != nil || !strings.HasPrefix(got, "421") {
+		t.Errorf("SMTP says %q %v", got, err)
+	}
+	if err := c.Noop().Wait(); err == nil {
+		t.Error("IMAP goes on")
+	}
+}
+
+func TestDisabledAccountsCannotSignInButGetMail(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	a := s.AddAccount("ann")
+	if err := s.Store().Admin.SetEnabled(t.Context(), a.Address, false); err != nil {
+		t.Fatal(err)
+	}
+	c := imapclient.New(s.Dial(servertest.IMAP), nil)
+	defer c.Close()
+	if err := c.Login(a.Address, servertest.Password).Wait(); err == nil {
+		t.Error("signed in")
+	}
+	s.Deliver(hello, "ann")
+	if n := s.Mailbox(a).State().Used.Items; n != 1 {
+		t.Errorf("%d items", n)
+	}
+}
