@@ -1,8 +1,7 @@
 package pebble
 
 import (
-	"errors"
-	"io/fs"
+	"io"
 	"strings"
 	"sync/atomic"
 
@@ -16,18 +15,16 @@ import (
 // keeps a failed log sync in its log writer, gives it to those who
 // wait, and panics at the next record or log switch, with its commit lock held:
 // all other writers, and Close, then hang, or the runtime ends the process. A failed write of
-// its manifest calls Logger.Fatalf, and a failed flush is tried again at once,
-// for ever.
+// its manifest calls Logger.Fatalf; if that returns, its levels are out of step, and a compaction
+// panics later. A failed end of a blob file panics. A failed flush is tried again at once, for ever.
 //
-// So the guard keeps errors from the engine. Once frozen,
-//   - writes and syncs of logs, tables, blob files and directories claim success. (An error at the end of
-//     a blob file would make the engine panic, too.) The engine's
+// So no such error reaches the engine. Once frozen,
+//   - operations that change files claim success. The engine's
 //     commits end as if all were well; what we tell of them is
 //     decided by DB.failure, which is set before the first lie.
-//   - new tables and blob files, with which flushes and compactions begin, are waited for
-//     until Close, then fail. So nothing is tried again and again meanwhile.
-//   - writes to the manifest fail: no new table becomes part of the store.
-//   - files are not removed.
+//   - those on tables and blob files wait before that, until the engine is being ended.
+//     So no table becomes part of the store whose bytes are not on the disk, and
+//     reading goes on. Each flush and compaction waits there.
 //
 // After a crash or Close the disk shows what had reached it before the
 // failure: logs that were closed properly, and a last one that may be torn at its end. That
@@ -37,15 +34,13 @@ type guard struct {
 	tell   func(error) // called once, before frozen is set
 	once   atomic.Bool
 	frozen atomic.Bool
-	thawed chan struct{} // closed when nobody needs to wait any more: the engine is being ended
+	thawed chan struct{} // closed when the engine is being ended
 	thaws  atomic.Bool
 }
 
 func newGuard(inner vfs.FS, tell func(error)) *guard {
 	return &guard{FS: inner, thawed: make(chan struct{}), tell: tell}
 }
-
-var errFrozen = errors.New("writing has ended after an earlier error")
 
 func (g *guard) freeze(err error) {
 	if g.once.CompareAndSwap(false, true) {
@@ -61,44 +56,36 @@ func (g *guard) thaw() {
 	}
 }
 
-// change runs an operation that changes files. Once frozen, it fails.
-func (g *guard) change(op func() error) error {
+// change runs an operation that changes files, unless frozen. An error freezes.
+func (g *guard) change(table bool, op func() error) {
 	if !g.frozen.Load() {
 		err := op()
 		if err == nil {
-			return nil
+			return
 		}
 		g.freeze(err)
 	}
-	return errFrozen
+	if table {
+		<-g.thawed
+	}
 }
 
 // make runs an operation that gives a new file to write to.
 func (g *guard) make(name string, open func() (vfs.File, error)) (vfs.File, error) {
-	var f vfs.File
-	err := g.change(func() (err error) {
-		f, err = open()
+	f := &guardedFile{g: g, table: isTable(name)}
+	g.change(f.table, func() (err error) {
+		f.File, err = open()
 		return err
 	})
-	switch {
-	case err == nil:
-		return &guardedFile{File: f, g: g, lies: !isManifest(name)}, nil
-	case isLog(name):
-		return &guardedFile{File: vfs.NewMemFile(nil), g: g, lies: true}, nil // never written to
-	case isTable(name):
-		<-g.thawed
+	if f.File == nil {
+		f.File = vfs.NewMemFile(nil) // never written to
 	}
-	return nil, err
+	return f, nil
 }
-
-func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
-
-// isManifest includes the markers, which say which manifest is valid.
-func isManifest(name string) bool { return !isLog(name) && !isTable(name) }
 
 // Create implements vfs.FS.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -121,17 +108,19 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedFile{File: f, g: g, lies: true}, nil
+	return &guardedFile{File: f, g: g}, nil
 }
 
 // Link implements vfs.FS.
 func (g *guard) Link(from, to string) error {
-	return g.change(func() error { return g.FS.Link(from, to) })
+	g.change(false, func() error { return g.FS.Link(from, to) })
+	return nil
 }
 
 // Rename implements vfs.FS.
 func (g *guard) Rename(from, to string) error {
-	return g.change(func() error { return g.FS.Rename(from, to) })
+	g.change(false, func() error { return g.FS.Rename(from, to) })
+	return nil
 }
 
 // Remove implements vfs.FS. That a file stays hurts nobody: removals don't freeze.
@@ -153,71 +142,63 @@ func (g *guard) RemoveAll(name string) error {
 // Unwrap implements vfs.FS.
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-// guardedFile is a file made through a guard.
+// guardedFile is a file made through a guard, or a directory.
 type guardedFile struct {
 	vfs.File
-	g    *guard
-	lies bool // claims success once frozen
-}
-
-func (f *guardedFile) change(op func() error) error {
-	err := f.g.change(op)
-	if f.lies {
-		return nil
-	}
-	return err
+	g     *guard
+	table bool
 }
 
 // Write implements vfs.File.
 func (f *guardedFile) Write(p []byte) (int, error) {
-	err := f.change(func() error {
+	f.g.change(f.table, func() error {
 		n, err := f.File.Write(p)
 		if err == nil && n < len(p) {
-			err = fs.ErrInvalid // no file does that
+			err = io.ErrShortWrite
 		}
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
 	return len(p), nil
 }
 
 // WriteAt implements vfs.File.
 func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
-	err := f.change(func() error {
+	f.g.change(f.table, func() error {
 		_, err := f.File.WriteAt(p, off)
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
 	return len(p), nil
 }
 
 // Sync implements vfs.File.
-func (f *guardedFile) Sync() error { return f.change(f.File.Sync) }
+func (f *guardedFile) Sync() error {
+	f.g.change(f.table, f.File.Sync)
+	return nil
+}
 
 // SyncData implements vfs.File.
-func (f *guardedFile) SyncData() error { return f.change(f.File.SyncData) }
+func (f *guardedFile) SyncData() error {
+	f.g.change(f.table, f.File.SyncData)
+	return nil
+}
 
 // SyncTo implements vfs.File.
 func (f *guardedFile) SyncTo(length int64) (full bool, err error) {
-	err = f.change(func() (err error) {
+	f.g.change(f.table, func() (err error) {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
-	return full, err
+	return full, nil
 }
 
 // Stat implements vfs.File.
 func (f *guardedFile) Stat() (vfs.FileInfo, error) {
 	info, err := f.File.Stat()
-	if err != nil && f.lies {
+	if err != nil {
 		f.g.freeze(err)
 		return vfs.NewMemFile(nil).Stat()
 	}
-	return info, err
+	return info, nil
 }
 
 // Close implements vfs.File. What was to be durable has been synced before.
