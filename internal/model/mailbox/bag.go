@@ -144,7 +144,10 @@ func (s *Session) SetBag(ctx context.Context, id ItemID, patch map[string][]byte
 		if err != nil {
 			return err
 		}
-		if err := s.need(&f.Folder, RightWrite); err != nil {
+		switch err := s.need(&f.Folder, RightWrite); {
+		case fault.Is(err, fault.NotFound):
+			return fault.New(fault.NotFound, "no such item") // in the same words as where there is none
+		case err != nil:
 			return err
 		}
 		rows := f.view.pick([]UID{p.uid})

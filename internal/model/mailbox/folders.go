@@ -10,8 +10,12 @@ import (
 	"postroad/internal/fault"
 )
 
-// MaxFolders is how many folders an account may have.
-const MaxFolders = 50_000
+const (
+	// MaxFolders is how many folders an account may have.
+	MaxFolders = 50_000
+	// MaxGrants is how many grants a folder may have.
+	MaxGrants = 1000
+)
 
 // NewFolder is a folder to be made.
 type NewFolder struct {
@@ -31,7 +35,7 @@ type FolderPatch struct {
 }
 
 // CreateFolder makes a folder. It needs RightCreate on the parent; at the root only
-// the owner may. The new folder has the parent's grants. It fails with fault.Exists if
+// the owner may, and only the owner gives roles and subscribes. The new folder has the parent's grants. It fails with fault.Exists if
 // the name or the role is taken.
 func (s *Session) CreateFolder(ctx context.Context, n NewFolder) (Folder, error) {
 	var made Folder
@@ -39,8 +43,11 @@ func (s *Session) CreateFolder(ctx context.Context, n NewFolder) (Folder, error)
 		if err := s.mayCreate(t, n.Parent); err != nil {
 			return err
 		}
+		if (n.Role != NoRole || n.Subscribed) && !s.who.Owns(s.a.id) {
+			return fault.New(fault.Denied, "only the owner can do that")
+		}
 		f, err := t.addFolder(n)
-		made = f
+		made = s.shows(f)
 		return err
 	})
 	return made, err
@@ -55,7 +62,7 @@ func (s *Session) mayCreate(t *txn, parent FolderID) error {
 	}
 	p := t.next.folder(parent)
 	if p == nil {
-		return fault.New(fault.NotFound, "the parent folder doesn't exist")
+		return fault.New(fault.NotFound, "no such folder")
 	}
 	return s.need(&p.Folder, RightCreate)
 }
@@ -91,6 +98,9 @@ func (t *txn) newUIDValidity() uint32 {
 func (t *txn) fits(f *Folder) error {
 	if err := checkName(f); err != nil {
 		return err
+	}
+	if f.Kind > Notes || f.Role > Archive {
+		return fault.New(fault.Invalid, "no such kind or role of folder")
 	}
 	for _, n := range t.next.folders {
 		if n.ID == f.ID {
@@ -166,14 +176,14 @@ func (s *Session) UpdateFolder(ctx context.Context, id FolderID, p FolderPatch) 
 			return err
 		}
 		if !p.apply(&f.Folder) {
-			done = f.Folder
+			done = s.shows(f.Folder)
 			return nil
 		}
 		if err := t.fits(&f.Folder); err != nil {
 			return err
 		}
 		t.changeFolder(f)
-		done = f.Folder
+		done = s.shows(f.Folder)
 		return nil
 	})
 	return done, err
@@ -200,8 +210,10 @@ func (s *Session) mayPatch(t *txn, f *Folder, p *FolderPatch) error {
 		return fault.New(fault.Denied, "the inbox stays what and where it is")
 	case (p.Role != nil || p.Subscribed != nil) && !owner:
 		return fault.New(fault.Denied, "only the owner can do that")
-	case p.Parent != nil && *p.Parent != f.Parent:
+	case moves && p.Parent != nil:
 		return s.mayCreate(t, *p.Parent)
+	case moves: // RFC 4314 §4: a new name needs the right on its parent, the same one or not
+		return s.mayCreate(t, f.Parent)
 	}
 	return nil
 }
@@ -273,8 +285,12 @@ func (s *Session) mayDelete(t *txn, f *Folder) error {
 	return nil
 }
 
-// SetGrants changes who else may do what with a folder. It needs RightAdmin.
+// SetGrants changes who else may do what with a folder. It needs RightAdmin. Grants of no
+// right are left out.
 func (s *Session) SetGrants(ctx context.Context, id FolderID, grants []Grant) error {
+	if len(grants) > MaxGrants {
+		return fault.New(fault.TooLarge, "at most %d grants on a folder are allowed", MaxGrants)
+	}
 	for _, g := range grants {
 		if g.Rights&^AllRights != 0 || g.Kind > ToAnyone || (g.Kind == ToAnyone) != (g.ID == 0) {
 			return fault.New(fault.Invalid, "no such right or principal")
@@ -288,7 +304,7 @@ func (s *Session) SetGrants(ctx context.Context, id FolderID, grants []Grant) er
 		if err := s.need(&f.Folder, RightAdmin); err != nil {
 			return err
 		}
-		f.Grants = slices.Clone(grants)
+		f.Grants = slices.DeleteFunc(slices.Clone(grants), func(g Grant) bool { return g.Rights == 0 })
 		t.changeFolder(f)
 		return nil
 	})

@@ -119,11 +119,14 @@ func readLog(r kv.Reader, after ModSeq, fn func(Change) error) error {
 	return nil
 }
 
-// Log gives the account's durable changes after a number, in order. It fails with
-// fault.Conflict if the log doesn't reach back that far: start over then.
-// Changes of folders that the identity can't see are left out. fn must not
-// wait for the network, nor call the Session.
+// Log gives the account's changes after a number, in order, up to the newest that State
+// shows. It fails with fault.Conflict if the log doesn't reach back that far: start over then.
+// Changes of folders that the identity can't see are left out, and so are those of items that
+// it can't read. fn must not wait for the network, nor call the Session.
 func (s *Session) Log(ctx context.Context, after ModSeq, fn func(Change) error) error {
+	// Rights are those of the published state. Entries from behind it would be judged by
+	// folders that it doesn't have yet, and a caller that goes on from the last entry would miss some.
+	st := s.state()
 	return s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
 		h, err := readHead(r)
 		if err != nil {
@@ -132,9 +135,8 @@ func (s *Session) Log(ctx context.Context, after ModSeq, fn func(Change) error) 
 		if after < h.floor {
 			return fault.New(fault.Conflict, "the change log begins at %d", h.floor)
 		}
-		st := s.state()
 		return readLog(r, after, func(c Change) error {
-			if c.Folder != 0 && !s.seesChange(st, c) {
+			if c.Seq > st.head.change || c.Folder != 0 && !s.seesChange(st, c) {
 				return nil
 			}
 			return fn(c)
@@ -147,8 +149,12 @@ func (s *Session) seesChange(st *state, c Change) bool {
 	if s.who.Owns(s.a.id) {
 		return true
 	}
+	need := RightLookup
+	if c.UID != 0 {
+		need |= RightRead
+	}
 	n := st.folder(c.Folder)
-	return n != nil && s.rightsOn(&n.Folder)&RightLookup != 0
+	return n != nil && s.rightsOn(&n.Folder)&need == need
 }
 
 // pruneLog removes log records from before a time.

@@ -405,6 +405,8 @@ func TestFolderRules(t *testing.T) {
 		{NewFolder{Name: "Sent"}, fault.Exists},
 		{NewFolder{Name: "x", Role: Sent}, fault.Exists},
 		{NewFolder{Name: "x", Parent: 999}, fault.NotFound},
+		{NewFolder{Name: "x", Kind: Notes + 1}, fault.Invalid},
+		{NewFolder{Name: "x", Role: Archive + 1}, fault.Invalid},
 	} {
 		_, err := w.me.CreateFolder(w.ctx, c.f)
 		if !fault.Is(err, c.want) {

@@ -93,7 +93,7 @@ func (s *Session) Folder(id FolderID) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	return n.Folder, nil
+	return s.shows(n.Folder), nil
 }
 
 // FolderByRole returns the folder that has a role.
@@ -108,7 +108,21 @@ func (s *Session) shown(n *node) (Folder, bool) {
 	if n == nil || s.rightsOn(&n.Folder)&RightLookup == 0 {
 		return Folder{}, false
 	}
-	return n.Folder, true
+	return s.shows(n.Folder), true
+}
+
+// shows returns what the identity may know of a folder that it can see: what is in it takes
+// RightRead (RFC 4314 §4, STATUS), its grants RightAdmin (GETACL). The rest is zero.
+func (s *Session) shows(f Folder) Folder {
+	have := s.rightsOn(&f)
+	if have&RightAdmin == 0 {
+		f.Grants = nil
+	}
+	if have&RightRead == 0 {
+		f.UIDNext, f.recent, f.HighestModSeq = 0, 0, 0
+		f.Items, f.Unseen, f.Deleted, f.Bytes, f.DeletedBytes = 0, 0, 0, 0, 0
+	}
+	return f
 }
 
 // Folders returns the folders that the session can see, INBOX first, parents before their
@@ -128,7 +142,7 @@ func (s *Session) Folders() []Folder {
 func (s *Session) appendTree(out []Folder, below map[FolderID][]*node, parent FolderID) []Folder {
 	for _, n := range below[parent] {
 		if s.rightsOn(&n.Folder)&RightLookup != 0 {
-			out = append(out, n.Folder)
+			out = append(out, s.shows(n.Folder))
 		}
 		out = s.appendTree(out, below, n.ID)
 	}
@@ -145,9 +159,24 @@ func compareSiblings(a, b *node) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// FolderKeywords returns the keywords that the account knows, in the order
-// of their first use. The caller must not change the slice.
-func (s *Session) FolderKeywords(FolderID) []string { return s.state().kw.names }
+// FolderKeywords returns keywords in the order of their first use in the account: to its owner all
+// that the account knows, to others those of the items in a folder that they may read and that
+// somebody has a view of. The caller must not change the slice.
+func (s *Session) FolderKeywords(id FolderID) []string {
+	st := s.state()
+	if s.who.Owns(s.a.id) {
+		return st.kw.names
+	}
+	n := st.folder(id)
+	if n == nil || n.view == nil || s.rightsOn(&n.Folder)&RightRead == 0 {
+		return nil
+	}
+	var names []string
+	for _, id := range n.view.keywords() {
+		names = append(names, st.kw.names[id])
+	}
+	return names
+}
 
 // View returns the newest durable view of a folder: the same pointer as long as the
 // folder doesn't change. If nobody has used the folder lately its rows are read from the store.

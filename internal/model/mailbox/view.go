@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"sync/atomic"
 )
 
 // View is a folder at one change number: its rows in UID order. Views are
@@ -14,6 +15,8 @@ type View struct {
 	change ModSeq
 	pages  []*page
 	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
+
+	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
 
 // page is a run of rows, not empty. Pages of successive views may share one
@@ -26,7 +29,8 @@ type page struct {
 // pageRows is the most rows in a page: what one changed flag copies.
 const pageRows = 128
 
-// Folder is the folder as of this view.
+// Folder is the folder as of this view. All who may read it share the view, so its Grants
+// are not to be shown to those without RightAdmin.
 func (v *View) Folder() *Folder { return &v.folder }
 
 // Change is the account's change number at which the view was made; it holds
@@ -96,6 +100,27 @@ func (v *View) FirstUnseen() int {
 	return -1
 }
 
+// keywords returns the numbers of the keywords that rows have, ascending.
+func (v *View) keywords() []uint32 {
+	if ids := v.used.Load(); ids != nil {
+		return *ids
+	}
+	sets := map[*Keywords]bool{}
+	for _, r := range v.All(0, v.Len()) {
+		if r.Keywords != nil {
+			sets[r.Keywords] = true
+		}
+	}
+	var ids []uint32
+	for k := range sets {
+		ids = append(ids, k.ids...)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	v.used.Store(&ids)
+	return ids
+}
+
 // edit is one row's change in a view: put there, or removed if row is nil.
 type edit struct {
 	uid UID
@@ -158,12 +183,10 @@ func (v *View) apart() *View {
 	if len(v.pages) == 0 {
 		return v
 	}
-	own := *v
-	own.pages = slices.Clone(v.pages)
-	last := *own.pages[len(own.pages)-1]
+	last := *v.pages[len(v.pages)-1]
 	last.rows = slices.Clip(last.rows)
-	own.pages[len(own.pages)-1] = &last
-	return &own
+	pages := append(slices.Clone(v.pages[:len(v.pages)-1]), &last)
+	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts}
 }
 
 // editsBefore counts the edits whose UID lies before page p begins.
