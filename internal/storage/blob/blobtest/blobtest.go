@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -33,6 +34,7 @@ func Run(t *testing.T, open func(testing.TB) kv.DB) {
 		{"Limits", testLimits},
 		{"MissingAndDamaged", testMissingAndDamaged},
 		{"Delete", testDelete},
+		{"PurgeDamaged", testPurgeDamaged},
 		{"DeleteWhileReading", testDeleteWhileReading},
 		{"IDs", testIDs},
 		{"StageFailure", testStageFailure},
@@ -300,23 +302,46 @@ func removeChunk(t *testing.T, db kv.DB, id blob.ID, chunk byte) {
 }
 
 func testDelete(t *testing.T, db kv.DB) {
-	data := random(blob.MaxPut)
-	for id := range blob.ID(5) {
-		put(t, db, id, data)
+	for _, size := range append(sizes(), blob.MaxPut+1, 3*blob.MaxPut) {
+		ways := map[blob.ID]func(kv.Tx) error{
+			1:          func(tx kv.Tx) error { return blob.Delete(tx, 1) },
+			3:          func(tx kv.Tx) error { return blob.DeleteSized(tx, 3, size) },
+			5:          func(tx kv.Tx) error { return blob.Purge(tx, 5) },
+			blob.MaxID: func(tx kv.Tx) error { return blob.Delete(tx, blob.MaxID) },
+		}
+		neighbours := []blob.ID{0, 2, 4, 6, blob.MaxID - 1}
+		data := random(size)
+		all := slices.Concat(neighbours, slices.Collect(maps.Keys(ways)))
+		for _, id := range all {
+			if err := blob.Stage(t.Context(), db, part, id, bytes.NewReader(data), size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, remove := range ways {
+			update(t, db, remove)
+			update(t, db, remove) // a missing blob is no error
+		}
+		if got := ids(t, db); !slices.Equal(got, neighbours) {
+			t.Errorf("of blobs with %d bytes are left %v, want %v", size, got, neighbours)
+		}
+		for _, id := range neighbours {
+			check(t, db, id, data)
+			update(t, db, func(tx kv.Tx) error { return blob.Purge(tx, id) })
+		}
 	}
-	update(t, db, func(tx kv.Tx) error {
-		return errors.Join(blob.Delete(tx, 1), blob.DeleteSized(tx, 3, int64(len(data))), blob.Delete(tx, 77), blob.DeleteSized(tx, 78, 5))
-	})
-	for _, id := range []blob.ID{0, 2, 4} {
-		check(t, db, id, data)
+}
+
+func testPurgeDamaged(t *testing.T, db kv.DB) {
+	put(t, db, 1, random(blob.MaxPut))
+	removeChunk(t, db, 1, 0)
+	removeChunk(t, db, 1, 1)
+	update(t, db, func(tx kv.Tx) error { return blob.Delete(tx, 1) })
+	if got := ids(t, db); !slices.Equal(got, []blob.ID{1}) {
+		t.Errorf("IDs gave %v, want the damaged blob", got)
 	}
-	if got := ids(t, db); !slices.Equal(got, []blob.ID{0, 2, 4}) {
-		t.Errorf("left are %v, want 0 2 4", got)
-	}
-	put(t, db, blob.MaxID, data)
-	update(t, db, func(tx kv.Tx) error { return blob.Delete(tx, blob.MaxID) })
-	if got := ids(t, db); len(got) != 3 {
-		t.Errorf("left are %v, want 0 2 4", got)
+	update(t, db, func(tx kv.Tx) error { return blob.Purge(tx, 1) })
+	if got := ids(t, db); len(got) > 0 {
+		t.Errorf("Purge left %v", got)
 	}
 }
 
