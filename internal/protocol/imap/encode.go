@@ -52,8 +52,6 @@ var flagNames = [...]struct {
 	{mailbox.Seen, `\Seen`}, {mailbox.Draft, `\Draft`},
 }
 
-const allFlags = mailbox.Answered | mailbox.Flagged | mailbox.Deleted | mailbox.Seen | mailbox.Draft
-
 // appendFlags writes a message's flags in parentheses.
 func appendFlags(dst []byte, r *mailbox.Row, recent bool) []byte {
 	dst = append(dst, '(')

@@ -43,8 +43,8 @@ func (s *session) decodeName(raw []byte) string {
 	case len(name) > maxPath:
 		s.dec.err = no("LIMIT", "mailbox name too long")
 	}
-	if len(name) == len("INBOX") && strings.EqualFold(name, "INBOX") {
-		return "INBOX"
+	if first, _, _ := strings.Cut(name, string(separator)); strings.EqualFold(first, "INBOX") {
+		name = "INBOX" + name[len(first):]
 	}
 	return norm.NFC.String(name) // Net-Unicode, RFC 9051 §5.1
 }
@@ -141,7 +141,7 @@ func (s *session) walk(path string) (at mailbox.Folder, rest []string, err error
 	if !ok {
 		return at, nil, errBadName
 	}
-	if first, _, _ := strings.Cut(path, string(separator)); strings.EqualFold(first, "INBOX") {
+	if isInbox(path) || strings.HasPrefix(path, "INBOX/") {
 		if at, ok = s.mail.FolderByRole(mailbox.Inbox); !ok {
 			return at, nil, errNoMailbox
 		}
@@ -155,25 +155,6 @@ func (s *session) walk(path string) (at mailbox.Folder, rest []string, err error
 		at = f
 	}
 	return at, nil, nil
-}
-
-// pathOf is a folder's path.
-func (s *session) pathOf(f mailbox.Folder) string {
-	if f.Role == mailbox.Inbox {
-		return "INBOX"
-	}
-	name := escapeName(f.Name, f.Parent == 0)
-	for f.Parent != 0 {
-		p, err := s.mail.Folder(f.Parent)
-		if err != nil {
-			break // the parent is hidden from this identity
-		}
-		if f = p; f.Role == mailbox.Inbox {
-			return "INBOX" + string(separator) + name
-		}
-		name = escapeName(f.Name, f.Parent == 0) + string(separator) + name
-	}
-	return name
 }
 
 // paths gives every visible folder and its path, parents before children.
