@@ -229,9 +229,9 @@ func (d *dateParser) offset(w string) bool {
 		return false
 	}
 	digits := strings.Replace(w[1:], ":", "", 1)
-	n, k := leadingNumber(digits)
+	n, k := leadingNumber(digits[:min(len(digits), 4)])
 	switch {
-	case k == 0 || k > 4:
+	case k == 0:
 		return false
 	case k <= 2:
 		n *= 100

@@ -23,6 +23,7 @@ func TestParseMessageIDs(t *testing.T) {
 		{"<>", nil},
 		{"a@b, c@d", []string{"a@b", "c@d"}},
 		{"no id at all", nil},
+		{"<1234   @   local(blah)  .machine .example>", []string{"1234@local.machine.example"}}, // RFC 5322 appendix A.6.3
 		{"<no-at>", []string{"no-at"}},
 		{"<a@[192.0.2.1]>", []string{"a@[192.0.2.1]"}},
 	} {
@@ -122,7 +123,7 @@ func TestUnfold(t *testing.T) {
 }
 
 func TestHeader(t *testing.T) {
-	h := ParseHeader("A : 1\r\nb: 2\r\n two\r\nnonsense\r\n folded: nonsense\r\nB: 3\r\n: none\r\n\r\nC: 4\r\n")
+	h := ParseHeader("A : 1\r\nb: 2\r\n two\r\nnonsense\r\n folded: nonsense\r\nB: 3\r\n: none\r\nFrom x Mon 1:2:3\r\n \t: x\r\n\r\nC: 4\r\n")
 	var got []string
 	for _, f := range h.Fields {
 		got = append(got, h.Name(f)+"|"+h.Value(f)+"|"+h.Raw[f.Start:f.End])

@@ -98,14 +98,19 @@ func fieldEnd(raw string, pos int) int {
 func field(raw string, pos, end int) (Field, bool) {
 	line := raw[pos:end]
 	colon := strings.IndexByte(line, ':')
-	if colon <= 0 || line[0] == ' ' || line[0] == '\t' {
+	if colon <= 0 {
 		return Field{}, false
 	}
 	name := colon
 	for name > 0 && (line[name-1] == ' ' || line[name-1] == '\t') { // RFC 5322 section 4.5
 		name--
 	}
-	if strings.IndexByte(line[:name], '\n') >= 0 { // the colon is on a continuation line
+	for i := range name { // RFC 5322 section 2.2; this is no name: "From ann Mon Jan  1 00:", or a colon on a continuation line
+		if line[i] <= ' ' || line[i] == 0x7f {
+			return Field{}, false
+		}
+	}
+	if name == 0 {
 		return Field{}, false
 	}
 	return Field{int32(pos), int32(pos + name), int32(pos + colon + 1), int32(end)}, true

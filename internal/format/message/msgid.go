@@ -43,7 +43,7 @@ func (l *fieldLexer) messageID() string {
 		l.pos++
 	}
 	if strings.ContainsAny(id, " \t\r\n") {
-		id = strings.Join(strings.Fields(id), "")
+		id = stripCFWS(id) // the obsolete syntax
 	}
 	return id
 }

@@ -65,6 +65,9 @@ func (p *Parser) open(f *frame) {
 		if f.boundary != "" {
 			p.boundaries++
 		}
+		if part.encoded() { // RFC 2045 section 6.4 forbids it, and nobody means it
+			part.Encoding = "8bit"
+		}
 	case part.IsMessage():
 		if part.encoded() {
 			part.Opaque = true
@@ -158,7 +161,7 @@ func (p *Part) interpret(h *Header) (boundary string) {
 		case fieldLanguage:
 			p.Language = splitList(v)
 		case fieldLocation:
-			p.Location = v
+			p.Location = strings.Join(strings.Fields(v), "") // RFC 2557 section 4.4.2
 		}
 	}
 	return p.boundary()
@@ -196,9 +199,14 @@ func (p *Part) setType(v string) {
 
 func (p *Part) setEncoding(v string) {
 	l := fieldLexer{s: v}
-	if e := l.token(); e != "" && len(e) <= maxName {
-		p.Encoding = lower(e)
+	e := lower(l.token())
+	switch {
+	case e == "" || len(e) > maxName:
+		return
+	case e == "7-bit" || e == "8-bit": // a common mistake
+		e = e[:1] + "bit"
 	}
+	p.Encoding = e
 }
 
 func (p *Part) setDisposition(v string) {
