@@ -2,13 +2,16 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"net/smtp"
+	"net/textproto"
 	"strings"
 	"testing"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
+	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
 
@@ -237,5 +240,93 @@ func TestDisabledAccountsCannotSignInButGetMail(t *testing.T) {
 	s.Deliver(hello, "ann")
 	if n := s.Mailbox(a).State().Used.Items; n != 1 {
 		t.Errorf("%d items", n)
+	}
+}
+
+// pop3 signs an account in.
+func pop3(t *testing.T, s *servertest.Server, local string) servertest.Line {
+	t.Helper()
+	l := s.Line(servertest.POP3)
+	l.Ask("USER %s@%s", local, servertest.Domain)
+	l.Ask("PASS %s", servertest.Password)
+	return l
+}
+
+func TestPOP3DeletesAtQuitAndIMAPSeesIt(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.Deliver(hello, "ann")
+	s.Deliver("Subject: second\r\n\r\n.dots\r\n", "ann")
+	w := watch(t, s, "ann")
+	p := pop3(t, s, "ann")
+	if got := p.Ask("STAT"); !strings.HasPrefix(got, "+OK 2 ") {
+		t.Error(got)
+	}
+	p.Ask("RETR 2")
+	b, err := p.ReadDotBytes()
+	if err != nil || !strings.HasSuffix(string(b), "\n\n.dots\n") {
+		t.Errorf("%q %v", b, err)
+	}
+	p.Ask("DELE 1")
+	// The lock on the maildrop is for POP3 alone: IMAP is served, a second POP3 session is not.
+	other := s.Line(servertest.POP3)
+	other.Ask("USER ann@%s", servertest.Domain)
+	if got, err := other.Try("PASS %s", servertest.Password); err != nil || !strings.HasPrefix(got, "-ERR [IN-USE]") {
+		t.Errorf("%q %v", got, err)
+	}
+	s.Deliver(hello, "ann")
+	w.hears(t, "exists 3")
+	p.Ask("QUIT")
+	w.hears(t, "expunge 1", "exists 2")
+	s.Check()
+}
+
+func TestSeenByPOP3AndIMAPHaveTheSameBytes(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.Deliver(hello, "ann")
+	p := pop3(t, s, "ann")
+	p.Ask("RETR 1")
+	b, err := p.ReadDotBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if imap := bytesOf(t, s.IMAP("ann", nil), 1); strings.ReplaceAll(imap, "\r\n", "\n") != string(b) {
+		t.Errorf("POP3 %q, IMAP %q", b, imap)
+	}
+}
+
+// A proxy in front tells who the client is; others can't pretend to be one.
+func TestProxyTellsTheClientsAddress(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
+		for i, l := range c.Listen {
+			if l.Protocol == config.LMTP {
+				c.Listen[i].Proxy = []string{"198.51.100.0/24"}
+			}
+		}
+	}})
+	s.AddAccount("ann")
+	for from, want := range map[string]string{"198.51.100.7": "203.0.113.9", "192.0.2.5": ""} {
+		conn, err := s.Network.DialFrom(t.Context(), from, "mem:24")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := textproto.NewConn(conn)
+		c.PrintfLine("PROXY TCP4 203.0.113.9 198.51.100.1 40000 24")
+		greeting, err := c.ReadLine()
+		if err != nil || !strings.HasPrefix(greeting, "220") {
+			t.Fatal(greeting, err)
+		}
+		for _, command := range []string{"LHLO x", "MAIL FROM:<>", "RCPT TO:<ann@" + servertest.Domain + ">", "DATA", "Subject: x\r\n\r\nx\r\n.", "QUIT"} {
+			c.PrintfLine("%s", command)
+		}
+		rest, _ := io.ReadAll(c.R)
+		if refused := strings.Contains(string(rest), "500 "); refused != (want == "") {
+			t.Errorf("from %s: %s", from, rest)
+		}
+		c.Close()
+	}
+	if got := bytesOf(t, s.IMAP("ann", nil), 1); !strings.Contains(got, "203.0.113.9") {
+		t.Errorf("no trace of the client: %s", got)
 	}
 }

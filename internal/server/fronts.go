@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"postroad/internal/protocol/imap"
+	"postroad/internal/protocol/pop3"
 	"postroad/internal/protocol/smtp"
 	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
@@ -40,7 +41,7 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	return map[string]frontEnd{
 		config.HTTP: newWeb(s),
 		config.SMTP: mail, config.Submission: mail, config.LMTP: mail,
-		config.IMAP: s.imapFront(engine),
+		config.IMAP: s.imapFront(engine), config.POP3: s.pop3Front(engine),
 	}, nil
 }
 
@@ -74,6 +75,20 @@ func (s *Server) imapFront(engine *auth.Engine) frontEnd {
 	return &front{
 		func(ctx context.Context, n net.Listener, c config.Listener) error {
 			return server.Serve(ctx, n, imap.ListenerOptions{ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
+		}, server.Shutdown}
+}
+
+func (s *Server) pop3Front(engine *auth.Engine) frontEnd {
+	l := s.config.Limits
+	server := pop3.New(pop3.Config{
+		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(),
+		Logger: s.log, Now: s.world.Now,
+		Limits: pop3.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
+	})
+	s.metrics.pop3(server)
+	return &front{
+		func(ctx context.Context, n net.Listener, c config.Listener) error {
+			return server.Serve(ctx, n, pop3.ListenerOptions{ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
 		}, server.Shutdown}
 }
 

@@ -6,8 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"postroad/internal/protocol/pop3"
 	"postroad/internal/protocol/smtp"
 	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
 )
@@ -50,17 +52,42 @@ func (m *metrics) services(engine *auth.Engine, agent *delivery.Agent) {
 
 // smtp shows what the SMTP server counts.
 func (m *metrics) smtp(s *smtp.Server) {
+	m.open(config.SMTP, func() float64 { return float64(s.Counts().Open) })
+	count := func(name, help string, value func(smtp.Counts) int64) {
+		m.counter("postroad_smtp_"+name+"_total", help, func() float64 { return float64(value(s.Counts())) })
+	}
+	count("connections", "SMTP, submission and LMTP connections.", func(c smtp.Counts) int64 { return c.Connections })
+	count("connections_refused", "Connections turned away by limits.", func(c smtp.Counts) int64 { return c.ConnectionsRefused })
+	count("handshake_failures", "TLS handshakes that failed.", func(c smtp.Counts) int64 { return c.HandshakesFailed })
+	count("recipients_refused", "RCPT commands that were refused.", func(c smtp.Counts) int64 { return c.RecipientsRefused })
+	count("messages", "Messages that at least one recipient has got.", func(c smtp.Counts) int64 { return c.Messages })
+	count("messages_refused", "Messages refused after their data.", func(c smtp.Counts) int64 { return c.MessagesRefused })
+	count("bytes", "Bytes of the messages accepted.", func(c smtp.Counts) int64 { return c.Bytes })
+	count("panics", panicsHelp, func(c smtp.Counts) int64 { return c.Panics })
+}
+
+// pop3 shows what the POP3 server counts.
+func (m *metrics) pop3(s *pop3.Server) {
+	m.open(config.POP3, func() float64 { return float64(s.Stats().Open) })
+	count := func(name, help string, value func(pop3.Stats) uint64) {
+		m.counter("postroad_pop3_"+name+"_total", help, func() float64 { return float64(value(s.Stats())) })
+	}
+	count("connections", "POP3 connections.", func(c pop3.Stats) uint64 { return c.Connections })
+	count("connections_refused", "Connections turned away by limits.", func(c pop3.Stats) uint64 { return c.Refused })
+	count("commands", "Commands.", func(c pop3.Stats) uint64 { return c.Commands })
+	count("errors", "Wrong commands and failed sign-ins.", func(c pop3.Stats) uint64 { return c.Errors })
+	count("messages", "Messages read by RETR.", func(c pop3.Stats) uint64 { return c.Retrieved })
+	count("bytes", "Bytes of these messages.", func(c pop3.Stats) uint64 { return c.RetrievedBytes })
+	count("deleted", "Messages deleted.", func(c pop3.Stats) uint64 { return c.Deleted })
+	count("panics", panicsHelp, func(c pop3.Stats) uint64 { return c.Panics })
+}
+
+const panicsHelp = "Sessions that broke down by a fault of the program."
+
+// open shows how many connections of a protocol are open.
+func (m *metrics) open(protocol string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postroad_open_connections",
-		Help: "Connections now.", ConstLabels: prometheus.Labels{"protocol": "smtp"}}, func() float64 { return float64(s.Counts().Open) }))
-	count := m.counter
-	count("postroad_smtp_connections_total", "SMTP, submission and LMTP connections.", func() float64 { return float64(s.Counts().Connections) })
-	count("postroad_smtp_connections_refused_total", "Connections turned away by limits.", func() float64 { return float64(s.Counts().ConnectionsRefused) })
-	count("postroad_smtp_handshake_failures_total", "TLS handshakes that failed.", func() float64 { return float64(s.Counts().HandshakesFailed) })
-	count("postroad_smtp_recipients_refused_total", "RCPT commands that were refused.", func() float64 { return float64(s.Counts().RecipientsRefused) })
-	count("postroad_smtp_messages_total", "Messages that at least one recipient has got.", func() float64 { return float64(s.Counts().Messages) })
-	count("postroad_smtp_messages_refused_total", "Messages refused after their data.", func() float64 { return float64(s.Counts().MessagesRefused) })
-	count("postroad_smtp_bytes_total", "Bytes of the messages accepted.", func() float64 { return float64(s.Counts().Bytes) })
-	count("postroad_smtp_panics_total", "Sessions that broke down by a fault of the program.", func() float64 { return float64(s.Counts().Panics) })
+		Help: "Connections now.", ConstLabels: prometheus.Labels{"protocol": protocol}}, value))
 }
 
 func (m *metrics) counter(name, help string, value func() float64) {
@@ -81,7 +108,7 @@ func (m *metrics) protocol(name string) protocolMetrics {
 	p := protocolMetrics{
 		open:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "postroad_open_connections", Help: "Connections now.", ConstLabels: labels}),
 		connections: prometheus.NewCounter(prometheus.CounterOpts{Name: "postroad_" + name + "_connections_total", Help: "Connections."}),
-		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "postroad_" + name + "_panics_total", Help: "Sessions that broke down by a fault of the program."}),
+		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "postroad_" + name + "_panics_total", Help: panicsHelp}),
 		commands:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postroad_" + name + "_commands_total", Help: "Commands by name and outcome."}, []string{"command", "outcome"}),
 		durations: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "postroad_" + name + "_command_seconds", Help: "How long commands took.",
 			Buckets: prometheus.ExponentialBuckets(0.00001, 4, 12)}),

@@ -16,6 +16,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/certs"
 	"postroad/internal/server/config"
+	"postroad/internal/server/proxyproto"
 )
 
 // Server is a whole Postroad. New opens it, Run serves until told to stop, and
@@ -148,16 +149,12 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 // listen opens all listeners, or none.
 func (s *Server) listen(ctx context.Context) error {
 	for _, l := range slices.Concat(s.config.Listen, []config.Listener{s.adminSocket()}) {
-		opened, err := s.world.Listen(ctx, l)
+		opened, err := s.open(ctx, l)
 		if err != nil {
 			for _, b := range s.bound {
 				b.Close()
 			}
 			return err
-		}
-		if s.fronts[l.Protocol] == nil {
-			closeAll(opened)
-			continue
 		}
 		for _, o := range opened {
 			s.log.Info("listening", "protocol", l.Protocol, "address", o.Addr().String(), "tls", l.TLS)
@@ -165,6 +162,20 @@ func (s *Server) listen(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// open opens the sockets of one listener.
+func (s *Server) open(ctx context.Context, l config.Listener) ([]net.Listener, error) {
+	opened, err := s.world.Listen(ctx, l)
+	if err != nil || len(l.Proxy) == 0 {
+		return opened, err
+	}
+	trusted, err := l.Trusted()
+	wrapped := make([]net.Listener, len(opened))
+	for i, o := range opened {
+		wrapped[i] = proxyproto.New(o, proxyproto.Options{Trusted: trusted})
+	}
+	return wrapped, err
 }
 
 // serve gives a listener to its protocol until it closes.
@@ -265,9 +276,3 @@ func (o *onceError) get() error {
 
 // Close closes a server that was never Run.
 func (s *Server) Close() error { return s.store.Close() }
-
-func closeAll(all []net.Listener) {
-	for _, l := range all {
-		l.Close()
-	}
-}
