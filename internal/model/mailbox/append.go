@@ -2,9 +2,11 @@ package mailbox
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/storage/blob"
 )
 
 // Append is an item to be put into a folder.
@@ -13,7 +15,8 @@ type Append struct {
 	Flags    Flags
 	Keywords []string
 	Received time.Time // zero: now
-	// Bag holds properties that lie beside the item from the start.
+	// Bag holds properties that lie beside the item from the start, at most MaxBag bytes. With
+	// Replace they change those that are there, as with SetBag.
 	Bag map[string][]byte
 }
 
@@ -27,13 +30,14 @@ type Appended struct {
 
 // Pending is an append whose outcome isn't known yet.
 type Pending struct {
-	p    *pending
-	done []Appended
+	p       *pending
+	done    []Appended
+	release sync.Once
 }
 
-// Wait returns when the items are durable.
+// Wait returns when the items are durable. Calls after the first give the same.
 func (p *Pending) Wait() ([]Appended, error) {
-	defer p.p.a.store.release(p.p.a)
+	defer p.release.Do(func() { p.p.a.store.release(p.p.a) })
 	if err := p.p.wait(); err != nil {
 		return nil, err
 	}
@@ -51,9 +55,16 @@ func (s *Session) Append(ctx context.Context, to FolderID, items ...Append) ([]A
 }
 
 // SubmitAppend is Append in two steps: one goroutine can append to many accounts
-// and then wait for all, at the cost of one sync. The caller must call Wait once.
+// and then wait for all, at the cost of one sync. The caller must call Wait.
 func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append) (*Pending, error) {
-	staged, err := s.stageAll(ctx, to, items)
+	if err := s.mayAppend(to); err != nil {
+		return nil, err
+	}
+	// Not to store for nothing what there is no room for.
+	if err := (&txn{next: s.state()}).roomFor(items); err != nil {
+		return nil, err
+	}
+	staged, err := s.stageAll(ctx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +88,7 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 		return nil
 	})
 	if err != nil {
+		s.a.unstage(ctx, staged)
 		return nil, err
 	}
 	s.a.store.retain(s.a)
@@ -90,22 +102,31 @@ func (s *Store) retain(a *account) {
 	a.refs++
 }
 
-// stageAll stores the bytes of large items ahead, if there is room for them.
-func (s *Session) stageAll(ctx context.Context, to FolderID, items []Append) ([]ContentID, error) {
+// mayAppend checks that messages may be put into a folder.
+func (s *Session) mayAppend(to FolderID) error {
 	n, err := s.visible(to, RightInsert)
-	if err != nil {
-		return nil, err
+	if err == nil && n.Kind != Mail && n.Kind != Notes {
+		err = fault.New(fault.Invalid, "the folder is not for messages")
 	}
-	st := s.state()
-	if err := (&txn{next: st}).roomFor(items); err != nil {
-		return nil, err
-	}
-	if n.Kind != Mail && n.Kind != Notes {
-		return nil, fault.New(fault.Invalid, "the folder is not for messages")
-	}
+	return err
+}
+
+// maxInline is how many bytes of messages a transaction writes itself.
+const maxInline = 16 << 20
+
+// stageAll stores ahead the bytes of items that are large, or that are many together.
+func (s *Session) stageAll(ctx context.Context, items []Append) ([]ContentID, error) {
 	ids := make([]ContentID, len(items))
+	inline := int64(0)
 	for i := range items {
-		if ids[i], err = s.a.stage(ctx, items[i].Content); err != nil {
+		c := items[i].Content
+		if c.Size() <= blob.MaxPut && inline+c.Size() <= maxInline {
+			inline += c.Size()
+			continue
+		}
+		var err error
+		if ids[i], err = s.a.stage(ctx, c); err != nil {
+			s.a.unstage(ctx, ids)
 			return nil, err
 		}
 	}
@@ -130,11 +151,8 @@ func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) 
 	if r.Content, err = t.store(a.Content, staged); err != nil {
 		return Appended{}, err
 	}
-	if len(a.Bag) > 0 {
-		r.hasBag = true
-		if err := t.putBag(r.ID, Bag{Content: r.Content, Props: a.Bag}); err != nil {
-			return Appended{}, err
-		}
+	if err := t.mergeBag(r, a.Bag); err != nil {
+		return Appended{}, err
 	}
 	err = t.insert(f, r, ItemAdded)
 	return Appended{r.ID, r.UID, r.ModSeq(), f.UIDValidity}, err

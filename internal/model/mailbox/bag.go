@@ -159,22 +159,29 @@ func (s *Session) SetBag(ctx context.Context, id ItemID, patch map[string][]byte
 }
 
 func (t *txn) patchBag(f *folderEdit, old *Row, patch map[string][]byte) error {
-	b, err := t.getBag(bagKey(old.ID))
+	r := *old
+	if err := t.mergeBag(&r, patch); err != nil {
+		return err
+	}
+	r.changed = t.change(ItemChanged, f.ID, r.UID, r.ID)
+	f.HighestModSeq = r.changed
+	return t.write(f, &r)
+}
+
+// mergeBag applies a patch to the bag of a row that is about to be written.
+func (t *txn) mergeBag(r *Row, patch map[string][]byte) error {
+	if len(patch) == 0 && !r.hasBag {
+		return nil
+	}
+	b, err := t.getBag(bagKey(r.ID))
 	if err != nil {
 		return err
 	}
 	if err := b.merge(patch); err != nil {
 		return err
 	}
-	b.Content = old.Content
-	if err := t.putBag(old.ID, b); err != nil {
-		return err
-	}
-	r := *old
-	r.hasBag = len(b.Props) > 0
-	r.changed = t.change(ItemChanged, f.ID, r.UID, r.ID)
-	f.HighestModSeq = r.changed
-	return t.write(f, &r)
+	b.Content, r.hasBag = r.Content, len(b.Props) > 0
+	return t.putBag(r.ID, b)
 }
 
 // Props returns the account's own property bag: small settings of protocols.

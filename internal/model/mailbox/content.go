@@ -3,8 +3,10 @@ package mailbox
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
+	"postroad/internal/fault"
 	"postroad/internal/format/message"
 	"postroad/internal/format/summary"
 	"postroad/internal/storage/blob"
@@ -78,12 +80,8 @@ func (c *Content) Close() error { return c.spool.Close() }
 // stagingTime is how long a message may take from its first stored byte to its last.
 const stagingTime = 24 * time.Hour
 
-// stage stores a large content's bytes before the transaction that will refer to
-// them, and returns its number; 0 if it is small enough for that transaction itself.
+// stage stores a content's bytes before the transaction that will refer to them, and returns its number.
 func (a *account) stage(ctx context.Context, c *Content) (ContentID, error) {
-	if c.Size() <= blob.MaxPut {
-		return 0, nil
-	}
 	var id ContentID
 	err := a.lazily(ctx, func(t *txn) error {
 		id = ContentID(t.newID())
@@ -95,6 +93,36 @@ func (a *account) stage(ctx context.Context, c *Content) (ContentID, error) {
 	return id, blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size())
 }
 
+// unstage removes what was staged and won't be referred to. Whatever comes of it, the sweep finds the rest.
+func (a *account) unstage(ctx context.Context, ids []ContentID) {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id ContentID) bool { return id == 0 })
+	if len(ids) == 0 {
+		return
+	}
+	_ = a.lazily(context.WithoutCancel(ctx), func(t *txn) error { return t.dropStaged(ids) })
+}
+
+// dropStaged removes what is staged still: a transaction whose outcome is in doubt may have taken it over.
+func (t *txn) dropStaged(ids []ContentID) error {
+	for _, id := range ids {
+		_, ok, err := t.tx.Get(stagedKey(id))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		t.dirty = true
+		if err := blob.Delete(t.tx, blob.ID(id)); err != nil {
+			return err
+		}
+		if err := t.tx.Delete(stagedKey(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // store writes a content in the transaction, or takes over what was staged.
 func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 	id := staged
@@ -103,13 +131,25 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 		if err := t.putBytes(id, c); err != nil {
 			return 0, err
 		}
-	} else if err := t.tx.Delete(stagedKey(id)); err != nil {
+	} else if err := t.takeStaged(id); err != nil {
 		return 0, err
 	}
 	if err := t.tx.Set(contentKey(id), contentRecord{size: c.Size(), refs: 1}.encode()); err != nil {
 		return 0, err
 	}
 	return id, t.tx.Set(summaryKey(id), c.summary)
+}
+
+// takeStaged makes a staged content one that is referred to, unless the sweep was there first.
+func (t *txn) takeStaged(id ContentID) error {
+	_, ok, err := t.tx.Get(stagedKey(id))
+	if err == nil && !ok {
+		err = fault.New(fault.Unavailable, "the message took too long to store")
+	}
+	if err != nil {
+		return err
+	}
+	return t.tx.Delete(stagedKey(id))
 }
 
 func (t *txn) putBytes(id ContentID, c *Content) error {
@@ -130,16 +170,7 @@ func sweepStaged(t *txn, before time.Time) error {
 			old = append(old, ContentID(read48(p.Key[1:])))
 		}
 	}
-	for _, id := range old {
-		t.dirty = true
-		if err := blob.Delete(t.tx, blob.ID(id)); err != nil {
-			return err
-		}
-		if err := t.tx.Delete(stagedKey(id)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.dropStaged(old)
 }
 
 // Batch reads contents and summaries in one snapshot.

@@ -112,7 +112,10 @@ func limitFlags(r *Row, may Rights) {
 // can't change; the item keeps its ID and property bag. It is how drafts are rewritten (and RFC
 // 8508 REPLACE). It needs RightRead, RightInsert and RightExpunge.
 func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (Appended, error) {
-	staged, err := s.stageAll(ctx, id, []Append{a})
+	if err := s.mayAppend(id); err != nil {
+		return Appended{}, err
+	}
+	staged, err := s.stageAll(ctx, []Append{a})
 	if err != nil {
 		return Appended{}, err
 	}
@@ -132,7 +135,11 @@ func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (
 		done, err = t.replace(f, rows[0], &a, staged[0], s.rightsOn(&f.Folder))
 		return err
 	})
-	return done, err
+	if err != nil {
+		s.a.unstage(ctx, staged)
+		return Appended{}, err
+	}
+	return done, nil
 }
 
 func (t *txn) replace(f *folderEdit, old *Row, a *Append, staged ContentID, rights Rights) (Appended, error) {
@@ -153,6 +160,11 @@ func (t *txn) replace(f *folderEdit, old *Row, a *Append, staged ContentID, righ
 	var err error
 	if r.Content, err = t.store(a.Content, staged); err != nil {
 		return Appended{}, err
+	}
+	if len(a.Bag) > 0 {
+		if err := t.mergeBag(r, a.Bag); err != nil {
+			return Appended{}, err
+		}
 	}
 	err = t.insert(f, r, ItemRewritten)
 	return Appended{r.ID, r.UID, r.ModSeq(), f.UIDValidity}, err

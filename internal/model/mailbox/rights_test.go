@@ -180,7 +180,13 @@ func TestLogEndsWhereTheStateDoes(t *testing.T) {
 	start := w.me.State().Change
 	w.grant(w.inbox(), RightLookup)
 	p := w.submitted(func(t *txn) error {
-		_, err := t.addFolder(NewFolder{Name: "x", Parent: w.inbox()})
+		if _, err := t.addFolder(NewFolder{Name: "x", Parent: w.inbox()}); err != nil {
+			return err
+		}
+		f, err := t.folder(w.inbox())
+		if err == nil {
+			t.changeFolder(f) // which Bob sees already
+		}
 		return err
 	})
 	w.must(p.commit.Wait()) // durable, not published
@@ -196,7 +202,7 @@ func TestLogEndsWhereTheStateDoes(t *testing.T) {
 		t.Errorf("before: folders %v, up to %d", got, start)
 	}
 	w.must(p.wait())
-	if got := read(); len(got) != 1 || got[0] == w.inbox() {
+	if got := read(); len(got) != 2 || got[0] == w.inbox() || got[1] != w.inbox() {
 		t.Errorf("after: folders %v", got)
 	}
 }

@@ -82,6 +82,9 @@ func (s *Store) Create(ctx context.Context, id ident.AccountID, limit Usage) err
 	if id == 0 || id > maxID {
 		return fault.New(fault.Invalid, "no valid account number")
 	}
+	if err := limit.check(); err != nil {
+		return err
+	}
 	a := s.acquire(id)
 	defer s.release(a)
 	return s.db.Update(ctx, partition(id), func(tx kv.Tx) error {
@@ -190,8 +193,11 @@ func (s *Store) Accounts(ctx context.Context) ([]ident.AccountID, error) {
 	return ids, err
 }
 
-// SetLimit changes what an account may hold.
+// SetLimit changes what an account may hold; zero fields mean no limit. What is there already stays.
 func (s *Store) SetLimit(ctx context.Context, id ident.AccountID, limit Usage) error {
+	if err := limit.check(); err != nil {
+		return err
+	}
 	a := s.acquire(id)
 	defer s.release(a)
 	return a.update(ctx, func(t *txn) error {
@@ -199,6 +205,13 @@ func (s *Store) SetLimit(ctx context.Context, id ident.AccountID, limit Usage) e
 		t.change(AccountChanged, 0, 0, 0)
 		return nil
 	})
+}
+
+func (limit Usage) check() error {
+	if limit.Bytes < 0 || limit.Items < 0 {
+		return fault.New(fault.Invalid, "a limit can't be negative")
+	}
+	return nil
 }
 
 // Tidy removes from an account what has no further use: log entries from before
