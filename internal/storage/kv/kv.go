@@ -21,7 +21,8 @@
 // large values that are read one by one (message bytes). Engines keep them apart from
 // the other keys, the records, so that scanning records never reads past them.
 // A scan or a range deletion stays within one area: its range must not reach
-// from below BulkPrefix to above it (fault.Invalid).
+// from below BulkPrefix to above it (fault.Invalid). A bound may be one byte longer than a
+// key: the successor of key k is k+"\x00".
 //
 // # Reading
 //
@@ -43,7 +44,8 @@
 // # Durability
 //
 // When Update, or the Wait of a Submit, returns nil, the writes survive loss of
-// power, and so do those of all that the partition committed before. Syncs are shared: the
+// power, and so do those of all that the partition committed before, lazily
+// or not. Syncs are shared: the
 // partition is free for the next body as soon as the writes stand in the
 // log's queue, before they are on the disk. After a crash a partition holds the
 // writes of a prefix of its transactions, in commit order, that includes
@@ -51,13 +53,16 @@
 // error), it fails this and every later Update with fault.Unavailable rather
 // than guess: what Wait reported as failed may or may not be there after the next start.
 //
+// Lazy transactions (SubmitLazy) count as durable from the start where this text
+// says what is shown, waited for and rung. A crash may take back the newest of them.
+//
 // # The bell
 //
 // Bell returns a channel that is closed after a transaction that wrote to
 // the partition, and was not durable when Bell was called, has become durable. There is no queue and
 // nothing to miss: take the channel, read the state, then wait on the channel.
 // A bell may ring for nothing (also spurious closes are allowed); it says
-// "look again", no more. It costs nothing to drop.
+// "look again", no more. It costs nothing to drop. Close rings all bells.
 package kv
 
 import (
@@ -125,7 +130,8 @@ type Commit interface {
 // Reader reads one partition. It is not safe for concurrent use.
 type Reader interface {
 	// Get returns the value of key; ok is false if there is none. The value is
-	// valid until the transaction or snapshot ends and must not be changed.
+	// valid until the transaction or snapshot ends and must not be changed. Until
+	// then it stays in memory: many large values are better read in several views.
 	Get(key []byte) (value []byte, ok bool, err error)
 
 	// Scan visits the keys from lo (inclusive) to hi (exclusive) in order, or from the
@@ -135,7 +141,8 @@ type Reader interface {
 	Scan(r Range) iter.Seq2[Pair, error]
 
 	// Cursor returns a cursor for jumping between near keys of one area, the
-	// records or the bulk. Close it before the transaction or snapshot ends.
+	// records or the bulk. It shows what was there when it was made, and finds nothing
+	// outside of lo and hi. What is not closed is closed when the transaction or snapshot ends.
 	Cursor(lo, hi []byte) (Cursor, error)
 }
 

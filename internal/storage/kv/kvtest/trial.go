@@ -177,21 +177,19 @@ func (tr *Trial[A]) cuts(t *testing.T, step int64) (all []cut[A]) {
 		defer mu.Unlock()
 		all = append(all, c)
 	}
-	last := int64(0)
+	var last atomic.Int64
 	db, err := tr.Open(watched(fs, false, func(n int64) error {
 		if n%step == 0 {
 			take(n)
 		}
-		mu.Lock()
-		last = max(last, n)
-		mu.Unlock()
+		last.Store(n)
 		return nil
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr.Work(t, db, a.add)
-	take(last + 1)
+	take(last.Load() + 1)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

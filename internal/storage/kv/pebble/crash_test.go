@@ -19,7 +19,7 @@ func history() kvtest.Trial[kvtest.Step] {
 
 func TestCrash(t *testing.T) {
 	tr := history()
-	tr.Points = 200
+	tr.Points = 100
 	if testing.Short() {
 		tr.Points = 20
 	}

@@ -41,6 +41,10 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		MaxOpenFiles:               2000,
 		MaxManifestFileSize:        16 << 20,
 
+		// A table's size includes the bulk values that it refers to. With the default, 2 MB, each flush
+		// would write and sync a hundred tables and as many blob files.
+		TargetFileSizes: [7]int64{16 << 20, 16 << 20, 32 << 20, 64 << 20, 128 << 20, 128 << 20, 128 << 20},
+
 		// Writers never wait inside the engine, but in room.
 		MemTableStopWritesThreshold: 1 << 20,
 		L0StopWritesThreshold:       1 << 20,
@@ -59,7 +63,7 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		eo.CacheSize = defaultCache
 	}
 	for i := range eo.Levels {
-		eo.Levels[i].BlockSize = 32 << 10
+		eo.Levels[i].BlockSize = 16 << 10
 		eo.Levels[i].IndexBlockSize = 256 << 10
 		eo.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		eo.Levels[i].Compression = func() *block.CompressionProfile { return block.SnappyCompression }
