@@ -9,15 +9,23 @@ import (
 // Nothing in the body is an error: what does not fit the encoding is skipped (base64) or kept as it is
 // (quoted-printable). Unknown encodings are not undone. RFC 2045 section 6.
 func Decoder(encoding string, r io.Reader) io.Reader {
-	switch {
-	case encoding == "base64":
-		return newDecodeReader(r, &base64Decoder{})
-	case encoding == "quoted-printable":
-		return newDecodeReader(r, &qpDecoder{})
-	case uuencoded(encoding):
-		return newDecodeReader(r, &uuDecoder{})
+	if d := newDecoder(encoding); d != nil {
+		return newDecodeReader(r, d)
 	}
 	return r
+}
+
+// newDecoder returns a decoder for an encoding, or nil if the encoding changes nothing.
+func newDecoder(encoding string) decoder {
+	switch {
+	case encoding == "base64":
+		return &base64Decoder{}
+	case encoding == "quoted-printable":
+		return &qpDecoder{}
+	case uuencoded(encoding):
+		return &uuDecoder{}
+	}
+	return nil
 }
 
 // Identity reports whether a body of the given encoding is its own decoded form.

@@ -72,7 +72,7 @@ func (t *texts) part(p *Part, limit int) string {
 func (p *Part) text(msg io.ReaderAt) io.Reader {
 	body := p.Body(msg)
 	name := p.Charset()
-	if p.Subtype == "html" && !charset.Known(name) || p.Subtype == "html" && name == "" {
+	if p.Subtype == "html" && (name == "" || !charset.Known(name)) {
 		b := bufio.NewReaderSize(body, metaLen)
 		start, _ := b.Peek(metaLen)
 		name, body = metaCharset(start), b
@@ -110,8 +110,12 @@ func cut(s string, limit int) string {
 // PreviewLen is the length of a preview, in characters. RFC 8970 section 3.1 allows 256 and suggests 200.
 const PreviewLen = 200
 
-// previewRead is how much of a part is read for a preview. Newsletters begin with tens of kilobytes of styles.
-const previewRead = 256 << 10
+// These are how much of a part's encoded body is read for a preview: first little, and if that shows no text, as HTML
+// that begins with tens of kilobytes of styles doesn't, more.
+const (
+	previewRead     = 8 << 10
+	previewReadMore = 256 << 10
+)
 
 // Preview returns the beginning of a message's text on one line, in at most PreviewLen characters, or "" if there is no
 // text: of its first text part that is not an attachment and not empty. Quoted lines are left out unless there is nothing else.
@@ -132,16 +136,39 @@ func Preview(s *Structure, msg io.ReaderAt) string {
 }
 
 func (p *Part) preview(msg io.ReaderAt) string {
-	const enough = 8 * PreviewLen // octets
-	if p.Subtype == "html" {
-		return oneLinePreview(htmltext.Text(io.LimitReader(p.text(msg), previewRead), enough))
+	text := p.previewOf(msg, previewRead)
+	if p.BodySize > previewRead && utf8.RuneCountInString(text) < PreviewLen {
+		text = p.previewOf(msg, previewReadMore)
 	}
-	b, _ := io.ReadAll(io.LimitReader(p.text(msg), 4*enough))
-	text := string(b)
+	return text
+}
+
+// previewOf makes a preview of the first n octets of the part's body.
+func (p *Part) previewOf(msg io.ReaderAt, n int64) string {
+	text := p.head(msg, n)
+	if p.Subtype == "html" {
+		return oneLinePreview(htmltext.Text(strings.NewReader(text), 8*PreviewLen))
+	}
 	if s := oneLinePreview(withoutQuotes(text)); s != "" {
 		return s
 	}
 	return oneLinePreview(text)
+}
+
+// head returns the decoded text of the first n octets of the part's body.
+func (p *Part) head(msg io.ReaderAt, n int64) string {
+	b := make([]byte, min(n, p.BodySize))
+	k, _ := msg.ReadAt(b, p.BodyOffset) // what was read is what there is
+	b = b[:k]
+	if d := newDecoder(p.Encoding); d != nil {
+		b = d.finish(d.decode(make([]byte, 0, len(b)), b))
+	}
+	name := p.Charset()
+	if p.Subtype == "html" && (name == "" || !charset.Known(name)) {
+		name = metaCharset(b[:min(len(b), metaLen)])
+	}
+	s, _ := charset.Decode(name, b)
+	return s
 }
 
 // withoutQuotes removes the lines that quote another message.
