@@ -117,7 +117,8 @@ func (s *session) dropChunk(size int64, r reply) reply {
 		return replyTooMuchDrop
 	}
 	s.dropped += size
-	deadline := time.Now().Add(s.limits.CommandTimeout + time.Duration(size/s.limits.BytesPerSecond)*time.Second)
+	granted := s.limits.DataTimeout + time.Duration(size/s.limits.BytesPerSecond)*time.Second
+	deadline := time.Now().Add(min(granted, s.limits.TransactionTimeout))
 	for size > 0 {
 		n := min(size, int64(len(s.in.buffered())))
 		s.in.use(int(n))

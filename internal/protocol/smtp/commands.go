@@ -4,30 +4,32 @@ import "bytes"
 
 // command is one verb that clients may say.
 type command struct {
-	// run parses the arguments, checks the state, acts, and returns the reply.
+	// run parses the arguments, checks the state, acts, and returns the reply. The
+	// zero reply says that it has replied already.
 	run func(s *session, args []byte) reply
 	// last: the verb ends a pipelined group, so its reply is sent at once (RFC 2920 §3.2).
 	last bool
 	// bare: the verb has no arguments.
 	bare bool
-	// replies: run has written its replies itself if it returns the zero reply.
+	// idle: the verb brings no message any nearer. Such commands are counted.
+	idle bool
 }
 
 // commands has every verb, in upper case.
 var commands = map[string]*command{
-	"EHLO":     {run: (*session).ehlo, last: true},
-	"HELO":     {run: (*session).hello, last: true},
-	"LHLO":     {run: (*session).lhlo, last: true},
+	"EHLO":     {run: (*session).ehlo, last: true, idle: true},
+	"HELO":     {run: (*session).hello, last: true, idle: true},
+	"LHLO":     {run: (*session).lhlo, last: true, idle: true},
 	"MAIL":     {run: (*session).mail},
 	"RCPT":     {run: (*session).rcpt},
 	"DATA":     {run: (*session).data, last: true, bare: true},
 	"BDAT":     {run: (*session).bdat},
-	"RSET":     {run: (*session).rset, bare: true},
-	"NOOP":     {run: (*session).noop, last: true},
+	"RSET":     {run: (*session).rset, bare: true, idle: true},
+	"NOOP":     {run: (*session).noop, last: true, idle: true},
 	"QUIT":     {run: (*session).quit, last: true, bare: true},
-	"HELP":     {run: (*session).help, last: true},
-	"VRFY":     {run: (*session).vrfy, last: true},
-	"EXPN":     {run: (*session).expn, last: true},
+	"HELP":     {run: (*session).help, last: true, idle: true},
+	"VRFY":     {run: (*session).vrfy, last: true, idle: true},
+	"EXPN":     {run: (*session).expn, last: true, idle: true},
 	"STARTTLS": {run: (*session).startTLS, last: true, bare: true},
 	"AUTH":     {run: (*session).auth, last: true},
 

@@ -95,6 +95,9 @@ type Limits struct {
 	Messages int
 	// Errors is how many wrong commands end the session; 20 by default. An accepted message sets the count back.
 	Errors int
+	// IdleCommands is how many commands that get nowhere (NOOP, RSET, EHLO, VRFY and
+	// the like) end the session; 1000 by default. An accepted message sets the count back.
+	IdleCommands int
 	// RefusedRecipients is how many unknown recipients end a stranger's session; 100 by default.
 	// From the tenth on, each waits RefusalDelay for its reply.
 	RefusedRecipients int
@@ -135,6 +138,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Recipients, 1000)
 	set(&l.Messages, 100_000)
 	set(&l.Errors, 20)
+	set(&l.IdleCommands, 1000)
 	set(&l.RefusedRecipients, 100)
 	set(&l.RefusalDelay, time.Second)
 	set(&l.AuthFailures, 5)

@@ -127,7 +127,7 @@ func (s *session) endMessage() reply {
 func (s *session) countDelivery(results []error) {
 	for _, err := range results {
 		if err == nil {
-			s.errors = 0
+			s.errors, s.idle = 0, 0
 			s.server.counts.messages.Add(1)
 			s.server.counts.bytes.Add(s.tx.message.size)
 			return

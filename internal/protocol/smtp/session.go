@@ -38,6 +38,7 @@ type session struct {
 
 	messages int   // transactions so far
 	errors   int   // wrong commands since the last accepted message
+	idle     int   // commands that get nowhere, likewise
 	refused  int   // recipients
 	logins   int   // failed
 	dropped  int64 // bytes of chunks that belonged to no message
@@ -155,6 +156,9 @@ func (s *session) command(line []byte) error {
 		s.hungUp = r.code != 221 // after QUIT there is nothing more to come
 		return errHangUp
 	}
+	if c.idle {
+		s.idle++
+	}
 	if err := s.count(r); err != nil {
 		return err
 	}
@@ -169,7 +173,7 @@ func (s *session) count(r reply) error {
 	if r.bad() {
 		s.errors++
 	}
-	if s.errors < s.limits.Errors {
+	if s.errors < s.limits.Errors && s.idle < s.limits.IdleCommands {
 		return nil
 	}
 	s.reply(replyTooManyErrors)
@@ -179,7 +183,6 @@ func (s *session) count(r reply) error {
 
 // lineError answers what isn't a command line. It returns nil if the session may go on.
 func (s *session) lineError(err error) error {
-	s.hungUp = true
 	switch {
 	case errors.Is(err, errLineTooLong):
 		s.reply(replyLineTooLong)
@@ -189,8 +192,10 @@ func (s *session) lineError(err error) error {
 		return s.count(replyControls)
 	case errors.Is(err, errBareNewline):
 		s.reply(replyBareNewline)
+		s.hungUp = true
 	case errors.Is(err, errFlood):
 		s.reply(replyLineTooLong.closing())
+		s.hungUp = true
 	case errors.Is(err, errShutdown):
 		s.reply(replyShutdown)
 	case errors.Is(err, os.ErrDeadlineExceeded):

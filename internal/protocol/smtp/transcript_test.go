@@ -109,6 +109,7 @@ func (s *script) given(words []string) {
 		"recipients": &s.conf.Limits.Recipients, "errors": &s.conf.Limits.Errors, "line": &s.conf.Limits.CommandLine,
 		"messages": &s.conf.Limits.Messages, "logins": &s.conf.Limits.AuthFailures, "hops": &s.conf.Limits.Hops,
 		"text": &s.conf.Limits.TextLine, "refused": &s.conf.Limits.RefusedRecipients,
+		"idle": &s.conf.Limits.IdleCommands,
 	}
 	switch words[0] {
 	case "submission":

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/x509"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
@@ -73,10 +74,19 @@ func (e *Envelope) source() string {
 	return string(b)
 }
 
-// NewAuth makes an Auth of the engine that all protocols share.
-func NewAuth(engine *auth.Engine) Auth { return signIn{engine} }
+// NewAuth makes an Auth of the engine that all protocols share. certificate gives
+// the one that the server shows, for the channel binding tls-server-end-point; nil: it isn't offered.
+func NewAuth(engine *auth.Engine, certificate func() *x509.Certificate) Auth {
+	if certificate == nil {
+		certificate = func() *x509.Certificate { return nil }
+	}
+	return signIn{engine, certificate}
+}
 
-type signIn struct{ engine *auth.Engine }
+type signIn struct {
+	engine      *auth.Engine
+	certificate func() *x509.Certificate
+}
 
 func (s signIn) Mechanisms(p Peer) []string { return s.engine.Mechanisms(s.peer(p)) }
 
@@ -84,6 +94,8 @@ func (s signIn) Start(p Peer, mechanism string) (Exchange, error) {
 	return s.engine.Start(s.peer(p), mechanism)
 }
 
-func (signIn) peer(p Peer) auth.Peer {
-	return auth.Peer{Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, PlainAllowed: p.PlainAllowed}
+func (s signIn) peer(p Peer) auth.Peer {
+	return auth.Peer{
+		Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: s.certificate(), PlainAllowed: p.PlainAllowed,
+	}
 }

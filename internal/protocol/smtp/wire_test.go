@@ -52,7 +52,7 @@ func newHouse(t testing.TB) *house {
 	check(t, h.dir.AddAlias(ctx, "al@example.org", []string{"alice@example.org"}))
 	agent := delivery.New(h.dir, h.store, delivery.Options{})
 	h.Server, err = New(Config{
-		Hostname: "mx.example.org", Post: NewPost(agent, h.store), Auth: NewAuth(auth.New(h.dir, auth.Options{})),
+		Hostname: "mx.example.org", Post: NewPost(agent, h.store), Auth: NewAuth(auth.New(h.dir, auth.Options{}), nil),
 		Senders: agent, TLS: serverTLS(),
 	})
 	check(t, err)
