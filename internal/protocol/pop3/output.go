@@ -1,0 +1,96 @@
+package pop3
+
+import (
+	"encoding/base64"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const outputBuffer = 32 << 10
+
+var outputBuffers = sync.Pool{New: func() any { return new([outputBuffer]byte) }}
+
+// output gathers replies until there is nothing more to answer, or a buffer
+// is full. While there is nothing to send it holds no buffer. After the
+// first failure it drops everything.
+type output struct {
+	conn  net.Conn
+	limit time.Duration // for one write
+	buf   *[outputBuffer]byte
+	n     int
+	err   error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	done := len(p)
+	for len(p) > 0 && o.err == nil {
+		if o.n == 0 && len(p) >= outputBuffer {
+			o.send(p)
+			break
+		}
+		if o.buf == nil {
+			o.buf = outputBuffers.Get().(*[outputBuffer]byte)
+		}
+		k := copy(o.buf[o.n:], p)
+		o.n += k
+		p = p[k:]
+		if o.n == outputBuffer {
+			o.flush()
+		}
+	}
+	if o.err != nil {
+		return 0, o.err
+	}
+	return done, nil
+}
+
+func (o *output) text(s string) {
+	for len(s) > 0 && o.err == nil {
+		if o.buf == nil {
+			o.buf = outputBuffers.Get().(*[outputBuffer]byte)
+		}
+		k := copy(o.buf[o.n:], s)
+		o.n += k
+		s = s[k:]
+		if o.n == outputBuffer {
+			o.flush()
+		}
+	}
+}
+
+func (o *output) number(n int64) {
+	var b [20]byte
+	o.Write(strconv.AppendInt(b[:0], n, 10))
+}
+
+func (o *output) hex(n uint64) {
+	var b [16]byte
+	o.Write(strconv.AppendUint(b[:0], n, 16))
+}
+
+func (o *output) base64(p []byte) { o.text(base64.StdEncoding.EncodeToString(p)) }
+
+// flush sends what has been gathered and gives the buffer back.
+func (o *output) flush() {
+	if o.buf == nil {
+		return
+	}
+	o.send(o.buf[:o.n])
+	o.n = 0
+	outputBuffers.Put(o.buf)
+	o.buf = nil
+}
+
+// send writes to the connection. The deadline is for all of p: whoever reads a byte now and then is cut off.
+func (o *output) send(p []byte) {
+	for len(p) > 0 && o.err == nil {
+		part := p[:min(len(p), outputBuffer)]
+		if o.err = o.conn.SetWriteDeadline(time.Now().Add(o.limit)); o.err == nil {
+			_, o.err = o.conn.Write(part)
+		}
+		p = p[len(part):]
+	}
+}
