@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// maxToken bounds the memory for one tag or one run of text: at a longer one the text ends.
-const maxToken = 1 << 20
+// maxToken bounds the memory for one tag or one run of text: at a longer one the text ends. Tags may hold whole pictures.
+const maxToken = 8 << 20
 
 // Text returns the text of the HTML document in r, which is UTF-8, up to limit octets (cut between characters). Reading
 // stops when the limit is reached. Errors of r end the text; markup has none.

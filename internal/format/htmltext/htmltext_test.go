@@ -63,6 +63,16 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// A picture inside a tag is passed over; one beyond all measure ends the text.
+func TestBigToken(t *testing.T) {
+	for n, want := range map[int]string{maxToken - 100: "a\nb", maxToken + 1: "a"} {
+		doc := "a<br><img src='data:" + strings.Repeat("x", n) + "'>b"
+		if got := strings.Replace(Text(strings.NewReader(doc), 100), "\n ", "\n", 1); got != want {
+			t.Errorf("%d octets: %q", n, got)
+		}
+	}
+}
+
 // counting is an endless document.
 type counting struct{ n int }
 

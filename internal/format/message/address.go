@@ -39,7 +39,8 @@ func (a *Address) DisplayName() string { return DecodeWords(a.Name) }
 func ParseAddresses(v string) []Address { return appendAddresses(nil, Unfold(v)) }
 
 func appendAddresses(as []Address, v string) []Address {
-	l := addressLexer{s: v, out: as}
+	var room [4]word // most names have fewer words
+	l := addressLexer{s: v, out: as, words: room[:0]}
 	for l.pos < len(l.s) {
 		l.step()
 	}
@@ -56,7 +57,6 @@ type addressLexer struct {
 	inGroup bool
 
 	words   []word
-	room    [8]word
 	comment string
 	addr    Address // valid if have
 	have    bool
@@ -100,9 +100,6 @@ func (l *addressLexer) step() {
 }
 
 func (l *addressLexer) addWord(w word) {
-	if l.words == nil {
-		l.words = l.room[:0]
-	}
 	if len(l.words) == 0 && !l.have {
 		l.begin = w.start
 	}

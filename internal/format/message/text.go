@@ -58,8 +58,18 @@ func (t *texts) envelope(e *Envelope) {
 	}
 }
 
+// wholeRead is up to which length a part is read at once, which is faster than through readers.
+const wholeRead = 1 << 20
+
 // part returns up to limit octets of a text part's text.
 func (t *texts) part(p *Part, limit int) string {
+	if p.BodySize <= wholeRead {
+		s := p.head(t.msg, p.BodySize)
+		if p.Subtype == "html" {
+			return htmltext.Text(strings.NewReader(s), limit)
+		}
+		return cut(strings.ReplaceAll(s, "\r\n", "\n"), limit)
+	}
 	r := p.text(t.msg)
 	if p.Subtype == "html" {
 		return htmltext.Text(r, limit)

@@ -59,6 +59,21 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+// A part that is read at once and one that is streamed have the same text.
+func TestTextOfBigParts(t *testing.T) {
+	for _, typ := range []string{"plain", "html"} {
+		for _, n := range []int{wholeRead - 1, wholeRead, wholeRead + 1, 3 * wholeRead} {
+			msg := "Content-Type: text/" + typ + "; charset=iso-8859-1\n\n" + strings.Repeat("caf\xe9 au lait.\r\n", n/15+1)[:n]
+			for _, limit := range []int{1000, 10 << 20} {
+				got := textOf(msg, limit)
+				if want := min(n, limit) * 9 / 10; len(got) < want || len(got) > limit || strings.Contains(got, "\r") || !strings.HasPrefix(got, "café au lait.") {
+					t.Errorf("%s of %d octets, limit %d: %d octets, %q", typ, n, limit, len(got), got[:min(len(got), 100)])
+				}
+			}
+		}
+	}
+}
+
 type failing struct{}
 
 func (failing) ReadAt([]byte, int64) (int, error) { return 0, errors.New("broken") }

@@ -78,6 +78,15 @@ func BenchmarkPreview(b *testing.B) {
 	}
 }
 
+func BenchmarkText(b *testing.B) {
+	s := message.Parse([]byte(typical))
+	r := strings.NewReader(typical)
+	b.ReportAllocs()
+	for b.Loop() {
+		message.Text(s, r, 1<<20)
+	}
+}
+
 func BenchmarkRead(b *testing.B) {
 	r := Make(message.Parse([]byte(typical)), "")
 	b.Run("Envelope and BodyStructure", func(b *testing.B) {
