@@ -4,6 +4,7 @@ package blobtest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -410,29 +411,41 @@ func testStageFailure(t *testing.T, db kv.DB) {
 	}
 }
 
-// pattern makes the bytes of a large stream, and checks them: each 8 bytes
-// hold their own offset.
-type pattern struct{ off int64 }
+// pattern makes the bytes of a large stream, and checks them: pages that
+// hold their own number.
+type pattern struct {
+	off  int64
+	page [4096]byte
+}
+
+// next returns up to n bytes from where the stream is, and goes on.
+func (p *pattern) next(n int) []byte {
+	in := int(p.off % int64(len(p.page)))
+	binary.BigEndian.PutUint64(p.page[:], uint64(p.off)/uint64(len(p.page)))
+	part := p.page[in:min(len(p.page), in+n)]
+	p.off += int64(len(part))
+	return part
+}
 
 func (p *pattern) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = byteAt(p.off)
-		p.off++
+	n := 0
+	for n < len(b) {
+		n += copy(b[n:], p.next(len(b)-n))
 	}
-	return len(b), nil
+	return n, nil
 }
 
 func (p *pattern) Write(b []byte) (int, error) {
-	for i, c := range b {
-		if c != byteAt(p.off) {
-			return i, fmt.Errorf("wrong byte at %d", p.off)
+	n := 0
+	for n < len(b) {
+		part := p.next(len(b) - n)
+		if !bytes.Equal(part, b[n:n+len(part)]) {
+			return n, fmt.Errorf("wrong bytes before %d", p.off)
 		}
-		p.off++
+		n += len(part)
 	}
-	return len(b), nil
+	return n, nil
 }
-
-func byteAt(off int64) byte { return byte(off>>3) ^ byte(off>>11) ^ byte(off>>19) }
 
 // bounded fails when more bytes have been read from it than are allowed to be in flight.
 type bounded struct {

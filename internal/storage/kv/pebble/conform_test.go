@@ -48,4 +48,4 @@ func opener(memtable int64) func(t testing.TB) kv.DB {
 func TestConformance(t *testing.T) { kvtest.Run(t, opener(0)) }
 
 // With a tiny memtable everything is flushed, separated and compacted at once.
-func TestConformanceCompacting(t *testing.T) { kvtest.Run(t, opener(32<<10)) }
+func TestConformanceCompacting(t *testing.T) { kvtest.Run(t, opener(128<<10)) }
