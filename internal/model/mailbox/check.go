@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"postroad/internal/model/ident"
@@ -16,9 +17,10 @@ func (s *Store) Check(ctx context.Context, id ident.AccountID) ([]string, error)
 	defer s.release(a)
 	// The state is taken before the snapshot, which may be newer.
 	before := a.published.Load()
-	c := &checker{contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, items: map[ItemID]place{}, bags: map[ItemID]bool{}}
+	var problems []string
 	err := s.db.View(ctx, partition(id), func(r kv.Reader) (err error) {
-		c.r = r
+		c := newChecker(r)
+		defer func() { problems = c.problems }()
 		if c.s, err = readState(r); err != nil {
 			return err
 		}
@@ -32,7 +34,7 @@ func (s *Store) Check(ctx context.Context, id ident.AccountID) ([]string, error)
 		}
 		return nil
 	})
-	return c.problems, err
+	return problems, err
 }
 
 // checker collects what an account says of itself.
@@ -45,6 +47,22 @@ type checker struct {
 	sizes    map[ContentID]int64
 	items    map[ItemID]place
 	bags     map[ItemID]bool // items that say they have one
+	names    map[sibling]FolderID
+	roles    map[Role]FolderID
+}
+
+// sibling is a folder's place by name.
+type sibling struct {
+	parent FolderID
+	name   string
+}
+
+func newChecker(r kv.Reader) *checker {
+	return &checker{
+		r:        r,
+		contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, items: map[ItemID]place{}, bags: map[ItemID]bool{},
+		names: map[sibling]FolderID{}, roles: map[Role]FolderID{},
+	}
 }
 
 func (c *checker) say(format string, args ...any) {
@@ -81,10 +99,19 @@ func (c *checker) folders() error {
 }
 
 func (c *checker) folderItself(f *Folder) {
-	t := &txn{next: c.s}
-	if err := t.fits(f); err != nil {
+	_, err := c.s.depth(f)
+	if err := errors.Join(checkSelf(f), err); err != nil {
 		c.say("folder %d: %v", f.ID, err)
 	}
+	at := sibling{f.Parent, f.Name}
+	if other := c.names[at]; other != 0 {
+		c.say("folders %d and %d have the same name", other, f.ID)
+	}
+	c.names[at] = f.ID
+	if other := c.roles[f.Role]; other != 0 && f.Role != NoRole {
+		c.say("folders %d and %d have the same role", other, f.ID)
+	}
+	c.roles[f.Role] = f.ID
 	h := &c.s.head
 	if f.Created > f.Changed || f.Changed > f.HighestModSeq || f.HighestModSeq > h.change {
 		c.say("folder %d: change numbers out of order: created %d, changed %d, highest %d, account %d", f.ID, f.Created, f.Changed, f.HighestModSeq, h.change)

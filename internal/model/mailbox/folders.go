@@ -96,11 +96,8 @@ func (t *txn) newUIDValidity() uint32 {
 
 // fits checks that f may stand where it wants to: its name, its role, its place.
 func (t *txn) fits(f *Folder) error {
-	if err := checkName(f); err != nil {
+	if err := checkSelf(f); err != nil {
 		return err
-	}
-	if f.Kind > Notes || f.Role > Archive {
-		return fault.New(fault.Invalid, "no such kind or role of folder")
 	}
 	for _, n := range t.next.folders {
 		if n.ID == f.ID {
@@ -113,7 +110,21 @@ func (t *txn) fits(f *Folder) error {
 			return fault.New(fault.Exists, "another folder has that role")
 		}
 	}
-	return t.checkPlace(f)
+	depth, err := t.next.depth(f)
+	if err == nil && depth+t.next.height(f.ID) > MaxDepth {
+		err = errTooDeep()
+	}
+	return err
+}
+
+func errTooDeep() error { return fault.New(fault.TooLarge, "the folders are nested too deeply") }
+
+// checkSelf checks what can be wrong with a folder whatever else there is.
+func checkSelf(f *Folder) error {
+	if f.Kind > Notes || f.Role > Archive {
+		return fault.New(fault.Invalid, "no such kind or role of folder")
+	}
+	return checkName(f)
 }
 
 func checkName(f *Folder) error {
@@ -130,36 +141,42 @@ func checkName(f *Folder) error {
 	return nil
 }
 
-// checkPlace checks that the way up from f ends, soon enough, at the root.
-func (t *txn) checkPlace(f *Folder) error {
+// depth is how many levels down from the root f is, 1 at the root: the way up from it must end there.
+func (s *state) depth(f *Folder) (int, error) {
 	depth := 1
 	for up := f.Parent; up != 0; depth++ {
-		p := t.next.folder(up)
+		p := s.folder(up)
 		switch {
 		case p == nil:
-			return fault.New(fault.NotFound, "the parent folder doesn't exist")
+			return 0, fault.New(fault.NotFound, "the parent folder doesn't exist")
 		case up == f.ID:
-			return fault.New(fault.Invalid, "a folder can't be inside itself")
-		case depth+t.height(f.ID) > MaxDepth:
-			return fault.New(fault.TooLarge, "the folders are nested too deeply")
+			return 0, fault.New(fault.Invalid, "a folder can't be inside itself")
+		case depth >= MaxDepth:
+			return 0, errTooDeep()
 		}
 		up = p.Parent
 	}
-	return nil
+	return depth, nil
 }
 
-// height is how many levels a folder's children reach down: 1 without any.
-func (t *txn) height(id FolderID) int {
-	if id == 0 || !t.next.hasChildren(id) {
-		return 1
+// height is how many levels of folders there are below one.
+func (s *state) height(id FolderID) int {
+	if id == 0 || !s.hasChildren(id) {
+		return 0
 	}
-	h := 0
-	for _, n := range t.next.folders {
-		if n.Parent == id {
-			h = max(h, t.height(n.ID))
+	below := map[FolderID][]FolderID{}
+	for _, n := range s.folders {
+		below[n.Parent] = append(below[n.Parent], n.ID)
+	}
+	level, h := below[id], 0
+	for ; len(level) > 0; h++ {
+		var next []FolderID
+		for _, n := range level {
+			next = append(next, below[n]...)
 		}
+		level = next
 	}
-	return h + 1
+	return h
 }
 
 // UpdateFolder renames, moves or marks a folder; what is below it comes along, since children know

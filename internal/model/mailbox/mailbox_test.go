@@ -379,6 +379,8 @@ func TestFolders(t *testing.T) {
 	w.fails(fault.Invalid, err)
 	w.fails(fault.Conflict, w.me.DeleteFolder(w.ctx, b.ID))
 	w.fails(fault.Denied, w.me.DeleteFolder(w.ctx, w.inbox()))
+	_, err = w.me.UpdateFolder(w.ctx, a.ID, FolderPatch{Parent: &a.ID})
+	w.fails(fault.Invalid, err)
 	w.must(w.me.DeleteFolder(w.ctx, c.ID))
 	again := mk(b.ID, "c")
 	if again.UIDValidity <= c.UIDValidity || again.ID == c.ID {
@@ -423,7 +425,17 @@ func TestFolderRules(t *testing.T) {
 		w.must(err)
 		parent = f.ID
 	}
-	_, err := w.me.UpdateFolder(w.ctx, w.inbox(), FolderPatch{Name: ptr("other")})
+	// A folder with one below it is too tall for the last level but one.
+	sent := w.role(Sent).ID
+	_, err := w.me.CreateFolder(w.ctx, NewFolder{Name: "x", Parent: sent})
+	w.must(err)
+	last, _ := w.me.Folder(parent)
+	_, err = w.me.UpdateFolder(w.ctx, sent, FolderPatch{Parent: &last.Parent})
+	w.fails(fault.TooLarge, err)
+	above, _ := w.me.Folder(last.Parent)
+	_, err = w.me.UpdateFolder(w.ctx, sent, FolderPatch{Parent: &above.Parent})
+	w.must(err)
+	_, err = w.me.UpdateFolder(w.ctx, w.inbox(), FolderPatch{Name: ptr("other")})
 	w.fails(fault.Denied, err)
 }
 
