@@ -144,6 +144,9 @@ func FuzzMake(f *testing.F) {
 		s := message.Parse(b)
 		r := Make(s, "")
 		checkSyntax(t, r)
+		if len(r) > MaxSize {
+			t.Fatalf("record of %d octets", len(r))
+		}
 		n := 0
 		for range r.Parts() {
 			n++

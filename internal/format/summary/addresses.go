@@ -6,12 +6,16 @@ import "postroad/internal/format/message"
 // and the host.
 func (w *writer) appendAddresses(e *message.Envelope) {
 	for i, as := range [...][]message.Address{e.From, e.Sender, e.ReplyTo, e.To, e.Cc, e.Bcc} {
+		as = w.detail.addresses(as)
 		for j := range as {
+			if w.full() {
+				break
+			}
 			a := &as[j]
 			w.buf = append(w.buf, byte(a.Group))
-			w.appendString(a.DisplayName())
-			w.appendString(message.DecodeText(a.Mailbox))
-			w.appendString(message.DecodeText(a.Host))
+			w.appendString(w.detail.clipText(message.DecodeWords(w.detail.clip(a.Name))))
+			w.appendString(w.detail.clipText(message.DecodeText(a.Mailbox)))
+			w.appendString(w.detail.clipText(message.DecodeText(a.Host)))
 		}
 		w.end(secFrom + i)
 	}

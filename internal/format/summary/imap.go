@@ -38,7 +38,11 @@ func (w *writer) addresses(as []message.Address) {
 		return
 	}
 	w.buf = append(w.buf, '(')
+	as = w.detail.addresses(as)
 	for i := range as {
+		if w.full() {
+			break
+		}
 		w.address(&as[i])
 	}
 	w.buf = append(w.buf, ')')
@@ -69,6 +73,9 @@ func (w *writer) address(a *message.Address) {
 
 // appendBody writes a BODYSTRUCTURE. RFC 9051 section 9, "body".
 func (w *writer) appendBody(p *message.Part) {
+	if w.full() {
+		return
+	}
 	w.buf = append(w.buf, '(')
 	switch {
 	case p.IsMultipart() && len(p.Children) > 0:
@@ -136,7 +143,11 @@ func (w *writer) nested(p *message.Part) {
 		w.buf = append(w.buf, emptyMessage...)
 		return
 	}
-	w.appendEnvelope(p.Message.Envelope)
+	if w.detail.nested {
+		w.appendEnvelope(p.Message.Envelope)
+	} else {
+		w.appendEnvelope(&message.Envelope{})
+	}
 	w.space()
 	w.appendBody(p.Message.Root)
 }
@@ -174,7 +185,7 @@ func (w *writer) languages(ls []string) {
 		w.string(ls[0])
 	default:
 		w.buf = append(w.buf, '(')
-		for i, l := range ls {
+		for i, l := range ls[:min(len(ls), w.detail.params)] {
 			if i > 0 {
 				w.space()
 			}
@@ -191,7 +202,7 @@ func (w *writer) params(ps []message.Param) {
 		w.nil()
 		return
 	}
-	for i := range ps {
+	for i := range ps[:min(len(ps), w.detail.params)] {
 		if i == 0 {
 			w.buf = append(w.buf, '(')
 		} else {
@@ -235,6 +246,7 @@ func (w *writer) upper(s string) {
 
 // string writes a quoted string, or a literal if the text has octets that IMAP4rev1 does not allow between quotes.
 func (w *writer) string(s string) {
+	s = w.detail.clip(s)
 	escapes := 0
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

@@ -47,6 +47,9 @@ type Part struct {
 }
 
 func (w *writer) appendParts(p *message.Part) {
+	if w.full() {
+		return
+	}
 	kind, below := Leaf, len(p.Children)
 	switch {
 	case p.Message != nil:
@@ -59,7 +62,7 @@ func (w *writer) appendParts(p *message.Part) {
 		w.buf = binary.AppendUvarint(w.buf, uint64(n))
 	}
 	for _, s := range [...]string{p.Type, p.Subtype, p.Encoding, p.Charset(), p.Disposition, p.Filename(), p.ID} {
-		w.appendString(s)
+		w.appendString(w.detail.clipText(s))
 	}
 	for _, c := range p.Children {
 		w.appendParts(c)

@@ -52,32 +52,55 @@ const MaxHeader = 16 << 10
 // changed. The zero value is an empty record.
 type Record []byte
 
-// Make returns the record of a message, given its structure and a preview of its text, which may be "".
+// Make returns the record of a message, given its structure and a preview of its text, which may be "". The record has at
+// most MaxSize octets: of a message with more parts, addresses or names than that holds, it tells the first ones.
 func Make(s *message.Structure, preview string) Record {
-	w := &writer{buf: make([]byte, tableStart+4*sections, 2048+2*len(s.Header.Raw))}
+	w := &writer{}
+	for i := range details {
+		w.detail = &details[i]
+		w.buf = make([]byte, tableStart+4*sections, 1024+2*min(len(s.Header.Raw), MaxHeader))
+		w.record(s, preview)
+		if len(w.buf) <= MaxSize {
+			return w.buf
+		}
+	}
+	return Make(message.Parse(nil), "") // not reached: the last detail is small enough for all messages
+}
+
+// A writer builds a record.
+type writer struct {
+	buf    []byte
+	detail *detail
+}
+
+// full reports whether the record is too big already, so that there is no use in going on.
+func (w *writer) full() bool { return len(w.buf) > MaxSize }
+
+func (w *writer) record(s *message.Structure, preview string) {
 	e := s.Envelope
+	root := s.Root
+	if w.detail != &details[0] {
+		left := w.detail.parts - 1
+		root = prune(root, &left)
+	}
 	w.appendEnvelope(e)
 	w.end(secEnvelope)
-	w.appendBody(s.Root)
+	w.appendBody(root)
 	w.end(secBodyStructure)
-	w.appendParts(s.Root)
+	w.appendParts(root)
 	w.end(secParts)
-	if s.Root.HeaderSize <= MaxHeader && s.Root.HeaderSize == int64(len(s.Header.Raw)) {
+	if w.detail.header && root.HeaderSize <= MaxHeader && root.HeaderSize == int64(len(s.Header.Raw)) {
 		w.buf = append(w.buf, s.Header.Raw...)
 	}
 	w.end(secHeader)
-	w.buf = append(w.buf, preview...)
+	w.buf = append(w.buf, w.detail.clipText(preview)...)
 	w.end(secPreview)
-	w.appendSubject(e.Subject)
+	w.appendSubject(w.detail.clip(e.Subject))
 	w.appendThread(e)
 	w.appendAddresses(e)
 	w.appendDate(e)
 	w.buf[0], w.buf[1] = version, sections
-	return w.buf
 }
-
-// A writer builds a record.
-type writer struct{ buf []byte }
 
 // end notes that section sec ends here.
 func (w *writer) end(sec int) {
@@ -85,11 +108,11 @@ func (w *writer) end(sec int) {
 }
 
 func (w *writer) appendSubject(subject string) {
-	w.buf = append(w.buf, message.DecodeWords(subject)...)
+	w.buf = append(w.buf, w.detail.clipText(message.DecodeWords(subject))...)
 	w.end(secSubject)
 	base, reply := message.BaseSubject(subject)
 	w.buf = append(w.buf, flag(reply))
-	w.buf = append(w.buf, base...)
+	w.buf = append(w.buf, w.detail.clipText(base)...)
 	w.end(secBaseSubject)
 }
 
@@ -102,7 +125,7 @@ func flag(b bool) byte {
 
 func (w *writer) appendThread(e *message.Envelope) {
 	if ids := message.ParseMessageIDs(e.MessageID); len(ids) > 0 {
-		w.buf = append(w.buf, ids[0]...)
+		w.buf = append(w.buf, w.detail.clip(ids[0])...)
 	}
 	w.end(secMessageID)
 	w.appendStrings(message.ParseMessageIDs(e.InReplyTo))
@@ -120,9 +143,10 @@ func (w *writer) appendDate(e *message.Envelope) {
 	w.end(secDate)
 }
 
+// appendStrings writes a list of strings, or the end of one that is too long: the last ones matter most.
 func (w *writer) appendStrings(ss []string) {
-	for _, s := range ss {
-		w.appendString(s)
+	for _, s := range ss[max(len(ss)-w.detail.list, 0):] {
+		w.appendString(w.detail.clip(s))
 	}
 }
 
