@@ -45,7 +45,7 @@ func (d *decoder) dateTime() time.Time {
 // parseDateTime reads "dd-Mon-yyyy hh:mm:ss +zzzz"; the first digit of the day may be a space.
 func parseDateTime(s string) (time.Time, bool) {
 	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
-	if err != nil || len(s) != 26 || t.Year() < 1 || t.Year() > 9999 {
+	if err != nil || len(s) != 26 || !isDigit(s[12]) || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, false
 	}
 	_, zone := t.Zone()

@@ -37,6 +37,7 @@ type decoder struct {
 	depth    int    // how deep we are in parentheses, NOT and OR
 	set      []numRange
 	err      error
+	late     error // becomes err after the tag
 }
 
 // syntaxError is what the client is told after BAD.
@@ -55,7 +56,9 @@ var errOutOfStep = errors.New("literal too large to read past")
 // begin reads the first line of the next command.
 func (d *decoder) begin() error {
 	d.buf, d.pos, d.lines, d.literals, d.depth, d.err = d.buf[:0], 0, 0, 0, 0, nil
-	return d.line()
+	err := d.line()
+	d.late, d.err = d.err, nil // who sent too long a line is told so by its tag
+	return err
 }
 
 // shrink gives back memory that a long command took, while the client is silent.
@@ -206,7 +209,13 @@ func (d *decoder) take(is *class, what string) []byte {
 }
 
 // tag consumes a command's tag.
-func (d *decoder) tag() []byte { return d.take(&tagChars, "a tag") }
+func (d *decoder) tag() []byte {
+	tag := d.take(&tagChars, "a tag")
+	if d.late != nil {
+		d.err = d.late
+	}
+	return tag
+}
 
 // atom consumes an atom.
 func (d *decoder) atom() []byte { return d.take(&atomChars, "an atom") }

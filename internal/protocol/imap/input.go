@@ -78,19 +78,21 @@ func (in *input) release() {
 // buffered is how many bytes have been read ahead.
 func (in *input) buffered() int { return len(in.data) }
 
-// readLine appends a line without its line end to dst. A line of more than max bytes
-// is read to its end and gives errLineTooLong.
+// readLine appends a line without its line end to dst. A line of more than limit bytes
+// is read to its end and gives errLineTooLong; its beginning and end are kept.
 //
 // Deviation: a bare LF ends a line too, as several servers have it; CR is taken as part of
 // the line end only before LF.
-func (in *input) readLine(dst []byte, max int) ([]byte, error) {
+func (in *input) readLine(dst []byte, limit int) ([]byte, error) {
 	start, over := len(dst), false
 	for {
 		i := bytes.IndexByte(in.data, '\n')
 		part := in.data[:max0(i, len(in.data))]
-		if len(dst)-start+len(part) > max+1 { // one more, for the CR
+		if len(dst)-start+len(part) > limit+1 { // one more, for the CR
+			// Keep the beginning, which has the tag, and the end, which may announce a literal.
 			over = true
-			dst = append(dst[:start], tail(part, 32)...) // keeps the end, which may announce a literal
+			dst = append(dst, part[:min(len(part), max(0, start+keepHead-len(dst)))]...)
+			dst = append(dst[:min(len(dst), start+keepHead)], tail(part, keepTail)...)
 		} else {
 			dst = append(dst, part...)
 		}
@@ -106,11 +108,14 @@ func (in *input) readLine(dst []byte, max int) ([]byte, error) {
 	if n := len(dst); n > start && dst[n-1] == '\r' {
 		dst = dst[:n-1]
 	}
-	if over || len(dst)-start > max {
+	if over || len(dst)-start > limit {
 		return dst, errLineTooLong
 	}
 	return dst, nil
 }
+
+// What is kept of a line that is too long, in bytes.
+const keepHead, keepTail = 256, 32
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 

@@ -189,7 +189,9 @@ func (c *client) do(command string) (untagged []string, completion string) {
 	c.t.Helper()
 	c.tag++
 	tag := fmt.Sprintf("t%d", c.tag)
-	c.send(tag + " " + command + "\r\n")
+	if _, err := io.WriteString(c.conn, tag+" "+command+"\r\n"); err != nil {
+		return nil, "closed"
+	}
 	for {
 		l, open := "", true
 		select {
