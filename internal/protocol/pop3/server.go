@@ -123,7 +123,6 @@ func (s *Server) begin(conn net.Conn, o ListenerOptions) {
 	s.counts.connections.Add(1)
 	go func() {
 		defer s.wg.Done()
-		defer s.dismiss(x)
 		x.serve()
 	}()
 }
@@ -169,6 +168,7 @@ func (s *Server) count(x *session) bool {
 	return true
 }
 
+// dismiss forgets a session.
 func (s *Server) dismiss(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

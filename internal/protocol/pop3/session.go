@@ -83,8 +83,9 @@ func (s *session) close() {
 	if s.drop != nil {
 		s.drop.close()
 	}
-	s.conn().Close()
 	s.in.drop()
+	s.server.dismiss(s) // first: who sees the connection's end may count on having left
+	s.conn().Close()
 	if s.login != "" {
 		s.log.Info("POP3 session ended", "login", s.login, "retrieved", s.retrieved, "bytes", s.bytes, "deleted", s.deleted)
 	}

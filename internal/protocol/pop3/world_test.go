@@ -319,3 +319,5 @@ func serverTLS(t testing.TB) *tls.Config {
 }
 
 var plain = ListenerOptions{PlainAllowed: true}
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
