@@ -15,6 +15,19 @@ type Structure struct {
 	Limited bool
 }
 
+// Charset returns the character set of the message's first text part that names one, or "". Programs that write 8-bit
+// headers without encoding them write them in that.
+func (s *Structure) Charset() string {
+	name := ""
+	s.Root.Walk(func(p *Part) bool {
+		if name == "" && p.Type == "text" {
+			name = p.Charset()
+		}
+		return name == "" && p.Message == nil
+	})
+	return name
+}
+
 // A Part is one entity of MIME: a header and a body. RFC 2045 section 2.4.
 // Type, subtype, parameter names, encoding and disposition are in lower case.
 type Part struct {

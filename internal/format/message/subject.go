@@ -5,7 +5,12 @@ import "strings"
 // BaseSubject returns a subject without the marks of replies and forwards, and whether there were any: the key of
 // threads. The subject may have encoded words in it. RFC 5256 section 2.1; its steps are named below.
 func BaseSubject(subject string) (base string, reply bool) {
-	s := oneSpace(DecodeWords(Unfold(subject))) // (1)
+	return BaseOfText(DecodeWords(Unfold(subject)))
+}
+
+// BaseOfText is BaseSubject for a subject that is decoded already.
+func BaseOfText(subject string) (base string, reply bool) {
+	s := oneSpace(subject) // (1)
 	for {
 		var cut bool
 		if s, cut = cutTrailers(s); cut { // (2)

@@ -13,11 +13,15 @@ import (
 // Blanks between two encoded words disappear (section 6.2), characters cut in two by a word's end are put together, what
 // only looks like an encoded word is kept, and 8-bit text is taken as UTF-8 (RFC 6532) or guessed.
 // More than the RFC allows is decoded: words in quoted strings, in the middle of other words, with blanks in them.
-func DecodeWords(s string) string {
+func DecodeWords(s string) string { return DecodeWordsIn(s, "") }
+
+// DecodeWordsIn is DecodeWords for a message that is known to be written in the character set name: 8-bit text that isn't
+// UTF-8 is decoded by it rather than guessed.
+func DecodeWordsIn(s, name string) string {
 	if !strings.Contains(s, "=?") {
-		return plainText(s)
+		return plainText(s, name)
 	}
-	var d wordDecoder
+	d := wordDecoder{fallback: name}
 	d.out.Grow(len(s))
 	for i := 0; i < len(s); {
 		j := strings.Index(s[i:], "=?")
@@ -41,9 +45,12 @@ func DecodeWords(s string) string {
 	return d.out.String()
 }
 
-func plainText(s string) string {
+func plainText(s, name string) string {
 	if validText(s) {
 		return s
+	}
+	if t, ok := charset.Decode(name, []byte(s)); ok {
+		return t
 	}
 	return charset.Guess([]byte(s))
 }
@@ -52,10 +59,11 @@ func validText(s string) bool { return utf8.ValidString(s) }
 
 // A wordDecoder collects decoded text. Adjacent words of one character set are decoded together.
 type wordDecoder struct {
-	out     strings.Builder
-	open    bool // the last thing was a word
-	charset string
-	octets  []byte
+	fallback string // character set of 8-bit text
+	out      strings.Builder
+	open     bool // the last thing was a word
+	charset  string
+	octets   []byte
 }
 
 func (d *wordDecoder) text(s string) {
@@ -64,7 +72,7 @@ func (d *wordDecoder) text(s string) {
 	}
 	d.flush()
 	d.open = false
-	d.out.WriteString(plainText(s))
+	d.out.WriteString(plainText(s, d.fallback))
 }
 
 func (d *wordDecoder) word(w encodedWord) {
@@ -301,4 +309,4 @@ func writeQ(b *strings.Builder, s string) {
 
 // DecodeText returns 8-bit text of a header, which may be in any character set, as valid UTF-8. It decodes no encoded
 // words.
-func DecodeText(s string) string { return plainText(s) }
+func DecodeText(s string) string { return plainText(s, "") }

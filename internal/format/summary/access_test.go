@@ -55,6 +55,21 @@ func TestGroupsAndBadText(t *testing.T) {
 	}
 }
 
+// 8-bit headers are in the character set of the text.
+func TestHeaderCharset(t *testing.T) {
+	for _, tt := range []struct{ contentType, want string }{
+		{"text/plain; charset=windows-1251", "Поздравляем"},
+		{"text/plain; charset=nonsense", "Ïîçäðàâëÿåì"},
+		{"text/plain", "Ïîçäðàâëÿåì"},
+		{"multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; charset=windows-1251", "Поздравляем"},
+	} {
+		r := record("Subject: Re: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec\nFrom: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec <a@b>\nContent-Type: " + tt.contentType + "\n\nx")
+		if base, reply := r.BaseSubject(); r.Subject() != "Re: "+tt.want || base != tt.want || !reply || r.From()[0].Name != tt.want {
+			t.Errorf("%s: subject %q, base %q, from %+v", tt.contentType, r.Subject(), base, r.From())
+		}
+	}
+}
+
 // A header that is too long is not kept, but known.
 func TestHeaderLimit(t *testing.T) {
 	for _, n := range []int{MaxHeader - 1, MaxHeader, MaxHeader + 1, 20 * MaxHeader} {

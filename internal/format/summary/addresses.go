@@ -13,7 +13,7 @@ func (w *writer) appendAddresses(e *message.Envelope) {
 			}
 			a := &as[j]
 			w.buf = append(w.buf, byte(a.Group))
-			w.appendString(w.detail.clipText(message.DecodeWords(w.detail.clip(a.Name))))
+			w.appendString(w.detail.clipText(message.DecodeWordsIn(w.detail.clip(a.Name), w.charset)))
 			w.appendString(w.detail.clipText(message.DecodeText(a.Mailbox)))
 			w.appendString(w.detail.clipText(message.DecodeText(a.Host)))
 		}

@@ -55,7 +55,7 @@ type Record []byte
 // Make returns the record of a message, given its structure and a preview of its text, which may be "". The record has at
 // most MaxSize octets: of a message with more parts, addresses or names than that holds, it tells the first ones.
 func Make(s *message.Structure, preview string) Record {
-	w := &writer{}
+	w := &writer{charset: s.Charset()}
 	for i := range details {
 		w.detail = &details[i]
 		w.buf = make([]byte, tableStart+4*sections, 1024+2*min(len(s.Header.Raw), MaxHeader))
@@ -69,8 +69,9 @@ func Make(s *message.Structure, preview string) Record {
 
 // A writer builds a record.
 type writer struct {
-	buf    []byte
-	detail *detail
+	buf     []byte
+	detail  *detail
+	charset string // of header text that is not UTF-8
 }
 
 // full reports whether the record is too big already, so that there is no use in going on.
@@ -108,9 +109,10 @@ func (w *writer) end(sec int) {
 }
 
 func (w *writer) appendSubject(subject string) {
-	w.buf = append(w.buf, w.detail.clipText(message.DecodeWords(subject))...)
+	text := message.DecodeWordsIn(subject, w.charset)
+	w.buf = append(w.buf, w.detail.clipText(text)...)
 	w.end(secSubject)
-	base, reply := message.BaseSubject(subject)
+	base, reply := message.BaseOfText(text)
 	w.buf = append(w.buf, flag(reply))
 	w.buf = append(w.buf, w.detail.clipText(base)...)
 	w.end(secBaseSubject)
