@@ -41,7 +41,7 @@ func (s *session) data([]byte) reply {
 // beginMessage makes the transaction ready for the message's bytes.
 func (s *session) beginMessage(dots bool) {
 	tx := s.tx
-	m := &message{
+	tx.room = message{
 		content: s.server.config.Post.NewContent(), envelope: &tx.envelope, limits: s.limits,
 		lenient:  s.server.config.BareLineEndings == NormaliseBare,
 		complete: s.opts.Mode == Submission,
@@ -51,8 +51,8 @@ func (s *session) beginMessage(dots bool) {
 			protocol: withProtocol(s.opts.Mode, s.extended, tx.envelope.UTF8, s.tls != nil, s.who != nil),
 		},
 	}
-	tx.message = m
-	tx.lines = &lines{to: m, dots: dots, maxLine: s.limits.TextLine}
+	tx.message = &tx.room
+	tx.lines = lines{to: tx.message, dots: dots, maxLine: s.limits.TextLine}
 }
 
 // receive reads the message up to CRLF.CRLF.

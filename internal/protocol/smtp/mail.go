@@ -76,13 +76,15 @@ func cutKeyword(args []byte, word string) ([]byte, bool) {
 }
 
 func (s *session) newTransaction(from string) *transaction {
-	return &transaction{
+	tx := &transaction{
 		deadline: time.Now().Add(s.limits.TransactionTimeout),
 		envelope: Envelope{
 			ID: s.server.newID(), From: from, Who: s.who, Peer: s.peer, Helo: s.helo,
 			TLS: s.tls != nil, Mode: s.opts.Mode,
 		},
 	}
+	tx.envelope.Recipients = tx.first[:0]
+	return tx
 }
 
 // mailParams reads the parameters of MAIL. Each may come once.

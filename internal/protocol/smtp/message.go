@@ -64,13 +64,16 @@ func (m *message) hold(p []byte) bool {
 	return true
 }
 
+// usualFront has room for the trace fields of most messages.
+const usualFront = 512
+
 // writeFront writes the trace fields, once, and the header bytes that were held back.
 func (m *message) writeFront() {
 	if m.front {
 		return
 	}
 	m.front = true
-	front := m.trace.append(nil, m.envelope)
+	front := m.trace.append(make([]byte, 0, usualFront), m.envelope)
 	if m.complete && m.header.done {
 		front = m.trace.appendMissing(front, m.envelope, &m.header)
 	}
@@ -104,12 +107,15 @@ func (m *message) refuse(r reply) {
 	}
 }
 
+// fail refuses the message because it can't be kept: as a rule there is no room
+// on our side, whatever a mailbox has.
 func (m *message) fail(err error) {
-	if fault.KindOf(err) == fault.OverQuota { // not a mailbox's, but the spool's
-		m.refuse(reply{code: 452, status: "4.3.1", text: "Not enough room"})
-		return
+	switch fault.KindOf(err) {
+	case fault.OverQuota, fault.Unavailable:
+		m.refuse(replyNoRoom)
+	default:
+		m.refuse(replyTo(err))
 	}
-	m.refuse(replyTo(err))
 }
 
 // end is called after the last byte.

@@ -59,6 +59,7 @@ var (
 	replyShutdown        = reply{code: 421, status: "4.3.2", text: "Shutting down, try again later", close: true}
 	replyInternal        = reply{code: 421, status: "4.3.0", text: "Internal error, closing the connection", close: true}
 
+	replyNoRoom     = reply{code: 452, status: "4.3.1", text: "Not enough room, try again later"}
 	replyTooLarge   = reply{code: 552, status: "5.3.4", text: "Message too large"}
 	replyTooMuch    = reply{code: 552, status: "5.3.4", text: "Message too large, closing the connection", close: true}
 	replyBareInText = reply{code: 550, status: "5.6.0", text: "Message has a CR or LF that is not part of a line end CR LF"}

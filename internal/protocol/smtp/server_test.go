@@ -17,6 +17,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"postroad/internal/fault"
 )
 
 const hello = "EHLO client.example\r\n"
@@ -496,15 +498,21 @@ func TestHalfOpen(t *testing.T) {
 	}
 }
 
+// TestFailedWrite: when the message can't be kept, the conversation stays in step and tells little.
 func TestFailedWrite(t *testing.T) {
-	w := &world{writeErr: syscall.ENOSPC}
-	l := serve(t, w.server(t, nil), ListenerOptions{})
-	said := talk(t, l, hello+toAlice+"DATA\r\nhello\r\n.\r\nQUIT\r\n")
-	if !strings.Contains(said, "\r\n451 4.3.0 ") || strings.Contains(said, "space") {
-		t.Error(said)
-	}
-	if w.count() != 0 || w.discarded != 1 {
-		t.Errorf("%d delivered, %d discarded", w.count(), w.discarded)
+	for want, err := range map[string]error{
+		"451 4.3.0 ": syscall.EIO,
+		"452 4.3.1 ": fault.Wrap(fault.Unavailable, syscall.ENOSPC, "no room in /var/spool"),
+	} {
+		w := &world{writeErr: err}
+		l := serve(t, w.server(t, nil), ListenerOptions{})
+		said := talk(t, l, hello+toAlice+"DATA\r\nhello\r\n.\r\nQUIT\r\n")
+		if !strings.Contains(said, "\r\n"+want) || !strings.Contains(said, "\r\n221 ") || strings.Contains(said, "space") || strings.Contains(said, "spool") {
+			t.Error(said)
+		}
+		if w.count() != 0 || w.discarded != 1 {
+			t.Errorf("%d delivered, %d discarded", w.count(), w.discarded)
+		}
 	}
 }
 

@@ -54,8 +54,11 @@ type session struct {
 type transaction struct {
 	envelope Envelope
 	deadline time.Time
-	message  *message // BDAT under way; nil: none
-	lines    *lines
+	message  *message // its bytes come, or have begun to by BDAT; nil: not yet
+	lines    lines
+
+	first [1]Recipient // most messages have one
+	room  message      // what message points to
 }
 
 // replyBuffers hold replies while there are some.
@@ -123,7 +126,13 @@ const (
 // reply that says why.
 func (s *session) linger() {
 	half, ok := s.raw.(interface{ CloseWrite() error })
-	if !s.hungUp || !ok || half.CloseWrite() != nil {
+	if !s.hungUp || !ok {
+		return
+	}
+	if private, ok := s.conn.(*tls.Conn); ok {
+		private.CloseWrite() //nolint:errcheck // a courtesy
+	}
+	if half.CloseWrite() != nil {
 		return
 	}
 	if s.raw.SetReadDeadline(time.Now().Add(lingerTime)) == nil {

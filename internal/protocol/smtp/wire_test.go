@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -274,4 +275,29 @@ func TestGuessing(t *testing.T) {
 	if !strings.Contains(said, "\r\n454 4.7.0 ") {
 		t.Error("guesses are never slowed")
 	}
+}
+
+// BenchmarkRealDelivery is a 2 KB message over TCP into a mailbox of a store in memory, from ten clients.
+func BenchmarkRealDelivery(b *testing.B) {
+	h := newHouse(b)
+	letter := []byte("Subject: x\r\nFrom: carol@client.example\r\nTo: alice@example.org\r\nDate: Sun, 01 Mar 2026 12:00:00 +0000\r\n\r\n" +
+		strings.Repeat(strings.Repeat("x", 70)+"\r\n", 26) + ".\r\n")
+	b.SetParallelism(5)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		conn, err := net.Dial("tcp", h.addr[MX])
+		check(b, err)
+		defer conn.Close()
+		c := &client{Conn: conn, t: b, in: bufio.NewReader(conn)}
+		c.hear("220 ")
+		c.say(hello)
+		c.hear("250 HELP")
+		for pb.Next() {
+			c.say(toAlice + "DATA\r\n")
+			c.hear("354 ")
+			_, err := conn.Write(letter)
+			check(b, err)
+			c.hear("250 2.0.0 ")
+		}
+	})
 }
