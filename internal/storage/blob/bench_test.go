@@ -106,7 +106,8 @@ func BenchmarkStage20M(b *testing.B) {
 	}
 }
 
-// BenchmarkDelete removes messages one by one in one transaction, looking at each first, as an expunge does.
+// BenchmarkDelete removes messages one by one in one transaction, looking at each first,
+// as an expunge does.
 func BenchmarkDelete(b *testing.B) {
 	const n, size = 2000, 2 << 10
 	for name, remove := range map[string]func(tx kv.Tx, id blob.ID) error{

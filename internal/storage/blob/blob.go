@@ -1,9 +1,10 @@
-// Package blob keeps immutable objects of bytes (messages, attachments) in
-// the bulk area of a kv partition. They are cut into chunks, so that an object of
-// any size is written and read with bounded memory.
+// Package blob keeps immutable objects of bytes (messages, attachments) in the bulk area
+// of a kv partition. They are cut into chunks, so that an object of any size is written
+// and read with bounded memory.
 //
 // A blob belongs to the partition that it lies in. Its size isn't stored with it but with
-// the reference, which the model writes in the same transaction as the blob, or after staging it.
+// the reference, which the model writes in the same transaction as the blob, or after
+// staging it.
 package blob
 
 import (
@@ -13,7 +14,8 @@ import (
 )
 
 const (
-	// ChunkSize is how many bytes of a blob one value holds. It is part of the stored format.
+	// ChunkSize is how many bytes of a blob one value holds. It is part of the stored
+	// format.
 	ChunkSize = 128 << 10
 	// MaxPut is the greatest size in bytes of a blob written inside a transaction.
 	MaxPut = 1 << 20
@@ -21,8 +23,7 @@ const (
 	MaxSize = 1 << 40
 )
 
-// chunks is the number of chunks of a blob. Even an empty one has one, so
-// that it exists.
+// chunks is the number of chunks of a blob. Even an empty one has one, so that it exists.
 func chunks(size int64) uint32 {
 	return uint32(max(1, (size+ChunkSize-1)/ChunkSize))
 }

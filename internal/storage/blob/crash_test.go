@@ -15,8 +15,8 @@ import (
 	"postroad/internal/storage/kv/pebble"
 )
 
-// staged is a workload that writes blobs as a model does with large messages: staged first,
-// then referred to. Whatever happens, what is referred to is there and whole.
+// staged is a workload that writes blobs as a model does with large messages: staged
+// first, then referred to. Whatever happens, what is referred to is there and whole.
 func staged() kvtest.Trial[blob.ID] {
 	return kvtest.Trial[blob.ID]{
 		Open: func(fs vfs.FS) (kv.DB, error) {

@@ -12,16 +12,16 @@ import (
 //	| 0xF0 | 'b'  | ID, 6 bytes, BE   | chunk, 4 bytes, BE   |
 //	+------+------+-------------------+----------------------+
 //
-// Its value is ChunkSize bytes of the blob, in the last chunk the rest. A
-// blob of 0 bytes is one empty chunk.
+// Its value is ChunkSize bytes of the blob, in the last chunk the rest. A blob of 0 bytes
+// is one empty chunk.
 const (
 	keyTag  = 'b'
 	keyLen  = 2 + 6 + 4
 	idShift = 16 // an ID stands in the upper 6 of 8 bytes
 )
 
-// ID names a blob in its partition. The caller gives it; 48 bits are used,
-// and 0 is an ID like any other. It must not be used again.
+// ID names a blob in its partition. The caller gives it; 48 bits are used, and 0 is an ID
+// like any other. It must not be used again.
 type ID uint64
 
 // MaxID is the greatest ID.

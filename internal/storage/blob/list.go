@@ -6,9 +6,9 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// Stat counts a blob's chunks and bytes, for the consistency checker. A blob
-// that isn't there gives fault.NotFound, one with a gap or a short chunk
-// before its last one fault.Corrupt.
+// Stat counts a blob's chunks and bytes, for the consistency checker. A blob that isn't
+// there gives fault.NotFound, one with a gap or a short chunk before its last one
+// fault.Corrupt.
 func Stat(r kv.Reader, id ID) (n int, bytes int64, err error) {
 	if err := checkID(id); err != nil {
 		return 0, 0, err
@@ -31,8 +31,8 @@ func Stat(r kv.Reader, id ID) (n int, bytes int64, err error) {
 	return n, bytes, nil
 }
 
-// IDs lists the blobs of the partition in order, whole or not: for the
-// consistency checker and the sweep of orphans.
+// IDs lists the blobs of the partition in order, whole or not: for the consistency
+// checker and the sweep of orphans.
 func IDs(r kv.Reader) iter.Seq2[ID, error] {
 	return func(yield func(ID, error) bool) {
 		lo, hi := chunkKey(0, 0), endKey(MaxID)

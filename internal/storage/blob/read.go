@@ -9,10 +9,11 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// AppendTo appends n bytes of a blob, from offset off on, to dst. It is the way to read many
-// blobs, or parts of them, in one View. A blob that isn't there gives fault.NotFound, one
-// with a missing or short chunk fault.Corrupt; so does a range that ends behind the blob. With an error, dst is
-// returned as it was. An empty range is not looked for.
+// AppendTo appends n bytes of a blob, from offset off on, to dst. It is the way to read
+// many blobs, or parts of them, in one View. A blob that isn't there gives
+// fault.NotFound, one with a missing or short chunk fault.Corrupt; so does a range that
+// ends behind the blob. With an error, dst is returned as it was. An empty range is not
+// looked for.
 func AppendTo(r kv.Reader, dst []byte, id ID, off, n int64) ([]byte, error) {
 	if err := errors.Join(checkID(id), checkRange(off, n)); err != nil {
 		return dst, err
@@ -42,8 +43,8 @@ func checkRange(off, n int64) error {
 	return nil
 }
 
-// get returns a chunk. If it is missing, the first chunk tells whether the
-// blob has been deleted or is damaged.
+// get returns a chunk. If it is missing, the first chunk tells whether the blob has been
+// deleted or is damaged.
 func get(r kv.Reader, id ID, chunk uint32) ([]byte, error) {
 	k := chunkKey(id, chunk)
 	value, ok, err := r.Get(k[:])
@@ -59,9 +60,9 @@ func get(r kv.Reader, id ID, chunk uint32) ([]byte, error) {
 	return nil, notFound(id)
 }
 
-// Reader reads a blob. It is safe for concurrent use and need not be closed: each
-// chunk is read in a short View of its own. If the blob is deleted
-// meanwhile, reads fail with fault.NotFound.
+// Reader reads a blob. It is safe for concurrent use and need not be closed: each chunk
+// is read in a short View of its own. If the blob is deleted meanwhile, reads fail with
+// fault.NotFound.
 type Reader struct {
 	db   kv.DB
 	part kv.Partition
@@ -69,8 +70,8 @@ type Reader struct {
 	size int64
 }
 
-// Open returns a reader of a blob, whose size the caller knows. It reads
-// nothing yet: that a blob is missing, or is shorter than size (fault.Corrupt), shows when reading.
+// Open returns a reader of a blob, whose size the caller knows. It reads nothing yet:
+// that a blob is missing, or is shorter than size (fault.Corrupt), shows when reading.
 func Open(db kv.DB, p kv.Partition, id ID, size int64) *Reader {
 	return &Reader{db: db, part: p, id: id, size: max(0, size)}
 }
@@ -152,8 +153,8 @@ func (b *Reader) Section(off, n int64) *Section {
 	return &Section{blob: b, off: off, end: off + min(max(0, n), b.size-off)}
 }
 
-// Section reads a part of a blob, once, from its start to its end. It is an
-// io.Reader and io.WriterTo, not safe for concurrent use.
+// Section reads a part of a blob, once, from its start to its end. It is an io.Reader and
+// io.WriterTo, not safe for concurrent use.
 type Section struct {
 	blob     *Reader
 	off, end int64

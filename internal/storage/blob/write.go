@@ -10,8 +10,8 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// stageSize is how much of a blob one lazy transaction writes: a bit less than 1 MiB, above which
-// the engine doesn't use its buffers again.
+// stageSize is how much of a blob one lazy transaction writes: a bit less than 1 MiB,
+// above which the engine doesn't use its buffers again.
 const stageSize = 7 * ChunkSize
 
 var (
@@ -19,10 +19,10 @@ var (
 	stageBuffers = sync.Pool{New: func() any { return new([stageSize]byte) }}
 )
 
-// Put writes a blob of at most MaxPut bytes in the caller's transaction. It
-// reads exactly size bytes of r: r should not wait for anything slow, since the partition waits
-// with it. If r ends early, Put fails with fault.Invalid and
-// the body must return the error: part of the blob has been written.
+// Put writes a blob of at most MaxPut bytes in the caller's transaction. It reads exactly
+// size bytes of r: r should not wait for anything slow, since the partition waits with
+// it. If r ends early, Put fails with fault.Invalid and the body must return the error:
+// part of the blob has been written.
 func Put(tx kv.Tx, id ID, r io.Reader, size int64) error {
 	if err := errors.Join(checkID(id), checkSize(size, MaxPut)); err != nil {
 		return err
@@ -51,8 +51,8 @@ func fill(r io.Reader, p []byte) error {
 	return err
 }
 
-// PutBytes writes a blob that is the concatenation of parts, together at most MaxPut bytes.
-// Only chunks that several parts share are joined first.
+// PutBytes writes a blob that is the concatenation of parts, together at most MaxPut
+// bytes. Only chunks that several parts share are joined first.
 func PutBytes(tx kv.Tx, id ID, parts ...[]byte) error {
 	var size int64
 	for _, p := range parts {
@@ -112,12 +112,12 @@ func (g *gather) free() {
 	}
 }
 
-// Stage writes a blob of any size up to MaxSize ahead of the transaction that will refer to it, in
-// steps that cost no sync. It becomes durable with that transaction. A blob
+// Stage writes a blob of any size up to MaxSize ahead of the transaction that will refer
+// to it, in steps that cost no sync. It becomes durable with that transaction. A blob
 // that was staged and is never referred to is an orphan: see IDs.
 //
-// Stage reads exactly size bytes of r, outside of any transaction. If it
-// fails, it removes what it has written, as far as it can.
+// Stage reads exactly size bytes of r, outside of any transaction. If it fails, it
+// removes what it has written, as far as it can.
 func Stage(ctx context.Context, db kv.DB, p kv.Partition, id ID, r io.Reader, size int64) error {
 	if err := errors.Join(checkID(id), checkSize(size, MaxSize)); err != nil {
 		return err
@@ -165,13 +165,14 @@ func setChunks(tx kv.Tx, id ID, n uint32, data []byte) error {
 // inTx is how many chunks a blob can have that was written in one transaction.
 const inTx = MaxPut / ChunkSize
 
-// Delete removes a blob whose size isn't known; a missing one is no error. If the blob is damaged, chunks behind a gap may
-// stay: see Purge.
+// Delete removes a blob whose size isn't known; a missing one is no error. If the blob is
+// damaged, chunks behind a gap may stay: see Purge.
 func Delete(tx kv.Tx, id ID) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	// A missing key is found out without reading anything; so only few blobs are looked at twice.
+	// A missing key is found out without reading anything; so only few blobs are looked
+	// at twice.
 	for _, n := range []uint32{1, inTx} {
 		k := chunkKey(id, n)
 		if _, more, err := tx.Get(k[:]); err != nil {
@@ -183,8 +184,8 @@ func Delete(tx kv.Tx, id ID) error {
 	return Purge(tx, id)
 }
 
-// DeleteSized removes a blob of size bytes; a missing one is no error. It is
-// Delete for those who know, and looks at nothing.
+// DeleteSized removes a blob of size bytes; a missing one is no error. It is Delete for
+// those who know, and looks at nothing.
 func DeleteSized(tx kv.Tx, id ID, size int64) error {
 	if err := errors.Join(checkID(id), checkSize(size, MaxSize)); err != nil {
 		return err
@@ -205,9 +206,9 @@ func deleteChunks(tx kv.Tx, id ID, count uint32) error {
 	return nil
 }
 
-// Purge removes all that there is of a blob, be it damaged. It deletes a range,
-// of which an engine can't bear many: a thousand in one transaction take a thousand times as
-// long to read past as one.
+// Purge removes all that there is of a blob, be it damaged. It deletes a range, of which
+// an engine can't bear many: a thousand in one transaction take a thousand times as long
+// to read past as one.
 func Purge(tx kv.Tx, id ID) error {
 	if err := checkID(id); err != nil {
 		return err

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Buffers come in sizes of 16 KB times a power of four, each with its pool: most
-// messages fit the first or second.
+// Buffers come in sizes of 16 KB times a power of four, each with its pool: most messages
+// fit the first or second.
 const (
 	smallest = 16 << 10
 	copySize = 64 << 10

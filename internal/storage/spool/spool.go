@@ -1,8 +1,8 @@
-// Package spool keeps arriving bytes until somebody owns them: the first part in
-// memory, the rest in a file without a name.
+// Package spool keeps arriving bytes until somebody owns them: the first part in memory,
+// the rest in a file without a name.
 //
-// A spool is not durable, by design: nothing is acknowledged before the bytes have
-// been copied to the store.
+// A spool is not durable, by design: nothing is acknowledged before the bytes have been
+// copied to the store.
 package spool
 
 import (
@@ -23,8 +23,9 @@ const (
 	filePart = "spool-"
 )
 
-// Spool is a buffer that is written once, from its start to its end, and read as
-// often as needed. Reads may run concurrently with each other, but not with writes, Reset or Close.
+// Spool is a buffer that is written once, from its start to its end, and read as often as
+// needed. Reads may run concurrently with each other, but not with writes, Reset or
+// Close.
 type Spool struct {
 	dir    string
 	memMax int64
@@ -34,8 +35,8 @@ type Spool struct {
 	err    error    // of the first failed write
 }
 
-// New returns an empty spool that keeps up to memMax bytes in memory, and what is more in a
-// file in dir. memMax 0 means DefaultMemory. Memory is taken as needed, from a pool.
+// New returns an empty spool that keeps up to memMax bytes in memory, and what is more in
+// a file in dir. memMax 0 means DefaultMemory. Memory is taken as needed, from a pool.
 func New(dir string, memMax int) *Spool {
 	if memMax <= 0 {
 		memMax = DefaultMemory
@@ -46,8 +47,8 @@ func New(dir string, memMax int) *Spool {
 // Size is the number of bytes written.
 func (s *Spool) Size() int64 { return s.size }
 
-// Write implements io.Writer. When the disk is full it fails with
-// fault.Unavailable, and so do all later writes until Reset.
+// Write implements io.Writer. When the disk is full it fails with fault.Unavailable, and
+// so do all later writes until Reset.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
@@ -105,8 +106,8 @@ func unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Bytes returns all bytes if they lie in memory, which those of a spool of up to
-// memMax bytes always do; else ok is false. The slice is valid until the next Write, Reset or
+// Bytes returns all bytes if they lie in memory, which those of a spool of up to memMax
+// bytes always do; else ok is false. The slice is valid until the next Write, Reset or
 // Close and must not be changed.
 func (s *Spool) Bytes() (data []byte, ok bool) {
 	return s.mem, s.size == int64(len(s.mem))
@@ -142,8 +143,8 @@ func (s *Spool) readSome(p []byte, off int64) (int, error) {
 	return n, fault.Wrap(fault.Unavailable, err, "can't read the arriving message")
 }
 
-// NewReader returns a reader of all bytes written so far. It also implements
-// io.WriterTo, which doesn't copy what is in memory.
+// NewReader returns a reader of all bytes written so far. It also implements io.WriterTo,
+// which doesn't copy what is in memory.
 func (s *Spool) NewReader() *Reader { return &Reader{s: s} }
 
 // Reader reads a spool from its start to its end.
@@ -200,8 +201,8 @@ func (r *Reader) pass(w io.Writer, p []byte) error {
 	return err
 }
 
-// Reset forgets all bytes, gives their memory and file back, and makes the spool ready to be written
-// anew.
+// Reset forgets all bytes, gives their memory and file back, and makes the spool ready to
+// be written anew.
 func (s *Spool) Reset() {
 	give(s.mem)
 	s.mem, s.size, s.err = nil, 0, nil
@@ -218,8 +219,8 @@ func (s *Spool) Close() error {
 	return nil
 }
 
-// Clean removes what a crash may have left in dir, and makes dir if it isn't
-// there. Call it before the first spool is made.
+// Clean removes what a crash may have left in dir, and makes dir if it isn't there. Call
+// it before the first spool is made.
 func Clean(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "can't make the spool directory")

@@ -21,8 +21,8 @@ import (
 
 const part kv.Partition = 3
 
-// Run runs all tests on stores that open makes. A store is new and empty,
-// and is closed by open's own cleanup.
+// Run runs all tests on stores that open makes. A store is new and empty, and is closed
+// by open's own cleanup.
 func Run(t *testing.T, open func(testing.TB) kv.DB) {
 	for _, c := range []struct {
 		name string
@@ -411,8 +411,8 @@ func testStageFailure(t *testing.T, db kv.DB) {
 	}
 }
 
-// pattern makes the bytes of a large stream, and checks them: pages that
-// hold their own number.
+// pattern makes the bytes of a large stream, and checks them: pages that hold their own
+// number.
 type pattern struct {
 	off  int64
 	page [4096]byte

@@ -40,7 +40,8 @@ func testBellRings(t *testing.T, db kv.DB) {
 	<-c
 }
 
-// Bells may ring for nothing, but an engine whose bells always do would keep everybody busy.
+// Bells may ring for nothing, but an engine whose bells always do would keep everybody
+// busy.
 func testBellQuiet(t *testing.T, db kv.DB) {
 	c := db.Bell(part)
 	set(t, db, part+1, "a", "1")

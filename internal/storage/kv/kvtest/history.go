@@ -15,9 +15,9 @@ import (
 
 // History is a workload for CrashPoints and FaultPoints that proves an engine's
 // durability: several writers for each of several partitions, synced and lazy
-// transactions, records and bulk values, deletions of both kinds. What a partition holds after its
-// n-th transaction depends on n alone; so it can be told whether a
-// store holds the result of a prefix of the transactions, and of which.
+// transactions, records and bulk values, deletions of both kinds. What a partition holds
+// after its n-th transaction depends on n alone; so it can be told whether a store holds
+// the result of a prefix of the transactions, and of which.
 func History(open func(fs vfs.FS) (kv.DB, error)) Trial[Step] {
 	return Trial[Step]{Open: open, Work: workHistory, Check: checkHistory}
 }

@@ -1,6 +1,6 @@
 // Package kvtest proves an engine against the kv contract: sentence by sentence (Run), by
-// comparison with a plain map, and by cutting the power and failing the disk (CrashPoints, FaultPoints),
-// which tests of models use too.
+// comparison with a plain map, and by cutting the power and failing the disk
+// (CrashPoints, FaultPoints), which tests of models use too.
 package kvtest
 
 import (
@@ -20,9 +20,9 @@ type Reopener interface {
 	Reopen() error
 }
 
-// Run runs all conformance tests on stores that open makes. A store is new
-// and empty; open's own cleanup closes it, and must not mind that a test has
-// closed it before. If it is a Reopener, the model test reopens it now and then.
+// Run runs all conformance tests on stores that open makes. A store is new and empty;
+// open's own cleanup closes it, and must not mind that a test has closed it before. If it
+// is a Reopener, the model test reopens it now and then.
 func Run(t *testing.T, open func(testing.TB) kv.DB) {
 	for _, group := range []map[string]func(*testing.T, kv.DB){orderTests, limitTests, readTests, writeTests, concurrencyTests, bellTests, lifeTests} {
 		for name, test := range group {

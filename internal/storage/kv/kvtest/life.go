@@ -47,7 +47,8 @@ func testCloseWaits(t *testing.T, db kv.DB) {
 	<-inside
 	release := hold(t, db, part)
 	go func() { closed <- db.Close() }()
-	// Nothing may be left of these when Close returns; whether it has begun yet doesn't matter.
+	// Nothing may be left of these when Close returns; whether it has begun yet doesn't
+	// matter.
 	release()
 	close(leave)
 	if err := <-viewed; err != nil {

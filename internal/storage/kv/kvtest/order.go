@@ -23,7 +23,8 @@ var orderTests = map[string]func(*testing.T, kv.DB){
 	"Partitions":            testPartitions,
 }
 
-// strangeKeys holds keys of all byte values, of many lengths, and of shared prefixes, in order.
+// strangeKeys holds keys of all byte values, of many lengths, and of shared prefixes, in
+// order.
 func strangeKeys() (keys [][]byte) {
 	for c := range 256 {
 		x := byte(c)

@@ -16,8 +16,8 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// A Trial is a workload on a store whose power is cut (CrashPoints) or whose
-// disk fails (FaultPoints), and the check that nothing acknowledged is lost and nothing is torn.
+// A Trial is a workload on a store whose power is cut (CrashPoints) or whose disk fails
+// (FaultPoints), and the check that nothing acknowledged is lost and nothing is torn.
 //
 //	kvtest.CrashPoints(t, kvtest.Trial[string]{
 //		Open: func(fs vfs.FS) (kv.DB, error) { return pebble.Open("db", pebble.Options{FS: fs}) },
@@ -31,19 +31,21 @@ import (
 //		},
 //	})
 type Trial[A any] struct {
-	// Open opens the store, always the same directory, on a file system in memory. It
-	// is called for the first run and for each check. A small memtable makes for many flushes.
+	// Open opens the store, always the same directory, on a file system in memory. It is
+	// called for the first run and for each check. A small memtable makes for many
+	// flushes.
 	Open func(fs vfs.FS) (kv.DB, error)
-	// Work does things to a new, empty store, from as many goroutines as it likes, and returns when they are done. It calls ack for each
-	// thing that the store has acknowledged; ack is safe for concurrent use. Under
-	// FaultPoints operations may fail with fault.Unavailable at any time; Work takes that as it comes.
+	// Work does things to a new, empty store, from as many goroutines as it likes, and
+	// returns when they are done. It calls ack for each thing that the store has
+	// acknowledged; ack is safe for concurrent use. Under FaultPoints operations may fail
+	// with fault.Unavailable at any time; Work takes that as it comes.
 	Work func(t testing.TB, db kv.DB, ack func(A))
-	// Check looks at a store after the power was cut or the disk failed. acked is what was
-	// acknowledged by then, in the order of the calls of ack. More may be there: what
+	// Check looks at a store after the power was cut or the disk failed. acked is what
+	// was acknowledged by then, in the order of the calls of ack. More may be there: what
 	// was on its way. It may change the store.
 	Check func(t testing.TB, db kv.DB, acked []A)
-	// Points is at how many moments, spread evenly over the run, the power is cut or
-	// the disk fails. 0 means 50, fewer with -short.
+	// Points is at how many moments, spread evenly over the run, the power is cut or the
+	// disk fails. 0 means 50, fewer with -short.
 	Points int
 }
 
@@ -75,8 +77,8 @@ func (a *acks[A]) soFar() []A {
 	return slices.Clone(a.all)
 }
 
-// watched calls before with the number, from 1 on, of each operation that changes files (or of each, if reads), and
-// fails the operation with its error.
+// watched calls before with the number, from 1 on, of each operation that changes files
+// (or of each, if reads), and fails the operation with its error.
 func watched(fs vfs.FS, reads bool, before func(n int64) error) vfs.FS {
 	var n atomic.Int64
 	return errorfs.Wrap(inSteps{fs}, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -87,8 +89,8 @@ func watched(fs vfs.FS, reads bool, before func(n int64) error) vfs.FS {
 	}))
 }
 
-// inSteps reuses files in two steps: the file system in memory would lock
-// itself twice, and hang if it is copied in between.
+// inSteps reuses files in two steps: the file system in memory would lock itself twice,
+// and hang if it is copied in between.
 type inSteps struct{ vfs.FS }
 
 // ReuseForWrite implements vfs.FS.
@@ -143,9 +145,9 @@ type cut[A any] struct {
 }
 
 // CrashPoints runs the workload and cuts the power before many of its operations on
-// files: at once, without the store knowing. What was written and not synced
-// survives in part, chosen at random, block by block. Each of the disks is then opened and
-// checked, and cut and checked again, for the recovery has to be durable too.
+// files: at once, without the store knowing. What was written and not synced survives in
+// part, chosen at random, block by block. Each of the disks is then opened and checked,
+// and cut and checked again, for the recovery has to be durable too.
 func CrashPoints[A any](t *testing.T, tr Trial[A]) {
 	step := max(1, tr.count(t, false)/int64(tr.points()))
 	for _, c := range tr.cuts(t, step) {
@@ -164,7 +166,8 @@ func CrashPoints[A any](t *testing.T, tr Trial[A]) {
 	}
 }
 
-// cuts runs the workload once, and copies the disk at every step-th operation and at the end.
+// cuts runs the workload once, and copies the disk at every step-th operation and at the
+// end.
 func (tr *Trial[A]) cuts(t *testing.T, step int64) (all []cut[A]) {
 	var a acks[A]
 	var mu sync.Mutex
@@ -206,8 +209,8 @@ func errDisk(n int64) error {
 
 // FaultPoints runs the workload again and again while the disk fails, at another
 // operation on files each time: once, or from then on for good. The store may fail what
-// is asked of it, but it must not panic or hang. Then it is checked as it
-// is, and as it would be after a power cut.
+// is asked of it, but it must not panic or hang. Then it is checked as it is, and as it
+// would be after a power cut.
 func FaultPoints[A any](t *testing.T, tr Trial[A]) {
 	for _, mode := range []struct {
 		name    string

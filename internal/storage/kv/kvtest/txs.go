@@ -290,8 +290,8 @@ func testGeneration(t *testing.T, db kv.DB) {
 	if got := gen(false, nil) - g; got != 5 {
 		t.Errorf("after a lazy write it is g+%d, want g+5", got)
 	}
-	// However many partitions are used meanwhile, no generation comes twice, and
-	// g+1 is never seen for something else.
+	// However many partitions are used meanwhile, no generation comes twice, and g+1 is
+	// never seen for something else.
 	last := gen(true, nil)
 	for p := range kv.Partition(40_000) {
 		if err := db.SubmitLazy(t.Context(), 1000+p, func(tx kv.Tx) error { return tx.Set(b("a"), nil) }); err != nil {

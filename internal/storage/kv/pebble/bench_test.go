@@ -43,7 +43,8 @@ func randomBytes(n int) []byte {
 	return p
 }
 
-// BenchmarkUpdate does what a delivery does: 8 small records and one bulk value of 2 KB, durable.
+// BenchmarkUpdate does what a delivery does: 8 small records and one bulk value of 2 KB,
+// durable.
 func BenchmarkUpdate(b *testing.B) {
 	for _, same := range []bool{false, true} {
 		for _, workers := range []int{1, 10, 50} {
@@ -97,7 +98,8 @@ func deliver(tx kv.Tx, n int64, body []byte) error {
 	return tx.Set(key[:], body)
 }
 
-// fill writes n values of size bytes, under keys that begin with first, and compacts them.
+// fill writes n values of size bytes, under keys that begin with first, and compacts
+// them.
 func fill(b *testing.B, db *DB, first byte, n, size int) {
 	value := randomBytes(size)
 	const step = 500

@@ -12,8 +12,8 @@ type commit struct {
 	db   *DB
 	part *partition
 
-	// mu is held by the committer until the batch has been applied, then
-	// by whoever waits for the disk first, on behalf of all.
+	// mu is held by the committer until the batch has been applied, then by whoever waits
+	// for the disk first, on behalf of all.
 	mu    sync.Mutex
 	batch *engine.Batch // nil once the outcome is known
 	err   error         // guarded by mu
@@ -41,8 +41,8 @@ func (c *commit) Wait() error {
 	return c.err
 }
 
-// durable is the commit of a transaction that wrote nothing and read nothing
-// that is still on its way.
+// durable is the commit of a transaction that wrote nothing and read nothing that is
+// still on its way.
 type durable struct{}
 
 func (durable) Wait() error { return nil }

@@ -11,7 +11,8 @@ import (
 	"postroad/internal/storage/kv/pebble"
 )
 
-// The engine leaves a goroutine behind when it fails to open a store, as TestFaults makes it.
+// The engine leaves a goroutine behind when it fails to open a store, as TestFaults makes
+// it.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(
 		"github.com/cockroachdb/pebble/v2.(*ConcurrencyLimitScheduler).periodicGranter"))

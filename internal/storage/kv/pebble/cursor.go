@@ -7,8 +7,8 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// cursor implements kv.Cursor. The engine's iterator notices itself when the
-// next key is near, and steps rather than seeks.
+// cursor implements kv.Cursor. The engine's iterator notices itself when the next key is
+// near, and steps rather than seeks.
 type cursor struct {
 	it   *engine.Iterator // nil once closed
 	area byte

@@ -8,15 +8,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A guard stands between the engine and the files. When a write, a sync or the making
-// of a file fails, it freezes the store: from then on nothing more reaches the disk.
+// A guard stands between the engine and the files. When a write, a sync or the making of
+// a file fails, it freezes the store: from then on nothing more reaches the disk.
 //
-// The engine (v2.1.7) isn't made to live on after such an error. It
-// keeps a failed log sync in its log writer, gives it to those who
-// wait, and panics at the next record or log switch, with its commit lock held:
-// all other writers, and Close, then hang, or the runtime ends the process. A failed write of
-// its manifest calls Logger.Fatalf; if that returns, its levels are out of step, and a compaction
-// panics later. A failed end of a blob file panics. A failed flush is tried again at once, for ever.
+// The engine (v2.1.7) isn't made to live on after such an error. It keeps a failed log
+// sync in its log writer, gives it to those who wait, and panics at the next record or
+// log switch, with its commit lock held: all other writers, and Close, then hang, or the
+// runtime ends the process. A failed write of its manifest calls Logger.Fatalf; if that
+// returns, its levels are out of step, and a compaction panics later. A failed end of a
+// blob file panics. A failed flush is tried again at once, for ever.
 //
 // So no such error reaches the engine. Once frozen,
 //   - operations that change files claim success. The engine's
@@ -26,9 +26,9 @@ import (
 //     So no table becomes part of the store whose bytes are not on the disk, and
 //     reading goes on. Each flush and compaction waits there.
 //
-// After a crash or Close the disk shows what had reached it before the
-// failure: logs that were closed properly, and a last one that may be torn at its end. That
-// is what recovery is made for.
+// After a crash or Close the disk shows what had reached it before the failure: logs that
+// were closed properly, and a last one that may be torn at its end. That is what recovery
+// is made for.
 type guard struct {
 	vfs.FS
 	tell   func(error) // called once, before frozen is set

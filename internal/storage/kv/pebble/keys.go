@@ -14,8 +14,8 @@ import (
 //	| area | partition, 8 bytes, BE  | the kv key     |
 //	+------+-------------------------+----------------+
 //
-// The area comes first so that all bulk values of the store lie in one span,
-// for which values are kept apart from their keys.
+// The area comes first so that all bulk values of the store lie in one span, for which
+// values are kept apart from their keys.
 const (
 	areaRecords = 0x01
 	areaBulk    = 0x02
@@ -54,8 +54,8 @@ func checkKey(key []byte) error {
 	return nil
 }
 
-// checkRange allows bounds one byte longer than keys, so that the successor
-// of any key can be a bound.
+// checkRange allows bounds one byte longer than keys, so that the successor of any key
+// can be a bound.
 func checkRange(lo, hi []byte) error {
 	switch {
 	case bytes.Compare(lo, hi) >= 0:

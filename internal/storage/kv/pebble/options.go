@@ -21,7 +21,8 @@ const (
 	defaultCache = 64 << 20
 	// Memtables grow to that; the first has 256 KB, so an idle store is small.
 	defaultMemtable = 64 << 20
-	// separateFrom is the size in bytes from which a bulk value is kept apart from its key.
+	// separateFrom is the size in bytes from which a bulk value is kept apart from its
+	// key.
 	separateFrom = 512
 )
 
@@ -41,8 +42,8 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		MaxOpenFiles:               2000,
 		MaxManifestFileSize:        16 << 20,
 
-		// A table's size includes the bulk values that it refers to. With the default, 2 MB, each flush
-		// would write and sync a hundred tables and as many blob files.
+		// A table's size includes the bulk values that it refers to. With the default, 2
+		// MB, each flush would write and sync a hundred tables and as many blob files.
 		TargetFileSizes: [7]int64{16 << 20, 16 << 20, 32 << 20, 64 << 20, 128 << 20, 128 << 20, 128 << 20},
 
 		// Writers never wait inside the engine, but in room.
@@ -52,7 +53,8 @@ func engineOptions(db *DB, o Options) *engine.Options {
 	eo.EventListener = &engine.EventListener{
 		FlushEnd:      func(engine.FlushInfo) { db.room.look() },
 		CompactionEnd: func(engine.CompactionInfo) { db.room.look() },
-		// Whoever reads the damaged block gets fault.Corrupt. The default would end all writing.
+		// Whoever reads the damaged block gets fault.Corrupt. The default would end all
+		// writing.
 		DataCorruption: func(i engine.DataCorruptionInfo) { eo.Logger.Errorf("%s", i) },
 	}
 	if eo.MemTableSize == 0 {
@@ -141,8 +143,8 @@ type logger struct {
 func (l logger) Infof(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
 func (l logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
 
-// Fatalf is called where the engine doesn't know how to go on. It expects the
-// process to end; we end all writing, and leave the process to its owner. See guard.
+// Fatalf is called where the engine doesn't know how to go on. It expects the process to
+// end; we end all writing, and leave the process to its owner. See guard.
 func (l logger) Fatalf(format string, args ...any) {
 	l.log(slog.LevelError, format, args)
 	l.db.files.freeze(fmt.Errorf(format, args...))

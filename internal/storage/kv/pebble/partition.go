@@ -9,18 +9,18 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// A partition is what the engine knows of a partition beyond its keys. It
-// exists while somebody uses it, and some time longer, so that Generation
-// runs on between transactions.
+// A partition is what the engine knows of a partition beyond its keys. It exists while
+// somebody uses it, and some time longer, so that Generation runs on between
+// transactions.
 type partition struct {
 	id kv.Partition
 
 	lock chan struct{} // holds a token while a body runs
 	gen  uint64        // guarded by lock
 
-	// last is the newest synced transaction that may be visible. It is set
-	// before the transaction becomes visible, so whoever has a snapshot and
-	// then finds last durable (or nil) sees nothing that a crash could take.
+	// last is the newest synced transaction that may be visible. It is set before the
+	// transaction becomes visible, so whoever has a snapshot and then finds last durable
+	// (or nil) sees nothing that a crash could take.
 	last atomic.Pointer[commit]
 
 	applied atomic.Uint64 // the number of its newest visible transaction, see snapshots
@@ -84,8 +84,8 @@ func (p *partition) ring() {
 
 const (
 	shards = 64
-	// keepIdle is how many partitions a shard keeps before it drops idle ones:
-	// in all about 16,000, which cost some 200 bytes each.
+	// keepIdle is how many partitions a shard keeps before it drops idle ones: in all
+	// about 16,000, which cost some 200 bytes each.
 	keepIdle = 256
 )
 
@@ -109,8 +109,8 @@ func (ps *partitions) of(id kv.Partition) *shard {
 	return &ps.shard[(uint64(id)*0x9E3779B97F4A7C15)>>(64-6)]
 }
 
-// find returns the partition if it is in memory. If it isn't, nothing of it
-// is waiting for the disk. It takes no reference: use it for last only.
+// find returns the partition if it is in memory. If it isn't, nothing of it is waiting
+// for the disk. It takes no reference: use it for last only.
 func (ps *partitions) find(id kv.Partition) *partition {
 	s := ps.of(id)
 	s.mu.Lock()
@@ -118,7 +118,8 @@ func (ps *partitions) find(id kv.Partition) *partition {
 	return s.m[id]
 }
 
-// applied returns a number of transactions that include all that are visible of the partition.
+// applied returns a number of transactions that include all that are visible of the
+// partition.
 func (ps *partitions) applied(id kv.Partition) uint64 {
 	s := ps.of(id)
 	s.mu.Lock()
@@ -158,8 +159,8 @@ func (s *shard) add(id kv.Partition) *partition {
 	if len(s.m) >= s.limit {
 		s.sweep()
 	}
-	// Two above any generation that a dropped partition had: a
-	// successor of nothing that anybody has seen.
+	// Two above any generation that a dropped partition had: a successor of nothing that
+	// anybody has seen.
 	p := &partition{id: id, lock: make(chan struct{}, 1), gen: s.gen + 2}
 	p.applied.Store(s.applied)
 	s.m[id] = p

@@ -1,8 +1,8 @@
-// Package pebble keeps a kv store in a directory of the local disk, with the
-// Pebble storage engine: a log-structured merge tree with one write-ahead log.
+// Package pebble keeps a kv store in a directory of the local disk, with the Pebble
+// storage engine: a log-structured merge tree with one write-ahead log.
 //
-// Message bytes (the bulk area) are separated from their keys when the
-// memtable is flushed, so compactions of the records never copy them.
+// Message bytes (the bulk area) are separated from their keys when the memtable is
+// flushed, so compactions of the records never copy them.
 package pebble
 
 import (
@@ -23,19 +23,19 @@ import (
 type Options struct {
 	// FS is where the directory is. Nil means the disk.
 	FS vfs.FS
-	// Logger hears of the engine's troubles, and at debug level of
-	// what it does. Nil means nobody.
+	// Logger hears of the engine's troubles, and at debug level of what it does. Nil
+	// means nobody.
 	Logger *slog.Logger
 	// CacheBytes is the size of the block cache. 0 means 64 MB.
 	CacheBytes int64
-	// MemtableBytes is how much is gathered in memory before it is flushed to a
-	// sorted file; up to four times as much while that takes longer. 0 means 64 MB. With little, tests
-	// flush and compact often.
+	// MemtableBytes is how much is gathered in memory before it is flushed to a sorted
+	// file; up to four times as much while that takes longer. 0 means 64 MB. With little,
+	// tests flush and compact often.
 	MemtableBytes int64
-	// OnFatal, if set, is called once when the store can't be written to any
-	// more: the disk is full or failing. What was acknowledged is safe, reading goes on, all
-	// writing fails with fault.Unavailable until the store is opened anew. It
-	// must return at once and not call the DB: the engine waits for it.
+	// OnFatal, if set, is called once when the store can't be written to any more: the
+	// disk is full or failing. What was acknowledged is safe, reading goes on, all
+	// writing fails with fault.Unavailable until the store is opened anew. It must return
+	// at once and not call the DB: the engine waits for it.
 	OnFatal func(error)
 }
 
@@ -63,8 +63,8 @@ var _ kv.DB = (*DB)(nil)
 // closed, in DB.users, says that no more calls are let in.
 const closed = 1 << 62
 
-// Open opens the store in dir, which it makes if needed. At most one DB,
-// in any process, has a directory open: for a second one Open fails with fault.InUse.
+// Open opens the store in dir, which it makes if needed. At most one DB, in any process,
+// has a directory open: for a second one Open fails with fault.InUse.
 func Open(dir string, o Options) (*DB, error) {
 	db := &DB{onFatal: o.OnFatal, drained: make(chan struct{}), ended: make(chan struct{})}
 	if o.FS == nil {
@@ -107,8 +107,8 @@ func (db *DB) open(dir string, eo *engine.Options) (err error) {
 	return readFault(err)
 }
 
-// Close implements kv.DB. If writing has ended before because of an error,
-// Close returns that.
+// Close implements kv.DB. If writing has ended before because of an error, Close returns
+// that.
 func (db *DB) Close() error {
 	for {
 		n := db.users.Load()

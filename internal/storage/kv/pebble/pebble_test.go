@@ -210,7 +210,8 @@ func TestNothingIsToldBeforeItIsDurable(t *testing.T) {
 	}
 }
 
-// TestSyncsAreShared: while one sync runs, all who come wait for the next, of one partition and of many.
+// TestSyncsAreShared: while one sync runs, all who come wait for the next, of one
+// partition and of many.
 func TestSyncsAreShared(t *testing.T) {
 	g := &gate{}
 	db := open(t, "db", Options{FS: g.fs(vfs.NewMem())})
@@ -236,8 +237,8 @@ func TestSyncsAreShared(t *testing.T) {
 	}
 }
 
-// TestDiskFails: once a sync has failed, what was acknowledged can be read, nothing can be
-// written, the owner knows, and Close returns.
+// TestDiskFails: once a sync has failed, what was acknowledged can be read, nothing can
+// be written, the owner knows, and Close returns.
 func TestDiskFails(t *testing.T) {
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 		var broken atomic.Bool

@@ -52,8 +52,8 @@ func (r *reader) release() {
 	r.held, r.cursors, r.src = r.held[:0], r.cursors[:0], nil
 }
 
-// Get implements kv.Reader. The value is not copied: it stays pinned in the
-// block cache or memtable until the reader ends.
+// Get implements kv.Reader. The value is not copied: it stays pinned in the block cache
+// or memtable until the reader ends.
 func (r *reader) Get(key []byte) ([]byte, bool, error) {
 	if err := checkKey(key); err != nil {
 		return nil, false, err

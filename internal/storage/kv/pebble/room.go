@@ -5,12 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// maxSublevels is how many layers of files may wait for compaction, each of which every read has to look at.
+// maxSublevels is how many layers of files may wait for compaction, each of which every
+// read has to look at.
 const maxSublevels = 200
 
-// room holds up writers when flushes or compactions don't keep pace. The
-// engine can do that itself, but its writers wait with the commit lock held
-// until there is room, which never comes once the files are frozen.
+// room holds up writers when flushes or compactions don't keep pace. The engine can do
+// that itself, but its writers wait with the commit lock held until there is room, which
+// never comes once the files are frozen.
 type room struct {
 	memory    int64        // bytes that memtables may have
 	unchecked atomic.Int64 // bytes written since the last look at the engine

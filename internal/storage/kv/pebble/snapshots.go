@@ -11,9 +11,9 @@ import (
 // the engine from forgetting what they replaced.
 const maxBehind = 256
 
-// snapshots hands out snapshots of the whole store. Making one, and above all
-// ending it, costs the engine's lock and a look around for compactions. So one is kept and
-// shared by all views of partitions that have not changed since it was made.
+// snapshots hands out snapshots of the whole store. Making one, and above all ending it,
+// costs the engine's lock and a look around for compactions. So one is kept and shared by
+// all views of partitions that have not changed since it was made.
 type snapshots struct {
 	applied atomic.Uint64 // transactions that have become visible
 
@@ -28,7 +28,8 @@ type snapshot struct {
 	refs atomic.Int32
 }
 
-// get returns a snapshot that shows the first n transactions, and perhaps more. Give it back with put.
+// get returns a snapshot that shows the first n transactions, and perhaps more. Give it
+// back with put.
 func (s *snapshots) get(lsm *engine.DB, n uint64) *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +51,8 @@ func (s *snapshot) put() {
 	}
 }
 
-// count numbers a transaction that has become visible. Now and then it lets the kept snapshot go.
+// count numbers a transaction that has become visible. Now and then it lets the kept
+// snapshot go.
 func (s *snapshots) count() uint64 {
 	n := s.applied.Add(1)
 	if n%maxBehind == 0 {

@@ -89,7 +89,8 @@ func (t *tx) admit(err error, size int) error {
 	return t.refuse(err)
 }
 
-// refuse remembers the first error: a transaction without one of its writes must not commit.
+// refuse remembers the first error: a transaction without one of its writes must not
+// commit.
 func (t *tx) refuse(err error) error {
 	if t.err == nil {
 		t.err = err

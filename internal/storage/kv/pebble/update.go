@@ -64,8 +64,8 @@ func (db *DB) runBody(p *partition, fn func(kv.Tx) error) (*engine.Batch, error)
 	return t.takeBatch()
 }
 
-// pending is the outcome that a transaction has to wait for which has only
-// read: that of the last one before it.
+// pending is the outcome that a transaction has to wait for which has only read: that of
+// the last one before it.
 func (p *partition) pending() kv.Commit {
 	if c := p.last.Load(); c != nil && !c.done.Load() {
 		return c

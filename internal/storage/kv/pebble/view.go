@@ -8,9 +8,8 @@ import (
 
 // View implements kv.DB.
 //
-// The snapshot is taken first; then View waits until all that the snapshot can
-// show is on the disk. So a reader never waits for a running body, and at most
-// for one sync.
+// The snapshot is taken first; then View waits until all that the snapshot can show is on
+// the disk. So a reader never waits for a running body, and at most for one sync.
 func (db *DB) View(ctx context.Context, p kv.Partition, fn func(kv.Reader) error) error {
 	if ctx.Err() != nil {
 		return canceled(ctx)

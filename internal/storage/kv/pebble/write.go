@@ -4,8 +4,8 @@ import (
 	engine "github.com/cockroachdb/pebble/v2"
 )
 
-// write applies a batch: when it returns, the batch is visible and stands in
-// the log's queue.
+// write applies a batch: when it returns, the batch is visible and stands in the log's
+// queue.
 func (db *DB) write(b *engine.Batch, sync bool) error {
 	if err := db.room.wait(db, b.Len()); err != nil {
 		return err
@@ -16,8 +16,8 @@ func (db *DB) write(b *engine.Batch, sync bool) error {
 	return writeFault(db.lsm.Apply(b, engine.NoSync))
 }
 
-// synced waits until an applied batch is on the disk. The engine's word alone
-// is not enough: see guard.
+// synced waits until an applied batch is on the disk. The engine's word alone is not
+// enough: see guard.
 func (db *DB) synced(b *engine.Batch) error {
 	if err := b.SyncWait(); err != nil {
 		db.files.freeze(err)
