@@ -116,10 +116,13 @@ func (c *checker) folderItself(f *Folder) {
 	if f.Created > f.Changed || f.Changed > f.HighestModSeq || f.HighestModSeq > h.change {
 		c.say("folder %d: change numbers out of order: created %d, changed %d, highest %d, account %d", f.ID, f.Created, f.Changed, f.HighestModSeq, h.change)
 	}
-	if uint64(f.ID) > h.lastID || f.UIDValidity > h.uidValidity || f.recent > f.UIDNext {
+	if uint64(f.ID) > h.lastID || f.UIDValidity > h.uidValidity || f.recent-1 > f.lastUID() {
 		c.say("folder %d: a number was never given", f.ID)
 	}
 }
+
+// lastUID is the last UID given, also when they are used up and UIDNext is 0.
+func (f *Folder) lastUID() UID { return f.UIDNext - 1 }
 
 func (c *checker) rows(f *Folder) error {
 	sum := Folder{ID: f.ID}
@@ -149,7 +152,7 @@ func addTo(f *Folder, r *Row) {
 }
 
 func (c *checker) row(f *Folder, r *Row) {
-	if r.UID == 0 || r.UID >= f.UIDNext {
+	if r.UID == 0 || r.UID > f.lastUID() {
 		c.say("folder %d, UID %d: UIDNEXT is %d", f.ID, r.UID, f.UIDNext)
 	}
 	if r.ModSeq() > f.HighestModSeq || r.created > r.ModSeq() {

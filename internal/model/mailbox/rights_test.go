@@ -206,3 +206,87 @@ func TestLogEndsWhereTheStateDoes(t *testing.T) {
 		t.Errorf("after: folders %v", got)
 	}
 }
+
+// TestTransferRights: RFC 4314 §4 (COPY, REPLACE as APPEND and EXPUNGE), RFC 6851 §4.
+func TestTransferRights(t *testing.T) {
+	w := newWorld(t)
+	in, to := w.inbox(), w.role(Archive).ID
+	his := w.guest()
+	w.grant(to, RightLookup|RightInsert)
+	cp := func(u UID) error { _, _, err := his.Copy(w.ctx, in, []UID{u}, to); return err }
+	mv := func(u UID) error { _, _, err := his.Move(w.ctx, in, []UID{u}, to); return err }
+	replace := func(u UID) error { _, err := his.Replace(w.ctx, in, u, Append{Content: w.content("y")}); return err }
+	expunge := func(u UID) error { _, err := his.Expunge(w.ctx, in, []UID{u}, false); return err }
+	bag := func(u UID) error {
+		i, _ := w.view(in).Find(u)
+		return his.SetBag(w.ctx, w.view(in).At(i).ID, map[string][]byte{"a": {1}})
+	}
+	for name, c := range map[string]struct {
+		try  func(UID) error
+		need Rights
+	}{
+		"copy":    {cp, RightRead},
+		"move":    {mv, RightRead | RightTrash | RightExpunge},
+		"replace": {replace, RightRead | RightInsert | RightExpunge},
+		"expunge": {expunge, RightExpunge},
+		"bag":     {bag, RightWrite},
+	} {
+		u := w.add(in, 1)[0]
+		for one := RightRead; one < RightAdmin; one <<= 1 {
+			if one&c.need != 0 {
+				w.grant(in, AllRights&^one)
+				if err := c.try(u); !fault.Is(err, fault.Denied) {
+					t.Errorf("%s without right %b: %v", name, one, err)
+				}
+			}
+		}
+		w.grant(in, RightLookup|c.need)
+		if err := c.try(u); err != nil {
+			t.Errorf("%s with rights %b: %v", name, c.need, err)
+		}
+	}
+	w.grant(in, RightLookup|RightRead)
+	w.grant(to, AllRights&^RightInsert)
+	w.fails(fault.Denied, cp(1))
+	w.fails(fault.Denied, his.SetProps(w.ctx, map[string][]byte{"a": {1}}))
+	w.must(w.me.SetProps(w.ctx, map[string][]byte{"a": {1}}))
+	if got, err := his.Props(w.ctx); err != nil || len(got) != 0 {
+		t.Errorf("Bob reads Ann's settings: %v %v", got, err)
+	}
+}
+
+// TestFlagsStayBehind: RFC 4314 §4: flags that may not be set in the target are left out.
+func TestFlagsStayBehind(t *testing.T) {
+	w := newWorld(t)
+	in, to := w.inbox(), w.role(Archive).ID
+	his := w.guest()
+	for _, c := range []struct {
+		rights   Rights
+		want     Flags
+		keywords int
+	}{
+		{RightInsert, 0, 0},
+		{RightInsert | RightSeen, Seen, 0},
+		{RightInsert | RightTrash, Deleted, 0},
+		{RightInsert | RightWrite, Answered | Flagged | Draft, 1},
+		{AllRights, allFlags, 1},
+	} {
+		full := Append{Content: w.content("x"), Flags: allFlags, Keywords: []string{"k"}}
+		done, err := w.me.Append(w.ctx, in, full, full)
+		w.must(err)
+		w.grant(in, AllRights)
+		w.grant(to, RightLookup|c.rights)
+		_, _, err = his.Copy(w.ctx, in, []UID{done[0].UID}, to)
+		w.must(err)
+		_, _, err = his.Move(w.ctx, in, []UID{done[1].UID}, to)
+		w.must(err)
+		_, err = his.Append(w.ctx, to, full)
+		w.must(err)
+		v := w.view(to)
+		for _, r := range v.All(v.Len()-3, v.Len()) {
+			if r.Flags != c.want || r.Keywords.Len() != c.keywords {
+				t.Errorf("with rights %b: UID %d has %b %v", c.rights, r.UID, r.Flags, r.Keywords.Names())
+			}
+		}
+	}
+}
