@@ -1,0 +1,212 @@
+#!/bin/bash
+# clients.sh: real mail programs against a demo server. A line for each trial:
+# ok, FAIL, or skip with the reason (the program isn't installed).
+#
+# On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail python3 nodejs npm
+# npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
+set -u
+cd "$(dirname "$0")/.."
+root=$PWD
+offset=${OFFSET:-23000}
+work=$(mktemp -d)
+failures=0
+export OFFSET=$offset
+
+port() { echo $((offset + $1)); }
+
+cleanup() {
+    [ -n "${server:-}" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+go build -o "$work/postroad" ./cmd/postroad || exit 1
+"$work/postroad" demo --port-offset "$offset" --accounts 9 --data "$work/data" >"$work/server.log" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+    grep -q 'Ctrl-C ends it' "$work/server.log" && break
+    sleep 0.1
+done
+grep -q 'Ctrl-C ends it' "$work/server.log" || { cat "$work/server.log"; exit 1; }
+export SSL_CERT_FILE=$work/data/tls/self-signed.pem
+
+# try NAME PROGRAM COMMAND...: runs a trial, if the program is there.
+try() {
+    local name=$1 program=$2
+    shift 2
+    if ! command -v "$program" >/dev/null; then
+        printf 'skip  %s (%s is not installed)\n' "$name" "$program"
+        return
+    fi
+    (cd "$work" && "$@") >"$work/trial.log" 2>&1 &
+    local trial=$! dog
+    (sleep 60 && kill "$trial") >/dev/null 2>&1 &
+    dog=$!
+    if wait "$trial"; then
+        printf 'ok    %s\n' "$name"
+    else
+        printf 'FAIL  %s\n' "$name"
+        sed 's/^/        /' "$work/trial.log" | tail -20
+        failures=$((failures + 1))
+    fi
+    kill "$dog" 2>/dev/null
+}
+
+# count USER: how many messages are in the user's INBOX.
+count() {
+    curl -sS --max-time 20 -u "$1@demo.test:demo" "imap://127.0.0.1:$(port 143)" -X 'STATUS INBOX (MESSAGES)' |
+        sed -n 's/.*MESSAGES \([0-9]*\).*/\1/p'
+}
+
+send() { # send USER SUBJECT: by swaks or, without it, by curl
+    printf 'From: alice@demo.test\r\nTo: %s@demo.test\r\nSubject: %s\r\n\r\nHello.\r\n' "$1" "$2" >"$work/mail.eml"
+    curl -sS --max-time 20 -u alice@demo.test:demo "smtp://127.0.0.1:$(port 587)" \
+        --mail-from alice@demo.test --mail-rcpt "$1@demo.test" -T "$work/mail.eml"
+}
+
+swaks_trial() { # swaks_trial PORT ARGUMENTS...
+    local before
+    before=$(count bob)
+    swaks --server "127.0.0.1:$(port "$1")" --from alice@demo.test --to bob@demo.test "${@:2}" && [ "$(count bob)" = $((before + 1)) ]
+}
+login="--auth-user alice@demo.test --auth-password demo"
+# shellcheck disable=SC2086
+{
+    try 'swaks: submission, AUTH PLAIN' swaks swaks_trial 587 --auth PLAIN $login
+    try 'swaks: submission, AUTH LOGIN' swaks swaks_trial 587 --auth LOGIN $login
+    try 'swaks: submission with STARTTLS' swaks swaks_trial 587 --tls --auth PLAIN $login
+    try 'swaks: submission with TLS (465)' swaks swaks_trial 465 --tls-on-connect --auth PLAIN $login
+    try 'swaks: SMTP from a stranger' swaks swaks_trial 25
+    try 'swaks: SMTP with pipelining' swaks swaks_trial 25 --pipeline
+    try 'swaks: LMTP' swaks swaks_trial 24 --protocol LMTP
+}
+relay() { ! swaks --server "127.0.0.1:$(port 25)" --from x@example.com --to y@example.com | tee /dev/stderr | grep -q '^<-  250 .*deliver'; }
+try 'swaks: no relay for strangers' swaks relay
+
+for t in smtplib_plain smtplib_starttls smtplib_tls smtplib_lmtp bdat imaplib poplib idle_latency; do
+    try "python: $t" python3 python3 "$root/scripts/clients/python.py" $t
+done
+
+curl_imap() {
+    send user0 one && send user0 two &&
+        curl -sS --cacert "$SSL_CERT_FILE" -u user0@demo.test:demo "imaps://localhost:$(port 993)/INBOX;MAILINDEX=1" | grep -q 'Subject: one' &&
+        curl -sS --cacert "$SSL_CERT_FILE" -u user0@demo.test:demo "imaps://localhost:$(port 993)/INBOX" -X 'SEARCH SUBJECT two' | grep -q 'SEARCH 2' &&
+        curl -sS --cacert "$SSL_CERT_FILE" -u user0@demo.test:demo -T "$work/mail.eml" "imaps://localhost:$(port 993)/Archive" &&
+        curl -sS --cacert "$SSL_CERT_FILE" -u user0@demo.test:demo "imaps://localhost:$(port 993)/Archive;UID=1" | grep -q 'Subject: two'
+}
+curl_pop3() {
+    curl -sS --cacert "$SSL_CERT_FILE" -u user0@demo.test:demo "pop3s://localhost:$(port 995)/1" | grep -q 'Subject: one' &&
+        curl -sS -u user0@demo.test:demo "pop3://127.0.0.1:$(port 110)" -X UIDL | grep -q '^2 '
+}
+try 'curl: smtp, imaps, APPEND, SEARCH' curl curl_imap
+try 'curl: pop3s, UIDL' curl curl_pop3
+
+mbsync_trial() {
+    send user1 first && send user1 second || return 1
+    mkdir -p maildir
+    cat >mbsyncrc <<RC
+IMAPAccount demo
+Host localhost
+Port $(port 143)
+User user1@demo.test
+Pass demo
+SSLType STARTTLS
+CertificateFile $SSL_CERT_FILE
+AuthMechs PLAIN
+
+IMAPStore far
+Account demo
+
+MaildirStore near
+Path $work/maildir/
+Inbox $work/maildir/INBOX
+SubFolders Verbatim
+
+Channel demo
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+SyncState *
+RC
+    mbsync -c mbsyncrc demo || return 1
+    [ "$(find maildir/INBOX/new maildir/INBOX/cur -type f | wc -l)" = 2 ] || return 1
+    # Back: one read, one removed, one new, one new folder.
+    local one name
+    one=$(grep -rl 'Subject: first' maildir/INBOX)
+    name=${one##*/}
+    mv "$one" "maildir/INBOX/cur/${name%%:2,*}:2,FS" || return 1
+    rm "$(grep -rl 'Subject: second' maildir/INBOX)"
+    mkdir -p maildir/Made/cur maildir/Made/new maildir/Made/tmp
+    printf 'Subject: from below\r\n\r\nx\r\n' >maildir/Made/new/1.1.host
+    mbsync -c mbsyncrc demo || return 1
+    [ "$(count user1)" = 1 ] &&
+        curl -sS -u user1@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'SEARCH FLAGGED SEEN' | grep -q 'SEARCH 1' &&
+        curl -sS -u user1@demo.test:demo "imap://127.0.0.1:$(port 143)/Made;UID=1" | grep -q 'from below'
+}
+try 'mbsync: both ways, over STARTTLS' mbsync mbsync_trial
+
+neomutt_trial() {
+    send user2 keep && send user2 move || return 1
+    cat >muttrc <<RC
+set imap_user="user2@demo.test" imap_pass="demo" folder="imap://127.0.0.1:$(port 143)/" spoolfile="+INBOX"
+set ssl_force_tls=no ssl_starttls=no confirmappend=no confirmcreate=no quit=yes delete=yes header_cache="" wait_key=no
+RC
+    TERM=xterm script -qec "neomutt -F muttrc -f +INBOX -e 'push \"<tag-pattern>~s move<enter><tag-prefix><save-message>=Archive<enter><limit>all<enter><tag-pattern>~s keep<enter><flag-message><sync-mailbox><quit>\"'" /dev/null </dev/null
+    [ "$(count user2)" = 1 ] && curl -sS -u user2@demo.test:demo "imap://127.0.0.1:$(port 143)/Archive;UID=1" | grep -q 'Subject: move' &&
+        curl -sS -u user2@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'SEARCH FLAGGED' | grep -q 'SEARCH 1'
+}
+try 'neomutt: flag and move' neomutt neomutt_trial
+
+getmail_trial() { # getmail_trial TYPE PORT USER
+    send "$3" gone || return 1
+    mkdir -p getmail
+    cat >"getmail/$1" <<RC
+[retriever]
+type = $1
+server = localhost
+port = $(port "$2")
+username = $3@demo.test
+password = demo
+ca_certs = $SSL_CERT_FILE
+[destination]
+type = MDA_external
+path = /bin/sh
+arguments = ("-c", "cat >>$work/got-$1")
+allow_root_commands = true
+[options]
+delete = true
+read_all = true
+RC
+    getmail --getmaildir "$work/getmail" --rcfile "$1" &&
+        grep -q 'Subject: gone' "got-$1" && [ "$(count "$3")" = 0 ]
+}
+try 'getmail6: IMAP over TLS' getmail getmail_trial SimpleIMAPSSLRetriever 993 user3
+try 'getmail6: POP3 over TLS' getmail getmail_trial SimplePOP3SSLRetriever 995 user4
+
+fetchmail_trial() { # fetchmail_trial PROTOCOL PORT USER
+    send "$3" fetched || return 1
+    printf 'poll localhost proto %s port %s user %s@demo.test password demo ssl sslcertfile %s mda "cat >>%s"\n' \
+        "$1" "$(port "$2")" "$3" "$SSL_CERT_FILE" "$work/fetched-$1" >fetchmailrc
+    chmod 600 fetchmailrc
+    fetchmail -f fetchmailrc --nodetach --nosyslog --pidfile "$work/fetchmail.pid" -i "$work/fetchids" &&
+        grep -q 'Subject: fetched' "fetched-$1" && [ "$(count "$3")" = 0 ]
+}
+try 'fetchmail: IMAP over TLS' fetchmail fetchmail_trial imap 993 user5
+try 'fetchmail: POP3 over TLS' fetchmail fetchmail_trial pop3 995 user6
+
+imapflow_trial() {
+    npm install --silent --no-audit --no-fund --prefix "$work/npm" imapflow@2.0.0 &&
+        cp "$root/scripts/clients/imapflow.mjs" "$work/npm/" && node "$work/npm/imapflow.mjs"
+}
+if command -v npm >/dev/null; then
+    try 'imapflow 2.0.0' node imapflow_trial
+else
+    echo 'skip  imapflow 2.0.0 (npm is not installed)'
+fi
+
+try 'postroad check' "$work/postroad" "$work/postroad" --data "$work/data" check
+grep -E 'level=(WARN|ERROR)|panic' "$work/server.log" | grep -v 'sign-in' | head
+echo "$failures failed"
+[ "$failures" = 0 ]
