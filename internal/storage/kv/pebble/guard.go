@@ -3,6 +3,7 @@ package pebble
 import (
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -32,29 +33,27 @@ import (
 type guard struct {
 	vfs.FS
 	tell   func(error) // called once, before frozen is set
-	once   atomic.Bool
+	once   sync.Once
 	frozen atomic.Bool
 	thawed chan struct{} // closed when the engine is being ended
-	thaws  atomic.Bool
+	thaws  sync.Once
 }
 
 func newGuard(inner vfs.FS, tell func(error)) *guard {
 	return &guard{FS: inner, thawed: make(chan struct{}), tell: tell}
 }
 
+// freeze returns when the failure has been told, whoever was first to tell: before that
+// nobody may lie.
 func (g *guard) freeze(err error) {
-	if g.once.CompareAndSwap(false, true) {
+	g.once.Do(func() {
 		g.tell(err)
 		g.frozen.Store(true)
-	}
+	})
 }
 
 // thaw lets those go who wait.
-func (g *guard) thaw() {
-	if g.thaws.CompareAndSwap(false, true) {
-		close(g.thawed)
-	}
-}
+func (g *guard) thaw() { g.thaws.Do(func() { close(g.thawed) }) }
 
 // change runs an operation that changes files, unless frozen. An error freezes.
 func (g *guard) change(table bool, op func() error) {
