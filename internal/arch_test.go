@@ -20,12 +20,13 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 // neighbours lists the imports allowed inside a layer, each with its reason.
 // A package may always import packages below its own folder and its parents' contract.
 var neighbours = map[string][]string{
-	"format/message":   {"format/charset", "format/htmltext"}, // decodes text
-	"format/summary":   {"format/message", "format/charset"},  // describes a parsed message
-	"storage/blob":     {"storage/kv"},                        // keeps bytes in the kv, in chunks
-	"model/mailbox":    {"model/ident"},                       // identities act on accounts
-	"model/directory":  {"model/ident"},                       // gives identities
-	"service/delivery": {"service/auth"},                      // who submits
+	"format/message":    {"format/charset", "format/htmltext"}, // decodes text
+	"format/summary":    {"format/message", "format/charset"},  // describes a parsed message
+	"storage/blob":      {"storage/kv"},                        // keeps bytes in the kv, in chunks
+	"model/mailbox":     {"model/ident"},                       // identities act on accounts
+	"model/directory":   {"model/ident"},                       // gives identities
+	"service/delivery":  {"service/auth"},                      // who submits
+	"server/servertest": {"server/config", "server/admin"},     // configures what it starts, and adds accounts
 }
 
 // forbidden modules, each with its reason.
