@@ -114,6 +114,45 @@ func TestComposeParses(t *testing.T) {
 	}
 }
 
+func TestComposeEncodings(t *testing.T) {
+	for _, tt := range []struct {
+		e    Entity
+		want string
+	}{
+		{NewText("plain"), "7bit"},
+		{NewText("From me"), "quoted-printable"},
+		{NewText("blank \n"), "quoted-printable"},
+		{NewText(strings.Repeat("x", 79)), "quoted-printable"},
+		{NewText("größer als sonst immer"), "quoted-printable"},
+		{NewText("日本語"), "base64"},
+		{NewAttachment("x", "image/png", []byte("x")), "base64"},
+		{Entity{Type: "text/plain", Encoding: "8BIT", Content: []byte("ü")}, "8bit"},
+		{Entity{Type: "a/b", Encoding: "binary", Content: []byte("\n\x00")}, "binary"},
+		{NewMessage([]byte("From: a\n\nFrom x ")), "7bit"},
+		{NewMessage([]byte("From: ü\n\n")), "8bit"},
+	} {
+		d := Draft{Body: tt.e}
+		b := d.Bytes()
+		root := Parse(b).Root
+		if root.Encoding != tt.want {
+			t.Errorf("%q is encoded as %s, want %s", tt.e.Content, root.Encoding, tt.want)
+		}
+		want := string(tt.e.Content)
+		if tt.e.isText() {
+			want = string(crlf([]byte(want)))
+		}
+		if got, _ := io.ReadAll(root.Body(bytes.NewReader(b))); string(got) != want {
+			t.Errorf("%q came back as %q", want, got)
+		}
+	}
+	e := NewReport("disposition-notification", NewText("read"), NewText("machine"), NewMessage([]byte("A: b\n\n")))
+	e.Description, e.Fields = "ein Bericht für dich", []DraftField{{"X-Own", "1"}}
+	s := Parse((&Draft{Body: e}).Bytes())
+	if len(s.Root.Children) != 3 || DecodeWords(s.Root.Description) != e.Description || s.Header.Get("x-own") != "1" {
+		t.Errorf("report %q", s.Header.Raw)
+	}
+}
+
 func TestComposeTakesNoFieldsFromValues(t *testing.T) {
 	d := &Draft{Body: NewAttachment("a\r\nX: y", "", nil)}
 	d.AddText("Subject", "x\r\nBcc: evil@example.org\r\n\r\nbody")

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,5 +146,45 @@ func TestEnvelopeDuplicates(t *testing.T) {
 	want := &Envelope{Date: "x", HasDate: true, HasSubject: true, To: []Address{{Mailbox: "a", Host: "b"}, {Mailbox: "c", Host: "d"}}}
 	if diff := cmp.Diff(want, s.Envelope); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestEncodings(t *testing.T) {
+	for _, tt := range []struct {
+		header          string
+		want            string
+		known, identity bool
+		size            int64 // estimated for 78 octets in one line
+	}{
+		{"", "7bit", true, true, 78},
+		{"8BIT", "8bit", true, true, 78},
+		{"8-bit", "8bit", true, true, 78},
+		{"binary (really)", "binary", true, true, 78},
+		{"Base64;", "base64", true, false, 57},
+		{"Quoted-Printable", "quoted-printable", true, false, 78},
+		{"X-UUEncode", "x-uuencode", true, false, 56},
+		{"x-own", "x-own", false, true, 78},
+		{strings.Repeat("x", 200), "7bit", true, true, 78},
+	} {
+		p := Parse([]byte("Content-Transfer-Encoding: " + tt.header + "\n\n")).Root
+		if p.Encoding != tt.want || KnownEncoding(p.Encoding) != tt.known || Identity(p.Encoding) != tt.identity || DecodedSize(p.Encoding, 78, 1) != tt.size {
+			t.Errorf("%q is %q: known %v, identity %v, decoded %d", tt.header, p.Encoding, KnownEncoding(p.Encoding), Identity(p.Encoding), DecodedSize(p.Encoding, 78, 1))
+		}
+	}
+}
+
+func TestDisposition(t *testing.T) {
+	for in, want := range map[string]string{
+		"attachment; filename=a.txt": "attachment a.txt",
+		"INLINE":                     "inline ",
+		"; filename=a.txt":           "attachment a.txt",
+		"attachment; filename=\"=?utf-8?q?=C3=A4?=\"": "attachment ä",
+		"":                       "attachment ",
+		strings.Repeat("x", 200): " ",
+	} {
+		p := Parse([]byte("Content-Disposition: " + in + "\n\n")).Root
+		if got := p.Disposition + " " + p.Filename(); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
 	}
 }

@@ -66,6 +66,12 @@ func TestIMAP(t *testing.T) {
 			`("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 47 (NIL "inner (x" NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "HTML" NIL NIL NIL "7BIT" 4 1) 4)`,
 		},
 		{
+			"literals in the structure", "Content-Type: multipart/mixed; boundary=\"\xff b\"\n\n--\xff b\nContent-Description: \xe4)\n\nx\n--\xff b--",
+			"",
+			"((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL {2}\r\n\xe4) \"7BIT\" 1 0 NIL NIL NIL NIL) \"MIXED\" (\"BOUNDARY\" {3}\r\n\xff b) NIL NIL NIL)",
+			"((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL {2}\r\n\xe4) \"7BIT\" 1 0) \"MIXED\")",
+		},
+		{
 			"encoded message keeps the shape", "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nAAAA\n",
 			"",
 			`("MESSAGE" "RFC822" NIL NIL NIL "BASE64" 5 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0 NIL NIL NIL NIL) 1 NIL NIL NIL NIL)`,
