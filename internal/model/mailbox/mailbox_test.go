@@ -533,6 +533,11 @@ func TestRecentIsGivenOnce(t *testing.T) {
 			t.Errorf("recent from %d %v, want %d", got, err, want)
 		}
 	}
+	other := w.open(NewStore(w.db, w.options()), ann, ident.System())
+	defer other.Close()
+	if got, err := other.ClaimRecent(w.ctx, w.inbox()); err != nil || got != 3 {
+		t.Errorf("that they were given isn't stored: %d %v", got, err)
+	}
 }
 
 func TestMaildropLock(t *testing.T) {
