@@ -2,11 +2,8 @@ package demo
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"mime"
-	"mime/quotedprintable"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -15,14 +12,6 @@ import (
 
 	"postroad/internal/format/message"
 )
-
-// part is a MIME part: its header fields, and either a body or children.
-type part struct {
-	header   []string // without line ends; Content-Type first
-	body     []byte   // ready to send
-	children []part
-	boundary string
-}
 
 // writer makes bytes of letters. Each gets the same bytes at each start, but for dates.
 type writer struct {
@@ -45,40 +34,39 @@ func (w *writer) date(l letter) time.Time {
 
 // bytes is the whole message.
 func (w *writer) bytes(l letter) []byte {
-	var b bytes.Buffer
-	for _, field := range w.header(l) {
-		b.WriteString(fold(field))
-	}
-	root := w.body(l)
+	d := message.Draft{Boundary: "=_" + l.key}
+	w.addHeader(&d, l)
 	if l.raw != nil {
-		root = l.raw(w, l)
+		d.Body = l.raw(w, l)
+	} else {
+		d.Body = body(l)
 	}
-	root.write(&b)
-	return b.Bytes()
+	return d.Bytes()
 }
 
-func (w *writer) header(l letter) []string {
+func (w *writer) addHeader(d *message.Draft, l letter) {
 	domain := l.from.domain()
-	h := []string{
-		fmt.Sprintf("Received: from mail.%s by mail.%s with ESMTPS id %x; %s", domain, Domain, len(l.key)*7919+int(l.age/minute), message.FormatDate(w.date(l).Add(2*time.Second))),
-		"Date: " + message.FormatDate(w.date(l)),
-		"From: " + l.from.field(),
-		"To: " + fields(l.to),
+	d.Add("Received", fmt.Sprintf("from mail.%s by mail.%s with ESMTPS id %x; %s", domain, Domain,
+		len(l.key)*7919+int(l.age/minute), message.FormatDate(w.date(l).Add(2*time.Second))))
+	d.AddDate("Date", w.date(l))
+	d.AddAddresses("From", l.from.as())
+	d.AddAddresses("To", several(l.to)...)
+	d.AddAddresses("Cc", several(l.cc)...)
+	switch {
+	case l.charset != "":
+		d.Add("Subject", mime.BEncoding.Encode(l.charset, string(encode(l.charset, l.subject))))
+	case l.subject != "":
+		d.AddText("Subject", l.subject)
 	}
-	if len(l.cc) > 0 {
-		h = append(h, "Cc: "+fields(l.cc))
-	}
-	if l.subject != "" {
-		h = append(h, "Subject: "+subject(l))
-	}
-	h = append(h, "Message-ID: "+l.id())
+	d.AddMessageIDs("Message-ID", l.id())
 	if chain := w.references(l); len(chain) > 0 {
-		h = append(h, "In-Reply-To: "+chain[len(chain)-1], "References: "+strings.Join(chain, " "))
+		d.AddMessageIDs("In-Reply-To", chain[len(chain)-1])
+		d.AddMessageIDs("References", chain...)
 	}
 	if l.list != "" {
-		h = append(h, "List-Id: <"+l.list+">", "List-Unsubscribe: <mailto:leave@"+domain+">", "Precedence: list")
+		d.Add("List-Id", "<"+l.list+">")
+		d.Add("List-Unsubscribe", "<mailto:leave@"+domain+">")
 	}
-	return append(h, "MIME-Version: 1.0")
 }
 
 // references are the Message-IDs of the letters that led to this one, oldest first.
@@ -90,111 +78,62 @@ func (w *writer) references(l letter) (chain []string) {
 	return chain
 }
 
-func (l letter) id() string { return "<" + l.key + ".demo@" + l.from.domain() + ">" }
+func (l letter) id() string { return l.key + ".demo@" + l.from.domain() }
 
 func (p person) domain() string { return p.address[strings.IndexByte(p.address, '@')+1:] }
 
-func (p person) field() string { return (&mail.Address{Name: p.name, Address: p.address}).String() }
+func (p person) as() message.Address {
+	local, host, _ := strings.Cut(p.address, "@")
+	return message.Address{Name: p.name, Mailbox: local, Host: host}
+}
 
-func fields(all []person) string {
-	var s []string
+func several(all []person) []message.Address {
+	var as []message.Address
 	for _, p := range all {
-		s = append(s, p.field())
+		as = append(as, p.as())
 	}
-	return strings.Join(s, ", ")
+	return as
 }
 
-func subject(l letter) string {
-	if l.charset == "" {
-		return message.EncodeWords(l.subject)
-	}
-	return mime.BEncoding.Encode(l.charset, string(encode(l.charset, l.subject)))
-}
-
-// fold breaks a header field at blanks, so that lines stay below 78 characters where they can.
-func fold(field string) string {
-	var b strings.Builder
-	length := 0
-	for i, word := range strings.SplitAfter(field, " ") {
-		if i > 1 && length+len(word) > 77 {
-			b.WriteString("\r\n ")
-			length = 1
-		}
-		b.WriteString(word)
-		length += len(word)
-	}
-	return strings.ReplaceAll(b.String(), " \r\n ", "\r\n ") + "\r\n"
-}
-
-// body is the part tree that the letter's fields ask for.
-func (w *writer) body(l letter) part {
-	p := alternatives(l)
+// body is what the letter's fields ask for.
+func body(l letter) message.Entity {
+	e := alternatives(l)
 	if len(l.files) == 0 {
-		return p
+		return e
 	}
-	all := []part{p}
+	e = message.NewMultipart("mixed", e)
 	for _, f := range l.files {
-		all = append(all, attachment(f))
+		e.Children = append(e.Children, message.NewAttachment(f.name, f.mediaType, f.data))
 	}
-	return multipart("mixed", l.key, all...)
+	return e
 }
 
-func alternatives(l letter) part {
+func alternatives(l letter) message.Entity {
 	if l.html == "" {
-		return text("plain", l.text, l.charset)
+		return text(l)
 	}
-	html := text("html", l.html, "")
+	html := message.NewHTML(l.html)
 	if len(l.inline) > 0 {
-		related := []part{html}
+		html = message.NewMultipart("related", html)
 		for _, f := range l.inline {
-			related = append(related, inlined(f))
+			html.Children = append(html.Children, message.NewInline(f.name, f.name, f.mediaType, f.data))
 		}
-		html = multipart("related", l.key+".r", related...)
 	}
 	if l.text == "" {
 		return html
 	}
-	return multipart("alternative", l.key+".a", text("plain", l.text, l.charset), html)
+	return message.NewMultipart("alternative", text(l), html)
 }
 
-func multipart(subtype, key string, children ...part) part {
-	boundary := "=_" + key
-	return part{header: []string{fmt.Sprintf("Content-Type: multipart/%s; boundary=%q", subtype, boundary)}, boundary: boundary, children: children}
-}
-
-// text is a text part in UTF-8 or the given charset, in the encoding that suits it.
-func text(subtype, s, charset string) part {
-	b := []byte(s)
-	if charset == "" {
-		charset = "utf-8"
-	} else {
-		b = encode(charset, s)
+// text is the letter's text in UTF-8, or in the encoding of its time.
+func text(l letter) message.Entity {
+	e := message.NewText(l.text)
+	if l.charset != "" {
+		e.Params = []message.Param{{Name: "charset", Value: l.charset}}
+		e.Content = encode(l.charset, l.text)
 	}
-	encoding, body := transferEncoding(b)
-	return part{header: []string{"Content-Type: text/" + subtype + "; charset=" + charset, "Content-Transfer-Encoding: " + encoding}, body: body}
+	return e
 }
-
-func transferEncoding(b []byte) (name string, body []byte) {
-	high := 0
-	for _, c := range b {
-		if c >= 0x80 {
-			high++
-		}
-	}
-	switch {
-	case high == 0:
-		return "7bit", crlf(b)
-	case high*3 > len(b):
-		return "base64", base64Lines(crlf(b))
-	}
-	var q bytes.Buffer
-	w := quotedprintable.NewWriter(&q)
-	w.Write(crlf(b)) // a Buffer doesn't fail
-	w.Close()
-	return "quoted-printable", q.Bytes()
-}
-
-func crlf(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }
 
 func encode(charset, s string) []byte {
 	if charset == "iso-2022-jp" {
@@ -209,53 +148,8 @@ func encode(charset, s string) []byte {
 	return []byte(b)
 }
 
-func base64Lines(b []byte) []byte {
-	const perLine = 57
-	out := make([]byte, 0, len(b)*4/3+len(b)/perLine*2+8)
-	for len(b) > 0 {
-		n := min(perLine, len(b))
-		out = base64.StdEncoding.AppendEncode(out, b[:n])
-		out, b = append(out, '\r', '\n'), b[n:]
-	}
-	return out
-}
-
-func attachment(f file) part {
-	p := encoded(f)
-	p.header = append(p.header, "Content-Disposition: "+mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
-	return p
-}
-
-func inlined(f file) part {
-	p := encoded(f)
-	p.header = append(p.header, "Content-ID: <"+f.name+">", "Content-Disposition: "+mime.FormatMediaType("inline", map[string]string{"filename": f.name}))
-	return p
-}
-
-func encoded(f file) part {
-	encoding, body := "base64", []byte(nil)
-	if strings.HasPrefix(f.mediaType, "text/") {
-		encoding, body = transferEncoding(bytes.ReplaceAll(f.data, []byte("\r\n"), []byte("\n")))
-	} else {
-		body = base64Lines(f.data)
-	}
-	return part{header: []string{"Content-Type: " + f.mediaType, "Content-Transfer-Encoding: " + encoding}, body: body}
-}
-
-// write writes the part's header, the empty line and what follows.
-func (p part) write(b *bytes.Buffer) {
-	for _, field := range p.header {
-		b.WriteString(fold(field))
-	}
-	b.WriteString("\r\n")
-	b.Write(p.body)
-	if p.boundary == "" {
-		return
-	}
-	for _, c := range p.children {
-		fmt.Fprintf(b, "--%s\r\n", p.boundary)
-		c.write(b)
-		b.WriteString("\r\n")
-	}
-	fmt.Fprintf(b, "--%s--\r\n", p.boundary)
+// headerOf is a message's header block.
+func headerOf(m []byte) []byte {
+	head, _, _ := bytes.Cut(m, []byte("\r\n\r\n"))
+	return append(bytes.Clone(head), "\r\n"...)
 }

@@ -9,6 +9,7 @@ package demo
 import (
 	"time"
 
+	"postroad/internal/format/message"
 	"postroad/internal/model/mailbox"
 )
 
@@ -82,10 +83,10 @@ type letter struct {
 	list    string // List-Id of a newsletter
 	text    string
 	html    string
-	inline  []file                         // shown inside html, by their name as Content-ID
-	files   []file                         // attachments
-	charset string                         // other than UTF-8: how text is encoded
-	raw     func(w *writer, l letter) part // makes a body that the other fields cannot say
+	inline  []file                                   // shown inside html, by their name as Content-ID
+	files   []file                                   // attachments
+	charset string                                   // other than UTF-8: how text is encoded
+	raw     func(w *writer, l letter) message.Entity // makes a body that the other fields cannot say
 	copies  []Copy
 }
 

@@ -23,7 +23,7 @@ func bakeryThread() []letter {
 		{key: "bakery1", age: 9*day + 3*hour, from: alice, to: []person{bob}, cc: []person{clara}, subject: "Website for the bakery",
 			text: "Hi Bob,\n\nClara's bakery needs a small website: opening hours, the week's bread, and a form\nfor cake orders. She would like it to be up before the harvest fair.\n\n" +
 				"Could you draw a first page? Her notes are attached.\n\nAlice\n",
-			files:  []file{{"notes.txt", "text/plain; charset=utf-8", []byte("Opening hours\n  Tue-Fri 7-18, Sat 7-14\n\nBreads: rye, spelt, walnut, the long one\nCakes: order two days ahead\n")}},
+			files:  []file{{"notes.txt", "text/plain", []byte("Opening hours\n  Tue-Fri 7-18, Sat 7-14\n\nBreads: rye, spelt, walnut, the long one\nCakes: order two days ahead\n")}},
 			copies: []Copy{filed(Alice, "Sent"), inboxOf(Bob, answered)}},
 		{key: "bakery2", replyTo: "bakery1", age: 9*day + 1*hour, from: bob, to: []person{alice}, cc: []person{clara}, subject: "Re: Website for the bakery",
 			text:   "> Could you draw a first page?\n\nWith pleasure. Two questions:\n\n1. Does she have photographs, or shall I take some on Thursday?\n2. Is the form to send her a mail, or fill a list?\n\nBob\n",
@@ -41,7 +41,7 @@ func bakeryThread() []letter {
 			copies: []Copy{inboxOf(Bob, seen), {Owner: Alice, Folder: bakery, Flags: seen}}},
 		{key: "bakery6", replyTo: "bakery5", age: 2*day + 2*hour, from: alice, to: []person{bob}, subject: "Re: Website for the bakery",
 			text:   "Clara has sent the prices for the year. Can the page go up on Monday?\n\nAlice\n",
-			files:  []file{{"prices.csv", "text/csv; charset=utf-8", []byte("bread,weight (g),price\nrye,1000,4.80\nspelt,750,5.20\nwalnut,500,4.90\nthe long one,400,3.10\n")}},
+			files:  []file{{"prices.csv", "text/csv", []byte("bread,weight (g),price\nrye,1000,4.80\nspelt,750,5.20\nwalnut,500,4.90\nthe long one,400,3.10\n")}},
 			copies: between(Alice, mailbox.Flagged, "$Important")},
 	}
 }
@@ -78,7 +78,7 @@ func familyMail() []letter {
 			copies: []Copy{filed(Alice, "Sent"), {Owner: Bob, Folder: "Archive", Flags: flagged, Keywords: []string{"recipe"}}}},
 		{key: "card", age: 12 * day, from: bob, to: []person{alice}, subject: "My new telephone number",
 			text: "It is on the card.\n\nBob\n",
-			files: []file{{"bob.vcf", "text/vcard; charset=utf-8",
+			files: []file{{"bob.vcf", "text/vcard",
 				[]byte("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Bob Tanaka\r\nN:Tanaka;Bob;;;\r\nEMAIL:bob@demo.test\r\nTEL;TYPE=cell:+44 20 7946 0018\r\nEND:VCARD\r\n")}},
 			copies: between(Bob, seen)},
 		{key: "trash1", age: 15 * day, from: bob, to: []person{alice}, subject: "Test",

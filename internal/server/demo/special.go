@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,7 @@ import (
 )
 
 // invitation carries a meeting as programs send them (RFC 6047 §4).
-func invitation(w *writer, l letter) part {
+func invitation(w *writer, l letter) message.Entity {
 	start := w.now.UTC().AddDate(0, 0, (12-int(w.now.UTC().Weekday()))%7) // the next Friday, or today
 	const stamp = "20060102T150405Z"
 	ics := "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Demo//EN\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:lunch@demo.test\n" +
@@ -19,33 +18,26 @@ func invitation(w *writer, l letter) part {
 		"SUMMARY:Lunch\nLOCATION:Noodle House\\, Quay Street 4\n" +
 		"ORGANIZER;CN=Bob Tanaka:mailto:bob@demo.test\nATTENDEE;CN=Alice Moreau;RSVP=TRUE:mailto:alice@demo.test\n" +
 		"END:VEVENT\nEND:VCALENDAR\n"
-	calendar := text("calendar; method=REQUEST", ics, "")
-	return multipart("alternative", l.key, text("plain", l.text, ""), calendar)
+	calendar := message.NewText(ics)
+	calendar.Type = "text/calendar"
+	calendar.Params = append(calendar.Params, message.Param{Name: "method", Value: "REQUEST"})
+	return message.NewMultipart("alternative", text(l), calendar)
 }
 
 // bounce tells that a reply could not be delivered (RFC 3464).
-func bounce(w *writer, l letter) part {
+func bounce(w *writer, l letter) message.Entity {
 	lost := w.sent[l.replyTo]
 	status := fmt.Sprintf("Reporting-MTA: dns; mail.%s\nArrival-Date: %s\n\nFinal-Recipient: rfc822; %s\nAction: failed\nStatus: 5.2.2\n"+
 		"Remote-MTA: dns; mail.%s\nDiagnostic-Code: smtp; 552 5.2.2 mailbox is full\n",
 		Domain, message.FormatDate(w.date(lost)), lost.to[0].address, lost.to[0].domain())
-	report := multipart("report; report-type=delivery-status", l.key,
-		text("plain", l.text, ""),
-		part{header: []string{"Content-Type: message/delivery-status"}, body: crlf([]byte(status))},
-		part{header: []string{"Content-Type: text/rfc822-headers"}, body: headersOf(w.bytes(lost))})
-	return report
-}
-
-func headersOf(message []byte) []byte {
-	head, _, _ := bytes.Cut(message, []byte("\r\n\r\n"))
-	return append(bytes.Clone(head), "\r\n"...)
+	return message.NewReport("delivery-status", text(l),
+		message.Entity{Type: "message/delivery-status", Content: []byte(status)},
+		message.Entity{Type: "text/rfc822-headers", Content: headerOf(w.bytes(lost))})
 }
 
 // forward has another mail inside, whole.
-func forward(w *writer, l letter) part {
-	inner := w.sent["garden0"]
-	return multipart("mixed", l.key, text("plain", l.text, ""),
-		part{header: []string{"Content-Type: message/rfc822", "Content-Disposition: attachment"}, body: w.bytes(inner)})
+func forward(w *writer, l letter) message.Entity {
+	return message.NewMultipart("mixed", text(l), message.NewMessage(w.bytes(w.sent["garden0"])))
 }
 
 func longSubject() string {
