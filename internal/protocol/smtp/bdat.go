@@ -85,7 +85,6 @@ func (s *session) refuseChunk(r reply) reply {
 // receiveChunk reads size bytes of the message. Memory is taken for what has
 // come, not for what was announced.
 func (s *session) receiveChunk(size int64) error {
-	s.in.enlarge()
 	m := s.tx.message
 	m.beginPortion(time.Now())
 	for size > 0 {
@@ -140,5 +139,6 @@ func (s *session) fillBy(deadline time.Time) error {
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
 		return err
 	}
+	s.in.expectData()
 	return s.in.fill(s.conn)
 }

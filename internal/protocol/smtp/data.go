@@ -57,7 +57,6 @@ func (s *session) beginMessage(dots bool) {
 
 // receive reads the message up to CRLF.CRLF.
 func (s *session) receive() error {
-	s.in.enlarge()
 	m := s.tx.message
 	m.beginPortion(m.began)
 	for {

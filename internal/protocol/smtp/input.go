@@ -8,10 +8,13 @@ import (
 )
 
 // Sizes of buffers. A session that waits for a command holds only the small one,
-// which usually has room for all of a pipelined MAIL, RCPT and DATA.
+// which usually has room for all of a pipelined MAIL, RCPT and DATA. One that
+// waits for data holds a medium one, which usually has room for a short message,
+// and a large one only while the client keeps filling it.
 const (
-	smallBuffer = 1 << 10
-	largeBuffer = 64 << 10
+	smallBuffer  = 1 << 10
+	mediumBuffer = 8 << 10
+	largeBuffer  = 64 << 10
 )
 
 // What can be wrong with a command line.
@@ -23,19 +26,39 @@ var (
 	errShutdown    = errors.New("the server is shutting down") // instead of a command
 )
 
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+var (
+	mediumBuffers = sync.Pool{New: func() any { return newBuffer(mediumBuffer) }}
+	largeBuffers  = sync.Pool{New: func() any { return newBuffer(largeBuffer) }}
+)
+
+func newBuffer(size int) *[]byte {
+	b := make([]byte, size)
+	return &b
+}
+
+// poolOf gives the pool of a size; nil: the small one has none.
+func poolOf(size int) *sync.Pool {
+	switch size {
+	case mediumBuffer:
+		return &mediumBuffers
+	case largeBuffer:
+		return &largeBuffers
+	}
+	return nil
+}
 
 // input holds what the client has sent and nobody has used yet.
 // Slices that it gives out are valid until the next fill.
 type input struct {
-	small [smallBuffer]byte
-	large *[largeBuffer]byte // from the pool; nil: not needed now
-	r, w  int                // unread bytes are buf()[r:w]
+	small  [smallBuffer]byte
+	pooled *[]byte // medium or large; nil: the small one does
+	r, w   int     // unread bytes are buf()[r:w]
+	filled bool    // the last read left no room: more is waiting
 }
 
 func (in *input) buf() []byte {
-	if in.large != nil {
-		return in.large[:]
+	if in.pooled != nil {
+		return *in.pooled
 	}
 	return in.small[:]
 }
@@ -49,30 +72,45 @@ func (in *input) empty() bool { return in.r == in.w }
 // use marks n bytes as read.
 func (in *input) use(n int) { in.r += n }
 
-// enlarge moves to a large buffer, for message data and long lines.
-func (in *input) enlarge() {
-	if in.large != nil {
+// resize moves to a buffer of another size, with what is unread.
+func (in *input) resize(size int) {
+	old := in.buf()
+	if len(old) == size {
 		return
 	}
-	large := largeBuffers.Get().(*[largeBuffer]byte)
-	in.w = copy(large[:], in.small[in.r:in.w])
-	in.r, in.large = 0, large
+	was := in.pooled
+	if in.pooled = nil; size > smallBuffer {
+		in.pooled = poolOf(size).Get().(*[]byte)
+	}
+	in.w = copy(in.buf(), old[in.r:in.w])
+	in.r = 0
+	if was != nil {
+		poolOf(len(old)).Put(was)
+	}
 }
 
-// rest gives a large buffer back if nothing is in it: the client may now be silent for long.
-func (in *input) rest() {
+// expectCommand makes do with the small buffer if nothing is unread: the client may now be silent for long.
+func (in *input) expectCommand() {
 	if in.empty() {
-		in.release()
+		in.resize(smallBuffer)
 	}
 }
 
-// release gives a large buffer back, whatever is in it.
-func (in *input) release() {
-	if in.large != nil {
-		largeBuffers.Put(in.large)
-		in.large = nil
+// expectData gets ready for message data, as much as the client seems to have.
+func (in *input) expectData() {
+	switch {
+	case !in.empty():
+	case in.filled:
+		in.resize(largeBuffer)
+	default:
+		in.resize(mediumBuffer)
 	}
+}
+
+// release gives buffers back, whatever is in them.
+func (in *input) release() {
 	in.r, in.w = 0, 0
+	in.resize(smallBuffer)
 }
 
 // fill reads once more, making room first. It fails with errFlood if a large
@@ -86,14 +124,15 @@ func (in *input) fill(from io.Reader) error {
 		case in.r > 0:
 			in.w = copy(in.buf(), in.buffered())
 			in.r = 0
-		case in.large == nil:
-			in.enlarge()
+		case in.w < largeBuffer:
+			in.resize(largeBuffer)
 		default:
 			return errFlood
 		}
 	}
 	n, err := from.Read(in.buf()[in.w:])
 	in.w += n
+	in.filled = in.w == len(in.buf())
 	if n > 0 {
 		return nil // an error will come again
 	}

@@ -498,6 +498,59 @@ func TestHalfOpen(t *testing.T) {
 	}
 }
 
+// TestOthersAreUndisturbed: clients that got stuck anywhere don't hinder one that works,
+// and hold little memory.
+func TestOthersAreUndisturbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		l := serve(t, w.server(t, nil), ListenerOptions{})
+		for i, stuck := range []string{"EH", hello, hello + toAlice + "DATA\r\n", hello + toAlice + "DATA\r\nhel", hello + toAlice + "BDAT 9999999\r\nx", "STARTTLS\r\n"} {
+			for j := range 20 {
+				c := l.client(t, memAddr(fmt.Sprintf("192.0.%d.%d:1", i, j)))
+				defer c.Close()
+				go io.Copy(io.Discard, c)
+				c.say(stuck)
+			}
+		}
+		c := l.client(t, "192.0.2.7:1")
+		defer c.Close()
+		began := time.Now()
+		c.hear("220 ")
+		c.say(hello + toAlice + "DATA\r\n")
+		c.hear("354 ")
+		c.say("hello\r\n.\r\n")
+		c.hear("250 2.0.0 ")
+		if time.Since(began) != 0 || w.count() != 1 {
+			t.Errorf("%d delivered after %v", w.count(), time.Since(began))
+		}
+	})
+}
+
+// TestBuffers: waiting for a command takes the small buffer, for data the medium
+// one, and only who fills it gets a large one.
+func TestBuffers(t *testing.T) {
+	var in input
+	from := strings.NewReader(strings.Repeat("x", 200_000))
+	for _, tc := range []struct {
+		expect func()
+		want   int
+	}{
+		{in.expectCommand, smallBuffer}, {in.expectData, largeBuffer}, {in.expectData, largeBuffer},
+		{in.expectCommand, smallBuffer}, {in.expectData, largeBuffer}, {in.expectData, largeBuffer}, {in.expectData, mediumBuffer},
+	} {
+		tc.expect()
+		if got := len(in.buf()); got != tc.want {
+			t.Errorf("a buffer of %d, want %d", got, tc.want)
+		}
+		in.fill(from)
+		in.use(len(in.buffered()))
+	}
+	in.release()
+	if in.pooled != nil {
+		t.Error("a buffer is kept")
+	}
+}
+
 // TestFailedWrite: when the message can't be kept, the conversation stays in step and tells little.
 func TestFailedWrite(t *testing.T) {
 	for want, err := range map[string]error{

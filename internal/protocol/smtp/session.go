@@ -263,7 +263,7 @@ func (s *session) nextLine(max int) ([]byte, error) {
 			return nil, err
 		}
 		if deadline.IsZero() {
-			s.in.rest()
+			s.in.expectCommand()
 			deadline = s.commandDeadline(time.Now())
 		}
 		if err := s.fillIdle(deadline); err != nil {
