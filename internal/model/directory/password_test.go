@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -63,6 +65,29 @@ func TestScramKeys(t *testing.T) {
 	ok(t, err)
 	if k.StoredKey != string(want.StoredKey) || k.ServerKey != string(want.ServerKey) || k.Iterations != 4096 {
 		t.Error("the keys differ")
+	}
+}
+
+// RFC 7677 §3, the example.
+func TestScramKeysFitTheExample(t *testing.T) {
+	salt, err := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
+	ok(t, err)
+	k, err := scramKeys("pencil", "pencil", string(salt), 4096)
+	ok(t, err)
+	const message = "n=user,r=rOprNGfwEbeRWgbNEkqO," +
+		"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096," +
+		"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+	if got := base64.StdEncoding.EncodeToString(mac([]byte(k.ServerKey), message)); got != "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" {
+		t.Errorf("the server's signature is %s", got)
+	}
+	// The proof is ClientKey XOR HMAC(StoredKey, message), and StoredKey is ClientKey's hash.
+	proof, err := base64.StdEncoding.DecodeString("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+	ok(t, err)
+	for i, b := range mac([]byte(k.StoredKey), message) {
+		proof[i] ^= b
+	}
+	if sum := sha256.Sum256(proof); string(sum[:]) != k.StoredKey {
+		t.Error("the client's proof doesn't fit")
 	}
 }
 

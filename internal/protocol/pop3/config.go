@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"time"
 
@@ -16,7 +17,11 @@ type Config struct {
 	// Hostname is what the greeting says; default "localhost".
 	Hostname string
 	// TLS is used for STLS and implicit TLS; nil: there is neither.
-	TLS    *tls.Config
+	TLS *tls.Config
+	// Certificate gives our certificate as TLS uses it, for channel binding to it (RFC 5929 §4).
+	// If nil, that binding is offered only if TLS has one certificate and no choice.
+	Certificate func() *x509.Certificate
+
 	Limits Limits
 	Logger *slog.Logger     // default: nothing is logged
 	Now    func() time.Time // for LoginDelay; default time.Now. Timeouts follow the runtime's clock.

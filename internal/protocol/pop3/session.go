@@ -235,7 +235,7 @@ func (s *session) peer() auth.Peer {
 	p := auth.Peer{Addr: s.addr, Protocol: "pop3", PlainAllowed: s.opts.PlainAllowed}
 	if s.tls != nil {
 		st := s.tls.ConnectionState()
-		p.TLS, p.Certificate = &st, onlyCertificate(s.server.config.TLS)
+		p.TLS, p.Certificate = &st, s.server.config.certificate()
 	}
 	return p
 }

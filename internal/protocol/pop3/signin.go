@@ -227,7 +227,14 @@ func (s *session) stls(arg []byte) {
 	}
 }
 
-// onlyCertificate is our certificate, if there is but one to choose from.
+// certificate is our certificate, if it is known which one that is.
+func (c *Config) certificate() *x509.Certificate {
+	if c.Certificate != nil {
+		return c.Certificate()
+	}
+	return onlyCertificate(c.TLS)
+}
+
 func onlyCertificate(c *tls.Config) *x509.Certificate {
 	if c == nil || len(c.Certificates) != 1 || c.GetCertificate != nil || c.GetConfigForClient != nil {
 		return nil
