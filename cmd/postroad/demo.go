@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/server"
 	"postroad/internal/server/config"
 	"postroad/internal/server/demo"
@@ -37,7 +38,8 @@ func (c *demoCmd) Run(ctx context.Context, g *Globals, t terminal) (err error) {
 	}
 	defer remove()
 	settings := c.settings(dir)
-	s, err := server.New(ctx, settings, server.World{Logger: server.NewLogger(settings.Log), Version: version()})
+	s, err := server.New(ctx, settings, server.World{
+		Logger: server.NewLogger(settings.Log), Version: version(), Hash: demoHash})
 	if err != nil {
 		return err
 	}
@@ -81,6 +83,9 @@ func (c *demoCmd) populate(ctx context.Context, w demo.World) error {
 	}
 	return w.Fill(ctx)
 }
+
+// demoHash costs little: everybody knows the password, and sign-ins should not take memory.
+var demoHash = directory.HashParams{MemoryKiB: 64, Time: 1, ScramIterations: 4096}
 
 // demoListeners are the standard ports.
 var demoListeners = []struct {
