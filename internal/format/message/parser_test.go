@@ -191,3 +191,27 @@ func checkPart(t *testing.T, msg []byte, p *Part) {
 		checkPart(t, msg, c)
 	}
 }
+
+// Boundaries are found wherever they lie in what is looked at at a time.
+func TestStride(t *testing.T) {
+	head := mp("--b\r\n\r\n")
+	for shift := -12; shift <= 12; shift++ {
+		for _, fill := range []string{"x", "-", "\n", "\r\n", "\n-", "\n--"} {
+			n := stride + shift - len(head)
+			body := strings.Repeat(fill, n/len(fill)+1)[:n]
+			msg := []byte(head + body + "\r\n--b\r\nA: b\r\n\r\n2\r\n--b--\r\n")
+			want := NewParser(Limits{})
+			for rest := msg; len(rest) > 0; rest = rest[min(1000, len(rest)):] {
+				want.Write(rest[:min(1000, len(rest))])
+			}
+			got := Parse(msg)
+			if diff := cmp.Diff(want.Finish(), got); diff != "" {
+				t.Fatalf("shift %d, filled with %q\n%s", shift, fill, diff)
+			}
+			cs := got.Root.Children
+			if len(cs) != 2 || cs[0].BodySize != int64(n) && fill[0] != '\n' && fill[0] != '\r' || string(msg[cs[1].BodyOffset:cs[1].BodyOffset+cs[1].BodySize]) != "2" {
+				t.Fatalf("shift %d, filled with %q: %d parts", shift, fill, len(cs))
+			}
+		}
+	}
+}
