@@ -1,0 +1,202 @@
+package imap
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// picture is what a client believes of its selected mailbox, from what it was told alone.
+type picture struct {
+	*client
+	t    *rapid.T
+	msgs []believed
+}
+
+type believed struct {
+	uid   string
+	flags string // sorted; "?" if not told yet
+}
+
+var (
+	numbered = regexp.MustCompile(`^\* (\d+) (EXISTS|EXPUNGE|FETCH \((.*)\))$`)
+	uidItem  = regexp.MustCompile(`UID (\d+)`)
+	flagItem = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
+)
+
+// run sends a command and takes in what the server tells.
+func (p *picture) run(command string) (done string) {
+	lines, done := p.do(command)
+	byNumber := strings.HasPrefix(command, "FETCH") || strings.HasPrefix(command, "STORE") || strings.HasPrefix(command, "SEARCH")
+	for _, l := range lines {
+		m := numbered.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(m[1])
+		switch {
+		case m[2] == "EXISTS":
+			if n < len(p.msgs) {
+				p.t.Fatalf("%s: EXISTS went down from %d to %d", command, len(p.msgs), n)
+			}
+			for len(p.msgs) < n {
+				p.msgs = append(p.msgs, believed{"?", "?"})
+			}
+		case n < 1 || n > len(p.msgs):
+			p.t.Fatalf("%s: %q, but there are %d messages", command, l, len(p.msgs))
+		case m[2] == "EXPUNGE":
+			if byNumber { // RFC 9051 §7.5.1
+				p.t.Fatalf("%s: %q", command, l)
+			}
+			p.msgs = slices.Delete(p.msgs, n-1, n)
+		default:
+			p.take(&p.msgs[n-1], m[3], l)
+		}
+	}
+	return done
+}
+
+func (p *picture) take(b *believed, items, line string) {
+	if m := uidItem.FindStringSubmatch(items); m != nil {
+		if b.uid != "?" && b.uid != m[1] {
+			p.t.Fatalf("%q: this was UID %s", line, b.uid)
+		}
+		b.uid = m[1]
+	}
+	if m := flagItem.FindStringSubmatch(items); m != nil {
+		b.flags = sortedFlags(m[1])
+	}
+}
+
+func sortedFlags(s string) string {
+	f := slices.DeleteFunc(strings.Fields(s), func(f string) bool { return f == `\Recent` })
+	slices.Sort(f)
+	return strings.Join(f, " ")
+}
+
+// learn asks for what the client doesn't know yet.
+func (p *picture) learn() {
+	for i, b := range p.msgs {
+		if b.uid == "?" || b.flags == "?" {
+			p.run(fmt.Sprintf("FETCH %d:%d (UID FLAGS)", i+1, len(p.msgs)))
+			return
+		}
+	}
+}
+
+// silently is what the client knows to be true after a STORE with .SILENT.
+func (p *picture) silently(n int, op, flag string) {
+	f := strings.Fields(p.msgs[n-1].flags)
+	i := slices.Index(f, flag)
+	switch {
+	case op == "+" && i < 0:
+		f = append(f, flag)
+	case op == "-" && i >= 0:
+		f = slices.Delete(f, i, i+1)
+	}
+	p.msgs[n-1].flags = sortedFlags(strings.Join(f, " "))
+}
+
+// TestPicturesAgree lets several sessions do random things in random order on one mailbox. What each client
+// believes at the end, from the responses alone, is what a new session finds.
+func TestPicturesAgree(t *testing.T) {
+	w := newWorld(t)
+	box := 0
+	var clients []*client
+	for range 4 {
+		clients = append(clients, w.user("ann"))
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		box++
+		name := fmt.Sprintf("box%d", box)
+		clients[0].ok("CREATE " + name)
+		var ps []*picture
+		for _, c := range clients[:3] {
+			p := &picture{client: c, t: rt}
+			p.run("SELECT " + name)
+			ps = append(ps, p)
+		}
+		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+			p := ps[rapid.IntRange(0, 2).Draw(rt, "who")]
+			p.step(name)
+			if rapid.Bool().Draw(rt, "learns") {
+				p.learn()
+			}
+		}
+		fresh := &picture{client: clients[3], t: rt}
+		fresh.run("EXAMINE " + name)
+		fresh.learn()
+		for i, p := range ps {
+			p.run("NOOP")
+			p.learn()
+			if diff := cmp.Diff(fresh.msgs, p.msgs, cmp.AllowUnexported(believed{})); diff != "" {
+				rt.Fatalf("client %d believes something else (+):\n%s", i, diff)
+			}
+		}
+		for _, c := range clients {
+			c.ok("UNSELECT")
+		}
+		clients[0].ok("DELETE " + name)
+	})
+}
+
+// step is one random thing that a client does.
+func (p *picture) step(box string) {
+	n := len(p.msgs)
+	pick := func() int { return rapid.IntRange(1, n).Draw(p.t, "n") }
+	flag := rapid.SampledFrom([]string{`\Seen`, `\Deleted`, `\Flagged`, "$a", "$b"}).Draw(p.t, "flag")
+	op := rapid.SampledFrom([]string{"+", "-"}).Draw(p.t, "op")
+	what := rapid.SampledFrom([]string{"append", "append", "store", "silent", "uid store", "fetch", "body", "uid fetch", "search", "noop", "expunge", "copy", "move", "uid expunge"}).Draw(p.t, "what")
+	if n == 0 && what != "noop" {
+		what = "append"
+	}
+	switch what {
+	case "append":
+		p.run("APPEND " + box + " (" + flag + ") {8+}\r\nA: b\r\n\r\n")
+	case "store":
+		p.run(fmt.Sprintf("STORE %d:%d %sFLAGS (%s)", pick(), pick(), op, flag))
+	case "silent":
+		i := pick()
+		p.learn()
+		if strings.HasPrefix(p.silent(i, op, flag), "OK") {
+			return
+		}
+	case "uid store":
+		p.run(fmt.Sprintf("UID STORE %d:* %sFLAGS (%s)", pick(), op, flag))
+	case "fetch":
+		p.run(fmt.Sprintf("FETCH %d:* (FLAGS UID)", pick()))
+	case "body":
+		p.run(fmt.Sprintf("FETCH %d BODY[TEXT]", pick()))
+	case "uid fetch":
+		p.run(fmt.Sprintf("UID FETCH %d:* FLAGS", pick()))
+	case "search":
+		p.run("SEARCH UNSEEN")
+	case "noop":
+		p.run("NOOP")
+	case "expunge":
+		p.run("EXPUNGE")
+	case "uid expunge":
+		p.run(fmt.Sprintf("UID EXPUNGE %d:*", pick()))
+	case "copy":
+		p.run(fmt.Sprintf("COPY %d %s", pick(), box))
+	case "move":
+		p.run(fmt.Sprintf("MOVE %d %s", pick(), box))
+	}
+}
+
+// silent stores with .SILENT. What comes from others may be told in the same breath and counts more.
+func (p *picture) silent(n int, op, flag string) string {
+	before := p.msgs[n-1]
+	p.silently(n, op, flag)
+	done := p.run(fmt.Sprintf("STORE %d %sFLAGS.SILENT (%s)", n, op, flag))
+	if !strings.HasPrefix(done, "OK") {
+		p.msgs[n-1] = before
+	}
+	return done
+}
