@@ -81,7 +81,7 @@ func (s *Server) imapFront(engine *auth.Engine) frontEnd {
 func (s *Server) pop3Front(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := pop3.New(pop3.Config{
-		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(),
+		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.Leaf,
 		Logger: s.log, Now: s.world.Now,
 		Limits: pop3.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})
