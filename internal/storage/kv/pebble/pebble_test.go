@@ -237,6 +237,26 @@ func TestSyncsAreShared(t *testing.T) {
 	}
 }
 
+// TestWhatCostsNoSync: reading, in views and bodies, and lazy writing.
+func TestWhatCostsNoSync(t *testing.T) {
+	var syncs atomic.Int64
+	db := open(t, "db", Options{FS: countSyncs(vfs.NewMem(), &syncs)})
+	set(t, db, 1, "a", "1")
+	before := syncs.Load()
+	for range 10 {
+		err := errors.Join(
+			db.Update(t.Context(), 1, func(kv.Tx) error { return nil }),
+			db.SubmitLazy(t.Context(), 1, func(tx kv.Tx) error { return tx.Set([]byte("b"), nil) }),
+			db.View(t.Context(), 1, func(kv.Reader) error { return nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := syncs.Load() - before; n != 0 {
+		t.Errorf("they cost %d syncs", n)
+	}
+}
+
 // TestDiskFails: once a sync has failed, what was acknowledged can be read, nothing can
 // be written, the owner knows, and Close returns.
 func TestDiskFails(t *testing.T) {
