@@ -12,11 +12,12 @@ import (
 // DATA (RFC 5321 §4.1.1.4) and what DATA and BDAT share.
 
 var (
-	replyGoAhead    = reply{code: 354, text: "End data with <CR><LF>.<CR><LF>"} // 3xx has no status code (RFC 2034 §4)
-	replyBDATOnly   = reply{code: 503, status: "5.5.1", text: "BINARYMIME needs BDAT"}
-	replyMixed      = reply{code: 503, status: "5.5.1", text: "DATA and BDAT do not mix"}
-	replyPartlySent = "Only some of the recipients got it"
+	replyGoAhead  = reply{code: 354, text: "End data with <CR><LF>.<CR><LF>"} // 3xx has no status code (RFC 2034 §4)
+	replyBDATOnly = reply{code: 503, status: "5.5.1", text: "BINARYMIME needs BDAT"}
+	replyMixed    = reply{code: 503, status: "5.5.1", text: "DATA and BDAT do not mix"}
 )
+
+const textPartlySent = "Only some of the recipients got it"
 
 func (s *session) data([]byte) reply {
 	switch {
@@ -180,7 +181,7 @@ func (s *session) summarise(results []error) (reply, error) {
 	}
 	r := replyTo(worst)
 	if failed < len(results) {
-		r.text = replyPartlySent
+		r.text = textPartlySent
 	}
 	return r, worst
 }

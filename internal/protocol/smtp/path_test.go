@@ -136,8 +136,7 @@ func FuzzParams(f *testing.F) {
 			t.Fatalf("%q gave %+v", in, e)
 		}
 		var r Recipient
-		valid := true
-		if rcptParams(&r, in, &valid); valid && strings.ContainsAny(r.Original, "\r\n\x00") {
+		if rcptParams(&r, in).ok() && strings.ContainsAny(r.Original, "\r\n\x00") {
 			t.Fatalf("%q gave %+v", in, r)
 		}
 	})

@@ -59,11 +59,8 @@ func (s *session) parseRcpt(args []byte) (Recipient, reply) {
 		return Recipient{}, replyBadRecipient
 	}
 	rcpt := Recipient{Address: to.mailbox}
-	if !rcptParams(&rcpt, rest, &ok) {
-		return Recipient{}, replyUnknownParameter
-	}
-	if !ok {
-		return Recipient{}, replyBadParameter
+	if r := rcptParams(&rcpt, rest); !r.ok() {
+		return Recipient{}, r
 	}
 	if !to.ascii && !s.tx.envelope.UTF8 {
 		return Recipient{}, replyUTF8Recipient
@@ -71,18 +68,15 @@ func (s *session) parseRcpt(args []byte) (Recipient, reply) {
 	return rcpt, replyRecipientOK
 }
 
-// rcptParams reads NOTIFY and ORCPT (RFC 3461 §4.1, §4.2). known is false if there
-// is another parameter, *valid if one of them is wrong or comes twice.
-func rcptParams(r *Recipient, b []byte, valid *bool) (known bool) {
+// rcptParams reads NOTIFY and ORCPT (RFC 3461 §4.1, §4.2). Each may come once.
+func rcptParams(r *Recipient, b []byte) reply {
 	var seen paramSet
 	for {
 		keyword, value, rest, ok := nextParam(b)
 		switch {
 		case !ok:
-			*valid = false
-			return true
 		case len(keyword) == 0:
-			return true
+			return replyRecipientOK
 		case is(keyword, "NOTIFY"):
 			r.Notify, ok = parseNotify(value)
 			ok = ok && seen.first(paramNotify)
@@ -90,11 +84,10 @@ func rcptParams(r *Recipient, b []byte, valid *bool) (known bool) {
 			r.OriginalType, r.Original, ok = parseORCPT(value)
 			ok = ok && seen.first(paramORCPT)
 		default:
-			return false
+			return replyUnknownParameter
 		}
 		if !ok {
-			*valid = false
-			return true
+			return replyBadParameter
 		}
 		b = rest
 	}

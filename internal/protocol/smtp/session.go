@@ -61,15 +61,6 @@ type transaction struct {
 	room  message      // what message points to
 }
 
-// replyBuffers hold replies while there are some.
-var replyBuffers = sync.Pool{New: func() any {
-	b := make([]byte, 0, 1024)
-	return &b
-}}
-
-// pendingReplies is when replies of a pipelined group are sent before its end.
-const pendingReplies = 4 << 10
-
 // run is the whole session.
 func (s *session) run() {
 	defer s.finish()
@@ -104,40 +95,6 @@ func (s *session) recovered() {
 	s.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
 	s.reply(replyInternal)
 	s.hungUp = true
-}
-
-// finish says the last words and gives back what the session holds.
-func (s *session) finish() {
-	if s.flush() == nil {
-		s.linger()
-	}
-	s.reset()
-	s.in.release()
-}
-
-// How long and how much is read after the last word, unheard.
-const (
-	lingerTime  = time.Second
-	lingerBytes = 1 << 20
-)
-
-// linger reads a little more of what the client had under way. If a connection is
-// closed with bytes unread, the kernel resets it, and the client may lose the
-// reply that says why.
-func (s *session) linger() {
-	half, ok := s.raw.(interface{ CloseWrite() error })
-	if !s.hungUp || !ok {
-		return
-	}
-	if private, ok := s.conn.(*tls.Conn); ok {
-		private.CloseWrite() //nolint:errcheck // a courtesy
-	}
-	if half.CloseWrite() != nil {
-		return
-	}
-	if s.raw.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		io.CopyN(io.Discard, s.raw, lingerBytes) //nolint:errcheck // whatever comes
-	}
 }
 
 func (s *session) greet() {
@@ -213,111 +170,6 @@ func (s *session) lineError(err error) error {
 		s.log.Debug("connection lost", "err", err)
 	}
 	return errHangUp
-}
-
-// reply queues a reply.
-func (s *session) reply(r reply) {
-	out := s.output()
-	*out = r.appendTo(*out)
-}
-
-// output is where replies are appended.
-func (s *session) output() *[]byte {
-	if s.out == nil {
-		s.out = replyBuffers.Get().(*[]byte)
-	}
-	return s.out
-}
-
-// flush sends the queued replies, in one write.
-func (s *session) flush() error {
-	if s.out == nil {
-		return nil
-	}
-	b := s.out
-	s.out = nil
-	defer func() {
-		*b = (*b)[:0]
-		replyBuffers.Put(b)
-	}()
-	if s.deaf {
-		return net.ErrClosed
-	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.limits.CommandTimeout)); err != nil {
-		return err
-	}
-	_, err := s.conn.Write(*b)
-	s.deaf = err != nil
-	return err
-}
-
-// nextLine waits for a line. Replies are sent before it waits (RFC 2920 §3.2 (7)).
-func (s *session) nextLine(max int) ([]byte, error) {
-	var deadline time.Time
-	for {
-		line, whole, err := s.in.line(max)
-		if whole || err != nil {
-			return line, err
-		}
-		if err := s.flush(); err != nil {
-			return nil, err
-		}
-		if deadline.IsZero() {
-			s.in.expectCommand()
-			deadline = s.commandDeadline(time.Now())
-		}
-		if err := s.fillIdle(deadline); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// commandDeadline is when the next command line must have come whole.
-func (s *session) commandDeadline(now time.Time) time.Time {
-	d := now.Add(s.limits.CommandTimeout)
-	if s.tx != nil && s.tx.deadline.Before(d) {
-		return s.tx.deadline
-	}
-	return d
-}
-
-// fillIdle reads more; a shutdown of the server interrupts it.
-func (s *session) fillIdle(deadline time.Time) error {
-	if err := s.setWaiting(true, deadline); err != nil {
-		return err
-	}
-	err := s.in.fill(s.conn)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if err := s.setWaiting(true, deadline); err != nil {
-			return err // not the client's fault
-		}
-	}
-	s.mu.Lock()
-	s.waiting = false
-	s.mu.Unlock()
-	return err
-}
-
-// setWaiting says that the session waits for a command, so that a shutdown may
-// interrupt it, and until when.
-func (s *session) setWaiting(waiting bool, deadline time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return errShutdown
-	}
-	s.waiting = waiting
-	return s.conn.SetReadDeadline(deadline)
-}
-
-// interrupt ends the session, now if it is idle, else after what is under way.
-func (s *session) interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	if s.waiting {
-		s.conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a dead connection needs no waking
-	}
 }
 
 // reset ends the transaction, if any, without delivering (RFC 5321 §4.1.1.5).
