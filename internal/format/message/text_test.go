@@ -62,7 +62,7 @@ func TestPreview(t *testing.T) {
 // A part that is read at once and one that is streamed have the same text.
 func TestTextOfBigParts(t *testing.T) {
 	for _, typ := range []string{"plain", "html"} {
-		for _, n := range []int{wholeRead - 1, wholeRead, wholeRead + 1, 3 * wholeRead} {
+		for _, n := range []int{wholeRead, wholeRead + 1} {
 			msg := "Content-Type: text/" + typ + "; charset=iso-8859-1\n\n" + strings.Repeat("caf\xe9 au lait.\r\n", n/15+1)[:n]
 			for _, limit := range []int{1000, 10 << 20} {
 				got := textOf(msg, limit)
