@@ -64,6 +64,9 @@ func (d *Directory) Upgrade(ctx context.Context, p *Profile, password string) er
 	})
 }
 
+// Hashes counts the argon2 runs since the directory was opened.
+func (d *Directory) Hashes() uint64 { return d.hasher.runs.Load() }
+
 // ScramIterations is the count that new SCRAM keys get.
 func (d *Directory) ScramIterations() int { return d.hasher.params.ScramIterations }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"io"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdg-go/stringprep"
@@ -81,6 +82,7 @@ type hasher struct {
 	params HashParams
 	rand   io.Reader
 	slots  chan struct{} // one token for each argon2 run
+	runs   atomic.Uint64
 }
 
 func newHasher(p HashParams, rand io.Reader) *hasher {
@@ -95,6 +97,7 @@ func (h *hasher) argon(ctx context.Context, p HashParams, password, salt string)
 		return "", fault.Wrap(fault.Canceled, ctx.Err(), "")
 	}
 	defer func() { <-h.slots }()
+	h.runs.Add(1)
 	return string(argon2.IDKey([]byte(password), []byte(salt), p.Time, p.MemoryKiB, p.Threads, hashSize)), nil
 }
 

@@ -62,13 +62,29 @@ func (o *output) text(s string) {
 }
 
 func (o *output) number(n int64) {
-	var b [20]byte
-	o.Write(strconv.AppendInt(b[:0], n, 10))
+	if b := o.room(20); b != nil {
+		o.n += len(strconv.AppendInt(b, n, 10))
+	}
 }
 
 func (o *output) hex(n uint64) {
-	var b [16]byte
-	o.Write(strconv.AppendUint(b[:0], n, 16))
+	if b := o.room(16); b != nil {
+		o.n += len(strconv.AppendUint(b, n, 16))
+	}
+}
+
+// room returns the free part of the buffer, of n bytes at least, to append to; nil after a failure.
+func (o *output) room(n int) []byte {
+	if outputBuffer-o.n < n {
+		o.flush()
+	}
+	if o.err != nil {
+		return nil
+	}
+	if o.buf == nil {
+		o.buf = outputBuffers.Get().(*[outputBuffer]byte)
+	}
+	return o.buf[o.n:o.n]
 }
 
 func (o *output) base64(p []byte) { o.text(base64.StdEncoding.EncodeToString(p)) }

@@ -384,6 +384,28 @@ func TestHalfOpenConnections(t *testing.T) {
 	})
 }
 
+// One who guesses in a loop, coming again and again, is soon refused unseen.
+// Somebody else, also at that address, isn't disturbed.
+func TestWrongPasswordsInALoop(t *testing.T) {
+	w := newWorld(t, plain, nil)
+	w.enter(t).ask("QUIT") // her password is known
+	wrong, refused := 0, 0
+	for range 20 {
+		c := w.dial(t, "192.0.2.1")
+		go io.WriteString(c.conn, strings.Repeat("USER bob@example.org\r\nPASS wrong\r\n", 10))
+		heard, _ := io.ReadAll(c.r)
+		wrong += strings.Count(string(heard), "-ERR [AUTH] wrong name or password\r\n")
+		refused += strings.Count(string(heard), "-ERR [SYS/TEMP] too many failed sign-ins")
+		if !strings.HasSuffix(string(heard), "-ERR too many errors\r\n") {
+			t.Fatalf("heard %q", heard)
+		}
+	}
+	if wrong != 5 || refused != 195 {
+		t.Errorf("%d guesses were looked at, %d refused", wrong, refused)
+	}
+	w.enter(t)
+}
+
 func (c *client) expectAsk(say, want string) {
 	c.t.Helper()
 	c.say(say)

@@ -107,6 +107,26 @@ func TestLogin(t *testing.T) {
 	fails(t, err, fault.Denied)
 }
 
+// Whether there is such a name doesn't show in what is computed: one hash in each case.
+func TestNamesCostTheSame(t *testing.T) {
+	h := newHouse(t)
+	for _, login := range []string{"ann@example.org", "nobody@example.org", "carl@example.org", "no address", "x@elsewhere.example"} {
+		before := h.dir.Hashes()
+		_, err := h.Login(t.Context(), home, login, "wrong")
+		fails(t, err, fault.Unauthenticated)
+		if n := h.dir.Hashes() - before; n != 1 {
+			t.Errorf("%s: %d hashes", login, n)
+		}
+	}
+	before := h.dir.Hashes()
+	for range 10 { // and those who are refused cost none
+		h.Login(t.Context(), home, "ann@example.org", "wrong")
+	}
+	if n := h.dir.Hashes() - before; n != pairFree-1 {
+		t.Errorf("%d hashes", n)
+	}
+}
+
 func TestLogHoldsNoSecrets(t *testing.T) {
 	h := newHouse(t)
 	h.Login(t.Context(), home, "ann@example.org", "secret")
