@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 
@@ -33,7 +34,7 @@ func (s *session) mechanisms() []string {
 	return s.server.config.Auth.Mechanisms(s.peerForAuth())
 }
 
-func (s *session) auth(args []byte) reply {
+func (s *session) auth(ctx context.Context, args []byte) reply {
 	mechanism, initial, _ := bytes.Cut(args, []byte{' '})
 	switch {
 	case len(mechanism) == 0 || bytes.IndexByte(initial, ' ') >= 0:
@@ -59,7 +60,7 @@ func (s *session) auth(args []byte) reply {
 	if err != nil {
 		return s.signInFailed(err)
 	}
-	return s.exchange(exchange, response)
+	return s.exchange(ctx, exchange, response)
 }
 
 // decodeInitial decodes an initial response: "=" is an empty one (RFC 4954 §4).
@@ -83,9 +84,9 @@ func decodeResponse(b []byte) ([]byte, reply) {
 }
 
 // exchange goes through the challenges and responses. What the client says in it is never logged.
-func (s *session) exchange(x Exchange, response []byte) reply {
+func (s *session) exchange(ctx context.Context, x Exchange, response []byte) reply {
 	for {
-		challenge, done, err := x.Next(s.ctx, response)
+		challenge, done, err := x.Next(ctx, response)
 		if err != nil {
 			return s.signInFailed(err)
 		}

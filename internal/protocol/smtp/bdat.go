@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"context"
 	"time"
 )
 
@@ -15,7 +16,7 @@ var (
 
 // bdat takes a chunk. A chunk that can't be used is read all the same, to stay in
 // step, before the reply says so; one that is hopelessly large ends the session at once.
-func (s *session) bdat(args []byte) reply {
+func (s *session) bdat(ctx context.Context, args []byte) reply {
 	size, last, ok := parseBDAT(args)
 	if !ok {
 		return replyBDATSyntax // where the next command begins is unknown
@@ -32,18 +33,18 @@ func (s *session) bdat(args []byte) reply {
 		m.refuse(replyTooLarge)
 	}
 	if size > 2*s.limits.MessageBytes-m.read {
-		return s.refuseChunk(replyTooMuch)
+		return s.refuseChunk(ctx, replyTooMuch)
 	}
 	if err := s.receiveChunk(size); err != nil {
-		return s.dataError(err)
+		return s.dataError(ctx, err)
 	}
 	if last {
 		s.tx.lines.finish()
 		m.end()
-		return s.endMessage()
+		return s.endMessage(ctx)
 	}
 	if m.refused.code != 0 {
-		return s.refuseChunk(m.refused)
+		return s.refuseChunk(ctx, m.refused)
 	}
 	return replyChunkOK
 }
@@ -75,9 +76,9 @@ func (s *session) checkChunk() reply {
 
 // refuseChunk ends the transaction. Chunks of it that are on their way already
 // find none, and are dropped.
-func (s *session) refuseChunk(r reply) reply {
+func (s *session) refuseChunk(ctx context.Context, r reply) reply {
 	s.server.counts.messagesRefused.Add(1)
-	s.logMessage(level(r), r, nil)
+	s.logMessage(ctx, level(r), r, nil)
 	s.reset()
 	return r
 }

@@ -1,12 +1,15 @@
 package smtp
 
-import "bytes"
+import (
+	"bytes"
+	"context"
+)
 
 // command is one verb that clients may say.
 type command struct {
 	// run parses the arguments, checks the state, acts, and returns the reply. The
 	// zero reply says that it has replied already.
-	run func(s *session, args []byte) reply
+	run func(s *session, ctx context.Context, args []byte) reply
 	// last: the verb ends a pipelined group, so its reply is sent at once (RFC 2920 §3.2).
 	last bool
 	// bare: the verb has no arguments.
@@ -45,7 +48,7 @@ var commands = map[string]*command{
 const longestVerb = len("STARTTLS")
 
 var unknownCommand = &command{
-	run:  func(*session, []byte) reply { return replyUnknown },
+	run:  func(*session, context.Context, []byte) reply { return replyUnknown },
 	last: true,
 }
 
@@ -70,33 +73,33 @@ func findCommand(line []byte) (c *command, args []byte) {
 
 // RSET, NOOP, QUIT, HELP, VRFY and EXPN: RFC 5321 §4.1.1.5 to §4.1.1.10.
 
-func (s *session) rset([]byte) reply {
+func (s *session) rset(context.Context, []byte) reply {
 	s.reset()
 	return replyOK
 }
 
-func (s *session) noop([]byte) reply { return replyOK }
+func (s *session) noop(context.Context, []byte) reply { return replyOK }
 
-func (s *session) quit([]byte) reply {
+func (s *session) quit(context.Context, []byte) reply {
 	return reply{code: 221, status: "2.0.0", text: "Good bye", close: true}
 }
 
-func (s *session) help([]byte) reply {
+func (s *session) help(context.Context, []byte) reply {
 	return reply{code: 214, status: "2.0.0", text: "See RFC 5321"}
 }
 
 // vrfy tells nothing, as RFC 5321 §7.3 permits.
-func (s *session) vrfy(args []byte) reply {
+func (s *session) vrfy(_ context.Context, args []byte) reply {
 	if len(args) == 0 {
 		return reply{code: 501, status: "5.5.4", text: "Whom?"}
 	}
 	return reply{code: 252, status: "2.5.0", text: "Cannot verify, but RCPT will tell"}
 }
 
-func (s *session) expn([]byte) reply {
+func (s *session) expn(context.Context, []byte) reply {
 	return reply{code: 502, status: "5.5.1", text: "EXPN is not offered"}
 }
 
-func (s *session) http([]byte) reply {
+func (s *session) http(context.Context, []byte) reply {
 	return reply{code: 500, status: "5.5.1", text: "This is a mail server", close: true}
 }

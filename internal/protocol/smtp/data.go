@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -19,7 +20,7 @@ var (
 
 const textPartlySent = "Only some of the recipients got it"
 
-func (s *session) data([]byte) reply {
+func (s *session) data(ctx context.Context, _ []byte) reply {
 	switch {
 	case s.tx == nil:
 		return replyNoMail
@@ -34,9 +35,9 @@ func (s *session) data([]byte) reply {
 	s.beginMessage(true)
 	s.reply(replyGoAhead)
 	if err := s.receive(); err != nil {
-		return s.dataError(err)
+		return s.dataError(ctx, err)
 	}
-	return s.endMessage()
+	return s.endMessage(ctx)
 }
 
 // beginMessage makes the transaction ready for the message's bytes.
@@ -89,7 +90,7 @@ func (s *session) fillData() error {
 }
 
 // dataError ends a session whose message didn't come to an end.
-func (s *session) dataError(err error) reply {
+func (s *session) dataError(ctx context.Context, err error) reply {
 	r := reply{close: true}
 	switch {
 	case errors.Is(err, errFlood):
@@ -97,29 +98,29 @@ func (s *session) dataError(err error) reply {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r = replyTimeout
 	}
-	s.logMessage(slog.LevelInfo, r, err)
+	s.logMessage(ctx, slog.LevelInfo, r, err)
 	s.reset()
 	return r
 }
 
 // endMessage delivers the message, or refuses it, and ends the transaction. In
 // LMTP each recipient gets a reply (RFC 2033 §4.2).
-func (s *session) endMessage() reply {
+func (s *session) endMessage(ctx context.Context) reply {
 	defer func() { s.tx = nil }()
 	tx := s.tx
 	if r := tx.message.refused; r.code != 0 {
 		tx.message.content.Discard()
-		s.logMessage(slog.LevelInfo, r, nil)
+		s.logMessage(ctx, slog.LevelInfo, r, nil)
 		s.server.counts.messagesRefused.Add(1)
 		return s.replyEach(r)
 	}
-	results := s.server.config.Post.Deliver(s.ctx, &tx.envelope, tx.message.content)
+	results := s.server.config.Post.Deliver(ctx, &tx.envelope, tx.message.content)
 	s.countDelivery(results)
 	if s.opts.Mode == LMTP {
-		return s.replyResults(results)
+		return s.replyResults(ctx, results)
 	}
 	r, err := s.summarise(results)
-	s.logMessage(level(r), r, err)
+	s.logMessage(ctx, level(r), r, err)
 	return r
 }
 
@@ -148,13 +149,13 @@ func (s *session) replyEach(r reply) reply {
 }
 
 // replyResults gives each LMTP recipient their own reply.
-func (s *session) replyResults(results []error) reply {
+func (s *session) replyResults(ctx context.Context, results []error) reply {
 	for i, err := range results {
 		r := s.delivered()
 		if err != nil {
 			r = replyTo(err)
 		}
-		s.logRecipient(s.tx.envelope.Recipients[i].Address, r, err)
+		s.logRecipient(ctx, s.tx.envelope.Recipients[i].Address, r, err)
 		s.reply(r)
 	}
 	return reply{}
@@ -199,8 +200,8 @@ func level(r reply) slog.Level {
 }
 
 // logMessage tells in one line what became of a message.
-func (s *session) logMessage(level slog.Level, r reply, err error) {
-	if !s.log.Enabled(s.ctx, level) {
+func (s *session) logMessage(ctx context.Context, level slog.Level, r reply, err error) {
+	if !s.log.Enabled(ctx, level) {
 		return
 	}
 	e := &s.tx.envelope
@@ -208,19 +209,19 @@ func (s *session) logMessage(level slog.Level, r reply, err error) {
 	if len(e.Recipients) > 0 {
 		to = e.Recipients[0].Address
 	}
-	s.log.LogAttrs(s.ctx, level, "message", slog.String("id", e.ID), slog.String("helo", e.Helo),
+	s.log.LogAttrs(ctx, level, "message", slog.String("id", e.ID), slog.String("helo", e.Helo),
 		slog.String("from", e.From), slog.String("to", to), slog.Int("recipients", len(e.Recipients)),
 		slog.Int64("size", s.tx.message.size), slog.Int("reply", r.code), slog.String("status", r.status),
 		slog.Duration("took", time.Since(s.tx.message.began)), errAttr(err))
 }
 
 // logRecipient tells in one line what became of a message for one recipient.
-func (s *session) logRecipient(to string, r reply, err error) {
-	if !s.log.Enabled(s.ctx, level(r)) {
+func (s *session) logRecipient(ctx context.Context, to string, r reply, err error) {
+	if !s.log.Enabled(ctx, level(r)) {
 		return
 	}
 	e := &s.tx.envelope
-	s.log.LogAttrs(s.ctx, level(r), "message", slog.String("id", e.ID), slog.String("helo", e.Helo),
+	s.log.LogAttrs(ctx, level(r), "message", slog.String("id", e.ID), slog.String("helo", e.Helo),
 		slog.String("from", e.From), slog.String("to", to), slog.Int64("size", s.tx.message.size),
 		slog.Int("reply", r.code), slog.String("status", r.status),
 		slog.Duration("took", time.Since(s.tx.message.began)), errAttr(err))

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"strconv"
 	"strings"
 )
@@ -14,21 +15,21 @@ var (
 	replyBadHello = reply{code: 501, status: "", text: "Your name is missing or not valid"}
 )
 
-func (s *session) ehlo(args []byte) reply {
+func (s *session) ehlo(_ context.Context, args []byte) reply {
 	if s.opts.Mode == LMTP {
 		return replyOnlyLMTP // RFC 2033 §4.1
 	}
 	return s.introduce(args, true)
 }
 
-func (s *session) lhlo(args []byte) reply {
+func (s *session) lhlo(_ context.Context, args []byte) reply {
 	if s.opts.Mode != LMTP {
 		return replyNotLMTP
 	}
 	return s.introduce(args, true)
 }
 
-func (s *session) hello(args []byte) reply {
+func (s *session) hello(_ context.Context, args []byte) reply {
 	if s.opts.Mode == LMTP {
 		return replyOnlyLMTP
 	}

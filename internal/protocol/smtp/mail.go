@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ var (
 	replyUTF8Sender = reply{code: 550, status: "5.6.7", text: "Address needs SMTPUTF8"}             // RFC 6531 §3.5
 )
 
-func (s *session) mail(args []byte) reply {
+func (s *session) mail(ctx context.Context, args []byte) reply {
 	if s.helo == "" {
 		return replyNoHello
 	}
@@ -36,7 +37,7 @@ func (s *session) mail(args []byte) reply {
 	if s.messages >= s.limits.Messages {
 		return replyTooManyMessages
 	}
-	if r := s.checkSender(tx.envelope.From); !r.ok() {
+	if r := s.checkSender(ctx, tx.envelope.From); !r.ok() {
 		return r
 	}
 	s.messages++
@@ -188,11 +189,11 @@ func isAuthParam(b []byte) bool {
 }
 
 // checkSender asks whether who signed in may send from the address. The null path is for notices, and free.
-func (s *session) checkSender(from string) reply {
+func (s *session) checkSender(ctx context.Context, from string) reply {
 	if s.who == nil || s.server.config.Senders == nil || from == "" {
 		return replySenderOK
 	}
-	err := s.server.config.Senders.MaySend(s.ctx, *s.who, from)
+	err := s.server.config.Senders.MaySend(ctx, *s.who, from)
 	switch {
 	case err == nil:
 		return replySenderOK

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ var (
 // freeRefusals is how many unknown recipients a stranger may name before each costs time.
 const freeRefusals = 10
 
-func (s *session) rcpt(args []byte) reply {
+func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	if s.tx == nil {
 		return replyNoMail
 	}
@@ -36,9 +37,9 @@ func (s *session) rcpt(args []byte) reply {
 	if len(e.Recipients) >= s.limits.Recipients {
 		return replyTooManyRcpts
 	}
-	mailbox, err := s.server.config.Post.Recipient(s.ctx, s.who, rcpt.Address)
+	mailbox, err := s.server.config.Post.Recipient(ctx, s.who, rcpt.Address)
 	if err != nil {
-		return s.refuseRecipient(rcpt.Address, err)
+		return s.refuseRecipient(ctx, rcpt.Address, err)
 	}
 	rcpt.Mailbox = mailbox
 	e.Recipients = append(e.Recipients, rcpt)
@@ -95,7 +96,7 @@ func rcptParams(r *Recipient, b []byte) reply {
 
 // refuseRecipient tells why, and slows and finally ends the session of a
 // stranger who guesses addresses.
-func (s *session) refuseRecipient(address string, err error) reply {
+func (s *session) refuseRecipient(ctx context.Context, address string, err error) reply {
 	kind := fault.KindOf(err)
 	r := recipientReply(err)
 	s.log.Info("recipient refused", "id", s.tx.envelope.ID, "from", s.tx.envelope.From, "to", address,
@@ -109,7 +110,7 @@ func (s *session) refuseRecipient(address string, err error) reply {
 		return replyTooManyUnknown
 	}
 	if s.refused > freeRefusals {
-		s.pause(s.limits.RefusalDelay)
+		s.pause(ctx, s.limits.RefusalDelay)
 	}
 	return r
 }
@@ -141,12 +142,12 @@ func isReplyText(text string) bool {
 }
 
 // pause waits, unless the server is closed meanwhile.
-func (s *session) pause(d time.Duration) {
+func (s *session) pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-s.server.closing:
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 	}
 }

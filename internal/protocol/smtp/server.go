@@ -22,8 +22,6 @@ type Server struct {
 	counts counts
 	ids    atomic.Uint64
 
-	ctx    context.Context // of the sessions' work; cancelled when Shutdown runs out of patience
-	cancel context.CancelFunc
 	// closing is closed when Shutdown begins.
 	closing chan struct{}
 	wg      sync.WaitGroup // sessions
@@ -47,7 +45,6 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("seed of message identifiers: %w", err)
 	}
 	s.ids.Store(binary.BigEndian.Uint64(seed[:]))
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -66,7 +63,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) e
 		switch {
 		case err == nil:
 			wait = 0
-			s.start(conn, o)
+			s.start(ctx, conn, o)
 		case ctx.Err() != nil || s.isClosed():
 			return nil
 		case !exhausted(err):
@@ -134,7 +131,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		s.cancel()
 		return nil
 	case <-ctx.Done():
 	}
@@ -161,17 +157,18 @@ func (s *Server) beginShutdown() {
 
 // cut ends all sessions by force.
 func (s *Server) cut() {
-	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for x := range s.sessions {
+		x.cancel()
 		x.raw.Close() //nolint:errcheck // that is the point
 	}
 }
 
 // start begins a session in its own goroutine, or turns the client away.
-func (s *Server) start(conn net.Conn, o ListenerOptions) {
-	x := &session{server: s, opts: o, limits: &s.config.Limits, raw: conn, conn: conn, ctx: s.ctx, log: s.config.Logger}
+func (s *Server) start(ctx context.Context, conn net.Conn, o ListenerOptions) {
+	x := &session{server: s, opts: o, limits: &s.config.Limits, raw: conn, conn: conn, log: s.config.Logger}
+	ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx)) // a session outlives its listener
 	s.mu.Lock()
 	full := len(s.sessions) >= s.config.Limits.Connections
 	refused := full || s.closed
@@ -182,9 +179,10 @@ func (s *Server) start(conn net.Conn, o ListenerOptions) {
 	s.mu.Unlock()
 	if !refused {
 		s.counts.connections.Add(1)
-		go s.serve(x)
+		go s.serve(ctx, x)
 		return
 	}
+	x.cancel()
 	s.counts.connectionsRefused.Add(1)
 	if full && !o.ImplicitTLS {
 		turnAway(conn)
@@ -202,8 +200,9 @@ func turnAway(conn net.Conn) {
 }
 
 // serve is a session's goroutine.
-func (s *Server) serve(x *session) {
+func (s *Server) serve(ctx context.Context, x *session) {
 	defer s.wg.Done()
+	defer x.cancel()
 	defer x.close() // last: who sees the end can count on having left
 	defer s.remove(x)
 	x.peer = addrOf(x.raw.RemoteAddr())
@@ -216,7 +215,7 @@ func (s *Server) serve(x *session) {
 		return
 	}
 	defer s.leave(x.peer)
-	x.run()
+	x.run(ctx)
 }
 
 // close closes the connection, with a word of it in TLS.

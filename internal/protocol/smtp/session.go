@@ -22,8 +22,8 @@ type session struct {
 	opts   ListenerOptions
 	limits *Limits
 	log    *slog.Logger
-	peer   netip.Addr // invalid: unknown
-	ctx    context.Context
+	peer   netip.Addr         // invalid: unknown
+	cancel context.CancelFunc // of the work for the session
 
 	raw  net.Conn // as accepted
 	conn net.Conn // raw, or the TLS connection once there is one; changed under mu
@@ -62,11 +62,11 @@ type transaction struct {
 }
 
 // run is the whole session.
-func (s *session) run() {
+func (s *session) run(ctx context.Context) {
 	defer s.finish()
 	defer s.recovered()
 	if s.opts.ImplicitTLS {
-		if err := s.handshake(); err != nil {
+		if err := s.handshake(ctx); err != nil {
 			s.log.Debug("TLS handshake failed", "err", err)
 			return
 		}
@@ -75,7 +75,7 @@ func (s *session) run() {
 	for {
 		line, err := s.nextLine(s.limits.CommandLine)
 		if err == nil {
-			err = s.command(line)
+			err = s.command(ctx, line)
 		} else {
 			err = s.lineError(err)
 		}
@@ -109,11 +109,11 @@ func (s *session) greet() {
 var errHangUp = errors.New("session over")
 
 // command runs one command line and queues its reply.
-func (s *session) command(line []byte) error {
+func (s *session) command(ctx context.Context, line []byte) error {
 	c, args := findCommand(line)
 	r := replyNoArguments
 	if !c.bare || len(args) == 0 {
-		r = c.run(s, args)
+		r = c.run(s, ctx, args)
 	}
 	if r.code != 0 {
 		s.reply(r)

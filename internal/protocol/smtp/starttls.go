@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"crypto/tls"
 	"time"
 )
@@ -18,7 +19,7 @@ func (s *session) startTLSOffered() bool {
 	return s.server.config.TLS != nil && s.tls == nil
 }
 
-func (s *session) startTLS([]byte) reply {
+func (s *session) startTLS(ctx context.Context, _ []byte) reply {
 	if s.tls != nil {
 		return replyTLSActive
 	}
@@ -35,7 +36,7 @@ func (s *session) startTLS([]byte) reply {
 	if err := s.flush(); err != nil {
 		return reply{close: true}
 	}
-	if err := s.handshake(); err != nil {
+	if err := s.handshake(ctx); err != nil {
 		s.log.Debug("TLS handshake failed", "err", err)
 		return reply{close: true}
 	}
@@ -50,13 +51,13 @@ func (s *session) forget() {
 }
 
 // handshake makes the connection private.
-func (s *session) handshake() error {
+func (s *session) handshake(ctx context.Context) error {
 	deadline := time.Now().Add(s.limits.HandshakeTimeout)
 	if err := s.raw.SetDeadline(deadline); err != nil {
 		return err
 	}
 	conn := tls.Server(s.raw, s.server.config.TLS)
-	if err := conn.HandshakeContext(s.ctx); err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		s.server.counts.handshakesFailed.Add(1)
 		return err
 	}
