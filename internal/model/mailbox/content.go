@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"postroad/internal/fault"
@@ -19,11 +20,12 @@ import (
 type ContentWriter struct {
 	spool  *spool.Spool
 	parser *message.Parser
+	from   *sync.Pool // where the parser goes when it has done its work
 }
 
 // NewContent begins a new message. The caller must call Finish or Discard.
 func (s *Store) NewContent() *ContentWriter {
-	return &ContentWriter{spool.New(s.opts.SpoolDir, s.opts.MemoryMax), message.NewParser(message.Limits{})}
+	return &ContentWriter{spool.New(s.opts.SpoolDir, s.opts.MemoryMax), s.parsers.Get().(*message.Parser), &s.parsers}
 }
 
 // Write adds bytes. It fails with fault.Unavailable if there is no room on the disk.
@@ -50,6 +52,9 @@ func (w *ContentWriter) Discard() {
 // The caller must Close the Content.
 func (w *ContentWriter) Finish() (*Content, error) {
 	st := w.parser.Finish()
+	w.parser.Reset()
+	w.from.Put(w.parser)
+	w.parser = nil
 	c := &Content{spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool))}
 	w.spool = nil
 	return c, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/message"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
@@ -45,8 +46,9 @@ const maxUnused = 4096
 
 // Store opens accounts. It is safe for concurrent use.
 type Store struct {
-	db   kv.DB
-	opts Options
+	db      kv.DB
+	opts    Options
+	parsers sync.Pool // of *message.Parser
 
 	mu       sync.Mutex
 	accounts map[ident.AccountID]*account      // guarded by mu
@@ -64,7 +66,9 @@ type idleAccount struct {
 // NewStore returns a Store on a kv. The caller closes the kv, after all Sessions.
 func NewStore(db kv.DB, o Options) *Store {
 	o.defaults()
-	return &Store{db: db, opts: o, accounts: map[ident.AccountID]*account{}, unused: list.New(), idle: map[ident.AccountID]*list.Element{}}
+	s := &Store{db: db, opts: o, accounts: map[ident.AccountID]*account{}, unused: list.New(), idle: map[ident.AccountID]*list.Element{}}
+	s.parsers.New = func() any { return message.NewParser(message.Limits{}) }
+	return s
 }
 
 func (s *Store) now() time.Time { return s.opts.Now() }
