@@ -17,8 +17,11 @@ type reply struct {
 // ok reports whether all is well so far.
 func (r reply) ok() bool { return r.code < 400 && !r.close }
 
-// bad reports whether the client has said something wrong: such replies are counted.
-func (r reply) bad() bool { return r.code >= 500 && r.code <= 504 || r.code == 555 }
+// bad reports whether the client has said something wrong: such replies are
+// counted. A client that pipelines can't know that DATA won't have recipients.
+func (r reply) bad() bool {
+	return (r.code >= 500 && r.code <= 504 || r.code == 555) && r != replyNoRecipients
+}
 
 // closing is the same reply, after which the connection ends.
 func (r reply) closing() reply {

@@ -685,7 +685,7 @@ func FuzzSession(f *testing.F) {
 func BenchmarkDelivery(b *testing.B) {
 	for _, kb := range []int{2, 50} {
 		b.Run(fmt.Sprintf("%dKB", kb), func(b *testing.B) {
-			s := (&world{}).server(b, func(c *Config) { c.Post = nullPost{&world{}} })
+			s := (&world{}).server(b, func(c *Config) { c.Post, c.Limits.Messages = nullPost{&world{}}, 1<<40 })
 			l := serve(b, s, ListenerOptions{})
 			c := l.client(b, "192.0.2.7:1")
 			defer c.Close()
