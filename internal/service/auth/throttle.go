@@ -12,18 +12,26 @@ import (
 
 // Failures are counted for each client and name, and for each client. After
 // the free ones, each failure closes the door for twice as long as the one
-// before. A stranger elsewhere locks nobody out: other addresses count apart.
+// before, and one is forgiven from time to time: that is the pace to which guessing
+// slows down. A stranger elsewhere locks nobody out: other addresses count apart.
 const (
-	pairFree = 5
-	pairMax  = 5 * time.Minute
-	// A whole office may share an address: more is allowed, and the door opens sooner.
-	hostFree = 50
-	hostMax  = time.Minute
-	// forgetAfter is how long failures count that no others follow. It exceeds the longest block.
-	forgetAfter = 15 * time.Minute
+	pairFree    = 5
+	pairMax     = 5 * time.Minute
+	pairForgive = 3 * time.Minute
+	// A whole office, or a webmail's users, may share an address: more is allowed, and forgiven sooner.
+	hostFree    = 50
+	hostMax     = time.Minute
+	hostForgive = 6 * time.Second
 	// maxCounters bounds the memory: twice as many counters at most.
 	maxCounters = 50_000
 )
+
+// rule says how failures are counted.
+type rule struct {
+	free    int           // that cost nothing
+	longest time.Duration // that the door is closed
+	forgive time.Duration // one failure
+}
 
 // host is a client: one IPv4 address, or an IPv6 /64, which one customer has at least.
 type host = netip.Prefix
@@ -58,22 +66,30 @@ func foldLogin(login string) string {
 // counter counts failures.
 type counter struct {
 	failures int
-	last     time.Time
+	since    time.Time // when a failure was forgiven last
 	until    time.Time // the door is closed up to then
 }
 
 func (c *counter) blocked(now time.Time) bool { return c != nil && now.Before(c.until) }
 
 // count adds a failure.
-func (c *counter) count(now time.Time, free int, longest time.Duration) {
-	if now.Sub(c.last) > forgetAfter {
-		c.failures = 0
-	}
+func (c *counter) count(now time.Time, r rule) {
+	c.forgive(now, r.forgive)
 	c.failures++
-	c.last = now
-	if over := c.failures - free; over >= 0 {
-		c.until = now.Add(min(longest, time.Second<<min(over, 20)))
+	if over := c.failures - r.free; over >= 0 {
+		c.until = now.Add(min(r.longest, time.Second<<min(over, 20)))
 	}
+}
+
+// forgive takes off the failures for which enough time has passed.
+func (c *counter) forgive(now time.Time, each time.Duration) {
+	n := now.Sub(c.since) / each
+	if int64(n) >= int64(c.failures) {
+		c.failures, c.since = 0, now
+		return
+	}
+	c.failures -= int(n)
+	c.since = c.since.Add(n * each)
 }
 
 // throttle counts failures, in two tables of bounded size.
@@ -135,8 +151,8 @@ func (t *throttle) hostBlocked(k key, now time.Time) bool {
 func (t *throttle) failed(k key, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pairs.get(k).count(now, pairFree, pairMax)
-	t.hosts.get(k.host).count(now, hostFree, hostMax)
+	t.pairs.get(k).count(now, rule{pairFree, pairMax, pairForgive})
+	t.hosts.get(k.host).count(now, rule{hostFree, hostMax, hostForgive})
 }
 
 // succeeded forgets the failures on the name. Those of the client stay:
