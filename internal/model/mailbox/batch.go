@@ -3,11 +3,13 @@ package mailbox
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/summary"
 	"postroad/internal/storage/blob"
+	"postroad/internal/storage/kv"
 )
 
 // Summary returns what was learned of a row's message when it arrived. It is valid until
@@ -38,8 +40,38 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 func (b *Batch) AppendContent(dst []byte, row *Row, off, n int64) ([]byte, error) {
 	off = min(max(off, 0), row.Size)
 	n = min(max(n, 0), row.Size-off)
-	return blob.AppendTo(b.r, dst, blob.ID(row.Content), off, n)
+	return blob.AppendTo((*bulkReader)(b), dst, blob.ID(row.Content), off, n)
 }
+
+// bulkReader looks up the chunks of contents with a cursor: rows asked for in ascending order
+// share the blocks that they lie in, and no value stays in memory longer than it is copied.
+type bulkReader Batch
+
+// Get gives a value that is valid until the next Get.
+func (b *bulkReader) Get(k []byte) ([]byte, bool, error) {
+	if b.bulk == nil {
+		c, err := b.r.Cursor([]byte{kv.BulkPrefix}, []byte{kv.BulkPrefix + 1})
+		if err != nil {
+			return nil, false, err
+		}
+		b.bulk = c
+	}
+	if bytes.Compare(k, b.last) < 0 { // cursors go forward
+		return b.r.Get(k)
+	}
+	b.last = append(b.last[:0], k...)
+	p, ok, err := b.bulk.Seek(k)
+	if err != nil || !ok || !bytes.Equal(p.Key, k) {
+		return nil, false, err
+	}
+	return p.Value, true, nil
+}
+
+// Scan and Cursor complete kv.Reader.
+func (b *bulkReader) Scan(r kv.Range) iter.Seq2[kv.Pair, error] { return b.r.Scan(r) }
+
+// Cursor is that of the snapshot.
+func (b *bulkReader) Cursor(lo, hi []byte) (kv.Cursor, error) { return b.r.Cursor(lo, hi) }
 
 func encodeTime(t time.Time) []byte {
 	return binary.AppendVarint([]byte{recordVersion}, t.Unix())

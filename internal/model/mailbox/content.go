@@ -182,6 +182,8 @@ func sweepStaged(t *txn, before time.Time) error {
 type Batch struct {
 	r    kv.Reader
 	sums kv.Cursor
+	bulk kv.Cursor // over contents; see bulkReader
+	last []byte    // what bulk was last asked for
 }
 
 // Read runs fn with a Batch. fn must not wait for the network: a
@@ -198,6 +200,9 @@ func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
 func (b *Batch) close() {
 	if b.sums != nil {
 		b.sums.Close()
+	}
+	if b.bulk != nil {
+		b.bulk.Close()
 	}
 }
 
