@@ -54,17 +54,19 @@ func TestPasswords(t *testing.T) {
 // The keys are those that an independent implementation computes.
 func TestScramKeys(t *testing.T) {
 	d := newDirectory(t)
-	_, err := d.AddAccount(t.Context(), NewAccount{Address: "ann@example.org", Password: "pencil"})
-	ok(t, err)
-	p, err := d.Profile(t.Context(), "ann@example.org")
-	ok(t, err)
-	k := p.Credential.Scram
-	client, err := scram.SHA256.NewClient("ann", "pencil", "")
-	ok(t, err)
-	want, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: k.Salt, Iters: k.Iterations})
-	ok(t, err)
-	if k.StoredKey != string(want.StoredKey) || k.ServerKey != string(want.ServerKey) || k.Iterations != 4096 {
-		t.Error("the keys differ")
+	ann := add(t, d, "ann")
+	for _, password := range []string{"pencil", "\ufb01ne a\u0308", "a\u00a0b"} { // SASLprep changes the latter
+		ok(t, d.SetPassword(t.Context(), ann, password))
+		p, err := d.ProfileByID(t.Context(), ann)
+		ok(t, err)
+		k := p.Credential.Scram
+		client, err := scram.SHA256.NewClient("ann", password, "")
+		ok(t, err)
+		want, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: k.Salt, Iters: k.Iterations})
+		ok(t, err)
+		if k.StoredKey != string(want.StoredKey) || k.ServerKey != string(want.ServerKey) || k.Iterations != 4096 {
+			t.Errorf("%q: the keys differ", password)
+		}
 	}
 }
 

@@ -190,6 +190,18 @@ func TestScram(t *testing.T) {
 	}
 }
 
+// RFC 1939 §7: the password is all that follows PASS and a space.
+func TestPasswordsWithSpaces(t *testing.T) {
+	w := newWorld(t, plain, nil)
+	check(t, w.dir.SetPassword(t.Context(), w.ann, " a  b "))
+	c := w.dial(t, "192.0.2.1")
+	c.line()
+	c.ask("USER ann@example.org")
+	c.expectAsk("PASS a b", "-ERR [AUTH] wrong name or password")
+	c.ask("USER ann@example.org")
+	c.expectAsk("PASS  a  b ", "+OK 0 messages (0 octets)")
+}
+
 func TestImplicitTLS(t *testing.T) {
 	w := newWorld(t, ListenerOptions{ImplicitTLS: true}, func(c *Config) { c.TLS = serverTLS(t) })
 	c := w.dial(t, "192.0.2.1")
