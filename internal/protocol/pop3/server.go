@@ -41,8 +41,8 @@ func New(c Config) *Server {
 }
 
 // Serve accepts connections, each served in a goroutine of its own, until
-// ctx ends or Shutdown is called, when it returns nil, or the listener fails. It closes
-// the listener. Sessions go on: Shutdown ends them.
+// ctx ends, the listener is closed or Shutdown is called, when it returns nil, or the
+// listener fails. It closes the listener. Sessions go on: Shutdown ends them.
 func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) error {
 	if !s.enter(l) {
 		return l.Close()
@@ -57,7 +57,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) e
 		case err == nil:
 			pause = 0
 			s.begin(conn, o)
-		case ctx.Err() != nil || s.isClosing():
+		case ctx.Err() != nil || s.isClosing() || errors.Is(err, net.ErrClosed):
 			return nil
 		case !passes(err):
 			return fmt.Errorf("accept POP3 connections on %s: %w", l.Addr(), err)
@@ -117,7 +117,7 @@ func (s *Server) begin(conn net.Conn, o ListenerOptions) {
 	x := newSession(s, conn, o)
 	if why := s.admit(x); why != "" {
 		s.counts.refused.Add(1)
-		refuse(conn, o, why)
+		refuse(conn, o, why, 100*time.Millisecond) // others wait to be accepted
 		return
 	}
 	s.counts.connections.Add(1)
@@ -127,10 +127,10 @@ func (s *Server) begin(conn net.Conn, o ListenerOptions) {
 	}()
 }
 
-// refuse says in a moment, or not at all, why a connection isn't served.
-func refuse(conn net.Conn, o ListenerOptions, why string) {
+// refuse says why a connection isn't served, if the client listens.
+func refuse(conn net.Conn, o ListenerOptions, why string, patience time.Duration) {
 	defer conn.Close()
-	if o.ImplicitTLS || conn.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) != nil {
+	if o.ImplicitTLS || conn.SetWriteDeadline(time.Now().Add(patience)) != nil {
 		return
 	}
 	conn.Write([]byte("-ERR [SYS/TEMP] " + why + "\r\n"))

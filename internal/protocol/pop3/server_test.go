@@ -219,7 +219,11 @@ func TestImplicitTLS(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	w := newWorld(t, plain, func(c *Config) { c.Limits.Connections, c.Limits.ConnectionsPerAddress = 5, 2 })
+	few := func(c *Config) { c.Limits.Connections, c.Limits.ConnectionsPerAddress = 5, 2 }
+	inFakeTime(t, few, testConnectionsAreLimited)
+}
+
+func testConnectionsAreLimited(t *testing.T, w *world) {
 	open := func(from, want string) *client {
 		t.Helper()
 		c := w.dial(t, from)
@@ -302,14 +306,14 @@ func TestServeTellsWhyItEnds(t *testing.T) {
 	check(t, w.Serve(ctx, newListener(), plain))
 }
 
-// in fake time runs a test with clients that take theirs.
-func inFakeTime(t *testing.T, fn func(t *testing.T, w *world)) {
+// inFakeTime runs a test with clients that take theirs.
+func inFakeTime(t *testing.T, change func(*Config), fn func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { fn(t, newWorld(t, plain, nil)) })
+	synctest.Test(t, func(t *testing.T) { fn(t, newWorld(t, plain, change)) })
 }
 
 func TestSilentClients(t *testing.T) {
-	inFakeTime(t, func(t *testing.T, w *world) {
+	inFakeTime(t, nil, func(t *testing.T, w *world) {
 		began := time.Now()
 		stranger := w.dial(t, "192.0.2.1")
 		stranger.line()
@@ -332,7 +336,7 @@ func TestSilentClients(t *testing.T) {
 
 // One byte a second keeps nobody's connection open for longer.
 func TestSlowClients(t *testing.T) {
-	inFakeTime(t, func(t *testing.T, w *world) {
+	inFakeTime(t, nil, func(t *testing.T, w *world) {
 		stranger := w.dial(t, "192.0.2.1")
 		stranger.line()
 		ended := make(chan struct{})
@@ -359,7 +363,7 @@ func TestSlowClients(t *testing.T) {
 
 // One who reads a byte a second of a long message is cut off.
 func TestSlowReaders(t *testing.T) {
-	inFakeTime(t, func(t *testing.T, w *world) {
+	inFakeTime(t, nil, func(t *testing.T, w *world) {
 		w.put(t, w.ann, strings.Repeat("0123456789\r\n", 100_000))
 		c := w.enter(t)
 		c.say("RETR 1")
@@ -379,7 +383,7 @@ func TestSlowReaders(t *testing.T) {
 
 // Half-open connections: nothing comes, not even an end.
 func TestHalfOpenConnections(t *testing.T) {
-	inFakeTime(t, func(t *testing.T, w *world) {
+	inFakeTime(t, nil, func(t *testing.T, w *world) {
 		for range 50 {
 			w.dial(t, "127.0.0.1").line()
 		}
@@ -440,9 +444,7 @@ func TestTCP(t *testing.T) {
 	c.expectAsk("QUIT", "+OK goodbye")
 	c.closed()
 	l.Close()
-	if err := <-ended; err == nil || !errors.Is(err, net.ErrClosed) {
-		t.Error(err)
-	}
+	check(t, <-ended)
 }
 
 func FuzzSession(f *testing.F) {

@@ -55,10 +55,10 @@ func (s *session) serve() {
 	defer s.close()
 	defer s.recover()
 	s.addr = addrOf(s.raw.RemoteAddr())
-	s.log = s.log.With(slog.String("protocol", "pop3"), slog.String("remote", s.addr.String()))
+	s.log = s.log.With(slog.String("protocol", "pop3"), slog.String("client", s.addr.String()))
 	if !s.server.count(s) {
 		s.server.counts.refused.Add(1)
-		refuse(s.raw, s.opts, "too many connections from your address")
+		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
 		return
 	}
 	s.deadline = time.Now().Add(s.server.config.Limits.Login)

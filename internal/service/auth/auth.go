@@ -218,7 +218,7 @@ func (e *Engine) note(ctx context.Context, level slog.Level, what string, a atte
 	}
 	login := a.login[:min(len(a.login), directory.MaxAddress)]
 	attrs := []slog.Attr{
-		slog.String("protocol", a.peer.Protocol), slog.String("remote", a.peer.Addr.String()),
+		slog.String("protocol", a.peer.Protocol), slog.String("client", a.peer.Addr.String()),
 		slog.String("login", login), slog.String("mechanism", a.mechanism), slog.Bool("tls", a.peer.TLS != nil),
 	}
 	e.log.LogAttrs(ctx, level, what, append(attrs, more...)...)

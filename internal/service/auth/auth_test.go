@@ -133,8 +133,8 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	h.Login(t.Context(), home, "bob@example.org", "hunter2")
 	got := h.log.String()
 	for _, want := range []string{
-		`level=INFO msg=sign-in protocol=test remote=192.0.2.1 login=ann@example.org mechanism=password tls=false account=1`,
-		`level=WARN msg="sign-in failed" protocol=test remote=192.0.2.1 login=bob@example.org mechanism=password tls=false`,
+		`level=INFO msg=sign-in protocol=test client=192.0.2.1 login=ann@example.org mechanism=password tls=false account=1`,
+		`level=WARN msg="sign-in failed" protocol=test client=192.0.2.1 login=bob@example.org mechanism=password tls=false`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the log lacks %q:\n%s", want, got)

@@ -52,8 +52,11 @@ type run struct {
 	a       *Agent
 	content *mailbox.Content
 	copies  map[ident.AccountID]*copied
-	order   []*copied
+	begun   []*copied // and not waited for yet
 }
+
+// together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
+const together = 256
 
 // copied is one account's copy.
 type copied struct {
@@ -67,9 +70,12 @@ func (r *run) submit(ctx context.Context, id ident.AccountID) {
 	if r.copies[id] != nil {
 		return
 	}
+	if len(r.begun) == together {
+		r.wait()
+	}
 	c := &copied{}
 	r.copies[id] = c
-	r.order = append(r.order, c)
+	r.begun = append(r.begun, c)
 	if c.session, c.err = r.a.open(ctx, id); c.err != nil {
 		return
 	}
@@ -81,9 +87,9 @@ func (r *run) submit(ctx context.Context, id ident.AccountID) {
 	c.pending, c.err = c.session.SubmitAppend(ctx, inbox.ID, mailbox.Append{Content: r.content})
 }
 
-// wait returns when all copies are durable or have failed.
+// wait returns when all copies that have begun are durable or have failed.
 func (r *run) wait() {
-	for _, c := range r.order {
+	for _, c := range r.begun {
 		if c.err == nil {
 			_, c.err = c.pending.Wait()
 		}
@@ -91,6 +97,7 @@ func (r *run) wait() {
 			c.session.Close()
 		}
 	}
+	r.begun = r.begun[:0]
 }
 
 // outcome is what became of one recipient's message.
@@ -116,7 +123,7 @@ func (r *run) outcome(to Recipient) error {
 
 func (a *Agent) count(r *run, results []error) {
 	delivered := uint64(0)
-	for _, c := range r.order {
+	for _, c := range r.copies {
 		if c.err == nil {
 			delivered++
 		}

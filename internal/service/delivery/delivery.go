@@ -3,7 +3,7 @@
 // puts one copy into the INBOX of each account that the recipients lead to.
 //
 // Accepting means owning: when Deliver says that a recipient has the message, it is
-// durable. All accounts of a message share one sync. There is no queue
+// durable. Up to 256 copies of a message share one sync. There is no queue
 // yet: addresses of other servers, also behind aliases and groups, are refused at RCPT time.
 package delivery
 
