@@ -117,7 +117,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) e
 		var ne net.Error
 		switch {
 		case err == nil:
-			s.serveConn(conn, o)
+			if !s.enter(nil) {
+				return conn.Close()
+			}
+			go s.serveConn(conn, o)
 		case errors.Is(err, net.ErrClosed), ctx.Err() != nil, s.accepting.Err() != nil:
 			return nil
 		case errors.As(err, &ne) && ne.Timeout(), isTemporary(err):
@@ -158,8 +161,10 @@ func (s *Server) enter(c *session) bool {
 	return true
 }
 
-// serveConn starts a session, if there is room for one more.
+// serveConn runs a session, if there is room for one more. It is a goroutine of its own from the start, since even
+// asking for the client's address may have to wait: for a proxy's word.
 func (s *Server) serveConn(conn net.Conn, o ListenerOptions) {
+	defer s.running.Done()
 	c := newSession(s, conn, o)
 	if !s.admit(c.addr) {
 		c.turnAway()
@@ -171,10 +176,8 @@ func (s *Server) serveConn(conn net.Conn, o ListenerOptions) {
 		return
 	}
 	s.metrics.Connection(1)
-	go func() {
-		defer s.leave(c)
-		c.serve(s.commanding)
-	}()
+	defer s.leave(c)
+	c.serve(s.commanding)
 }
 
 // leave ends a session's goroutine. A panic ends the session only.
