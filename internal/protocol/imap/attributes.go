@@ -83,8 +83,6 @@ func (f *fetching) attribute(d *decoder, name string) {
 	case "RFC822", "RFC822.HEADER", "RFC822.TEXT": // RFC 3501 §6.4.5
 		f.addSection(oldSection(name), name != "RFC822.HEADER")
 		return
-	case "MODSEQ":
-		f.s.condstore = true // RFC 7162 §3.1
 	case "PREVIEW":
 		if d.trySP() {
 			f.plain(name)

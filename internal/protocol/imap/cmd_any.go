@@ -81,7 +81,7 @@ func (s *session) enableOne(name string) bool {
 	case "UTF8=ACCEPT": // RFC 6855 §3
 		s.utf8 = true
 	case "CONDSTORE": // RFC 7162 §3.1
-		s.condstore = true
+		s.enableCondstore()
 	default:
 		return false
 	}

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"postroad/internal/fault"
@@ -55,6 +56,9 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	if err := d.end(); err != nil {
 		return reply{}, err
 	}
+	if f.wants("MODSEQ") {
+		s.enableCondstore()
+	}
 	var err error
 	if f.msgs, err = s.resolve(set); err != nil {
 		return reply{}, err
@@ -85,19 +89,19 @@ func (f *fetching) modifiers(d *decoder) {
 		}
 		d.sp()
 		f.since = mailbox.ModSeq(d.number64())
-		f.s.condstore = true // RFC 7162 §3.1
 		f.want(attribute{name: "MODSEQ", write: writeModSeq})
 	})
 }
 
 // want adds an attribute unless it is there.
 func (f *fetching) want(a attribute) {
-	for i := range f.atts {
-		if f.atts[i].name == a.name {
-			return
-		}
+	if !f.wants(a.name) {
+		f.atts = append(f.atts, a)
 	}
-	f.atts = append(f.atts, a)
+}
+
+func (f *fetching) wants(name string) bool {
+	return slices.ContainsFunc(f.atts, func(a attribute) bool { return a.name == name })
 }
 
 // setSeen sets \Seen on the messages whose content will be read (RFC 9051 §6.4.5), all in one go. That

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"postroad/internal/model/mailbox"
 )
 
@@ -58,7 +60,7 @@ func (s *session) parseList() (l listing) {
 		}
 		d.sp()
 	}
-	ref := s.decodeName(d.astring())
+	ref := s.pattern(d.astring())
 	d.sp()
 	if d.peek() == '(' {
 		d.list(func() { l.add(ref, s.listMailbox()) })
@@ -88,7 +90,19 @@ func (s *session) listMailbox() string {
 	} else {
 		raw = s.dec.take(&listChars, "a mailbox pattern")
 	}
-	return s.decodeName(raw)
+	return s.pattern(raw)
+}
+
+// pattern reads a pattern, which is compared with names as the client sees them: a wildcard
+// may stand inside of what modified UTF-7 has encoded.
+func (s *session) pattern(raw []byte) string {
+	if len(raw) > maxPath {
+		s.dec.fail("pattern too long")
+	}
+	if s.utf8 {
+		return norm.NFC.String(string(raw))
+	}
+	return string(raw)
 }
 
 // selection consumes a selection option.
@@ -122,7 +136,7 @@ func (l *listing) returns(d *decoder) {
 
 // listOne lists an entry if it is asked for.
 func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
-	if !l.matches(e.path) {
+	if !l.matches(e) {
 		return nil
 	}
 	selected := l.selects(e)
@@ -143,9 +157,9 @@ func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
 	return s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
 }
 
-func (l *listing) matches(path string) bool {
+func (l *listing) matches(e *entry) bool {
 	for _, p := range l.patterns {
-		if match(p, path) {
+		if match(p, e.shown) {
 			return true
 		}
 	}
@@ -167,7 +181,7 @@ func (l *listing) findHidden(entries []entry) {
 	}
 	l.above = map[string]bool{}
 	for i := range entries {
-		if e := &entries[i]; l.selects(e) && !l.matches(e.path) {
+		if e := &entries[i]; l.selects(e) && !l.matches(e) {
 			for p := parentPath(e.path); p != "" && !l.above[p]; p = parentPath(p) {
 				l.above[p] = true
 			}
@@ -193,7 +207,7 @@ func (l *listing) appendChildInfo(b []byte) []byte {
 // lsub: RFC 3501 §6.3.9.
 func (s *session) lsub(ctx context.Context) (reply, error) {
 	s.dec.sp()
-	ref := s.decodeName(s.dec.astring())
+	ref := s.pattern(s.dec.astring())
 	s.dec.sp()
 	l := listing{subscribed: true, recursive: true}
 	pattern := ref + s.listMailbox()
@@ -210,7 +224,7 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 		e := &entries[i]
 		attr := "* LSUB ("
 		switch {
-		case !l.matches(e.path):
+		case !l.matches(e):
 			continue
 		case e.subscribed:
 		case strings.HasSuffix(pattern, "%") && l.above[e.path]:
@@ -227,6 +241,7 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 // entry is a line that LIST may show.
 type entry struct {
 	path       string
+	shown      string          // path as the client sees it
 	folder     *mailbox.Folder // nil: there is none of that name
 	subscribed bool
 	children   bool
@@ -251,6 +266,11 @@ func (s *session) entries(ctx context.Context) ([]entry, error) {
 	}
 	if len(lost) > 0 {
 		out = addLost(out, lost)
+	}
+	for i := range out {
+		if out[i].shown = out[i].path; !s.utf8 {
+			out[i].shown = encodeUTF7(out[i].path)
+		}
 	}
 	return out, nil
 }

@@ -56,6 +56,9 @@ func (s *session) search(ctx context.Context) (reply, error) {
 	if !known {
 		return reply{}, no("BADCHARSET (UTF-8 US-ASCII)", "that character set is not known")
 	}
+	if q.modseq {
+		s.enableCondstore()
+	}
 	if s.rev2 && !q.extended { // RFC 9051 §6.4.4: as if RETURN (ALL) had been given
 		q.extended, q.all = true, true
 	}

@@ -36,20 +36,24 @@ func statusNumber(get func(*mailbox.Folder) uint64) func(*session, context.Conte
 }
 
 func statusModSeq(s *session, _ context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
-	s.condstore = true // RFC 7162 §3.1
+	s.enableCondstore()
 	return appendUint(dst, f.HighestModSeq), nil
 }
 
 // statusRecent counts what the next session to select the folder will see as \Recent.
 func statusRecent(s *session, ctx context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
-	if s.rev2 || f.FirstRecent() >= f.UIDNext {
+	if s.rev2 {
 		return append(dst, '0'), nil
+	}
+	uid, err := s.firstRecent(ctx, f)
+	if err != nil || uid >= f.UIDNext {
+		return append(dst, '0'), err
 	}
 	v, err := s.mail.View(ctx, f.ID)
 	if err != nil {
 		return dst, err
 	}
-	first, _ := v.Find(f.FirstRecent())
+	first, _ := v.Find(uid)
 	return strconv.AppendInt(dst, int64(v.Len()-first), 10), nil
 }
 

@@ -74,6 +74,9 @@ func (s *session) parseStore() (st storing, err error) {
 	if err := d.end(); err != nil {
 		return st, err
 	}
+	if st.change.UnchangedSince != nil {
+		s.enableCondstore()
+	}
 	st.msgs, err = s.resolve(set)
 	return st, err
 }
@@ -89,7 +92,6 @@ func (s *session) storeModifier() *mailbox.ModSeq {
 	d.sp()
 	since = mailbox.ModSeq(d.number64())
 	d.special(')')
-	s.condstore = true // RFC 7162 §3.1
 	return &since
 }
 

@@ -223,7 +223,7 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 // modSeqKey: RFC 7162 §3.1.5. An entry name may stand before the number; one counter serves all entries.
 func (s *session) modSeqKey(q *searching) criterion {
 	d := &s.dec
-	q.modseq, s.condstore = true, true
+	q.modseq = true
 	if d.peek() == '"' {
 		d.quoted()
 		d.sp()

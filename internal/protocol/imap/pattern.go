@@ -1,13 +1,18 @@
 package imap
 
+import "strings"
+
 // match reports whether a mailbox name matches a pattern, in which "*" stands for anything and "%"
-// for anything without a separator (RFC 9051 §6.3.9). "INBOX" matches in any case.
+// for anything without a separator (RFC 9051 §6.3.9). "INBOX" matches in any case, also in front of others.
 // The work is bounded by the product of the lengths.
 func match(pattern, name string) bool {
 	// can[i]: pattern[:p] may match name[:i], for the p at hand.
 	can := make([]bool, len(name)+1)
 	can[0] = true
-	fold := isInbox(name)
+	fold := 0 // how many bytes match in any case
+	if isInbox(name) || strings.HasPrefix(name, "INBOX/") {
+		fold = len("INBOX")
+	}
 	for p := range len(pattern) {
 		switch c := pattern[p]; c {
 		case '*', '%':
@@ -32,10 +37,10 @@ func spread(can []bool, name string, all bool) {
 }
 
 // step lets one byte of the pattern take one of the name.
-func step(can []bool, name string, c byte, fold bool) {
+func step(can []bool, name string, c byte, fold int) {
 	for i := len(name); i > 0; i-- {
 		n := name[i-1]
-		can[i] = can[i-1] && (n == c || fold && lower(n) == lower(c))
+		can[i] = can[i-1] && (n == c || i <= fold && lower(n) == lower(c))
 	}
 	can[0] = false
 }

@@ -120,20 +120,45 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 	if s.rev2 || n == 0 || s.sel.shown != nil && s.sel.recent.max() >= uint32(v.At(n-1).UID) {
 		return v, nil
 	}
-	first := v.Folder().FirstRecent()
-	if !s.sel.readOnly {
-		var err error
-		if first, err = s.mail.ClaimRecent(ctx, s.sel.id); err != nil {
-			return nil, err
+	claim := s.mail.ClaimRecent
+	if s.sel.readOnly {
+		claim = func(ctx context.Context, _ mailbox.FolderID) (mailbox.UID, error) {
+			return s.firstRecent(ctx, v.Folder())
 		}
-		if v, err = s.mail.View(ctx, s.sel.id); err != nil {
-			return nil, err
-		}
+	}
+	first, err := claim(ctx, s.sel.id)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.mail.View(ctx, s.sel.id); err != nil {
+		return nil, err
 	}
 	if next := v.Folder().UIDNext; first < next {
 		s.sel.recent = append(s.sel.recent, numRange{uint32(first), uint32(next - 1)}).join()
 	}
 	return v, nil
+}
+
+// firstRecent is the first UID that no session has claimed as recent yet.
+func (s *session) firstRecent(ctx context.Context, f *mailbox.Folder) (mailbox.UID, error) {
+	if f.FirstRecent() >= f.UIDNext {
+		return f.FirstRecent(), nil
+	}
+	// A claim shows in the published folder only once a later change is durable. A change of nothing
+	// tells how the folder is now.
+	now, err := s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{})
+	return now.FirstRecent(), err
+}
+
+// enableCondstore: RFC 7162 §3.1. A client that enables CONDSTORE with a mailbox selected is told where it stands.
+func (s *session) enableCondstore() {
+	if s.condstore {
+		return
+	}
+	s.condstore = true
+	if s.sel != nil {
+		s.out.line("* OK [HIGHESTMODSEQ ", strconv.FormatUint(uint64(s.sel.shown.HighestModSeq()), 10), "] last change")
+	}
 }
 
 // tellRecent sends RECENT, which IMAP4rev2 hasn't.
