@@ -68,7 +68,7 @@ func TestDeepNesting(t *testing.T) {
 			t.Errorf("%.20s: %s", cmd, done)
 		}
 	}
-	c.ok("SEARCH " + strings.Repeat("(", 60) + "ALL" + strings.Repeat(")", 60))
+	c.ok("SEARCH " + strings.Repeat("(", 400) + "ALL" + strings.Repeat(")", 400))
 }
 
 // Lines are taken up to the limit and no further.

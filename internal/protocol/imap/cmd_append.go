@@ -10,8 +10,12 @@ import (
 	"postroad/internal/model/mailbox"
 )
 
-// maxAppend is how many messages one APPEND may bring (RFC 3502).
-const maxAppend = 1000
+// An APPEND of several messages (RFC 3502) may bring so many, and so many bytes: they wait in memory
+// and go in by one transaction.
+const (
+	maxAppend      = 1000
+	maxAppendBytes = 32 << 20
+)
 
 // append is APPEND: RFC 9051 §6.3.12, several messages as in RFC 3502, with literal8 (RFC 3516 §4.4)
 // and UTF8 (RFC 6855 §4). Messages stream to the store's spool; they go into the mailbox all or none.
@@ -34,12 +38,14 @@ func (s *session) append(ctx context.Context) (reply, error) {
 			it.Content.Close()
 		}
 	}()
+	bytes := int64(0)
 	for more := true; more; {
-		item, err := s.appendMessage()
+		item, err := s.appendMessage(bytes)
 		if err != nil {
 			return reply{}, err
 		}
 		items = append(items, item)
+		bytes += item.Content.Size()
 		if more = !s.dec.atEnd(); more && len(items) >= maxAppend {
 			return reply{}, no("LIMIT", "too many messages in one APPEND")
 		}
@@ -76,8 +82,9 @@ func tooBig(err error) error {
 	return err
 }
 
-// appendMessage consumes a message with what stands before it: SP [flag-list SP] [date-time SP] data.
-func (s *session) appendMessage() (item mailbox.Append, err error) {
+// appendMessage consumes a message with what stands before it: SP [flag-list SP] [date-time SP] data. before is
+// how many bytes of other messages the command has brought.
+func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
 	d := &s.dec
 	d.sp()
 	if d.peek() == '(' {
@@ -95,7 +102,7 @@ func (s *session) appendMessage() (item mailbox.Append, err error) {
 		d.special('(')
 	}
 	d.try('~') // a literal8 may hold NUL; we take NUL in any message
-	if item.Content, err = s.messageLiteral(); err != nil {
+	if item.Content, err = s.messageLiteral(before); err != nil {
 		return item, err
 	}
 	if wrapped {
@@ -112,12 +119,12 @@ func (s *session) appendMessage() (item mailbox.Append, err error) {
 
 // messageLiteral consumes a literal of any size up to the limit for messages, without holding it in memory.
 // What can't be taken is refused before the client is invited to send it.
-func (s *session) messageLiteral() (*mailbox.Content, error) {
+func (s *session) messageLiteral(before int64) (*mailbox.Content, error) {
 	size, async := s.dec.literalSize()
 	if s.dec.err != nil {
 		return nil, s.dec.err
 	}
-	if err := s.mayAppend(size); err != nil {
+	if err := s.mayAppend(size, before); err != nil {
 		return nil, err
 	}
 	if !async {
@@ -138,14 +145,16 @@ func (s *session) messageLiteral() (*mailbox.Content, error) {
 	return w.Finish()
 }
 
-// mayAppend checks a message's size.
-func (s *session) mayAppend(size int64) error {
+// mayAppend checks a message's size, before bytes of others having come.
+func (s *session) mayAppend(size, before int64) error {
 	st := s.mail.State()
 	switch {
 	case size == 0: // RFC 3502 §6.3.11: the client has changed its mind
 		return no("CANNOT", "a message can't be empty")
 	case size > s.lim.Message:
 		return no("TOOBIG", fmt.Sprintf("a message may have up to %d bytes", s.lim.Message))
+	case before > 0 && before+size > maxAppendBytes:
+		return no("LIMIT", "too much in one APPEND")
 	case st.Limit.Bytes > 0 && st.Used.Bytes+size > st.Limit.Bytes, st.Limit.Items > 0 && st.Used.Items >= st.Limit.Items:
 		return fault.New(fault.OverQuota, "the mailbox is full")
 	}

@@ -63,11 +63,11 @@ func (s *session) parseList() (l listing) {
 	ref := s.pattern(d.astring())
 	d.sp()
 	if d.peek() == '(' {
-		d.list(func() { l.add(ref, s.listMailbox()) })
+		d.list(func() { l.add(d, ref, s.listMailbox()) })
 	} else {
 		p := s.listMailbox()
 		l.root = p == "" && d.atEnd()
-		l.add(ref, p)
+		l.add(d, ref, p)
 	}
 	if d.trySP() {
 		if d.keyword() != "RETURN" {
@@ -80,7 +80,14 @@ func (s *session) parseList() (l listing) {
 }
 
 // add notes a pattern behind a reference (RFC 9051 §6.3.9: they are simply joined).
-func (l *listing) add(ref, pattern string) { l.patterns = append(l.patterns, ref+pattern) }
+func (l *listing) add(d *decoder, ref, pattern string) {
+	if l.patterns = append(l.patterns, ref+pattern); len(l.patterns) > maxPatterns {
+		d.fail("too many patterns")
+	}
+}
+
+// maxPatterns is how many patterns a LIST may have.
+const maxPatterns = 1000
 
 // listMailbox consumes a pattern.
 func (s *session) listMailbox() string {
@@ -211,7 +218,7 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 	s.dec.sp()
 	l := listing{subscribed: true, recursive: true}
 	pattern := ref + s.listMailbox()
-	l.add("", pattern)
+	l.add(&s.dec, "", pattern)
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}

@@ -14,7 +14,8 @@ type Limits struct {
 	Literals int
 	// Message is the largest message that APPEND takes, in bytes. Default 150 MiB.
 	Message int64
-	// Depth is how deep parentheses, NOT and OR may nest in a command. Default 64.
+	// Depth is how deep parentheses, NOT and OR may nest in a command. Default 500:
+	// programs chain hundreds of ORs.
 	Depth int
 	// BadCommands is how many commands with bad syntax a session may send before it is closed. Default 20.
 	// Before login a quarter of it is allowed.
@@ -34,7 +35,7 @@ type Limits struct {
 	LiteralRate int64
 
 	// Conns, ConnsPerAddr and ConnsPerAccount bound the open connections: all, from one address
-	// (an IPv6 /64 counts as one), signed in to one account. Defaults 50,000, 1,000 and 500.
+	// (an IPv6 /64 counts as one), signed in to one account. Defaults 50,000, 5,000 and 2,000.
 	Conns, ConnsPerAddr, ConnsPerAccount int
 }
 
@@ -44,7 +45,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Literal, 64<<10)
 	def(&l.Literals, 256<<10)
 	def(&l.Message, 150<<20)
-	def(&l.Depth, 64)
+	def(&l.Depth, 500)
 	def(&l.BadCommands, 20)
 	def(&l.LoginFailures, 5)
 	def(&l.Login, 3*time.Minute)
@@ -52,8 +53,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Write, 2*time.Minute)
 	def(&l.LiteralRate, 256)
 	def(&l.Conns, 50_000)
-	def(&l.ConnsPerAddr, 1000)
-	def(&l.ConnsPerAccount, 500)
+	def(&l.ConnsPerAddr, 5000)
+	def(&l.ConnsPerAccount, 2000)
 	return l
 }
 

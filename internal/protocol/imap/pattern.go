@@ -6,6 +6,10 @@ import "strings"
 // for anything without a separator (RFC 9051 §6.3.9). "INBOX" matches in any case, also in front of others.
 // The work is bounded by the product of the lengths.
 func match(pattern, name string) bool {
+	pattern, literals := squeeze(pattern)
+	if literals > len(name) {
+		return false
+	}
 	// can[i]: pattern[:p] may match name[:i], for the p at hand.
 	can := make([]bool, len(name)+1)
 	can[0] = true
@@ -22,6 +26,24 @@ func match(pattern, name string) bool {
 		}
 	}
 	return can[len(name)]
+}
+
+// squeeze makes one wildcard of several in a row, and counts the other bytes.
+func squeeze(pattern string) (_ string, literals int) {
+	b := make([]byte, 0, len(pattern))
+	for i := range len(pattern) {
+		c, last := pattern[i], len(b)-1
+		switch {
+		case c != '*' && c != '%':
+			literals++
+			b = append(b, c)
+		case last < 0 || b[last] != '*' && b[last] != '%':
+			b = append(b, c)
+		case c == '*':
+			b[last] = c
+		}
+	}
+	return string(b), literals
 }
 
 // spread lets a wildcard take any number of further bytes.

@@ -151,7 +151,10 @@ func (s *session) command(ctx context.Context) error {
 	cmd, name := s.lookUp()
 	r, err := s.perform(ctx, cmd)
 	if s.sel != nil && cmd != nil && s.dec.err == nil {
-		err = errors.Join(err, s.sync(ctx, cmd.mayExpunge(s.byUID)))
+		// A command that was carried out stays so if the news can't be had.
+		if err := s.sync(ctx, cmd.mayExpunge(s.byUID)); err != nil {
+			s.log.Error("imap: news of the selected mailbox", "login", s.who.Login, "error", err)
+		}
 	}
 	outcome, err := s.answer(r, err, name)
 	s.srv.metrics.Command(name, outcome, time.Since(start))
