@@ -212,6 +212,17 @@ func TestGuessersAreSlowedDown(t *testing.T) {
 	}
 }
 
+// A detail makes no new name of it: else each would bring free guesses.
+func TestDetailsWinNoGuesses(t *testing.T) {
+	h := newHouse(t)
+	for i := range pairFree {
+		_, err := h.Login(t.Context(), home, fmt.Sprintf("ann+%d@example.org", i), "wrong")
+		fails(t, err, fault.Unauthenticated)
+	}
+	_, err := h.Login(t.Context(), home, "ann+new@example.org", "secret")
+	fails(t, err, fault.RateLimited)
+}
+
 func TestStrangersLockNobodyOut(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()

@@ -54,13 +54,15 @@ func hostOf(a netip.Addr) host {
 	return p
 }
 
-// foldLogin gives all spellings of a name one form. What is no address counts as one name.
+// foldLogin gives all spellings of a name one form, also those with a detail ("ann+1@..."), which the
+// directory takes for the same account. What is no address counts as one name.
 func foldLogin(login string) string {
 	a, err := directory.Parse(login)
 	if err != nil {
 		return ""
 	}
-	return a.Fold().String()
+	base, _ := a.Fold().Base()
+	return base.String()
 }
 
 // counter counts failures.
