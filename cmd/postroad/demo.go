@@ -165,7 +165,7 @@ Write to Bob, and see it arrive:
 In a mail program: server localhost, IMAP {{.Port 143}} and SMTP {{.Port 587}}, login alice@demo.test, password
 demo, no encryption or STARTTLS (the certificate is self-signed: {{.Cert}}).
 
-Administer it, from another terminal:
+Administer it, from another terminal ("go run ./cmd/postroad" is as good as "postroad"):
   postroad --data {{.Data}} account list
 
 Ctrl-C ends it.

@@ -78,12 +78,15 @@ func (w *web) serve(_ context.Context, b bound) (err error) {
 }
 
 func (w *web) shutdown(ctx context.Context) error {
-	err := errors.Join(w.public.Shutdown(ctx), w.local.Shutdown(ctx))
-	if err != nil {
-		w.public.Close()
-		w.local.Close()
+	var failed error
+	for _, s := range []*http.Server{w.public, w.local} {
+		// The listeners are closed already, which Shutdown complains of.
+		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+			failed = err
+			s.Close()
+		}
 	}
-	return err
+	return failed
 }
 
 // identified gives each request an ID, which stands in its log line and goes back to the client.
