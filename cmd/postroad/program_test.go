@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/textproto"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +163,38 @@ func TestServeObeysItsManager(t *testing.T) {
 		t.Errorf("%v: %s", err, p.log)
 	}
 	if out := p.must("", "account", "list"); !strings.Contains(out, "ben@example.test") {
+		t.Error(out)
+	}
+}
+
+// The first SIGTERM waits for a message on its way; a second one doesn't.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	p := install(t, "ann")
+	p.start()
+	raw, err := net.Dial("unix", p.socket("lmtp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &sender{Conn: textproto.NewConn(raw)}
+	defer c.Close()
+	c.expect("220")
+	c.ask("250", "LHLO client.example")
+	c.ask("250", "MAIL FROM:<>")
+	c.ask("250", "RCPT TO:<ann@example.test>")
+	c.ask("354", "DATA")
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	p.cmd.Process.Signal(unix.SIGTERM)
+	p.waitFor("STOPPING=1")
+	p.cmd.Process.Signal(unix.SIGTERM)
+	err = p.cmd.Wait()
+	p.notify.Close()
+	p.cmd = nil
+	if err == nil || !strings.Contains(p.log.String(), "stopping at once") {
+		t.Errorf("%v: %s", err, p.log)
+	}
+	if out := p.must("", "check"); out != "all is well\n" {
 		t.Error(out)
 	}
 }

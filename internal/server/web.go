@@ -93,11 +93,11 @@ func (w *web) shutdown(ctx context.Context) error {
 func (w *web) identified(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		id := rand.Text()[:12]
-		rw.Header().Set("X-Request-Id", id)
+		rw.Header().Set(admin.RequestID, id)
 		rw.Header().Set("X-Content-Type-Options", "nosniff")
 		start := time.Now()
 		h.ServeHTTP(rw, r)
-		w.server.log.Debug("http request", "id", id, "method", r.Method, "path", r.URL.Path,
+		w.server.log.Debug("http request", "request", id, "method", r.Method, "path", r.URL.Path,
 			"peer", r.RemoteAddr, "took", time.Since(start))
 	})
 }

@@ -26,16 +26,20 @@ type errorBody struct {
 	} `json:"error"`
 }
 
+// RequestID is the response header with a request's ID, if whoever calls Handler gave it one. It stands in the log too.
+const RequestID = "X-Request-Id"
+
 // Handler answers the operations of a. Who may ask is for its caller to decide.
 func Handler(a Admin, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log := log.With("path", r.URL.Path, "request", w.Header().Get(RequestID))
 		result, err := answer(a, w, r)
 		if err != nil {
-			log.Warn("admin operation failed", "path", r.URL.Path, "err", err)
+			log.Warn("admin operation failed", "err", err)
 			reply(w, statuses[fault.KindOf(err)], bodyOf(err))
 			return
 		}
-		log.Info("admin operation", "path", r.URL.Path)
+		log.Info("admin operation")
 		reply(w, http.StatusOK, result)
 	})
 }
