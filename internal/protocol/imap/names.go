@@ -58,16 +58,14 @@ func (s *session) appendName(dst []byte, path string) []byte {
 }
 
 // escapeName spells a folder's name so that it may stand in a path.
-func escapeName(name string, top bool) string {
-	plain := strings.IndexFunc(name, mustEscape) < 0 && !strings.Contains(name, "=")
-	inbox := top && strings.EqualFold(name, "INBOX")
-	if plain && !inbox {
+func escapeName(name string) string {
+	if strings.IndexFunc(name, mustEscape) < 0 && !strings.Contains(name, "=") {
 		return name
 	}
 	var b strings.Builder
 	for i, r := range name {
 		switch {
-		case mustEscape(r), r == '=' && isHexPair(name[i+1:]), inbox && i == 0:
+		case mustEscape(r), r == '=' && isHexPair(name[i+1:]):
 			for _, c := range []byte(string(r)) {
 				b.WriteByte('=')
 				b.WriteByte("0123456789ABCDEF"[c>>4])
@@ -163,7 +161,7 @@ func (s *session) paths() ([]mailbox.Folder, []string) {
 	byID := make(map[mailbox.FolderID]string, len(folders))
 	paths := make([]string, len(folders))
 	for i, f := range folders {
-		p := escapeName(f.Name, f.Parent == 0)
+		p := escapeName(f.Name)
 		switch parent, ok := byID[f.Parent]; {
 		case f.Role == mailbox.Inbox:
 			p = "INBOX"
