@@ -15,10 +15,11 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// debugCmd groups the commands that look into a stopped server's store.
+// debugCmd groups the commands that look at what is stored, as text.
 type debugCmd struct {
 	Account debugAccount `cmd:"" help:"Print an account's folders and its newest changes."`
 	Keys    debugKeys    `cmd:"" help:"Print the raw keys of a partition."`
+	Message debugMessage `cmd:"" help:"Print what the server makes of a message; it needs no server."`
 }
 
 // withStore opens the store itself: these commands read what no API shows.
@@ -76,11 +77,27 @@ func (c *debugAccount) printChanges(ctx context.Context, t terminal, box *mailbo
 		after = st.Change - n
 	}
 	err := box.Log(ctx, after, func(ch mailbox.Change) error {
-		rows = append(rows, []string{num(ch.Seq), fmt.Sprint(ch.Op), num(ch.Folder), num(ch.UID), num(ch.Item), ch.At.UTC().Format(time.DateTime)})
+		rows = append(rows, []string{num(ch.Seq), changeName(ch.Op), num(ch.Folder), num(ch.UID), num(ch.Item), ch.At.UTC().Format(time.DateTime)})
 		return nil
 	})
 	table(t, "CHANGE WHAT FOLDER UID ITEM AT", rows)
 	return err
+}
+
+// changeNames are the log's words for what happened.
+var changeNames = map[mailbox.ChangeOp]string{
+	mailbox.ItemAdded: "item-added", mailbox.ItemFlagged: "item-flagged", mailbox.ItemRemoved: "item-removed",
+	mailbox.ItemMovedOut: "item-moved-out", mailbox.ItemMovedIn: "item-moved-in",
+	mailbox.ItemRewrittenOut: "item-rewritten-out", mailbox.ItemRewritten: "item-rewritten", mailbox.ItemChanged: "item-changed",
+	mailbox.FolderAdded: "folder-added", mailbox.FolderChanged: "folder-changed", mailbox.FolderRemoved: "folder-removed",
+	mailbox.AccountChanged: "account-changed",
+}
+
+func changeName(op mailbox.ChangeOp) string {
+	if n := changeNames[op]; n != "" {
+		return n
+	}
+	return fmt.Sprint(op)
 }
 
 func num[T ~int | ~int64 | ~uint32 | ~uint64](n T) string { return fmt.Sprintf("%d", n) }

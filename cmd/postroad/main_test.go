@@ -146,6 +146,16 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestDebugMessage(t *testing.T) {
+	const mail = "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nz\r\n--b--\r\n"
+	out := shell{t: t}.do(mail, "debug", "message", "-")
+	for _, want := range []string{"1  multipart/mixed", "  1.1  text/plain", "  1.2  message/rfc822", "    1.2.1  text/plain", "ENVELOPE (NIL \"x\"", "BODYSTRUCTURE ((", "preview  hello"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	s := shell{t: t}
 	if out := s.do("", "--help"); !strings.Contains(out, "account add") {
