@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -300,6 +301,51 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		rest, _ := io.ReadAll(conn)
 		if bytes.Contains(rest, []byte("c OK")) {
 			t.Error("all was sent")
+		}
+	})
+}
+
+// Strangers may not make us hold much: their literals are short.
+func TestLiteralsBeforeLogin(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial()
+	c.line()
+	for _, cmd := range []string{"LOGIN {4097}", "LOGIN {4096+}\r\n" + strings.Repeat("a", 4096) + " {4096+}\r\n" + strings.Repeat("b", 4096) + " {1}"} {
+		if _, done := c.do(cmd); !strings.HasPrefix(done, "NO [LIMIT]") && !strings.HasPrefix(done, "BAD") {
+			t.Errorf("%.20s: %s", cmd, done)
+		}
+	}
+	if _, done := c.do("LOGIN {4096+}\r\n" + strings.Repeat("a", 4096) + " x"); !strings.HasPrefix(done, "NO [AUTH") {
+		t.Error(done)
+	}
+	c = w.user("ann")
+	if _, done := c.do("STATUS {60000+}\r\n" + strings.Repeat("a", 60000) + " (MESSAGES)"); strings.HasPrefix(done, "NO [LIMIT] literal") {
+		t.Error(done)
+	}
+}
+
+// commandCount counts commands.
+type commandCount struct {
+	noMetrics
+	n atomic.Int64
+}
+
+func (c *commandCount) Command(string, string, time.Duration) { c.n.Add(1) }
+
+// Answers that nobody reads don't pile up: further commands wait.
+func TestFloodWithoutReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var count commandCount
+		w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Metrics = &count })
+		conn, err := w.listener.dial()
+		must(t, err)
+		defer conn.Close()
+		go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\n"+strings.Repeat("b SELECT INBOX\r\n", 3000))
+		_, err = io.ReadFull(conn, make([]byte, 10_000)) // what the first read has brought, and more
+		must(t, err)
+		synctest.Wait()
+		if n := count.n.Load(); n == 0 || n > 500 {
+			t.Error("commands carried out:", n)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func (s *session) loggedIn(ctx context.Context, who ident.Identity) (reply, erro
 		s.srv.dismissAccount(who.Account)
 		return reply{}, err
 	}
-	s.who, s.mail = who, mail
+	s.who, s.mail, s.dec.lim = who, mail, s.lim
 	return reply{s.capabilityCode(), "logged in"}, nil
 }
 

@@ -58,6 +58,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// beforeLogin are the limits for strangers: room for a name and a password, or a line of an authentication
+// exchange, so that many connections of theirs hold little memory.
+func (l Limits) beforeLogin() Limits {
+	l.Line = min(l.Line, 16<<10)
+	l.Literal = min(l.Literal, 4<<10)
+	l.Literals = min(l.Literals, 8<<10)
+	return l
+}
+
 func def[T int | int64 | time.Duration](p *T, v T) {
 	if *p == 0 {
 		*p = v

@@ -54,6 +54,7 @@ type Server struct {
 	hostname string
 	tls      *tls.Config
 	lim      Limits
+	early    Limits // before login
 	log      *slog.Logger
 	metrics  Metrics
 	now      func() time.Time
@@ -80,6 +81,7 @@ func New(c Config) *Server {
 		commands: commandTable(), uid: uidTable(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),
 	}
+	s.early = s.lim.beforeLogin()
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

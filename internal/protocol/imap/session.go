@@ -52,7 +52,7 @@ func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
 	s := &session{srv: srv, raw: conn, opts: o, addr: addrOf(conn), lim: &srv.lim}
 	s.log = srv.log
 	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed}
-	s.dec.src, s.dec.lim = s, s.lim
+	s.dec.src, s.dec.lim = s, &srv.early
 	s.loginBy = time.Now().Add(s.lim.Login)
 	s.setConn(conn)
 	return s
@@ -139,7 +139,9 @@ func (s *session) step(ctx context.Context) error {
 	if err := s.dec.begin(); err != nil {
 		return err
 	}
-	return s.command(ctx)
+	err := s.command(ctx)
+	s.out.sized() // who sends many commands at once and reads no answers must wait, not fill our memory
+	return err
 }
 
 // command runs the command whose first line has been read.
