@@ -147,21 +147,21 @@ func expected(old, row *mailbox.Row, c *mailbox.FlagChange) bool {
 }
 
 func expectedKeywords(old, now *mailbox.Keywords, c *mailbox.FlagChange) bool {
-	if len(c.Keywords) == 0 && c.Op != mailbox.ReplaceFlags {
-		return old == now || slices.Equal(old.Names(), now.Names())
+	if len(c.Keywords) == 0 && c.Op != mailbox.ReplaceFlags && old == now {
+		return true
 	}
-	var want []string
-	if c.Op != mailbox.ReplaceFlags {
-		want = slices.DeleteFunc(slices.Clone(old.Names()), func(k string) bool { return hasFold(c.Keywords, k) })
-	}
-	if c.Op != mailbox.RemoveFlags {
-		for i, k := range c.Keywords {
-			if !hasFold(c.Keywords[:i], k) {
-				want = append(want, k)
-			}
+	wanted := func(k string) bool {
+		switch c.Op {
+		case mailbox.AddFlags:
+			return old.Has(k) || hasFold(c.Keywords, k)
+		case mailbox.RemoveFlags:
+			return old.Has(k) && !hasFold(c.Keywords, k)
 		}
+		return hasFold(c.Keywords, k)
 	}
-	return len(want) == now.Len() && !slices.ContainsFunc(want, func(k string) bool { return !now.Has(k) })
+	differs := func(k string) bool { return wanted(k) != now.Has(k) }
+	return !slices.ContainsFunc(now.Names(), differs) && !slices.ContainsFunc(old.Names(), differs) &&
+		!slices.ContainsFunc(c.Keywords, differs)
 }
 
 func hasFold(names []string, name string) bool {

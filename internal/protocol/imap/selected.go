@@ -17,6 +17,8 @@ type selected struct {
 	shown *mailbox.View
 	// recent are the UIDs that are \Recent in this session (RFC 3501 §2.3.2); always none with IMAP4rev2.
 	recent numSet
+	// claimed is up to where messages have been looked at for being recent.
+	claimed mailbox.UID
 	// keywords is how many keywords the client has been told of in FLAGS.
 	keywords int
 }
@@ -36,11 +38,12 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 	if err != nil {
 		return s.lostFolder(err)
 	}
-	if newest == s.sel.shown {
-		return nil
-	}
+	before := s.sel.recent.max()
 	if newest, err = s.claimRecent(ctx, newest); err != nil {
 		return s.lostFolder(err)
+	}
+	if newest == s.sel.shown && before != s.sel.recent.max() {
+		s.tellRecent() // EXISTS was told in another way
 	}
 	s.tell(newest, mayExpunge, nil)
 	return nil
@@ -116,8 +119,7 @@ func (s *session) appendNews(dst []byte, n int, r *mailbox.Row) []byte {
 // claimRecent makes messages that nobody has been shown yet \Recent for this session. It returns a view
 // that has all that was claimed.
 func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.View, error) {
-	n := v.Len()
-	if s.rev2 || n == 0 || s.sel.shown != nil && s.sel.recent.max() >= uint32(v.At(n-1).UID) {
+	if s.rev2 || s.sel.claimed >= v.Folder().UIDNext {
 		return v, nil
 	}
 	claim := s.mail.ClaimRecent
@@ -133,7 +135,9 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 	if v, err = s.mail.View(ctx, s.sel.id); err != nil {
 		return nil, err
 	}
-	if next := v.Folder().UIDNext; first < next {
+	next := v.Folder().UIDNext
+	s.sel.claimed = next
+	if first < next {
 		s.sel.recent = append(s.sel.recent, numRange{uint32(first), uint32(next - 1)}).join()
 	}
 	return v, nil
