@@ -12,6 +12,7 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
+	"postroad/internal/storage/kv/pebble"
 )
 
 // metrics is what /metrics shows. It has a registry of its own, so that several
@@ -35,7 +36,28 @@ func newMetrics(s *Server) *metrics {
 			Name: "postroad_store_writable", Help: "1 while the store can be written to, 0 after an I/O error."},
 			func() float64 { return number(s.broken() == nil) }),
 	)
+	m.engine(s.store.engine.Stats)
 	return m
+}
+
+// engine shows how the store is.
+func (m *metrics) engine(stats func() pebble.Stats) {
+	gauge := func(name, help string, value func(pebble.Stats) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postroad_store_" + name, Help: help},
+			func() float64 { return value(stats()) }))
+	}
+	gauge("disk_bytes", "What the store's files take.", func(s pebble.Stats) float64 { return float64(s.DiskBytes) })
+	gauge("memory_bytes", "Written, and not yet in tables.", func(s pebble.Stats) float64 { return float64(s.MemoryBytes) })
+	gauge("cache_bytes", "In the block cache.", func(s pebble.Stats) float64 { return float64(s.CacheBytes) })
+	gauge("read_steps", "Tables that a lookup may have to ask.", func(s pebble.Stats) float64 { return float64(s.ReadSteps) })
+	count := func(name, help string, value func(pebble.Stats) float64) {
+		m.counter("postroad_store_"+name+"_total", help, func() float64 { return value(stats()) })
+	}
+	count("log_bytes", "Written to the write-ahead log.", func(s pebble.Stats) float64 { return float64(s.LogBytes) })
+	count("flushes", "Memtables written to tables.", func(s pebble.Stats) float64 { return float64(s.Flushes) })
+	count("compactions", "Merges of tables.", func(s pebble.Stats) float64 { return float64(s.Compactions) })
+	count("cache_hits", "Blocks found in the cache.", func(s pebble.Stats) float64 { return float64(s.CacheHits) })
+	count("cache_misses", "Blocks read from disk.", func(s pebble.Stats) float64 { return float64(s.CacheMisses) })
 }
 
 // services shows what the services count.

@@ -388,3 +388,32 @@ func TestLogger(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+func TestMetricsCountWhatHappens(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.Deliver("Subject: x\r\n\r\nx\r\n", "ann")
+	c := s.IMAP("ann", nil)
+	if err := c.Noop().Wait(); err != nil {
+		t.Fatal(err)
+	}
+	token, err := os.ReadFile(filepath.Join(s.Folder, "admin.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page := get(t, httpOver(t, s, servertest.HTTPS), "https://"+servertest.Hostname+"/metrics",
+		"Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	for _, want := range []string{
+		"postroad_deliveries_total 1", "postroad_delivered_copies_total 1", "postroad_smtp_messages_total 1",
+		`postroad_open_connections{protocol="imap"} 1`, `postroad_imap_commands_total{command="NOOP",outcome="OK"} 1`,
+		"postroad_imap_command_seconds_count", "postroad_sign_ins_total 1", "postroad_store_writable 1",
+		"postroad_pop3_connections_total 0", "postroad_store_flushes_total 0",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(page, "postroad_store_log_bytes_total 0\n") {
+		t.Error("nothing was written to the log")
+	}
+}

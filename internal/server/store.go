@@ -34,6 +34,8 @@ type Store struct {
 	Directory *directory.Directory
 	Mailboxes *mailbox.Store
 	Admin     *admin.Direct
+
+	engine *pebble.DB // what DB is
 }
 
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
@@ -54,6 +56,7 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	s.engine = db
 	return s, nil
 }
 
