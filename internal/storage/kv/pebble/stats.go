@@ -23,5 +23,6 @@ func (db *DB) Stats() Stats {
 	return Stats{
 		DiskBytes: m.DiskSpaceUsage(), MemoryBytes: m.MemTable.Size, CacheBytes: m.BlockCache.Size,
 		LogBytes: m.WAL.BytesWritten, Flushes: m.Flush.Count, Compactions: m.Compact.Count, ReadSteps: m.ReadAmp(),
+		CacheHits: m.BlockCache.Hits, CacheMisses: m.BlockCache.Misses,
 	}
 }
