@@ -18,13 +18,13 @@ import (
 
 // The long form: go test ./cmd/postroad -run TestKill -kill.messages 20000 -kill.times 5
 var (
-	killMessages = flag.Int("kill.messages", 1200, "how many messages TestKill delivers")
-	killTimes    = flag.Int("kill.times", 3, "how often TestKill kills the server")
+	killMessages = flag.Int("kill.messages", 900, "how many messages TestKill delivers")
+	killTimes    = flag.Int("kill.times", 2, "how often TestKill kills the server")
 )
 
 const (
 	killConnections = 20
-	killAccounts    = 5
+	killAccounts    = 3
 )
 
 // TestKill kills the server again and again while many deliver. After each restart
