@@ -155,17 +155,20 @@ func writeSaveDate(_ *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 
 func writeEnvelope(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 	rec, err := f.record(r)
-	return append(dst, rec.Envelope()...), unreadable(err, rec.Valid())
+	v := rec.Envelope()
+	return append(dst, v...), unreadable(err, len(v) > 0)
 }
 
 func writeBodyStructure(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 	rec, err := f.record(r)
-	return append(dst, rec.BodyStructure()...), unreadable(err, rec.Valid())
+	v := rec.BodyStructure()
+	return append(dst, v...), unreadable(err, len(v) > 0)
 }
 
 func writeBody(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 	rec, err := f.record(r)
-	return append(dst, rec.Body()...), unreadable(err, rec.Valid())
+	v := rec.Body()
+	return append(dst, v...), unreadable(err, len(v) > 0)
 }
 
 func writePreview(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
@@ -174,8 +177,8 @@ func writePreview(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 }
 
 // unreadable makes a damaged summary an error: nothing may be sent that isn't IMAP.
-func unreadable(err error, valid bool) error {
-	if err == nil && !valid {
+func unreadable(err error, readable bool) error {
+	if err == nil && !readable {
 		err = fault.New(fault.Corrupt, "message summary damaged")
 	}
 	return err

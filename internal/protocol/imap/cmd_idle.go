@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	"postroad/internal/fault"
 )
 
 // idle: RFC 2177, RFC 9051 §6.3.13. News are told as they happen until the client
@@ -60,12 +58,8 @@ func (s *session) tellWhileIdle(ctx context.Context) error {
 	if s.sel == nil {
 		return nil
 	}
-	err := s.sync(ctx, true)
-	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Canceled) {
-		err = nil // the next bell may find it working again
-	}
-	if err != nil {
-		return err
+	if err := s.sync(ctx, true); err != nil { // the next bell may find it working again
+		s.log.Error("imap: news for IDLE", "login", s.who.Login, "error", err)
 	}
 	if s.ended {
 		return &connError{io.EOF} // BYE has been said

@@ -241,6 +241,7 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 		}
 		b := s.appendName(append(s.out.buf(), attr+`) "/" `...), e.path)
 		s.out.set(append(b, crlf...))
+		s.out.sized()
 	}
 	return reply{text: "listed"}, nil
 }
