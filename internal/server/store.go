@@ -49,6 +49,9 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	}
 	db, err := pebble.Open(filepath.Join(c.Data, storeDir), pebble.Options{
 		FS: w.Files, Logger: w.Logger.With("part", "store"), CacheBytes: int64(c.Limits.Cache), OnFatal: onFatal})
+	if fault.Is(err, fault.InUse) {
+		return nil, fault.Wrap(fault.InUse, err, "another server has "+c.Data+" open")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -184,3 +184,20 @@ func TestWriteThenLoad(t *testing.T) {
 		t.Errorf("wrong file: %v", err)
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("hostnam = 1\n[lmits]\n\"\" = 2\n[[listen]]\na.b.c = 3"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse(b)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) || fault.TextOf(err) == "" {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("parsed, but not valid: %v", err)
+		}
+	})
+}

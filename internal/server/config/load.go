@@ -66,6 +66,9 @@ func explain(err error) string {
 func explainUnknown(e toml.DecodeError) string {
 	row, _ := e.Position()
 	key := e.Key()
+	if len(key) == 0 {
+		return fmt.Sprintf("line %d: unknown setting", row)
+	}
 	parent, last := key[:len(key)-1], key[len(key)-1]
 	where := ""
 	if len(parent) > 0 {
