@@ -2,9 +2,7 @@ package imap
 
 import (
 	"context"
-	"slices"
 	"strconv"
-	"strings"
 
 	"postroad/internal/model/mailbox"
 )
@@ -100,6 +98,7 @@ func (s *session) storeModifier() *mailbox.ModSeq {
 func (s *session) tellStored(st *storing, res mailbox.FlagResult) (gone bool) {
 	s.tellKeywords()
 	failed := uidSet(res.Failed)
+	expect := newExpectation(&st.change)
 	for i, old := range st.msgs.rows(s.sel.shown) {
 		j, ok := res.View.Find(old.UID)
 		if !ok {
@@ -113,7 +112,7 @@ func (s *session) tellStored(st *storing, res mailbox.FlagResult) (gone bool) {
 		}
 	}
 	s.tell(res.View, s.byUID, func(i int, old, row *mailbox.Row) bool {
-		return st.msgs.has(i) && !failed.contains(uint32(row.UID)) && (!st.silent || expected(old, row, &st.change))
+		return st.msgs.has(i) && !failed.contains(uint32(row.UID)) && (!st.silent || expect.met(old, row))
 	})
 	return gone
 }
@@ -129,43 +128,6 @@ func (s *session) tellFlags(n int, r *mailbox.Row, flags bool) {
 		s.out.set(append(b, "))\r\n"...))
 	}
 	s.out.sized()
-}
-
-// expected reports whether a row is what a client expects that knows the old one and
-// that its change was made: if not, somebody else has changed it too (RFC 9051 §6.4.6).
-func expected(old, row *mailbox.Row, c *mailbox.FlagChange) bool {
-	want := old.Flags
-	switch c.Op {
-	case mailbox.AddFlags:
-		want |= c.Flags
-	case mailbox.RemoveFlags:
-		want &^= c.Flags
-	default:
-		want = c.Flags
-	}
-	return row.Flags == want && expectedKeywords(old.Keywords, row.Keywords, c)
-}
-
-func expectedKeywords(old, now *mailbox.Keywords, c *mailbox.FlagChange) bool {
-	if len(c.Keywords) == 0 && c.Op != mailbox.ReplaceFlags && old == now {
-		return true
-	}
-	wanted := func(k string) bool {
-		switch c.Op {
-		case mailbox.AddFlags:
-			return old.Has(k) || hasFold(c.Keywords, k)
-		case mailbox.RemoveFlags:
-			return old.Has(k) && !hasFold(c.Keywords, k)
-		}
-		return hasFold(c.Keywords, k)
-	}
-	differs := func(k string) bool { return wanted(k) != now.Has(k) }
-	return !slices.ContainsFunc(now.Names(), differs) && !slices.ContainsFunc(old.Names(), differs) &&
-		!slices.ContainsFunc(c.Keywords, differs)
-}
-
-func hasFold(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // modified is the response code that tells which messages were left alone (RFC 7162 §3.1.3).
