@@ -2,10 +2,13 @@ package imap
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,7 +19,7 @@ import (
 // picture is what a client believes of its selected mailbox, from what it was told alone.
 type picture struct {
 	*client
-	t    *rapid.T
+	t    interface{ Fatalf(string, ...any) }
 	msgs []believed
 }
 
@@ -125,7 +128,7 @@ func TestPicturesAgree(t *testing.T) {
 		}
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			p := ps[rapid.IntRange(0, 2).Draw(rt, "who")]
-			p.step(name)
+			p.step(rt, name)
 			if rapid.Bool().Draw(rt, "learns") {
 				p.learn()
 			}
@@ -148,15 +151,20 @@ func TestPicturesAgree(t *testing.T) {
 }
 
 // step is one random thing that a client does.
-func (p *picture) step(box string) {
+func (p *picture) step(t *rapid.T, box string) {
 	n := len(p.msgs)
-	pick := func() int { return rapid.IntRange(1, n).Draw(p.t, "n") }
-	flag := rapid.SampledFrom([]string{`\Seen`, `\Deleted`, `\Flagged`, "$a", "$b"}).Draw(p.t, "flag")
-	op := rapid.SampledFrom([]string{"+", "-"}).Draw(p.t, "op")
-	what := rapid.SampledFrom([]string{"append", "append", "store", "silent", "uid store", "fetch", "body", "uid fetch", "search", "noop", "expunge", "copy", "move", "uid expunge"}).Draw(p.t, "what")
+	pick := func() int { return rapid.IntRange(1, n).Draw(t, "n") }
+	flag := rapid.SampledFrom([]string{`\Seen`, `\Deleted`, `\Flagged`, "$a", "$b"}).Draw(t, "flag")
+	op := rapid.SampledFrom([]string{"+", "-"}).Draw(t, "op")
+	what := rapid.SampledFrom([]string{"append", "append", "store", "silent", "uid store", "fetch", "body", "uid fetch", "search", "noop", "expunge", "copy", "move", "uid expunge"}).Draw(t, "what")
 	if n == 0 && what != "noop" {
 		what = "append"
 	}
+	p.act(what, op, flag, box, pick)
+}
+
+// act carries out one thing; pick chooses a message.
+func (p *picture) act(what, op, flag, box string, pick func() int) {
 	switch what {
 	case "append":
 		p.run("APPEND " + box + " (" + flag + ") {8+}\r\nA: b\r\n\r\n")
@@ -200,4 +208,49 @@ func (p *picture) silent(n int, op, flag string) string {
 		p.msgs[n-1] = before
 	}
 	return done
+}
+
+// failing ends a goroutine's part in a test.
+type failing struct{ *testing.T }
+
+func (f failing) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// TestPicturesAgreeAtFullSpeed is TestPicturesAgree with all sessions at the same time.
+func TestPicturesAgreeAtFullSpeed(t *testing.T) {
+	w := newWorld(t)
+	var ps []*picture
+	for range 6 {
+		p := &picture{client: w.user("ann"), t: failing{t}}
+		p.run("SELECT INBOX")
+		ps = append(ps, p)
+	}
+	var all sync.WaitGroup
+	for i, p := range ps {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(i)))
+			choose := func(of ...string) string { return of[rng.IntN(len(of))] }
+			for range 100 {
+				what := choose("append", "append", "append", "store", "silent", "uid store", "fetch", "body", "uid fetch", "search", "noop", "expunge", "copy", "move")
+				if len(p.msgs) == 0 {
+					what = "append"
+				}
+				p.act(what, choose("+", "-"), choose(`\Seen`, `\Deleted`, `\Flagged`, "$a"), "INBOX", func() int { return 1 + rng.IntN(len(p.msgs)) })
+				p.learn()
+			}
+		})
+	}
+	all.Wait()
+	fresh := &picture{client: w.user("ann"), t: t}
+	fresh.run("EXAMINE INBOX")
+	fresh.learn()
+	for i, p := range ps {
+		p.run("NOOP")
+		p.learn()
+		if diff := cmp.Diff(fresh.msgs, p.msgs, cmp.AllowUnexported(believed{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("client %d believes something else (+):\n%s", i, diff)
+		}
+	}
 }
