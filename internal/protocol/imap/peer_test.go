@@ -190,3 +190,10 @@ func TestTCP(t *testing.T) {
 	must(t, <-done)
 	c.ok("SELECT INBOX") // connections outlive their listener
 }
+
+func TestImplicitTLSNeedsACertificate(t *testing.T) {
+	w := newWorld(t)
+	if err := w.server.Serve(t.Context(), newMemListener(), ListenerOptions{ImplicitTLS: true}); err == nil {
+		t.Error("it serves")
+	}
+}

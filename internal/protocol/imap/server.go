@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 )
@@ -105,6 +106,9 @@ func (noMetrics) Panic()                                {}
 // Serve accepts connections until l is closed, ctx ends or the Server shuts down; then it closes
 // l and returns nil, or the error that made it give up. Connections go on when Serve returns: Shutdown ends them.
 func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) error {
+	if o.ImplicitTLS && s.tls == nil {
+		return errors.Join(fault.New(fault.Invalid, "imap: a listener with TLS needs a certificate"), l.Close())
+	}
 	if !s.enter(nil) {
 		return l.Close()
 	}
