@@ -21,11 +21,23 @@ type ContentWriter struct {
 	spool  *spool.Spool
 	parser *message.Parser
 	from   *sync.Pool // where the parser goes when it has done its work
+	store  *Store
 }
+
+// When many messages are on their way, as when strangers begin them and don't go on, new ones keep
+// but little in memory: else some thousand connections would fill it.
+const (
+	manyContents = 128
+	littleMemory = 64 << 10
+)
 
 // NewContent begins a new message. The caller must call Finish or Discard.
 func (s *Store) NewContent() *ContentWriter {
-	return &ContentWriter{spool.New(s.opts.SpoolDir, s.opts.MemoryMax), s.parsers.Get().(*message.Parser), &s.parsers}
+	memory := s.opts.MemoryMax
+	if s.contents.Add(1) > manyContents {
+		memory = min(memory, littleMemory)
+	}
+	return &ContentWriter{spool.New(s.opts.SpoolDir, memory), s.parsers.Get().(*message.Parser), &s.parsers, s}
 }
 
 // Write adds bytes. It fails with fault.Unavailable if there is no room on the disk.
@@ -45,6 +57,7 @@ func (w *ContentWriter) Discard() {
 	if w.spool != nil {
 		w.spool.Close()
 		w.spool = nil
+		w.store.contents.Add(-1)
 	}
 }
 
@@ -55,7 +68,7 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	w.parser.Reset()
 	w.from.Put(w.parser)
 	w.parser = nil
-	c := &Content{spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool))}
+	c := &Content{store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool))}
 	w.spool = nil
 	return c, nil
 }
@@ -63,6 +76,7 @@ func (w *ContentWriter) Finish() (*Content, error) {
 // Content is a message on its way into mailboxes. It may be appended any
 // number of times, to any account, also at the same time. It is immutable.
 type Content struct {
+	store   *Store // nil: closed
 	spool   *spool.Spool
 	summary summary.Record
 }
@@ -80,7 +94,13 @@ func (c *Content) ReadAt(p []byte, off int64) (int, error) { return c.spool.Read
 func (c *Content) NewReader() io.Reader { return io.NewSectionReader(c.spool, 0, c.spool.Size()) }
 
 // Close gives back what the content holds. Appends must have ended.
-func (c *Content) Close() error { return c.spool.Close() }
+func (c *Content) Close() error {
+	if c.store != nil {
+		c.store.contents.Add(-1)
+		c.store = nil
+	}
+	return c.spool.Close()
+}
 
 // stagingTime is how long a message may take from its first stored byte to its last.
 const stagingTime = 24 * time.Hour

@@ -184,3 +184,41 @@ func TestDeletingALargeFolder(t *testing.T) {
 		t.Errorf("%v, used %+v", err, w.me.State().Used)
 	}
 }
+
+// Messages under way hold little memory each when there are many, and more again when those have ended.
+func TestManyContentsHoldLittle(t *testing.T) {
+	w := newWorld(t)
+	text := make([]byte, littleMemory+1)
+	begin := func() (c *ContentWriter, inMemory bool) {
+		c = w.store.NewContent()
+		_, err := c.Write(text)
+		w.must(err)
+		_, inMemory = c.spool.Bytes()
+		return c, inMemory
+	}
+	var open []*ContentWriter
+	for i := range manyContents + 20 {
+		c, inMemory := begin()
+		if inMemory != (i < manyContents) {
+			t.Fatalf("message %d in memory: %v", i, inMemory)
+		}
+		open = append(open, c)
+	}
+	for i, c := range open {
+		if i%2 == 0 {
+			c.Discard()
+			c.Discard()
+			continue
+		}
+		done, err := c.Finish()
+		w.must(err)
+		c.Discard()
+		w.must(done.Close())
+		w.must(done.Close())
+	}
+	c, inMemory := begin()
+	if !inMemory || w.store.contents.Load() != 1 {
+		t.Error("still", w.store.contents.Load(), "on their way")
+	}
+	c.Discard()
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postroad/internal/fault"
@@ -46,9 +47,10 @@ const maxUnused = 4096
 
 // Store opens accounts. It is safe for concurrent use.
 type Store struct {
-	db      kv.DB
-	opts    Options
-	parsers sync.Pool // of *message.Parser
+	db       kv.DB
+	opts     Options
+	parsers  sync.Pool    // of *message.Parser
+	contents atomic.Int64 // messages on their way in
 
 	mu       sync.Mutex
 	accounts map[ident.AccountID]*account      // guarded by mu
