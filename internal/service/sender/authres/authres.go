@@ -1,0 +1,197 @@
+// Package authres writes, reads and removes Authentication-Results header fields (RFC 8601), and has the
+// words for results that the checks of a sender share.
+//
+//	Authentication-Results: mx.example.org;
+//		spf=pass smtp.mailfrom=ann@example.com;
+//		dkim=fail reason="body has changed" header.d=example.com header.s=a
+//
+// A site may believe only fields that it wrote itself: Strip takes out what strangers wrote in its name.
+package authres
+
+import "strings"
+
+// Result is the outcome of one check, as RFC 8601 §2.7 spells it.
+type Result string
+
+// The results of RFC 8601 §2.7. Not every method has each of them.
+const (
+	None      Result = "none"
+	Pass      Result = "pass"
+	Fail      Result = "fail"
+	SoftFail  Result = "softfail"
+	Policy    Result = "policy"
+	Neutral   Result = "neutral"
+	TempError Result = "temperror"
+	PermError Result = "permerror"
+)
+
+// Property says what a result is about: header.d=example.org has Type "header", Name "d", Value "example.org".
+type Property struct{ Type, Name, Value string }
+
+// Method is one check and its result.
+type Method struct {
+	// Name is the method's keyword: "spf", "dkim", "dmarc", "arc", "iprev", "auth".
+	Name   string
+	Result Result
+	// Comment is free text for people, shown in parentheses after the result; "" for none.
+	Comment string
+	// Reason is free text too, as the reason parameter; "" for none.
+	Reason string
+	Props  []Property
+}
+
+// Header is one Authentication-Results field.
+type Header struct {
+	// ID is the authserv-id: the name of the site that checked.
+	ID string
+	// Methods may be empty: "none" was checked.
+	Methods []Method
+}
+
+const (
+	// maxLine is where lines are folded, when they can be.
+	maxLine = 78
+	// maxValue is the longest property value or comment written, in bytes: addresses fit (RFC 5321 §4.5.3.1), and
+	// what is longer is cut, as the line limit of RFC 5322 §2.1.1 has to hold.
+	maxValue = 400
+)
+
+// Field returns the whole field, folded, with its final CRLF. Values are made harmless: whatever
+// they hold, the field stays one field.
+func (h Header) Field() string { return "Authentication-Results: " + h.Value() + "\r\n" }
+
+// Value returns the field's body, folded, without the final CRLF.
+func (h Header) Value() string {
+	var b strings.Builder
+	b.WriteString(value(h.ID))
+	if len(h.Methods) == 0 {
+		b.WriteString("; none")
+	}
+	for _, m := range h.Methods {
+		b.WriteString(";\r\n\t")
+		m.write(&b)
+	}
+	return b.String()
+}
+
+func (m Method) write(b *strings.Builder) {
+	line := &folder{b: b}
+	line.add(keyword(m.Name) + "=" + keyword(string(m.Result)))
+	if m.Comment != "" {
+		line.add("(" + comment(m.Comment) + ")")
+	}
+	if m.Reason != "" {
+		line.add("reason=" + quote(clean(m.Reason)))
+	}
+	for _, p := range m.Props {
+		line.add(keyword(p.Type) + "." + keyword(p.Name) + "=" + pvalue(p.Value))
+	}
+}
+
+// folder puts words in lines.
+type folder struct {
+	b    *strings.Builder
+	used int
+}
+
+func (f *folder) add(word string) {
+	switch {
+	case f.used == 0:
+		f.used = 8 // the tab
+	case f.used+1+len(word) > maxLine:
+		f.b.WriteString("\r\n\t")
+		f.used = 8
+	default:
+		f.b.WriteByte(' ')
+		f.used++
+	}
+	f.b.WriteString(word)
+	f.used += len(word)
+}
+
+// keyword keeps of a name what a Keyword may hold (RFC 5321 §4.1.2), and the underscore.
+func keyword(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x80 && (isAlnum(byte(r)) || r == '-' || r == '_') {
+			return r
+		}
+		return -1
+	}, s)
+	if s == "" {
+		return "x"
+	}
+	return s
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// clean takes out what can't stand in a field, and bounds the length.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r < ' ', r == 0x7f, r >= 0x80 && r < 0xa0, r == 0xfffd, r == 0x2028, r == 0x2029:
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > maxValue {
+		s = strings.ToValidUTF8(s[:maxValue], "")
+	}
+	return s
+}
+
+// comment escapes what would end a comment or nest in it (RFC 5322 §3.2.2).
+func comment(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(clean(s))
+}
+
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// value is RFC 2045's value: a token, or a quoted-string.
+func value(s string) string {
+	s = clean(s)
+	if isToken(s) {
+		return s
+	}
+	return quote(s)
+}
+
+// pvalue is a value, or [[local-part] "@"] domain-name (RFC 8601 §2.2).
+func pvalue(s string) string {
+	s = clean(s)
+	if i := strings.LastIndexByte(s, '@'); i >= 0 && isDots(s[:i]) && s[i+1:] != "" && isToken(s[i+1:]) {
+		return s
+	}
+	if isToken(s) {
+		return s
+	}
+	return quote(s)
+}
+
+// isToken reports whether s may stand without quotes: RFC 2045 §5.1, and UTF-8 (RFC 8601 §2.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func tokenByte(c byte) bool {
+	return c > ' ' && c != 0x7f && !strings.ContainsRune(`()<>@,;:\"/[]?=`, rune(c)) || c >= 0x80
+}
+
+// isDots reports whether s is a dot-atom, or nothing.
+func isDots(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= 0x80 || isAlnum(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0) {
+			return false
+		}
+	}
+	return true
+}

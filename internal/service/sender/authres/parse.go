@@ -1,0 +1,239 @@
+package authres
+
+import (
+	"strings"
+
+	"postroad/internal/fault"
+)
+
+// Limits of Parse.
+const (
+	// MaxField is the longest field body that is read, in bytes.
+	MaxField = 64 << 10
+	// MaxMethods is how many results one field may hold, and MaxProps how many properties one result.
+	MaxMethods = 200
+	MaxProps   = 50
+	// maxDepth is how deep comments nest.
+	maxDepth = 20
+)
+
+// Parse reads a field body. It is as strict as RFC 8601 §2.2, apart from what is often met: properties
+// without a type, and values with characters that ought to have been quoted.
+// Errors are of kind fault.Invalid, or fault.TooLarge over a limit.
+func Parse(body string) (Header, error) {
+	if len(body) > MaxField {
+		return Header{}, fault.New(fault.TooLarge, "the field is longer than %d bytes", MaxField)
+	}
+	l := &lexer{s: body}
+	h := Header{ID: l.id()}
+	if h.ID == "" {
+		return h, fault.New(fault.Invalid, "no authserv-id")
+	}
+	for l.take(';') {
+		if l.atEnd() {
+			break
+		}
+		m, err := l.method()
+		if err != nil {
+			return h, err
+		}
+		if m.Name == "" {
+			continue // "none"
+		}
+		if len(h.Methods) == MaxMethods {
+			return h, fault.New(fault.TooLarge, "more than %d results", MaxMethods)
+		}
+		h.Methods = append(h.Methods, m)
+	}
+	if !l.atEnd() || l.bad {
+		return h, fault.New(fault.Invalid, "not a list of results")
+	}
+	return h, nil
+}
+
+// ID returns the authserv-id of a field body, "" if there is none to be found.
+func ID(body string) string {
+	if len(body) > MaxField {
+		body = body[:MaxField]
+	}
+	return (&lexer{s: body}).id()
+}
+
+// lexer goes through a structured field body. A comment that doesn't end is bad.
+type lexer struct {
+	s   string
+	i   int
+	bad bool
+	// last is the comment skipped most recently.
+	last string
+}
+
+// id reads the authserv-id and the version after it.
+func (l *lexer) id() string {
+	l.skip()
+	id := l.value(";")
+	l.skip()
+	for l.i < len(l.s) && l.s[l.i] >= '0' && l.s[l.i] <= '9' {
+		l.i++
+	}
+	return id
+}
+
+// method reads one result with its properties; the zero Method if it is "none".
+func (l *lexer) method() (m Method, err error) {
+	l.skip()
+	m.Name = strings.ToLower(l.word())
+	if l.take('/') { // the method's version
+		l.skip()
+		l.word()
+	}
+	if !l.take('=') {
+		l.skip()
+		if m.Name == "none" && (l.i == len(l.s) || l.s[l.i] == ';') {
+			return Method{}, nil
+		}
+		return m, fault.New(fault.Invalid, "a result without a value")
+	}
+	l.skip()
+	m.Result = Result(strings.ToLower(l.word()))
+	l.last = ""
+	l.skip()
+	m.Comment = l.last
+	if m.Name == "" || m.Result == "" {
+		return m, fault.New(fault.Invalid, "a result without a name or value")
+	}
+	for l.i < len(l.s) && l.s[l.i] != ';' {
+		if err := l.param(&m); err != nil {
+			return m, err
+		}
+		l.skip()
+	}
+	return m, nil
+}
+
+// param reads reason=value or ptype.property=value.
+func (l *lexer) param(m *Method) error {
+	name := strings.ToLower(l.word())
+	if l.take('.') {
+		l.skip()
+		name += "." + strings.ToLower(l.word())
+	}
+	if name == "" || !l.take('=') {
+		return fault.New(fault.Invalid, "a property without a value")
+	}
+	l.skip()
+	v := l.value("; \t\r\n(")
+	if name == "reason" {
+		m.Reason = v
+		return nil
+	}
+	if len(m.Props) == MaxProps {
+		return fault.New(fault.TooLarge, "more than %d properties", MaxProps)
+	}
+	p := Property{Value: v}
+	if typ, prop, ok := strings.Cut(name, "."); ok {
+		p.Type, p.Name = typ, prop
+	} else {
+		p.Name = name
+	}
+	m.Props = append(m.Props, p)
+	return nil
+}
+
+func (l *lexer) atEnd() bool {
+	l.skip()
+	return l.i == len(l.s)
+}
+
+// take skips to c and over it, if it is next.
+func (l *lexer) take(c byte) bool {
+	l.skip()
+	if l.i < len(l.s) && l.s[l.i] == c {
+		l.i++
+		return true
+	}
+	return false
+}
+
+// skip goes over white space and comments (CFWS).
+func (l *lexer) skip() {
+	for l.i < len(l.s) {
+		switch l.s[l.i] {
+		case ' ', '\t', '\r', '\n':
+			l.i++
+		case '(':
+			l.comment()
+		default:
+			return
+		}
+	}
+}
+
+func (l *lexer) comment() {
+	var text strings.Builder
+	depth := 0
+	for l.i < len(l.s) {
+		c := l.s[l.i]
+		l.i++
+		switch {
+		case c == '(':
+			if depth++; depth > maxDepth {
+				l.bad, l.i = true, len(l.s)
+				return
+			}
+			if depth == 1 {
+				continue
+			}
+		case c == ')':
+			if depth--; depth == 0 {
+				l.last = text.String()
+				return
+			}
+		case c == '\\' && l.i < len(l.s):
+			c = l.s[l.i]
+			l.i++
+		case c == '\r' || c == '\n':
+			continue
+		}
+		text.WriteByte(c)
+	}
+	l.bad = true
+}
+
+// word reads a Keyword.
+func (l *lexer) word() string {
+	start := l.i
+	for l.i < len(l.s) && (isAlnum(l.s[l.i]) || l.s[l.i] == '-' || l.s[l.i] == '_') {
+		l.i++
+	}
+	return l.s[start:l.i]
+}
+
+// value reads a quoted-string, or all up to one of stops or white space.
+func (l *lexer) value(stops string) string {
+	if l.i == len(l.s) || l.s[l.i] != '"' {
+		start := l.i
+		for l.i < len(l.s) && strings.IndexByte(stops, l.s[l.i]) < 0 && strings.IndexByte(" \t\r\n(", l.s[l.i]) < 0 {
+			l.i++
+		}
+		return l.s[start:l.i]
+	}
+	l.i++
+	var b strings.Builder
+	for l.i < len(l.s) {
+		c := l.s[l.i]
+		l.i++
+		switch {
+		case c == '"':
+			return b.String()
+		case c == '\\' && l.i < len(l.s):
+			c = l.s[l.i]
+			l.i++
+		case c == '\r' || c == '\n':
+			continue
+		}
+		b.WriteByte(c)
+	}
+	l.bad = true
+	return b.String()
+}

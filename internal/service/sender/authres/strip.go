@@ -1,0 +1,53 @@
+package authres
+
+import "strings"
+
+// Strip returns a header block (fields with their line ends, with or without the empty line after them) without
+// the Authentication-Results fields that claim to be from one of ids (RFC 8601 §5). Names are compared
+// without regard to case. If there are none, header itself is returned.
+func Strip(header []byte, ids ...string) []byte {
+	var kept []byte
+	last := 0
+	for start := 0; start < len(header); {
+		end := fieldEnd(header, start)
+		if claims(header[start:end], ids) {
+			kept = append(kept, header[last:start]...)
+			last = end
+		}
+		start = end
+	}
+	if last == 0 {
+		return header
+	}
+	return append(kept, header[last:]...)
+}
+
+// fieldEnd finds where the field that begins at start ends: before a line that doesn't begin with white space.
+func fieldEnd(b []byte, start int) int {
+	for i := start; i < len(b); i++ {
+		if b[i] == '\n' && (i+1 == len(b) || b[i+1] != ' ' && b[i+1] != '\t') {
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// claims reports whether a field is an Authentication-Results field of one of ids.
+func claims(field []byte, ids []string) bool {
+	const name = "authentication-results"
+	if len(field) <= len(name) || !strings.EqualFold(string(field[:len(name)]), name) {
+		return false
+	}
+	rest := strings.TrimLeft(string(field[len(name):]), " \t\r\n") // obsolete syntax has space before the colon
+	body, ok := strings.CutPrefix(rest, ":")
+	if !ok {
+		return false
+	}
+	got := strings.TrimSuffix(ID(body), ".")
+	for _, id := range ids {
+		if strings.EqualFold(got, strings.TrimSuffix(id, ".")) {
+			return true
+		}
+	}
+	return false
+}
