@@ -22,9 +22,11 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 var neighbours = map[string][]string{
 	"format/message":    {"format/charset", "format/htmltext"}, // decodes text
 	"format/summary":    {"format/message", "format/charset"},  // describes a parsed message
+	"format/dsn":        {"format/message"},                    // composes a message
 	"storage/blob":      {"storage/kv"},                        // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                       // identities act on accounts
 	"model/directory":   {"model/ident"},                       // gives identities
+	"service/auth":      {"service/peer"},                      // counts by client
 	"service/delivery":  {"service/auth"},                      // who submits
 	"server/servertest": {"server/config", "server/admin"},     // configures what it starts, and adds accounts
 }
