@@ -20,15 +20,18 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 // neighbours lists the imports allowed inside a layer, each with its reason.
 // A package may always import packages below its own folder and its parents' contract.
 var neighbours = map[string][]string{
-	"format/message":    {"format/charset", "format/htmltext"}, // decodes text
-	"format/summary":    {"format/message", "format/charset"},  // describes a parsed message
-	"format/dsn":        {"format/message"},                    // composes a message
-	"storage/blob":      {"storage/kv"},                        // keeps bytes in the kv, in chunks
-	"model/mailbox":     {"model/ident"},                       // identities act on accounts
-	"model/directory":   {"model/ident"},                       // gives identities
-	"service/auth":      {"service/peer"},                      // counts by client
-	"service/delivery":  {"service/auth"},                      // who submits
-	"server/servertest": {"server/config", "server/admin"},     // configures what it starts, and adds accounts
+	"format/message":    {"format/charset", "format/htmltext"},                                 // decodes text
+	"format/summary":    {"format/message", "format/charset"},                                  // describes a parsed message
+	"format/dsn":        {"format/message"},                                                    // composes a message
+	"storage/blob":      {"storage/kv"},                                                        // keeps bytes in the kv, in chunks
+	"model/mailbox":     {"model/ident"},                                                       // identities act on accounts
+	"model/directory":   {"model/ident"},                                                       // gives identities
+	"service/auth":      {"service/peer"},                                                      // counts by client
+	"service/queue":     {"service/transfer"},                                                  // when to pass mail on
+	"service/relay":     {"service/transfer"},                                                  // and how
+	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"}, // and where to
+	"service/delivery":  {"service/auth"},                                                      // who submits
+	"server/servertest": {"server/config", "server/admin"},                                     // configures what it starts, and adds accounts
 }
 
 // forbidden modules, each with its reason.

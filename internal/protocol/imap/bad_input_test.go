@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,28 +154,6 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	w.server.mu.Unlock()
 	c.ok("LOGIN ann@demo.test secret")
-}
-
-func TestNeighbourhood(t *testing.T) {
-	a := neighbourhood(addrOf(&addrConn{addr: "[2001:db8::1]:5"}))
-	b := neighbourhood(addrOf(&addrConn{addr: "[2001:db8::ffff:1]:6"}))
-	c := neighbourhood(addrOf(&addrConn{addr: "[2001:db8:0:1::1]:6"}))
-	if a != b || a == c {
-		t.Error(a, b, c)
-	}
-	if v4 := neighbourhood(addrOf(&addrConn{addr: "[::ffff:192.0.2.1]:1"})); v4.String() != "192.0.2.1/32" {
-		t.Error(v4)
-	}
-}
-
-type addrConn struct {
-	readConn
-	addr string
-}
-
-func (c *addrConn) RemoteAddr() net.Addr {
-	a, _ := net.ResolveTCPAddr("tcp", c.addr)
-	return a
 }
 
 // timeWorld runs fn on a fake clock with a server that has no accounts to speak of.

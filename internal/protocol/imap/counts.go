@@ -1,10 +1,10 @@
 package imap
 
 import (
-	"net"
 	"net/netip"
 
 	"postroad/internal/model/ident"
+	"postroad/internal/service/peer"
 )
 
 // connCounts counts open connections by where they come from and whose they are.
@@ -18,29 +18,11 @@ func newConnCounts() connCounts {
 	return connCounts{addr: map[netip.Prefix]int{}, account: map[ident.AccountID]int{}}
 }
 
-// addrOf is a connection's remote address; the zero Addr if it has none (a pipe).
-func addrOf(c net.Conn) netip.Addr {
-	if t, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
-}
-
-// neighbourhood is what counts as one address: an IPv4 address, or an IPv6 /64.
-func neighbourhood(a netip.Addr) netip.Prefix {
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // the zero Prefix for the zero Addr
-	return p
-}
-
 // admit counts a new connection, unless there are too many.
 func (s *Server) admit(a netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := neighbourhood(a)
+	n := peer.Network(a)
 	if s.counts.all >= s.lim.Conns || n.IsValid() && s.counts.addr[n] >= s.lim.ConnsPerAddr {
 		return false
 	}
@@ -54,7 +36,7 @@ func (s *Server) dismiss(a netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.all--
-	decrement(s.counts.addr, neighbourhood(a))
+	decrement(s.counts.addr, peer.Network(a))
 }
 
 // admitAccount counts a connection that has signed in, unless the account has too many.

@@ -13,6 +13,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/peer"
 )
 
 // session is one connection. All of it belongs to the goroutine that runs serve, but
@@ -49,7 +50,7 @@ type session struct {
 }
 
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
-	s := &session{srv: srv, raw: conn, opts: o, addr: addrOf(conn), lim: &srv.lim}
+	s := &session{srv: srv, raw: conn, opts: o, addr: peer.Addr(conn.RemoteAddr()), lim: &srv.lim}
 	s.log = srv.log
 	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed}
 	s.dec.src, s.dec.lim = s, &srv.early

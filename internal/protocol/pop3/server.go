@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"postroad/internal/service/peer"
 	"sync"
 	"syscall"
 	"time"
@@ -182,32 +183,9 @@ func (s *Server) dismiss(x *session) {
 	}
 }
 
-// clientOf is the network that counts as one client.
+// clientOf is the network that counts as one client. Loopback isn't counted.
 func clientOf(a netip.Addr) (p netip.Prefix, counted bool) {
-	if !a.IsValid() || a.IsLoopback() {
-		return netip.Prefix{}, false
-	}
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	return p, err == nil
-}
-
-// addrOf is a connection's far address; the zero Addr if that is none of IP.
-func addrOf(a net.Addr) netip.Addr {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap().WithZone("")
-	}
-	if a == nil {
-		return netip.Addr{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
+	return peer.Network(a), a.IsValid() && !a.IsLoopback()
 }
 
 // Shutdown stops accepting, takes leave of clients that are silent, lets replies under way

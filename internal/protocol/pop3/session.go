@@ -15,6 +15,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/peer"
 )
 
 // session is one connection. It is used by its own goroutine, but for interrupt.
@@ -54,7 +55,7 @@ func newSession(s *Server, conn net.Conn, o ListenerOptions) *session {
 func (s *session) serve() {
 	defer s.close()
 	defer s.recover()
-	s.addr = addrOf(s.raw.RemoteAddr())
+	s.addr = peer.Addr(s.raw.RemoteAddr())
 	s.log = s.log.With(slog.String("protocol", "pop3"), slog.String("client", s.addr.String()))
 	if !s.server.count(s) {
 		s.server.counts.refused.Add(1)

@@ -1,8 +1,9 @@
 package smtp
 
 import (
-	"net"
 	"net/netip"
+
+	"postroad/internal/service/peer"
 )
 
 // admit counts a connection from an address, unless there are too many.
@@ -33,31 +34,7 @@ func (s *Server) leave(a netip.Addr) {
 	}
 }
 
-// neighbourhood is what one client can be expected to have: an IPv4 address or an
-// IPv6 /64. Loopback isn't counted: it is our own programs.
+// neighbourhood is what counts as one client. Loopback isn't counted: it is our own programs.
 func neighbourhood(a netip.Addr) (p netip.Prefix, counted bool) {
-	if !a.IsValid() || a.IsLoopback() {
-		return netip.Prefix{}, false
-	}
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	return p, err == nil
-}
-
-// addrOf is the IP address of a network address; invalid if it has none.
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap().WithZone("")
-	}
-	if a == nil {
-		return netip.Addr{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
+	return peer.Network(a), a.IsValid() && !a.IsLoopback()
 }

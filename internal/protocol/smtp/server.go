@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"postroad/internal/service/peer"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -205,7 +206,7 @@ func (s *Server) serve(ctx context.Context, x *session) {
 	defer x.cancel()
 	defer x.close() // last: who sees the end can count on having left
 	defer s.remove(x)
-	x.peer = addrOf(x.raw.RemoteAddr())
+	x.peer = peer.Addr(x.raw.RemoteAddr())
 	x.log = x.log.With(slog.String("protocol", x.opts.Mode.String()), slog.Any("client", x.peer))
 	if !s.admit(x.peer) {
 		s.counts.connectionsRefused.Add(1)

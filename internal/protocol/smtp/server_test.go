@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -326,20 +325,6 @@ func TestLeaving(t *testing.T) {
 		c := l.client(t, "127.0.0.1:1")
 		defer c.Close()
 		c.hear("220 ")
-	}
-}
-
-func TestAddresses(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.1:25": "192.0.2.1", "[::ffff:192.0.2.1]:25": "192.0.2.1", "[fe80::1%eth0]:25": "fe80::1", "@": "invalid IP", "pipe": "invalid IP",
-	} {
-		if got := addrOf(memAddr(in)).String(); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-	tcp := net.TCPAddrFromAddrPort(netip.MustParseAddrPort("[::ffff:192.0.2.1]:25"))
-	if got := addrOf(tcp).String(); got != "192.0.2.1" {
-		t.Errorf("%v: %s", tcp, got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/service/peer"
 )
 
 // Failures are counted for each client and name, and for each client. After
@@ -42,17 +43,7 @@ type key struct {
 	login string // folded
 }
 
-func keyOf(a attempt) key { return key{host: hostOf(a.peer.Addr), login: foldLogin(a.login)} }
-
-func hostOf(a netip.Addr) host {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // of the zero Addr: the zero Prefix
-	return p
-}
+func keyOf(a attempt) key { return key{host: peer.Network(a.peer.Addr), login: foldLogin(a.login)} }
 
 // foldLogin gives all spellings of a name one form, also those with a detail ("ann+1@..."), which the
 // directory takes for the same account. What is no address counts as one name.
