@@ -20,6 +20,7 @@ type searching struct {
 	save     bool // RFC 5182
 
 	charset string
+	whole   int  // BODY and TEXT keys so far
 	modseq  bool // MODSEQ was among the keys (RFC 7162 §3.1.5)
 
 	numbers    numSet // of the messages found: places plus one
@@ -247,6 +248,17 @@ func (q *searching) highestTold() mailbox.ModSeq {
 		return q.first.ModSeq()
 	}
 	return q.last.ModSeq()
+}
+
+// maxWholeKeys is how many keys of a SEARCH may look for text in whole messages: each goes through all of it again.
+const maxWholeKeys = 200
+
+// wholeText is text for such a key.
+func (q *searching) wholeText(d *decoder) []byte {
+	if q.whole++; q.whole > maxWholeKeys && d.ok() {
+		d.err = &limitError{"LIMIT", "too many texts to look for in whole messages"}
+	}
+	return q.text(d)
 }
 
 // text consumes a string to be searched for and returns it folded, as searches compare it.

@@ -62,13 +62,13 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 		d.sp()
 		return headerKey(q.text(d), string(field)), true
 	case "BODY":
-		needle := q.text(d)
+		needle := q.wholeText(d)
 		return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 			text, err := m.body(r)
 			return bytes.Contains(text, needle), err
 		}}, true
 	case "TEXT":
-		needle := q.text(d)
+		needle := q.wholeText(d)
 		header := headerKey(needle, "")
 		return criterion{byContent, func(m *matching, at int, r *mailbox.Row) (bool, error) {
 			if ok, err := header.match(m, at, r); ok || err != nil {
