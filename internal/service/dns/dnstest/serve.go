@@ -1,0 +1,67 @@
+package dnstest
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	wire "github.com/miekg/dns"
+
+	"postroad/internal/service/dns"
+)
+
+// Serve answers on a loopback address, by UDP and TCP, until the test ends.
+func (w *World) Serve(t testing.TB) []dns.Server {
+	t.Helper()
+	packets, listener := listen(t)
+	for _, s := range []*wire.Server{{PacketConn: packets}, {Listener: listener}} {
+		started, done := make(chan struct{}), make(chan error, 1)
+		s.Handler = wire.HandlerFunc(w.handle)
+		s.NotifyStartedFunc = func() { close(started) }
+		go func() { done <- s.ActivateAndServe() }()
+		<-started
+		t.Cleanup(func() {
+			if err := s.Shutdown(); err != nil {
+				t.Error(err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return []dns.Server{{Addr: packets.LocalAddr().(*net.UDPAddr).AddrPort()}}
+}
+
+// listen finds a port that is free for UDP and TCP.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		packets, err := net.ListenPacket("udp4", netip.MustParseAddrPort("127.0.0.1:0").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener, err := net.Listen("tcp4", packets.LocalAddr().String())
+		if err == nil {
+			return packets, listener
+		}
+		packets.Close()
+	}
+	t.Fatal("no free port")
+	return nil, nil
+}
+
+func (w *World) handle(rw wire.ResponseWriter, query *wire.Msg) {
+	if len(query.Question) != 1 {
+		return
+	}
+	m := w.answer(query)
+	if m == nil {
+		return
+	}
+	if _, udp := rw.RemoteAddr().(*net.UDPAddr); udp {
+		m.Truncate(sizeFor(query))
+	}
+	if err := rw.WriteMsg(m); err != nil {
+		return // the asker has gone
+	}
+}
