@@ -45,6 +45,8 @@ func newWeb(s *Server) *web {
 	local.Handle(admin.Prefix, api)
 
 	w.public, w.local = w.serverOf(public), w.serverOf(local)
+	limits := s.config.Limits
+	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
 	return w
 }
 
