@@ -9,6 +9,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/transfer"
 )
 
 // NewPost makes a Post of the delivery agent and the store it delivers to. The
@@ -39,9 +40,12 @@ func (p post) Deliver(ctx context.Context, e *Envelope, c Content) []error {
 	to := make([]delivery.Recipient, len(e.Recipients))
 	for i := range e.Recipients {
 		to[i] = e.Recipients[i].Mailbox.(delivery.Recipient)
+		to[i].Notify = e.Recipients[i].Notify.transfer()
+		to[i].OriginalType, to[i].Original = e.Recipients[i].OriginalType, e.Recipients[i].Original
 	}
 	return p.agent.Deliver(ctx, delivery.Envelope{
-		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID,
+		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(),
+		EightBit: e.Body != Body7Bit, Binary: e.Body == BodyBinaryMIME, UTF8: e.UTF8,
 	}, to, content)
 }
 
@@ -98,4 +102,29 @@ func (s signIn) peer(p Peer) auth.Peer {
 	return auth.Peer{
 		Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: s.certificate(), PlainAllowed: p.PlainAllowed,
 	}
+}
+
+// transfer says the same in the words that queue and relay share.
+func (n Notify) transfer() transfer.Notify {
+	var t transfer.Notify
+	for from, to := range map[Notify]transfer.Notify{
+		NotifyNever: transfer.NotifyNever, NotifySuccess: transfer.NotifySuccess,
+		NotifyFailure: transfer.NotifyFailure, NotifyDelay: transfer.NotifyDelay,
+	} {
+		if n&from != 0 {
+			t |= to
+		}
+	}
+	return t
+}
+
+// transfer likewise.
+func (r Return) transfer() transfer.Return {
+	switch r {
+	case ReturnFull:
+		return transfer.ReturnFull
+	case ReturnHeaders:
+		return transfer.ReturnHeaders
+	}
+	return transfer.ReturnDefault
 }

@@ -6,6 +6,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/transfer"
 )
 
 // Envelope is what is known of a message apart from its bytes.
@@ -18,12 +19,16 @@ type Envelope struct {
 	Who *ident.Identity
 	// Source says where the message came from, for the log: an address, "lmtp", "demo", ...
 	Source string
-	// EnvelopeID is what the sender calls the message (RFC 3461 §4.4), for the log.
+	// EnvelopeID is what the sender calls the message (RFC 3461 §4.4), and Return how much
+	// of it a notification should give back (§4.3).
 	EnvelopeID string
+	Return     transfer.Return
+	// EightBit, Binary and UTF8: the client said that the message needs 8BITMIME, BINARYMIME, SMTPUTF8.
+	EightBit, Binary, UTF8 bool
 }
 
 // Deliver puts a copy of the message into the INBOX of every account that the recipients lead to, one
-// for each account, and returns when all copies that succeeded are durable. The
+// for each account, hands what must go elsewhere to the queue, and returns when all that succeeded is durable. The
 // result has an error, or nil, for each recipient. c stays the caller's.
 //
 // Recipients that are aliases of several or groups succeed if somebody got the
@@ -33,10 +38,11 @@ type Envelope struct {
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
 	r := run{a: a, content: c, copies: make(map[ident.AccountID]*copied, len(to))}
 	for i := range to {
-		for _, id := range to[i].target.Accounts {
+		for _, id := range to[i].accounts {
 			r.submit(ctx, id)
 		}
 	}
+	r.enqueue(ctx, e, to)
 	r.wait()
 	results := make([]error, len(to))
 	for i := range to {
@@ -53,6 +59,8 @@ type run struct {
 	content *mailbox.Content
 	copies  map[ident.AccountID]*copied
 	begun   []*copied // and not waited for yet
+	queued  int       // recipients elsewhere
+	lost    error     // why the queue didn't take them
 }
 
 // together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
@@ -104,7 +112,10 @@ func (r *run) wait() {
 func (r *run) outcome(to Recipient) error {
 	var own, first error // own: a failure that is one member's alone
 	delivered := false
-	for _, id := range to.target.Accounts {
+	if len(to.remote) > 0 {
+		first, delivered = r.lost, r.lost == nil
+	}
+	for _, id := range to.accounts {
 		switch err := r.copies[id].err; fault.KindOf(err) {
 		case fault.OverQuota, fault.NotFound:
 			own = err
@@ -130,7 +141,10 @@ func (a *Agent) count(r *run, results []error) {
 	}
 	a.copies.Add(delivered)
 	a.bytes.Add(delivered * uint64(r.content.Size()))
-	if delivered > 0 {
+	if r.lost == nil {
+		a.queued.Add(uint64(r.queued))
+	}
+	if delivered > 0 || r.queued > 0 && r.lost == nil {
 		a.messages.Add(1)
 	}
 	for _, err := range results {

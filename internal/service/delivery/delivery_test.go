@@ -45,7 +45,7 @@ func newHouse(t testing.TB, names ...string) *house {
 		}
 		return a
 	}}
-	h.Agent = New(h.dir, h.store, Options{Logger: slog.New(slog.NewTextHandler(&h.log, &plain))})
+	h.Agent = New(h.dir, h.store, Options{Now: now, Logger: slog.New(slog.NewTextHandler(&h.log, &plain))})
 	for _, name := range names {
 		h.add(t, name, 0)
 	}
