@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -134,10 +136,20 @@ func (w *web) mayAdminister(r *http.Request) error {
 // mayMeasure lets this machine read the metrics; others need the token.
 func (w *web) mayMeasure(r *http.Request) error {
 	forwarded := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
-	if onLoopback(r) && forwarded == "" {
+	if onLoopback(r) && forwarded == "" && w.ourName(r.Host) {
 		return nil
 	}
 	return w.mayAdminister(r)
+}
+
+// ourName reports whether a request was meant for this server: a web page can let a name of its own lead
+// to loopback, and have a browser here read what comes (DNS rebinding), but not these names.
+func (w *web) ourName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost") || strings.EqualFold(host, w.server.config.Hostname)
 }
 
 // onLoopback reports whether the request came to an address that only this machine reaches.

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 
 	"postroad/internal/server"
 	"postroad/internal/server/config"
+	"postroad/internal/server/servertest"
 )
 
 // The limit on connections holds for HTTP too.
@@ -35,4 +37,27 @@ func TestHTTPConnectionsAreLimited(t *testing.T) {
 	}
 	second.Close()
 	first.Close()
+}
+
+// A page from elsewhere whose name leads to loopback doesn't get the metrics by a browser on this machine.
+func TestMetricsKnowTheirName(t *testing.T) {
+	s, stop := machineServer(t, nil, server.World{})
+	defer stop()
+	at := s.Addresses()[0].Address
+	for host, want := range map[string]int{at: 200, "127.0.0.1": 200, "[::1]:80": 200, "LocalHost:80": 200,
+		servertest.Hostname: 200, "evil.example": 401, "evil.example:80": 401, "127.0.0.1.evil.example": 401} {
+		r, err := http.NewRequest("GET", "http://"+at+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host, r.Close = host, true
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
 }
