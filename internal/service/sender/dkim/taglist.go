@@ -1,0 +1,121 @@
+package dkim
+
+import (
+	"strings"
+
+	"postroad/internal/fault"
+)
+
+// MaxTags is how many tags a list may hold.
+const MaxTags = 100
+
+// Tags is a tag list (RFC 6376 §3.2): signatures and key records are such.
+type Tags []Tag
+
+// Tag is one tag. Values keep the white space inside.
+type Tag struct{ Name, Value string }
+
+// ParseTags reads a tag list. A tag that comes twice makes the whole list invalid, as the RFC has it.
+// The list may end with a semicolon; empty tags elsewhere are invalid.
+func ParseTags(s string) (Tags, error) {
+	var tags Tags
+	for rest, more := s, true; more; {
+		var spec string
+		spec, rest, more = strings.Cut(rest, ";")
+		if !more && strings.Trim(spec, fws) == "" && tags != nil {
+			break
+		}
+		name, value, ok := strings.Cut(spec, "=")
+		name = strings.Trim(name, fws)
+		if !ok || !isTagName(name) || !isTagValue(value) {
+			return nil, fault.New(fault.Invalid, "not a list of tags")
+		}
+		if tags.has(name) {
+			return nil, fault.New(fault.Invalid, "the tag %s comes twice", name)
+		}
+		if len(tags) == MaxTags {
+			return nil, fault.New(fault.TooLarge, "more than %d tags", MaxTags)
+		}
+		tags = append(tags, Tag{name, strings.Trim(value, fws)})
+	}
+	return tags, nil
+}
+
+// fws is what folding white space is made of.
+const fws = " \t\r\n"
+
+// isTagName: ALPHA *ALNUMPUNC.
+func isTagName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alpha := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !alpha && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isTagValue: printable characters but the semicolon, folding white space, and UTF-8 (RFC 8616 §3).
+func isTagValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' && c != '\r' && c != '\n' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// Get returns a tag's value, and whether it is there.
+func (t Tags) Get(name string) (string, bool) {
+	for _, tag := range t {
+		if tag.Name == name {
+			return tag.Value, true
+		}
+	}
+	return "", false
+}
+
+func (t Tags) has(name string) bool {
+	_, ok := t.Get(name)
+	return ok
+}
+
+// compact takes all folding white space out of a value, as base64 and lists of names may have it anywhere.
+func compact(s string) string {
+	if !strings.ContainsAny(s, fws) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// list splits a colon-separated value, without the white space around the items.
+func list(s string) []string {
+	items := strings.Split(s, ":")
+	for i := range items {
+		items[i] = strings.Trim(items[i], fws)
+	}
+	return items
+}
+
+// withoutSignature returns a signature field with the value of its b tag, and all white space around it,
+// taken out (RFC 6376 §3.5, §3.7).
+func withoutSignature(field string) string {
+	colon := strings.IndexByte(field, ':')
+	for i := colon + 1; i < len(field); {
+		end := len(field)
+		if j := strings.IndexByte(field[i:], ';'); j >= 0 {
+			end = i + j
+		}
+		if name, _, ok := strings.Cut(field[i:end], "="); ok && strings.Trim(name, fws) == "b" {
+			return field[:i+len(name)+1] + field[end:]
+		}
+		i = end + 1
+	}
+	return field
+}

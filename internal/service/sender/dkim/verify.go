@@ -1,0 +1,183 @@
+package dkim
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"sync"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/service/sender/authres"
+)
+
+// MaxSignatures is how many signatures of a message are looked at: the first ones, which were added last.
+const MaxSignatures = 8
+
+// Options say how to verify.
+type Options struct {
+	// Resolver looks up keys. It is required.
+	Resolver Resolver
+	// Now tells the time; nil for time.Now.
+	Now func() time.Time
+}
+
+// Result is what became of one signature.
+type Result struct {
+	// Status is pass, fail (the signature or the body's digest is wrong), neutral (it is, but the domain is testing DKIM),
+	// temperror (the key can't be had now) or permerror.
+	Status authres.Result
+	// Reason says in words why Status isn't pass.
+	Reason string
+	// Domain is who takes responsibility (d), by Selector (s), for Identity (i; "@" and Domain if not given).
+	Domain, Selector, Identity string
+	// Algorithm is as in the a tag; KeyBits the key's size, 0 if there was none.
+	Algorithm string
+	KeyBits   int
+	// Testing: the domain is only trying DKIM out. A pass counts all the same, as all count it.
+	Testing bool
+	// Unsigned is how many octets of the (canonical) body are behind what is signed: whoever changed them left no trace (RFC 6376 §8.2).
+	Unsigned int64
+	// Signature is the beginning of the signature, which tells it from others in reports (RFC 6008).
+	Signature string
+}
+
+// Verifier verifies the signatures of one message. It is not safe for concurrent use.
+type Verifier struct {
+	opts   Options
+	scan   *Scan
+	header Header
+	found  []found
+}
+
+// found is a signature on its way to a result.
+type found struct {
+	Signature
+	own  string
+	body *BodyDigest
+	err  error
+}
+
+// NewVerifier makes a Verifier that is written to. To share the reading with others, make a Scan with several
+// Readers instead, and write to that.
+func NewVerifier(o Options) *Verifier {
+	v := NewReader(o)
+	v.scan = NewScan(v)
+	return v
+}
+
+// NewReader makes a Verifier for a Scan.
+func NewReader(o Options) *Verifier {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Verifier{opts: o}
+}
+
+// Write takes the next portion of the message. It never fails.
+func (v *Verifier) Write(p []byte) (int, error) { return v.scan.Write(p) }
+
+// ReadHeader implements Reader.
+func (v *Verifier) ReadHeader(h Header, b *Bodies) {
+	v.header = h
+	for _, f := range h {
+		if f.Name != "dkim-signature" {
+			continue
+		}
+		if len(v.found) == MaxSignatures {
+			break
+		}
+		s := found{own: f.Raw}
+		if s.err = s.parseDKIM(f.Body()); s.err == nil {
+			s.body = b.Want(s.RelaxedBody, s.BodyLimit)
+		}
+		v.found = append(v.found, s)
+	}
+}
+
+// Results says what became of each signature, from the top; none if the message has none, or a header over MaxHeader.
+// The message must be complete. Keys are looked up in parallel.
+func (v *Verifier) Results(ctx context.Context) []Result {
+	if v.scan != nil && v.scan.Close() != nil {
+		return nil
+	}
+	keys := v.lookup(ctx)
+	results := make([]Result, len(v.found))
+	d := NewDigester(v.header)
+	for i := range v.found {
+		results[i] = v.result(&v.found[i], keys[i], d)
+	}
+	return results
+}
+
+// lookedUp is a key, or why there is none.
+type lookedUp struct {
+	key *Key
+	err error
+}
+
+func (v *Verifier) lookup(ctx context.Context) []lookedUp {
+	keys := make([]lookedUp, len(v.found))
+	var wg sync.WaitGroup
+	for i := range v.found {
+		if s := &v.found[i]; s.err == nil {
+			wg.Go(func() {
+				keys[i].key, keys[i].err = LookupKey(ctx, v.opts.Resolver, s.Selector, s.Domain)
+			})
+		}
+	}
+	wg.Wait()
+	return keys
+}
+
+func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {
+	r := Result{Status: authres.PermError, Domain: s.Domain, Selector: s.Selector, Identity: s.Identity, Algorithm: s.Algorithm}
+	r.Signature = base64.StdEncoding.EncodeToString(s.Value)
+	r.Signature = r.Signature[:min(8, len(r.Signature))]
+	err := s.err
+	if err == nil {
+		err = k.err
+	}
+	if err == nil {
+		r.KeyBits, r.Testing = k.key.Bits, k.key.Testing
+		err = k.key.Permits(s.Domain, s.identityDomain())
+	}
+	if err == nil && !s.Expires.IsZero() && v.opts.Now().After(s.Expires) {
+		err = fault.New(fault.Invalid, "signature expired")
+	}
+	if err != nil {
+		if fault.Is(err, fault.Unavailable) {
+			r.Status = authres.TempError
+		}
+		r.Reason = fault.TextOf(err)
+		return r
+	}
+	r.Unsigned = max(0, s.body.Length()-s.BodyLimit)
+	switch err := s.check(k.key, d); {
+	case err == nil:
+		r.Status = authres.Pass
+	case r.Testing: // RFC 6376 §3.6.1: no worse than not signed
+		r.Status, r.Reason = authres.Neutral, fault.TextOf(err)
+	default:
+		r.Status, r.Reason = authres.Fail, fault.TextOf(err)
+	}
+	return r
+}
+
+func (s *found) check(k *Key, d *Digester) error {
+	if err := s.CheckBody(s.body); err != nil {
+		return err
+	}
+	return k.Verify(s.Algorithm, d.Digest(&s.Signature, s.own), s.Value)
+}
+
+// CheckBody compares a body's digest with the signature's. The error is of kind fault.Invalid.
+func (s *Signature) CheckBody(d *BodyDigest) error {
+	if s.BodyLimit != Whole && d.Length() < s.BodyLimit { // RFC 6376 §3.5: l must not be larger than the body
+		return fault.New(fault.Invalid, "body is shorter than what was signed")
+	}
+	if !bytes.Equal(d.Sum(), s.BodyHash) {
+		return fault.New(fault.Invalid, "body hash did not verify")
+	}
+	return nil
+}
