@@ -31,6 +31,7 @@ var neighbours = map[string][]string{
 	"service/relay":     {"service/transfer"},                                                  // and how
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"}, // and where to
 	"service/delivery":  {"service/transfer"},                                                  // what goes elsewhere
+	"service/sender":    {"service/sender/authres", "service/sender/dkim"},                     // its checks share words for results; ARC is made of the parts of DKIM
 	"service/dane":      {"service/dns"},                                                       // matches records of the DNS
 	"service/mtasts":    {"service/dns"},                                                       // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                     // configures what it starts, and adds accounts
