@@ -9,19 +9,34 @@ import (
 // Copied pairs an item's UID in the source with that in the target.
 type Copied struct{ From, To UID }
 
+// MaxCopy is how many items one Copy may name: all of them are one transaction, in memory until it is written.
+const MaxCopy = 100_000
+
 // Copy copies items into another folder of the account, or the same, all or none; UIDs that aren't
 // there are skipped. It returns the pairs and the target's UIDVALIDITY. The copies are
 // new items that share the bytes; they keep flags, keywords, received time and property bag.
-// It needs RightRead here and RightInsert there.
+// It needs RightRead here and RightInsert there, and fails with fault.TooLarge beyond MaxCopy.
 func (s *Session) Copy(ctx context.Context, from FolderID, uids []UID, to FolderID) ([]Copied, uint32, error) {
+	if len(uids) > MaxCopy {
+		return nil, 0, fault.New(fault.TooLarge, "at most %d messages can be copied at once", MaxCopy)
+	}
 	return s.transfer(ctx, from, uids, to, RightRead, (*txn).copyItem)
 }
 
-// Move moves items into another folder of the account, all or none; UIDs that aren't
-// there are skipped. Items keep their IDs and get new UIDs, also within one folder. It needs RightRead,
+// Move moves items into another folder of the account; UIDs that aren't
+// there are skipped. Each item moves whole or not at all (RFC 6851 §3.3), all have moved when Move returns no error, and
+// with one those that it returns. Items keep their IDs and get new UIDs, also within one folder. It needs RightRead,
 // RightTrash and RightExpunge here (RFC 6851 §4) and RightInsert there.
 func (s *Session) Move(ctx context.Context, from FolderID, uids []UID, to FolderID) ([]Copied, uint32, error) {
-	return s.transfer(ctx, from, uids, to, RightRead|RightTrash|RightExpunge, (*txn).moveItem)
+	var done []Copied
+	for {
+		n := min(len(uids), expungeStep)
+		some, validity, err := s.transfer(ctx, from, uids[:n], to, RightRead|RightTrash|RightExpunge, (*txn).moveItem)
+		done = append(done, some...)
+		if uids = uids[n:]; err != nil || len(uids) == 0 {
+			return done, validity, err
+		}
+	}
 }
 
 type transferFunc func(t *txn, from, to *folderEdit, r *Row, may Rights) (UID, error)

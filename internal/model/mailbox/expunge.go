@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// expungeStep bounds the items that one transaction removes: others of the account wait for it.
+// expungeStep bounds the items that one transaction removes or moves: others of the account wait for it.
 const expungeStep = 20_000
 
 // Expunge removes items for good and returns their UIDs, ascending. With nil uids it

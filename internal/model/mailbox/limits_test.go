@@ -222,3 +222,25 @@ func TestManyContentsHoldLittle(t *testing.T) {
 	}
 	c.Discard()
 }
+
+// TestLargeTransfers: a copy is one transaction, so it is bounded; a move goes in steps.
+func TestLargeTransfers(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.me.Copy(w.ctx, w.inbox(), make([]UID, MaxCopy+1), w.role(Sent).ID)
+	w.fails(fault.TooLarge, err)
+	_, _, err = w.me.Copy(w.ctx, w.inbox(), make([]UID, MaxCopy), w.role(Sent).ID)
+	w.must(err)
+	const n = expungeStep + 3
+	c := w.content("Subject: one of many\r\n\r\n")
+	items := make([]Append, n)
+	for i := range items {
+		items[i].Content = c
+	}
+	_, err = w.me.Append(w.ctx, w.inbox(), items...)
+	w.must(err)
+	done, _, err := w.me.Move(w.ctx, w.inbox(), w.view(w.inbox()).uids(false), w.role(Archive).ID)
+	w.must(err)
+	if len(done) != n || done[n-1] != (Copied{n, n}) || w.role(Inbox).Items != 0 || w.role(Archive).Items != n {
+		t.Errorf("%d moved, the last %v", len(done), done[len(done)-1])
+	}
+}
