@@ -68,7 +68,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 func (s *Server) imapFront(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := imap.New(imap.Config{
-		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(),
+		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.Leaf,
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now,
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
 	})

@@ -84,29 +84,13 @@ func (f *fetching) attribute(d *decoder, name string) {
 		f.addSection(oldSection(name), name != "RFC822.HEADER")
 		return
 	case "PREVIEW":
-		if d.trySP() {
-			f.plain(name)
-			f.previewOrNext(d)
-			return
-		}
+		f.plain(name)
+		d.tryText(" (LAZY)") // RFC 8970 §3.1; it changes nothing, since previews are stored
+		return
 	}
 	if d.ok() && (name == "BODY.PEEK" || !f.plain(name)) {
 		d.fail("no such FETCH item")
 	}
-}
-
-// previewOrNext consumes what follows "PREVIEW ": "(LAZY)", which changes nothing since previews are stored
-// (RFC 8970 §3), or the next item.
-func (f *fetching) previewOrNext(d *decoder) {
-	if d.peek() == '(' {
-		d.special('(')
-		if !d.tryKeyword("LAZY") {
-			d.fail("no such modifier of PREVIEW")
-		}
-		d.special(')')
-		return
-	}
-	f.attribute(d, d.keyword())
 }
 
 func (f *fetching) addSection(sec *section, seen bool) {

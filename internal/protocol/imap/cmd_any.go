@@ -78,6 +78,9 @@ func (s *session) enableOne(name string) bool {
 	switch name {
 	case "IMAP4REV2": // RFC 9051 §5.1: names are UTF-8 from now on
 		s.rev2, s.utf8 = true, true
+		if s.sel != nil {
+			s.sel.recent = nil // there is no \Recent any more, RFC 9051 app. E
+		}
 	case "UTF8=ACCEPT": // RFC 6855 §3
 		s.utf8 = true
 	case "CONDSTORE": // RFC 7162 §3.1
@@ -85,5 +88,6 @@ func (s *session) enableOne(name string) bool {
 	default:
 		return false
 	}
+	s.dec.utf8 = s.utf8
 	return true
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
 )
 
@@ -158,10 +159,36 @@ func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
 		b = l.appendChildInfo(b)
 	}
 	s.out.set(append(b, crlf...))
-	if len(l.statusItems) == 0 || e.folder == nil || !selected {
+	if len(l.statusItems) == 0 || e.folder == nil || !selected || s.mail.Rights(e.folder.ID)&mailbox.RightRead == 0 {
 		return nil
 	}
-	return s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
+	err := s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		return nil // RFC 5819 §2: the rest is listed all the same
+	}
+	return err
+}
+
+// tellName sends a LIST response with a mailbox's name, and what the client has called it if that was spelled in
+// another way (RFC 9051 §6.3.9.7). f is nil if the mailbox is gone.
+func (s *session) tellName(f *mailbox.Folder, path, spelled string) {
+	e := entry{path: path, folder: f}
+	for _, other := range s.mail.Folders() {
+		e.children = e.children || f != nil && other.Parent == f.ID
+	}
+	b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), false)
+	b = s.appendName(append(b, `) "/" `...), path)
+	if spelled != "" {
+		b = append(s.appendName(append(b, ` ("OLDNAME" (`...), spelled), "))"...)
+	}
+	s.out.set(append(b, crlf...))
+}
+
+// tellOldName is tellName for a client that knows OLDNAME, if its spelling was another.
+func (s *session) tellOldName(f *mailbox.Folder, path, spelled string) {
+	if s.rev2 && spelled != "" {
+		s.tellName(f, path, spelled)
+	}
 }
 
 func (l *listing) matches(e *entry) bool {

@@ -52,6 +52,9 @@ func (s *session) startTLSNow(ctx context.Context) error {
 	s.tlsOn = true
 	state := c.ConnectionState()
 	s.peer.TLS = &state
+	if s.srv.cert != nil {
+		s.peer.Certificate = s.srv.cert()
+	}
 	return nil
 }
 

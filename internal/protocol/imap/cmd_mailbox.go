@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 // create: RFC 9051 §6.3.4, with the USE parameter of RFC 6154 §3. Missing parents are made too.
 func (s *session) create(ctx context.Context) (reply, error) {
 	s.dec.sp()
-	path := strings.TrimSuffix(s.mailboxName(), string(separator)) // RFC 9051 §6.3.4: a mere declaration
+	path, spelled := s.spelledName()
+	path = strings.TrimSuffix(path, string(separator)) // RFC 9051 §6.3.4: a mere declaration
 	role, ok := s.createParams()
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
@@ -23,6 +25,7 @@ func (s *session) create(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.tellOldName(&f, path, spelled)
 	return reply{"MAILBOXID (" + folderID(f.ID) + ")", "mailbox created"}, nil
 }
 
@@ -72,7 +75,7 @@ func (s *session) makeFolder(ctx context.Context, path string, role mailbox.Role
 // as RFC 9051 §6.3.7 has it.
 func (s *session) delete(ctx context.Context) (reply, error) {
 	s.dec.sp()
-	path := s.mailboxName()
+	path, spelled := s.spelledName()
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
@@ -90,21 +93,31 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	}
 	err = s.mail.DeleteFolder(ctx, f.ID)
 	if fault.Is(err, fault.Conflict) {
+		if f.Subscribed { // it stays, and has its own mark
+			if err := s.changeSubscription(ctx, path, false); err != nil {
+				return reply{}, err
+			}
+		}
 		return reply{}, no("HASCHILDREN", "delete the mailboxes below it first")
 	}
-	if err == nil && s.sel != nil && s.sel.id == f.ID {
+	if err != nil {
+		return reply{}, err
+	}
+	if s.sel != nil && s.sel.id == f.ID {
 		s.deselect()
 		s.out.line("* OK [CLOSED] the selected mailbox was deleted")
 	}
-	return reply{text: "mailbox deleted"}, err
+	s.tellOldName(nil, path, spelled)
+	return reply{text: "mailbox deleted"}, nil
 }
 
 // rename: RFC 9051 §6.3.6.
 func (s *session) rename(ctx context.Context) (reply, error) {
 	s.dec.sp()
-	from := s.mailboxName()
+	from, fromSpelled := s.spelledName()
 	s.dec.sp()
-	to := strings.TrimSuffix(s.mailboxName(), string(separator))
+	to, toSpelled := s.spelledName()
+	to = strings.TrimSuffix(to, string(separator))
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
@@ -122,11 +135,17 @@ func (s *session) rename(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	_, err = s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{Name: &name, Parent: &parent})
-	if s.sel != nil && err == nil && s.sel.id == f.ID {
+	f, err = s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{Name: &name, Parent: &parent})
+	if err != nil {
+		return reply{}, err
+	}
+	if s.sel != nil && s.sel.id == f.ID {
 		s.sel.path = to
 	}
-	return reply{text: "mailbox renamed"}, err
+	if fromSpelled != "" || toSpelled != "" {
+		s.tellOldName(&f, to, cmp.Or(fromSpelled, from))
+	}
+	return reply{text: "mailbox renamed"}, nil
 }
 
 // makeParents makes what is missing above a path that isn't there.

@@ -7,7 +7,7 @@ import (
 
 // An account with a limit has one quota root, named "" (RFC 9208 §3.2).
 
-// getQuota: RFC 9208 §4.1.2.
+// getQuota: RFC 9208 §4.1.1.
 func (s *session) getQuota(context.Context) (reply, error) {
 	s.dec.sp()
 	root := s.dec.astring()
@@ -21,7 +21,7 @@ func (s *session) getQuota(context.Context) (reply, error) {
 	return reply{text: "quota told"}, nil
 }
 
-// getQuotaRoot: RFC 9208 §4.1.3.
+// getQuotaRoot: RFC 9208 §4.1.2.
 func (s *session) getQuotaRoot(context.Context) (reply, error) {
 	s.dec.sp()
 	path := s.mailboxName()

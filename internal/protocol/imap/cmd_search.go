@@ -55,6 +55,9 @@ func (s *session) search(ctx context.Context) (reply, error) {
 		return reply{}, err
 	}
 	if !known {
+		if q.save {
+			s.saved = nil // RFC 5182 §2.1
+		}
 		return reply{}, no("BADCHARSET (UTF-8 US-ASCII)", "that character set is not known")
 	}
 	if q.modseq {

@@ -15,7 +15,7 @@ func (s *session) examine(ctx context.Context) (reply, error) { return s.open(ct
 
 func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
 	s.dec.sp()
-	path := s.mailboxName()
+	path, spelled := s.spelledName()
 	condstore := s.selectParams()
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
@@ -36,7 +36,7 @@ func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
 		return reply{}, err
 	}
 	sel.shown = view
-	s.introduce()
+	s.introduce(spelled)
 	if sel.readOnly {
 		return reply{"READ-ONLY", "mailbox open for looking"}, nil
 	}
@@ -74,14 +74,14 @@ func (s *session) find(ctx context.Context, path string, readOnly bool) (*select
 	return &selected{id: f.ID, path: path, readOnly: readOnly, shown: view, keywords: -1}, nil
 }
 
-// introduce tells what the client must know of a folder it has selected.
-func (s *session) introduce() {
+// introduce tells what the client must know of a folder it has selected, and has called by a name.
+func (s *session) introduce(spelled string) {
 	v := s.sel.shown
 	f := v.Folder()
 	s.tellKeywords()
 	s.out.number(v.Len(), "EXISTS")
 	if s.rev2 {
-		s.out.set(append(s.appendName(append(s.out.buf(), `* LIST () "/" `...), s.sel.path), crlf...))
+		s.tellName(f, s.sel.path, spelled)
 	} else {
 		s.tellRecent()
 		if i := v.FirstUnseen(); i >= 0 {

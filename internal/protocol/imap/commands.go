@@ -16,17 +16,6 @@ const (
 	loggedIn = authenticated | selectedState
 )
 
-// String completes "not possible ...".
-func (s states) String() string {
-	switch s {
-	case notAuthenticated:
-		return "before login"
-	case authenticated:
-		return "without a selected mailbox"
-	}
-	return "now"
-}
-
 // state is the session's state.
 func (s *session) state() states {
 	switch {
@@ -44,6 +33,17 @@ type command struct {
 	// byNumber: its message numbers would lose their meaning if EXPUNGE were told before its end (RFC 9051 §7.5.1).
 	byNumber bool
 	run      func(*session, context.Context) (reply, error)
+}
+
+// whyNot completes "not possible ..." for a command that is not for the state now.
+func (c *command) whyNot(now states) string {
+	switch {
+	case now == notAuthenticated:
+		return "before login"
+	case c.states == notAuthenticated:
+		return "after login"
+	}
+	return "without a selected mailbox"
 }
 
 // mayExpunge reports whether EXPUNGE may be told before the command's completion.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // source is where a decoder's lines and literals come from.
@@ -35,6 +36,7 @@ type decoder struct {
 	lines    int    // bytes of lines so far
 	literals int    // bytes of literals so far
 	depth    int    // how deep we are in parentheses, NOT and OR
+	utf8     bool   // quoted strings must be UTF-8
 	set      []numRange
 	err      error
 	late     error // becomes err after the tag
@@ -234,6 +236,16 @@ func (d *decoder) tryKeyword(w string) bool {
 	return true
 }
 
+// tryText consumes text, in any case, if it is next.
+func (d *decoder) tryText(text string) bool {
+	end := d.pos + len(text)
+	if d.err != nil || end > len(d.buf) || !strings.EqualFold(string(d.buf[d.pos:end]), text) {
+		return false
+	}
+	d.pos = end
+	return true
+}
+
 // upper returns b in capitals (ASCII); common words cost no allocation in the caller's map look-up.
 func upper(b []byte) string {
 	for i, c := range b {
@@ -273,7 +285,8 @@ func (d *decoder) nstring() []byte {
 	return d.str()
 }
 
-// quoted consumes a quoted string. UTF-8 in it is let pass in every mode.
+// quoted consumes a quoted string. UTF-8 in it is let pass in every mode; other 8-bit text only until the
+// client has enabled UTF-8 (RFC 6855 §3).
 func (d *decoder) quoted() []byte {
 	d.special('"')
 	if d.err != nil {
@@ -284,6 +297,10 @@ func (d *decoder) quoted() []byte {
 		switch c := d.buf[i]; c {
 		case '"':
 			d.pos = i + 1
+			if d.utf8 && !utf8.Valid(d.buf[start:out]) {
+				d.fail("a quoted string must be UTF-8")
+				return nil
+			}
 			return d.buf[start:out:out]
 		case 0, '\r':
 			d.fail("NUL or CR in a quoted string")

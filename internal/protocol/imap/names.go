@@ -23,7 +23,32 @@ const maxPath = mailbox.MaxDepth * (mailbox.MaxName + 1)
 
 // mailboxName consumes a mailbox name and returns it as a path; "INBOX" in any case gives "INBOX".
 func (s *session) mailboxName() string {
-	return s.decodeName(s.dec.astring())
+	path, _ := s.spelledName()
+	return path
+}
+
+// spelledName is mailboxName, and also returns the name as the client has spelled it if the path has another
+// spelling than that, else "".
+func (s *session) spelledName() (path, spelled string) {
+	name := s.decodeName(s.dec.astring())
+	if path = canonical(name); path != name {
+		spelled = name
+	}
+	return path, spelled
+}
+
+// canonical gives a path the one spelling that LIST shows. A separator at its end remains.
+func canonical(path string) string {
+	path = norm.NFC.String(path) // Net-Unicode, RFC 9051 §5.1
+	bare := strings.TrimSuffix(path, string(separator))
+	names, ok := splitPath(bare)
+	if !ok {
+		return path
+	}
+	for i, n := range names {
+		names[i] = escapeName(n)
+	}
+	return strings.Join(names, string(separator)) + path[len(bare):]
 }
 
 // decodeName reads a name as it came over the wire: modified UTF-7, or UTF-8 if the client has
@@ -46,7 +71,7 @@ func (s *session) decodeName(raw []byte) string {
 	if first, _, _ := strings.Cut(name, string(separator)); strings.EqualFold(first, "INBOX") {
 		name = "INBOX" + name[len(first):]
 	}
-	return norm.NFC.String(name) // Net-Unicode, RFC 9051 §5.1
+	return name
 }
 
 // appendName writes a path as the client wants to see it, in quotes.
@@ -84,8 +109,14 @@ func mustEscape(r rune) bool {
 	return r == separator || r == '*' || r == '%' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
+// isHexPair reports whether behind a "=" s would begin with a byte that escapeName writes so. Others, like those
+// of "a=20b", stay as they are.
 func isHexPair(s string) bool {
-	return len(s) >= 2 && unhex(s[0]) >= 0 && unhex(s[1]) >= 0
+	if len(s) < 2 || unhex(s[0]) < 0 || unhex(s[1]) < 0 {
+		return false
+	}
+	c := rune(unhex(s[0])<<4 | unhex(s[1]))
+	return c == '=' || c >= utf8.RuneSelf || mustEscape(c)
 }
 
 func unhex(c byte) int { return strings.IndexByte("0123456789ABCDEF", c) }

@@ -184,13 +184,17 @@ func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, erro
 	}
 	sp = sec.slice.clip(sp)
 	dst = appendLiteralSize(dst, sp.Size)
+	start := len(dst)
 	if h := rec.Header(); sp.Offset == 0 && sp.End() <= int64(len(h)) {
-		return append(dst, h[:sp.End()]...), nil
+		dst = append(dst, h[:sp.End()]...)
+	} else if sp.Size <= largeContent {
+		if dst, err = f.batch.AppendContent(dst, r, sp.Offset, sp.Size); err != nil {
+			return dst, err
+		}
+	} else {
+		f.stream = func() error { return f.s.send(r, sp) }
 	}
-	if sp.Size <= largeContent {
-		return f.batch.AppendContent(dst, r, sp.Offset, sp.Size)
-	}
-	f.stream = func() error { return f.s.send(r, sp) }
+	maskNUL(dst[start:])
 	return dst, nil
 }
 
@@ -200,7 +204,7 @@ func appendLiteralSize(dst []byte, n int64) []byte {
 
 // send writes a span of a message's content to the client, by portions.
 func (s *session) send(r *mailbox.Row, sp summary.Span) error {
-	_, err := s.mail.Content(r).Section(sp.Offset, sp.Size).WriteTo(&s.out)
+	_, err := s.mail.Content(r).Section(sp.Offset, sp.Size).WriteTo(&nulMasker{to: &s.out})
 	return err
 }
 
@@ -248,6 +252,7 @@ func (sec *section) writeFields(f *fetching, dst []byte, r *mailbox.Row, rec sum
 	// The size stands before the bytes: write them, then move them behind it.
 	start := len(dst)
 	dst = appendFields(dst, header, sec.fields, sec.kind == headerFields)
+	maskNUL(dst[start:])
 	part := sec.slice.clip(summary.Span{Size: int64(len(dst) - start)})
 	return insertSize(dst[:start+int(part.End())], start, int(part.Offset)), nil
 }

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +24,11 @@ type Config struct {
 	Hostname string // shown in the greeting
 
 	// TLS serves implicit TLS and STARTTLS. Without it neither is offered.
-	TLS     *tls.Config
+	TLS *tls.Config
+	// Certificate gives our certificate as TLS uses it, for channel binding to it (RFC 5929 §4). If nil,
+	// that binding is not offered.
+	Certificate func() *x509.Certificate
+
 	Limits  Limits
 	Logger  *slog.Logger     // nil: nothing is logged
 	Metrics Metrics          // nil: nothing is counted
@@ -54,6 +59,7 @@ type Server struct {
 	store    *mailbox.Store
 	hostname string
 	tls      *tls.Config
+	cert     func() *x509.Certificate
 	lim      Limits
 	early    Limits // before login
 	log      *slog.Logger
@@ -77,7 +83,7 @@ type Server struct {
 // New returns a Server. The caller must end it by Shutdown.
 func New(c Config) *Server {
 	s := &Server{
-		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS,
+		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now,
 		commands: commandTable(), uid: uidTable(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),

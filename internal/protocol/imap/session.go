@@ -189,7 +189,7 @@ func (s *session) perform(ctx context.Context, cmd *command) (reply, error) {
 	case cmd == nil:
 		return reply{}, bad("no such command")
 	case cmd.states&s.state() == 0:
-		return reply{}, bad("that command is not possible " + s.state().String())
+		return reply{}, bad("that command is not possible " + cmd.whyNot(s.state()))
 	}
 	return cmd.run(s, ctx)
 }

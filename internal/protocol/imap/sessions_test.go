@@ -3,6 +3,7 @@ package imap
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"regexp"
 	"runtime"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"postroad/internal/model/mailbox"
 )
 
 // picture is what a client believes of its selected mailbox, from what it was told alone.
@@ -252,5 +255,42 @@ func TestPicturesAgreeAtFullSpeed(t *testing.T) {
 		if diff := cmp.Diff(fresh.msgs, p.msgs, cmp.AllowUnexported(believed{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("client %d believes something else (+):\n%s", i, diff)
 		}
+	}
+}
+
+// Who has enabled UTF-8 must send UTF-8 in quoted strings (RFC 6855 §3). Old clients search for old charsets.
+func TestQuotedStringsAreUTF8(t *testing.T) {
+	w := newWorld(t)
+	c := w.user("ann")
+	c.ok("SELECT INBOX")
+	c.ok("SEARCH CHARSET iso-8859-1 SUBJECT \"\xfcber\"")
+	c.ok("ENABLE UTF8=ACCEPT")
+	c.ok("SEARCH SUBJECT \"\u00fcber\"")
+	if _, done := c.do("SEARCH SUBJECT \"\xfcber\""); !strings.HasPrefix(done, "BAD") {
+		t.Error(done)
+	}
+}
+
+// A mailbox that goes while it is listed takes only its STATUS along (RFC 5819 §2).
+func TestListStatusOfAMailboxThatGoes(t *testing.T) {
+	w := newWorld(t)
+	conn, far := net.Pipe()
+	defer far.Close()
+	s := newSession(w.server, conn, ListenerOptions{})
+	defer conn.Close()
+	s.mail = w.open("ann")
+	ctx := t.Context()
+	f, err := s.mail.CreateFolder(ctx, mailbox.NewFolder{Name: "going"})
+	must(t, err)
+	w.deliver(s.mail, f.ID, testMessage(1), 0)
+	entries, err := s.entries(ctx)
+	must(t, err)
+	must(t, s.mail.DeleteFolder(ctx, f.ID))
+	l := listing{patterns: []string{"going"}, statusItems: statusTable}
+	for i := range entries {
+		must(t, s.listOne(ctx, &l, &entries[i]))
+	}
+	if got := string(s.out.buf()); got != "* LIST (\\HasNoChildren) \"/\" \"going\"\r\n" {
+		t.Errorf("%q", got)
 	}
 }
