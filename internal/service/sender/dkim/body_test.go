@@ -141,7 +141,7 @@ func TestWithoutSignature(t *testing.T) {
 		"D: a=b=c":                        "D: a=b=c",
 		"D:":                              "D:",
 	} {
-		if got := withoutSignature(field); got != want {
+		if got := WithoutSignature(field); got != want {
 			t.Errorf("%q became %q, want %q", field, got, want)
 		}
 	}

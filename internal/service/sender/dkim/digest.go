@@ -30,7 +30,7 @@ func (d *Digester) Digest(s *Signature, own string) []byte {
 			sum.Write(d.buf)
 		}
 	}
-	d.buf = appendField(d.buf[:0], withoutSignature(own), s.RelaxedHeader)
+	d.buf = appendField(d.buf[:0], WithoutSignature(own), s.RelaxedHeader)
 	sum.Write(d.buf)
 	return sum.Sum(nil)
 }

@@ -86,3 +86,6 @@ func appendUnfolded(b []byte, s string) []byte {
 	}
 	return b
 }
+
+// AppendRelaxed appends a field in relaxed form, without the final line end.
+func AppendRelaxed(b []byte, raw string) []byte { return appendField(b, raw, true) }

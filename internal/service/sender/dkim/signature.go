@@ -52,10 +52,7 @@ func (s *Signature) parse(tags Tags) error {
 		return fault.New(fault.Invalid, "body hash is none")
 	}
 	h, _ := tags.Get("h")
-	s.Headers = list(strings.ToLower(h))
-	if slices.Contains(s.Headers, "") {
-		return fault.New(fault.Invalid, "list of signed fields is none")
-	}
+	s.Headers = slices.DeleteFunc(list(strings.ToLower(h)), func(n string) bool { return n == "" }) // no field has no name
 	if err := s.parseForms(tags); err != nil {
 		return err
 	}

@@ -103,9 +103,9 @@ func list(s string) []string {
 	return items
 }
 
-// withoutSignature returns a signature field with the value of its b tag, and all white space around it,
+// WithoutSignature returns a signature field with the value of its b tag, and all white space around it,
 // taken out (RFC 6376 §3.5, §3.7).
-func withoutSignature(field string) string {
+func WithoutSignature(field string) string {
 	colon := strings.IndexByte(field, ':')
 	for i := colon + 1; i < len(field); {
 		end := len(field)
