@@ -1,0 +1,293 @@
+package queue
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/dsn"
+	"postroad/internal/service/transfer"
+	"postroad/internal/storage/kv"
+)
+
+// Records are a version byte and then varints and length-prefixed strings, in a fixed order.
+const recordVersion = 1
+
+// head is a shard's own record.
+type head struct {
+	given    uint64 // message numbers up to here may have been used
+	messages uint64
+	items    uint64
+}
+
+func (h *head) encode() []byte {
+	return appendUints([]byte{recordVersion}, h.given, h.messages, h.items)
+}
+
+func readHead(r kv.Reader) (h head, err error) {
+	v, ok, err := r.Get(headKey())
+	if err != nil || !ok {
+		return h, err
+	}
+	d := decode(v)
+	h = head{given: d.uint(), messages: d.uint(), items: d.uint()}
+	return h, d.end("head")
+}
+
+// message is the record of a message.
+type message struct {
+	env       transfer.Envelope
+	messageID string // from its header, without brackets
+	start     int64  // when attempts begin
+	size      int64
+	items     uint64 // left
+}
+
+const (
+	flagEightBit = 1 << iota
+	flagBinary
+	flagUTF8
+	flagRequireTLS
+	flagNotifyLate
+)
+
+func (m *message) encode() []byte {
+	e := &m.env
+	b := append(make([]byte, 0, 160), recordVersion)
+	for _, s := range []string{e.ID, e.From, e.EnvelopeID, m.messageID} {
+		b = appendString(b, s)
+	}
+	var flags uint64
+	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate} {
+		if on {
+			flags |= 1 << i
+		}
+	}
+	b = appendUints(b, uint64(e.Return), flags)
+	for _, n := range []int64{int64(e.Priority), millis(e.Received), millis(e.Deadline), m.start} {
+		b = binary.AppendVarint(b, n)
+	}
+	return appendUints(b, uint64(m.size), m.items)
+}
+
+func decodeMessage(v []byte) (m message, err error) {
+	d := decode(v)
+	e := &m.env
+	e.ID, e.From, e.EnvelopeID, m.messageID = d.string(), d.string(), d.string(), d.string()
+	e.Return = transfer.Return(d.uint())
+	flags := d.uint()
+	e.EightBit, e.Binary, e.UTF8 = flags&flagEightBit != 0, flags&flagBinary != 0, flags&flagUTF8 != 0
+	e.RequireTLS, e.NotifyLate = flags&flagRequireTLS != 0, flags&flagNotifyLate != 0
+	e.Priority, e.Received, e.Deadline, m.start = int(d.int()), instant(d.int()), instant(d.int()), d.int()
+	m.size, m.items = int64(d.uint()), d.uint()
+	return m, d.end("message")
+}
+
+// readMessage reads a message's record; ok is false if there is none.
+func readMessage(r kv.Reader, n msgNum) (m message, ok bool, err error) {
+	v, ok, err := r.Get(messageKey(n))
+	if err != nil || !ok {
+		return m, false, err
+	}
+	m, err = decodeMessage(v)
+	return m, err == nil, err
+}
+
+// item is the record of one recipient of a message.
+type item struct {
+	rcpt     transfer.Recipient
+	dest     string
+	class    int
+	state    State
+	attempts uint64
+	due      int64 // in the due index; 0: not there
+	mark     int64 // in the index of marks; 0: not there
+	warned   bool  // of the delay
+	late     bool  // the deadline was told of
+	// action and last are what is to be told, if the state is Telling.
+	action dsn.Action
+	last   transfer.Outcome
+}
+
+func (it *item) encode() []byte {
+	b := append(make([]byte, 0, 120), recordVersion, byte(it.state), byte(it.class), boolByte(it.warned), boolByte(it.late))
+	b = appendUints(b, it.attempts, uint64(it.due), uint64(it.mark), uint64(it.rcpt.Notify))
+	for _, s := range []string{it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original} {
+		b = appendString(b, s)
+	}
+	if it.state == Telling {
+		b = append(b, byte(it.action))
+		b = appendOutcome(b, &it.last)
+	}
+	return b
+}
+
+func decodeItem(v []byte) (it item, err error) {
+	d := decode(v)
+	it.state, it.class, it.warned, it.late = State(d.byte()), int(d.byte()), d.byte() != 0, d.byte() != 0
+	it.attempts, it.due, it.mark = d.uint(), int64(d.uint()), int64(d.uint())
+	it.rcpt.Notify = transfer.Notify(d.uint())
+	it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original = d.string(), d.string(), d.string(), d.string()
+	if it.state == Telling {
+		it.action = dsn.Action(d.byte())
+		it.last = d.outcome()
+	}
+	d.bad = d.bad || it.class >= classes || it.state >= stateEnd
+	return it, d.end("item")
+}
+
+func readItem(r kv.Reader, m msgNum, rcpt uint32) (it item, ok bool, err error) {
+	v, ok, err := r.Get(recKey(m, rcpt))
+	if err != nil || !ok {
+		return it, false, err
+	}
+	it, err = decodeItem(v)
+	return it, err == nil, err
+}
+
+func appendOutcome(b []byte, o *transfer.Outcome) []byte {
+	b = append(b, byte(o.Result), boolByte(o.HostWide))
+	b = binary.AppendUvarint(b, uint64(max(o.Code, 0)))
+	addr := ""
+	if o.Addr.IsValid() {
+		addr = o.Addr.String()
+	}
+	for _, s := range []string{o.Status, o.Text, o.Remote, addr, o.TLS} {
+		b = appendString(b, s)
+	}
+	b = binary.AppendVarint(b, millis(o.At))
+	return binary.AppendVarint(b, int64(o.Took))
+}
+
+// history is an item's last attempts, oldest first.
+func readHistory(r kv.Reader, m msgNum, rcpt uint32) ([]transfer.Outcome, error) {
+	v, ok, err := r.Get(historyKey(m, rcpt))
+	if err != nil || !ok {
+		return nil, err
+	}
+	d := decode(v)
+	outs := make([]transfer.Outcome, min(d.uint(), MaxHistory))
+	for i := range outs {
+		outs[i] = d.outcome()
+	}
+	return outs, d.end("history")
+}
+
+// addHistory appends an attempt, and forgets the oldest if there are too many.
+func addHistory(tx kv.Tx, m msgNum, rcpt uint32, o *transfer.Outcome) error {
+	outs, err := readHistory(tx, m, rcpt)
+	if err != nil {
+		return err
+	}
+	outs = append(outs, *o)
+	outs = outs[max(0, len(outs)-MaxHistory):]
+	b := binary.AppendUvarint([]byte{recordVersion}, uint64(len(outs)))
+	for i := range outs {
+		b = appendOutcome(b, &outs[i])
+	}
+	return tx.Set(historyKey(m, rcpt), b)
+}
+
+// decoder reads a record. The first error sticks and is asked for once, by end.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func decode(record []byte) *decoder {
+	d := &decoder{b: record}
+	if d.byte() != recordVersion {
+		d.bad = true
+	}
+	return d
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.bad = true
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) uint() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+func (d *decoder) int() int64 {
+	n, size := binary.Varint(d.b)
+	if size <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+func (d *decoder) string() string {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) outcome() (o transfer.Outcome) {
+	o.Result, o.HostWide = transfer.Result(d.byte()), d.byte() != 0
+	o.Code, o.Status, o.Text, o.Remote = int(d.uint()), d.string(), d.string(), d.string()
+	o.Addr, _ = netip.ParseAddrPort(d.string()) // what isn't one is none
+	o.TLS, o.At, o.Took = d.string(), instant(d.int()), time.Duration(d.int())
+	return o
+}
+
+func (d *decoder) end(what string) error {
+	if d.bad {
+		return fault.New(fault.Corrupt, "the queue's %s record is damaged", what)
+	}
+	return nil
+}
+
+func appendUints(b []byte, ns ...uint64) []byte {
+	for _, n := range ns {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func boolByte(on bool) byte {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// millis is a time as it is stored: Unix milliseconds, 0 for none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
