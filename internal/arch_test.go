@@ -30,6 +30,7 @@ var neighbours = map[string][]string{
 	"service/queue":     {"service/transfer"},                                                  // when to pass mail on
 	"service/relay":     {"service/transfer"},                                                  // and how
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"}, // and where to
+	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                // joins the two
 	"service/delivery":  {"service/transfer"},                                                  // what goes elsewhere
 	"service/sender":    {"service/sender/authres", "service/sender/dkim"},                     // its checks share words for results; ARC is made of the parts of DKIM
 	"service/dane":      {"service/dns"},                                                       // matches records of the DNS
