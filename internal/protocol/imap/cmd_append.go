@@ -101,8 +101,8 @@ func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
 		d.sp()
 		d.special('(')
 	}
-	d.try('~') // a literal8 may hold NUL; we take NUL in any message
-	if item.Content, err = s.messageLiteral(before); err != nil {
+	binary := d.try('~') // a literal8 may hold NUL; we take NUL in any message
+	if item.Content, err = s.messageLiteral(before, binary); err != nil {
 		return item, err
 	}
 	if wrapped {
@@ -119,7 +119,7 @@ func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
 
 // messageLiteral consumes a literal of any size up to the limit for messages, without holding it in memory.
 // What can't be taken is refused before the client is invited to send it.
-func (s *session) messageLiteral(before int64) (*mailbox.Content, error) {
+func (s *session) messageLiteral(before int64, binary bool) (*mailbox.Content, error) {
 	size, async := s.dec.literalSize()
 	if s.dec.err != nil {
 		return nil, s.dec.err
@@ -134,7 +134,8 @@ func (s *session) messageLiteral(before int64) (*mailbox.Content, error) {
 	}
 	s.arm(time.Now().Add(2*time.Minute + time.Duration(size/s.lim.LiteralRate)*time.Second))
 	w := s.srv.store.NewContent()
-	werr, err := s.in.copyTo(w, size)
+	watch := &nulWatcher{to: w}
+	werr, err := s.in.copyTo(watch, size)
 	if err == nil {
 		err = s.dec.afterLiteral()
 	}
@@ -142,7 +143,11 @@ func (s *session) messageLiteral(before int64) (*mailbox.Content, error) {
 		w.Discard()
 		return nil, err
 	}
-	return w.Finish()
+	content, err := w.Finish()
+	if err == nil && binary && watch.seen {
+		return s.textual(content)
+	}
+	return content, err
 }
 
 // mayAppend checks a message's size, before bytes of others having come.

@@ -21,9 +21,10 @@ type matching struct {
 
 	rec      summary.Record
 	recOf    mailbox.ContentID
-	folded   []byte // scratch: text to be searched, folded
-	content  []byte // scratch
-	bodyText []byte // the decoded text of a message, folded
+	folded   []byte            // scratch: text to be searched, folded
+	content  []byte            // scratch
+	whole    mailbox.ContentID // whose whole content is in there; 0 if none
+	bodyText []byte            // the decoded text of a message, folded
 	bodyOf   mailbox.ContentID
 }
 
@@ -75,7 +76,10 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 				return ok, err
 			}
 			text, err := m.body(r)
-			return bytes.Contains(text, needle), err
+			if err != nil || bytes.Contains(text, needle) {
+				return err == nil, err
+			}
+			return m.inPartHeaders(r, needle)
 		}}, true
 	}
 	return criterion{}, false
@@ -133,6 +137,7 @@ func (m *matching) header(r *mailbox.Row, rec summary.Record) ([]byte, error) {
 	}
 	n := min(root.Header.Size, maxHeader)
 	m.read += n
+	m.whole = 0
 	var err error
 	m.content, err = m.batch.AppendContent(m.content[:0], r, root.Header.Offset, n)
 	return m.content, err
@@ -189,8 +194,7 @@ func (m *matching) body(r *mailbox.Row) ([]byte, error) {
 func (m *matching) extract(r *mailbox.Row) (string, error) {
 	m.read += r.Size
 	if r.Size <= maxInCore {
-		var err error
-		if m.content, err = m.batch.AppendContent(m.content[:0], r, 0, r.Size); err != nil {
+		if err := m.readWhole(r); err != nil {
 			return "", err
 		}
 		return message.Text(message.Parse(m.content), bytes.NewReader(m.content), maxText), nil
@@ -201,6 +205,43 @@ func (m *matching) extract(r *mailbox.Row) (string, error) {
 		return "", err
 	}
 	return message.Text(p.Finish(), content, maxText), nil
+}
+
+// readWhole puts a message into content, if it isn't there.
+func (m *matching) readWhole(r *mailbox.Row) (err error) {
+	if m.whole == r.Content && r.Content != 0 {
+		return nil
+	}
+	m.whole = 0
+	if m.content, err = m.batch.AppendContent(m.content[:0], r, 0, r.Size); err == nil {
+		m.whole = r.Content
+	}
+	return err
+}
+
+// inPartHeaders reports whether the header of a part has the needle, as TEXT looks for it there too
+// (RFC 9051 §6.4.4). Of messages too large for that it sees file names alone, which body has.
+func (m *matching) inPartHeaders(r *mailbox.Row, needle []byte) (bool, error) {
+	rec, err := m.record(r)
+	if err != nil || r.Size > maxInCore {
+		return false, err
+	}
+	for depth, p := range rec.Parts() {
+		if depth == 0 {
+			continue
+		}
+		if err := m.readWhole(r); err != nil {
+			return false, err
+		}
+		if h := p.Header; h.Offset < 0 || h.Size < 0 || h.End() > int64(len(m.content)) {
+			return false, nil // a damaged summary
+		}
+		m.folded = appendFoldedFields(m.folded[:0], m.content[p.Header.Offset:p.Header.End()], "")
+		if bytes.Contains(m.folded, needle) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // appendFolded appends text as searches compare it: without case, and composed (RFC 5198 §3).

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,6 +38,38 @@ func TestNULGoesOutByBinaryAlone(t *testing.T) {
 		}
 		if _, more := fetchLiteral(t, w, "FETCH "+c.item); !bytes.Equal(more, got) {
 			t.Errorf("%s: what is stored has changed", c.item)
+		}
+	}
+}
+
+// What is appended in binary is kept in base64 (RFC 3516 §4.4): all can fetch it, and BINARY gives it as it was.
+func TestBinaryAppendIsKeptAsText(t *testing.T) {
+	w := newWorld(t)
+	c := w.user("ann")
+	long := strings.Repeat("\x00\x01\xff\r\n", 50_000)
+	add := func(msg string) {
+		t.Helper()
+		c.ok(fmt.Sprintf("APPEND INBOX ~{%d+}\r\n%s", len(msg), msg))
+	}
+	add("Subject: x\r\n\r\na\x00b")
+	add("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\nContent-Transfer-Encoding: binary\r\n\r\n" +
+		"--x\r\n\r\nplain\r\n" +
+		"--x\r\nContent-Type: image/x\r\nContent-Transfer-Encoding:\r\n binary\r\nContent-ID: <1>\r\n\r\n" + long + "\r\n" +
+		"--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nc\x00\r\n--x--\r\n")
+	untouched := "Subject: \x00\r\nContent-Transfer-Encoding: x-own\r\n\r\n\x00\r\n"
+	add(untouched)
+	for _, x := range []struct{ item, want string }{
+		{"1 BODY.PEEK[]", "Subject: x\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nYQBi\r\n"},
+		{"1 BINARY.PEEK[1]", "a\x00b"},
+		{"2 BODY.PEEK[1]", "plain"},
+		{"2 BODY.PEEK[2.MIME]", "Content-Type: image/x\r\nContent-ID: <1>\r\nContent-Transfer-Encoding: base64\r\n\r\n"},
+		{"2 BODY.PEEK[2]<0.12>", "AAH/DQoAAf8N"},
+		{"2 BINARY.PEEK[2]", long},
+		{"2 BINARY.PEEK[3.1]", "c\x00"},
+		{"3 BINARY.PEEK[]", untouched},
+	} {
+		if _, got := fetchLiteral(t, w, "FETCH "+x.item); string(got) != x.want {
+			t.Errorf("%s: %.300q, %d bytes", x.item, got, len(got))
 		}
 	}
 }
