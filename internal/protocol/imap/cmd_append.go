@@ -21,7 +21,7 @@ const (
 // and UTF8 (RFC 6855 §4). Messages stream to the store's spool; they go into the mailbox all or none.
 func (s *session) append(ctx context.Context) (reply, error) {
 	s.dec.sp()
-	path := s.mailboxName()
+	path, spelled := s.spelledName()
 	if s.dec.err != nil {
 		return reply{}, s.dec.err
 	}
@@ -54,6 +54,7 @@ func (s *session) append(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, tooBig(tryCreate(err))
 	}
+	s.tellOldName(&f, path, spelled)
 	return reply{appendUID(done), "appended"}, nil
 }
 

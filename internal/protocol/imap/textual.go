@@ -11,7 +11,7 @@ import (
 )
 
 // A message that APPEND brings as a literal8 may have NULs in its parts, which no BODY[...] could send. Such
-// parts are kept in base64, as RFC 3516 §4.4 allows and RFC 9051 §4.3.2 wants binary data to be sent.
+// parts are kept in base64, as RFC 3516 §4.4 allows and RFC 9051 §4.3.1 wants binary data to be sent.
 // Nothing is lost: BINARY gives what was appended.
 
 // nulWatcher notes whether a NUL was among what it passed on.
