@@ -103,6 +103,18 @@ func TestTooManyBadCommands(t *testing.T) {
 	}
 }
 
+// Whoever knows IMAP may try what else is understood, as often as it likes.
+func TestBadCommandsAmongGoodOnes(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.BadCommands = 4 })
+	c := w.user("ann")
+	for range 20 {
+		if _, done := c.do("XNONSENSE"); !strings.HasPrefix(done, "BAD") {
+			t.Fatal(done)
+		}
+		c.ok("NOOP")
+	}
+}
+
 // Wrong passwords in a loop: limited by the connection, and by package auth over all connections.
 func TestWrongPasswords(t *testing.T) {
 	w := newWorld(t)

@@ -17,8 +17,8 @@ type Limits struct {
 	// Depth is how deep parentheses, NOT and OR may nest in a command. Default 500:
 	// programs chain hundreds of ORs.
 	Depth int
-	// BadCommands is how many commands with bad syntax a session may send before it is closed. Default 20.
-	// Before login a quarter of it is allowed.
+	// BadCommands is how many commands with bad syntax in a row a session may send before it is closed. Default 20.
+	// Before login a quarter of it is allowed, in a row or not.
 	BadCommands int
 	// LoginFailures is how many failed logins close the connection. Default 5.
 	LoginFailures int

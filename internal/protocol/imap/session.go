@@ -45,7 +45,7 @@ type session struct {
 	condstore bool             // RFC 7162 §3.1
 
 	ended    bool // no further command is read
-	bads     int  // commands with bad syntax
+	bads     int  // commands with bad syntax; in a row, once logged in
 	failures int  // failed logins
 }
 
@@ -199,6 +199,9 @@ func (s *session) answer(r reply, err error, name string) (outcome string, _ err
 	switch {
 	case err == nil:
 		s.tagged("OK", r.code, r.text)
+		if s.mail != nil {
+			s.bads = 0 // it is no program that has lost its way
+		}
 		return "OK", nil
 	case errors.Is(err, errAnswered):
 		return "OK", nil
