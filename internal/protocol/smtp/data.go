@@ -188,7 +188,7 @@ func (s *session) summarise(results []error) (reply, error) {
 }
 
 func (s *session) delivered() reply {
-	return reply{code: 250, status: "2.0.0", text: "Ok: delivered as " + s.tx.envelope.ID}
+	return reply{code: 250, status: "2.0.0", text: "Ok: accepted as " + s.tx.envelope.ID}
 }
 
 // level: what was delivered is in the log by delivery's own line; what wasn't, is told here.

@@ -253,7 +253,7 @@ func TestBigMessage(t *testing.T) {
 	said, err := io.ReadAll(conn)
 	check(t, err)
 	check(t, <-sent)
-	if !strings.Contains(string(said), "\r\n250 2.0.0 Ok: delivered as ") {
+	if !strings.Contains(string(said), "\r\n250 2.0.0 Ok: accepted as ") {
 		t.Fatal(string(said))
 	}
 	if got := h.inbox(t, "alice@example.org"); len(got) != 1 || !strings.HasSuffix(got[0], body) {

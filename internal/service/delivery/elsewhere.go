@@ -1,7 +1,10 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"strings"
 
 	"postroad/internal/service/transfer"
 )
@@ -19,9 +22,31 @@ func (r *run) enqueue(ctx context.Context, e Envelope, to []Recipient) {
 		}
 	}
 	if r.queued = len(elsewhere); r.queued > 0 {
-		r.lost = r.a.queue.Submit(ctx, e.transfer(r.a), elsewhere, r.content)
+		r.lost = r.a.queue.Submit(ctx, e.transfer(r.a), elsewhere, withoutReturnPath(r.content))
 	}
 }
+
+const returnPath = "Return-Path:"
+
+// withoutReturnPath leaves out the Return-Path line that stands in front of messages for mailboxes: what
+// isn't at its end yet must not have one (RFC 5321 §4.4).
+func withoutReturnPath(c transfer.Content) transfer.Content {
+	begin := make([]byte, min(c.Size(), maxReturnPath))
+	if n, err := c.ReadAt(begin, 0); err != nil && n < len(begin) {
+		return c // whoever reads on will hear of it
+	}
+	if len(begin) < len(returnPath) || !strings.EqualFold(string(begin[:len(returnPath)]), returnPath) {
+		return c
+	}
+	end := bytes.Index(begin, []byte("\r\n")) + 2
+	if end < 2 || end < len(begin) && (begin[end] == ' ' || begin[end] == '\t') {
+		return c // not the line that we write
+	}
+	return io.NewSectionReader(c, int64(end), c.Size()-int64(end))
+}
+
+// maxReturnPath bounds the line that we write: a path has at most 256 octets (RFC 5321 §4.5.3.1.3), more with UTF-8.
+const maxReturnPath = 2048
 
 // at is the recipient as the queue wants it, at one of the addresses that it leads to.
 func (r *Recipient) at(address string) transfer.Recipient {

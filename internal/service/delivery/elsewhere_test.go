@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +17,7 @@ import (
 type outbox struct {
 	envelopes []transfer.Envelope
 	to        [][]transfer.Recipient
-	size      int64
+	text      string
 	err       error
 }
 
@@ -23,8 +25,9 @@ func (o *outbox) Submit(_ context.Context, e transfer.Envelope, to []transfer.Re
 	if o.err != nil {
 		return o.err
 	}
-	o.envelopes, o.to, o.size = append(o.envelopes, e), append(o.to, to), c.Size()
-	return nil
+	text, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
+	o.envelopes, o.to, o.text = append(o.envelopes, e), append(o.to, to), string(text)
+	return err
 }
 
 // withQueue gives the house an outbox, and a member of the house who has signed in.
@@ -46,12 +49,12 @@ func TestMailForOtherServersIsQueued(t *testing.T) {
 	}
 	to[0].Notify, to[0].OriginalType, to[0].Original = transfer.NotifyFailure, "rfc822", "x@old.example"
 	e := Envelope{ID: "q1", From: "ann@example.org", Who: who, EnvelopeID: "e7", Return: transfer.ReturnHeaders, EightBit: true, UTF8: true}
-	for i, err := range h.Deliver(t.Context(), e, to, h.message(t, "Subject: x\r\n\r\n")) {
+	for i, err := range h.Deliver(t.Context(), e, to, h.message(t, "Return-Path: <ann@example.org>\r\nSubject: x\r\n\r\n")) {
 		if err != nil {
 			t.Errorf("%s: %v", to[i].Address, err)
 		}
 	}
-	h.expect(t, "bob", "Subject: x\r\n\r\n")
+	h.expect(t, "bob", "Return-Path: <ann@example.org>\r\nSubject: x\r\n\r\n")
 	want := []transfer.Recipient{
 		{Address: "x@elsewhere.example", Notify: transfer.NotifyFailure, OriginalType: "rfc822", Original: "x@old.example"},
 		{Address: "ann@elsewhere.example"},
@@ -63,8 +66,8 @@ func TestMailForOtherServersIsQueued(t *testing.T) {
 		EightBit: true, UTF8: true, Received: h.now()}, out.envelopes[0]); d != "" {
 		t.Error(d)
 	}
-	if s := h.Stats(); s.Queued != 2 || s.Messages != 1 || s.Copies != 1 || out.size != 14 {
-		t.Errorf("%+v, %d bytes", s, out.size)
+	if s := h.Stats(); s.Queued != 2 || s.Messages != 1 || s.Copies != 1 || out.text != "Subject: x\r\n\r\n" {
+		t.Errorf("%+v, %q", s, out.text)
 	}
 }
 
@@ -91,4 +94,21 @@ func TestQueueThatRefuses(t *testing.T) {
 		t.Errorf("%v, %+v", errs, h.Stats())
 	}
 	h.expect(t, "bob", "x")
+}
+
+func TestWithoutReturnPath(t *testing.T) {
+	for text, want := range map[string]string{
+		"Return-Path: <>\r\nA: b\r\n": "A: b\r\n",
+		"return-path: <x>\r\n":        "",
+		"A: b\r\nReturn-Path: <>\r\n": "A: b\r\nReturn-Path: <>\r\n",
+		"Return-Path: <>\r\n x\r\n":   "Return-Path: <>\r\n x\r\n",
+		"Return-Path: <>":             "Return-Path: <>",
+		"Return":                      "Return",
+		"":                            "",
+	} {
+		c := withoutReturnPath(strings.NewReader(text))
+		if got, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size())); string(got) != want || err != nil {
+			t.Errorf("%q: %q %v, want %q", text, got, err, want)
+		}
+	}
 }
