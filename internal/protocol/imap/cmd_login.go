@@ -84,6 +84,9 @@ func (s *session) loginFailed(err error) error {
 		s.out.line("* BYE too many failed logins")
 		s.ended = true
 	}
+	if fault.Is(err, fault.Denied) { // they are who they say, but may not come in, or as somebody else
+		return no("AUTHORIZATIONFAILED", fault.TextOf(err)) // RFC 9051 §7.1
+	}
 	return err
 }
 
