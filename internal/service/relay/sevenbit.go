@@ -3,7 +3,6 @@ package relay
 import (
 	"encoding/base64"
 	"io"
-	"mime/quotedprintable"
 	"strings"
 
 	"postroad/internal/format/message"
@@ -240,7 +239,7 @@ func copyRange(w io.Writer, from io.ReaderAt, off, n int64) error {
 
 // encode writes a part's body.
 func (c *conversion) encode(w io.Writer, st step) error {
-	var enc io.WriteCloser = quotedprintable.NewWriter(w)
+	var enc io.WriteCloser = newQPWriter(w)
 	if st.encoding == "base64" {
 		enc = newBase64Writer(w)
 	}

@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"context"
+	"errors"
+	"os"
 	"time"
 
 	"postroad/internal/service/transfer"
@@ -325,7 +328,7 @@ func (tx *transaction) sendChunks(k *chunks) *trouble {
 func (tx *transaction) cutShort(err error) *trouble {
 	t := lost(err, "sending the message")
 	t.hostWide, t.next = false, false // the last block may have arrived after all
-	if t.status != "4.4.2" {
+	if t.status != "4.4.2" || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return t
 	}
 	if r, err := tx.c.read(quitTime); err == nil && r.code >= 400 {
