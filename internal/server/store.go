@@ -73,7 +73,7 @@ func openModels(ctx context.Context, db kv.DB, spools string, w World, status fu
 		return nil, err
 	}
 	boxes := mailbox.NewStore(db, mailbox.Options{Now: w.Now, Logger: w.Logger, SpoolDir: spools})
-	return &Store{DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(dir, boxes, status)}, nil
+	return &Store{DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(db, dir, boxes, status)}, nil
 }
 
 // Close closes the store. Nobody may use it any more.

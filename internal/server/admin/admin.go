@@ -1,5 +1,5 @@
 // Package admin is what an administrator can do: domains, accounts, aliases,
-// groups, and checking that all is well.
+// groups, the mail that is to leave, and checking that all is well.
 //
 // The interface Admin has two implementations, so that every command works the
 // same on a running server and on a stopped one: Direct acts on the open store, and Client asks
@@ -52,6 +52,23 @@ type Admin interface {
 	AddGroup(ctx context.Context, g Group) error
 	SetMembers(ctx context.Context, address string, members []string) error
 	RemoveGroup(ctx context.Context, address string) error
+
+	// Queue lists the mail that is to leave, message by message.
+	Queue(ctx context.Context, f QueueFilter) (QueueList, error)
+	// QueueMessage shows all that is left of one message, with its attempts. Errors: fault.NotFound.
+	QueueMessage(ctx context.Context, id string) ([]QueueItem, error)
+	// RetryQueue has what waits tried now.
+	RetryQueue(ctx context.Context, c QueueChange) (Changed, error)
+	// HoldQueue keeps mail from being tried, and from expiring, until it is released.
+	HoldQueue(ctx context.Context, c QueueChange) (Changed, error)
+	// ReleaseQueue has held mail tried now.
+	ReleaseQueue(ctx context.Context, c QueueChange) (Changed, error)
+	// DropQueue removes mail for good. An attempt that is under way may still succeed.
+	DropQueue(ctx context.Context, c QueueChange) (Changed, error)
+	// FlushQueue has all mail for a domain tried now, even if the domain seemed dead.
+	FlushQueue(ctx context.Context, domain string) (Changed, error)
+	// Trace tells what happened to messages that came through the queue, oldest first.
+	Trace(ctx context.Context, q TraceQuery) ([]Trace, error)
 }
 
 // Status is how a server is.
@@ -64,7 +81,7 @@ type Status struct {
 
 // Problem is one contradiction in the store.
 type Problem struct {
-	Account string `json:"account,omitempty"` // empty: in the directory
+	Account string `json:"account,omitempty"` // empty: in the directory; "queue": in the mail that is to leave
 	Text    string `json:"text"`
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
+	"postroad/internal/service/queue"
 )
 
 // Check implements Admin. It reads everything, one mailbox after the other;
@@ -36,7 +38,10 @@ func (d *Direct) Check(ctx context.Context) ([]Problem, error) {
 		}
 		problems = append(problems, found...)
 	}
-	return problems, nil
+	err = queue.Check(ctx, d.db, func(text string) {
+		problems = append(problems, Problem{"queue", strings.TrimPrefix(text, "queue ")})
+	})
+	return problems, err
 }
 
 func (d *Direct) checkMailbox(ctx context.Context, a directory.Account) ([]Problem, error) {

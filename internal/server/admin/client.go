@@ -139,3 +139,27 @@ func (c *Client) SetMembers(ctx context.Context, address string, members []strin
 func (c *Client) RemoveGroup(ctx context.Context, address string) error {
 	return do(ctx, c, "group.remove", addressArg{address})
 }
+func (c *Client) Queue(ctx context.Context, f QueueFilter) (QueueList, error) {
+	return call[QueueList](ctx, c, "queue.list", f)
+}
+func (c *Client) QueueMessage(ctx context.Context, id string) ([]QueueItem, error) {
+	return call[[]QueueItem](ctx, c, "queue.show", idArg{id})
+}
+func (c *Client) RetryQueue(ctx context.Context, q QueueChange) (Changed, error) {
+	return call[Changed](ctx, c, "queue.retry", q)
+}
+func (c *Client) HoldQueue(ctx context.Context, q QueueChange) (Changed, error) {
+	return call[Changed](ctx, c, "queue.hold", q)
+}
+func (c *Client) ReleaseQueue(ctx context.Context, q QueueChange) (Changed, error) {
+	return call[Changed](ctx, c, "queue.release", q)
+}
+func (c *Client) DropQueue(ctx context.Context, q QueueChange) (Changed, error) {
+	return call[Changed](ctx, c, "queue.drop", q)
+}
+func (c *Client) FlushQueue(ctx context.Context, domain string) (Changed, error) {
+	return call[Changed](ctx, c, "queue.flush", domainArg{domain})
+}
+func (c *Client) Trace(ctx context.Context, q TraceQuery) ([]Trace, error) {
+	return call[[]Trace](ctx, c, "trace", q)
+}

@@ -9,10 +9,13 @@ import (
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/queue"
+	"postroad/internal/storage/kv"
 )
 
 // Direct is an Admin that acts on an open store.
 type Direct struct {
+	db     kv.DB
 	dir    *directory.Directory
 	store  *mailbox.Store
 	status func() Status
@@ -20,11 +23,14 @@ type Direct struct {
 	// accounts is held while an account is made or removed, since that takes two
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
+
+	opening sync.Mutex
+	queue   *queue.Queue // guarded by opening; nil: not opened yet
 }
 
-// NewDirect returns an Admin on the directory and mailboxes of one store. status answers Status.
-func NewDirect(dir *directory.Directory, store *mailbox.Store, status func() Status) *Direct {
-	return &Direct{dir: dir, store: store, status: status}
+// NewDirect returns an Admin on the directory and mailboxes of one store, which is db. status answers Status.
+func NewDirect(db kv.DB, dir *directory.Directory, store *mailbox.Store, status func() Status) *Direct {
+	return &Direct{db: db, dir: dir, store: store, status: status}
 }
 
 // Status implements Admin.

@@ -85,6 +85,36 @@ func (r *recorder) SetMembers(_ context.Context, a string, m []string) error {
 	return r.note("members %s %v", a, m)
 }
 
+func (r *recorder) Queue(_ context.Context, f QueueFilter) (QueueList, error) {
+	return QueueList{Items: []QueueItem{anItem}, More: true}, r.note("queue %v", f)
+}
+func (r *recorder) QueueMessage(_ context.Context, id string) ([]QueueItem, error) {
+	return []QueueItem{anItem}, r.note("queue message %s", id)
+}
+func (r *recorder) RetryQueue(_ context.Context, c QueueChange) (Changed, error) {
+	return Changed{1}, r.note("retry %v", c)
+}
+func (r *recorder) HoldQueue(_ context.Context, c QueueChange) (Changed, error) {
+	return Changed{2}, r.note("hold %v", c)
+}
+func (r *recorder) ReleaseQueue(_ context.Context, c QueueChange) (Changed, error) {
+	return Changed{3}, r.note("release %v", c)
+}
+func (r *recorder) DropQueue(_ context.Context, c QueueChange) (Changed, error) {
+	return Changed{4}, r.note("drop %v", c)
+}
+func (r *recorder) FlushQueue(_ context.Context, d string) (Changed, error) {
+	return Changed{5}, r.note("flush %s", d)
+}
+func (r *recorder) Trace(_ context.Context, q TraceQuery) ([]Trace, error) {
+	return []Trace{{ID: "a", Recipients: []TraceRecipient{{Recipient: "x@y", Outcome: "waiting", Queued: &anItem}},
+		Events: []TraceEvent{{At: anItem.Due, Event: "tried", Recipients: []string{"x@y"}, Attempt: &anItem.Attempts[0]}}}}, r.note("trace %v", q)
+}
+
+var anItem = QueueItem{ID: "a", MessageID: "b@c", Sender: "ann@example.org", Recipient: "x@y", Destination: "y", State: "waiting",
+	Active: true, Priority: -3, SizeBytes: 1 << 40, Received: time.Unix(1e9, 0).UTC(), Due: time.Unix(2e9, 5e8).UTC(), Tried: 4,
+	Attempts: []Attempt{{At: time.Unix(3e9, 0).UTC(), Result: "deferred", Code: 451, Status: "4.0.0", Text: "<&\u2028", Remote: "mx", Addr: "[::1]:25", TLS: "TLS1.3", TookMS: 9}}}
+
 // overSocket gives a Client whose questions a answers, over a unix socket.
 func overSocket(t *testing.T, a Admin) *Client {
 	t.Helper()
@@ -136,10 +166,14 @@ func callByName(a Admin, name string) (out []any) {
 }
 
 func madeUp(v reflect.Value, n int) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(time.Unix(int64(n)<<20, 7).UTC()))
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(fmt.Sprintf("\"odd/%d\"@exämple.org", n))
-	case reflect.Int64:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(n) << 40)
 	case reflect.Bool:
 		v.SetBool(true)

@@ -15,6 +15,8 @@ type (
 	none        struct{}
 	nameArg     struct{ Name string }
 	addressArg  struct{ Address string }
+	idArg       struct{ ID string }
+	domainArg   struct{ Domain string }
 	passwordArg struct{ Address, Password string }
 	quotaArg    struct {
 		Address string
@@ -70,6 +72,18 @@ var operations = map[string]operation{
 		return a.SetMembers(ctx, x.Address, x.Members)
 	}),
 	"group.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveGroup(ctx, x.Address) }),
+
+	"queue.list": asking(func(ctx context.Context, a Admin, f QueueFilter) (QueueList, error) { return a.Queue(ctx, f) }),
+	"queue.show": asking(func(ctx context.Context, a Admin, x idArg) ([]QueueItem, error) {
+		return a.QueueMessage(ctx, x.ID)
+	}),
+	"queue.retry":   asking(func(ctx context.Context, a Admin, c QueueChange) (Changed, error) { return a.RetryQueue(ctx, c) }),
+	"queue.hold":    asking(func(ctx context.Context, a Admin, c QueueChange) (Changed, error) { return a.HoldQueue(ctx, c) }),
+	"queue.release": asking(func(ctx context.Context, a Admin, c QueueChange) (Changed, error) { return a.ReleaseQueue(ctx, c) }),
+	"queue.drop":    asking(func(ctx context.Context, a Admin, c QueueChange) (Changed, error) { return a.DropQueue(ctx, c) }),
+	"queue.flush":   asking(func(ctx context.Context, a Admin, x domainArg) (Changed, error) { return a.FlushQueue(ctx, x.Domain) }),
+
+	"trace": asking(func(ctx context.Context, a Admin, q TraceQuery) ([]Trace, error) { return a.Trace(ctx, q) }),
 }
 
 func asking[In, Out any](f func(context.Context, Admin, In) (Out, error)) operation {

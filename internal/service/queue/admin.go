@@ -37,11 +37,13 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Filter chooses items. Empty fields match all; addresses match without regard to case.
+// Filter chooses items. Empty fields match all.
 type Filter struct {
-	ID, From, To string
-	Destination  string
-	States       []State
+	ID string
+	// From and To match without regard to case; "@example.org" matches everybody there, "<>" the null reverse-path.
+	From, To    string
+	Destination string
+	States      []State
 	// Before and After are about when the message was received; zero: whenever.
 	Before, After time.Time
 	// Limit is how many items at most; 0: 1,000 for List, all for the others.
@@ -407,11 +409,25 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 }
 
 func (f *Filter) matchItem(it *item) bool {
-	return (f.To == "" || strings.EqualFold(f.To, it.rcpt.Address)) && (f.Destination == "" || f.Destination == it.dest) &&
+	return MatchAddress(f.To, it.rcpt.Address) && (f.Destination == "" || f.Destination == it.dest) &&
 		(len(f.States) == 0 || slices.Contains(f.States, it.state))
 }
 
 func (f *Filter) matchMessage(m *message) bool {
-	return (f.ID == "" || f.ID == m.env.ID) && (f.From == "" || strings.EqualFold(f.From, m.env.From)) &&
+	return (f.ID == "" || f.ID == m.env.ID) && MatchAddress(f.From, m.env.From) &&
 		(f.Before.IsZero() || m.env.Received.Before(f.Before)) && (f.After.IsZero() || m.env.Received.After(f.After))
+}
+
+// MatchAddress reports whether an address is what Filter.From or Filter.To wants.
+func MatchAddress(want, address string) bool {
+	switch {
+	case want == "":
+		return true
+	case want == "<>":
+		return address == ""
+	case want[0] == '@':
+		at := strings.LastIndexByte(address, '@')
+		return at >= 0 && strings.EqualFold(want, address[at:])
+	}
+	return strings.EqualFold(want, address)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
-	"strings"
 	"time"
 
 	"postroad/internal/fault"
@@ -66,7 +65,7 @@ type Event struct {
 // maxTraced is how many recipients a submission's event names.
 const maxTraced = 200
 
-// TraceFilter says what to look for. Empty fields match everything; addresses match without regard to case.
+// TraceFilter says what to look for. Empty fields match everything; From and To are as in Filter.
 type TraceFilter struct {
 	ID, From, To, MessageID string
 	Since, Until            time.Time
@@ -125,9 +124,9 @@ func traced(ctx context.Context, r kv.Reader, f *TraceFilter) (evs []Event, err 
 }
 
 func (f *TraceFilter) match(ev *Event) bool {
-	to := func(a string) bool { return strings.EqualFold(a, f.To) }
+	to := func(a string) bool { return MatchAddress(f.To, a) }
 	return (f.ID == "" || f.ID == ev.ID) && (f.MessageID == "" || f.MessageID == ev.MessageID) &&
-		(f.From == "" || strings.EqualFold(f.From, ev.From)) && (f.To == "" || slices.ContainsFunc(ev.To, to))
+		MatchAddress(f.From, ev.From) && (f.To == "" || slices.ContainsFunc(ev.To, to))
 }
 
 func (ev *Event) encode() []byte {
