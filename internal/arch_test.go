@@ -32,7 +32,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"}, // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                // joins the two
 	"service/delivery":  {"service/transfer"},                                                  // what goes elsewhere
-	"service/sender":    {"service/sender/authres", "service/sender/dkim"},                     // its checks share words for results; ARC is made of the parts of DKIM
+	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},      // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/dane":      {"service/dns"},                                                       // matches records of the DNS
 	"service/mtasts":    {"service/dns"},                                                       // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                     // configures what it starts, and adds accounts

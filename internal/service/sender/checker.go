@@ -1,0 +1,147 @@
+package sender
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/service/sender/arc"
+	"postroad/internal/service/sender/authres"
+	"postroad/internal/service/sender/dkim"
+	"postroad/internal/service/sender/dmarc"
+	"postroad/internal/service/sender/spf"
+)
+
+// Resolver asks the DNS for all checks. It is safe for concurrent use.
+type Resolver interface {
+	spf.Resolver
+	// Exists reports whether a name exists: it is false for NXDOMAIN only.
+	Exists(ctx context.Context, name string) (bool, error)
+}
+
+// DefaultTimeout is how long the checks of a message may take: RFC 7208 §4.6.4 asks for at least 20 seconds.
+const DefaultTimeout = 25 * time.Second
+
+// Options make a Checker.
+type Options struct {
+	// Resolver is required.
+	Resolver Resolver
+	// ID is our name in Authentication-Results (authserv-id). It is required.
+	ID string
+	// Timeout is how long the checks of a message may take in all; 0 for DefaultTimeout. What has no result
+	// then is a temperror.
+	Timeout time.Duration
+	// Now tells the time; nil for time.Now.
+	Now func() time.Time
+}
+
+// Checker checks messages. It is safe for concurrent use.
+type Checker struct{ opts Options }
+
+// New makes a Checker.
+func New(o Options) *Checker {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Checker{opts: o}
+}
+
+// Session is what is known of the sender before the message.
+type Session struct {
+	// IP is the client's address.
+	IP netip.Addr
+	// Helo is what the client calls itself.
+	Helo string
+	// MailFrom is the reverse-path without brackets; "" if it is null.
+	MailFrom string
+}
+
+// Check takes one message. It is an io.Writer that never fails; not safe for concurrent use. One that isn't finished
+// can be dropped.
+type Check struct {
+	opts    Options
+	session Session
+	scan    *dkim.Scan
+	dkim    *dkim.Verifier
+	arc     *arc.Verifier
+}
+
+// Begin starts the check of one message. Nothing is asked of the DNS before Verdict.
+func (c *Checker) Begin(s Session) *Check {
+	s.IP = s.IP.Unmap().WithZone("")
+	k := &Check{opts: c.opts, session: s}
+	k.dkim = dkim.NewReader(dkim.Options{Resolver: c.opts.Resolver, Now: c.opts.Now})
+	k.arc = arc.NewReader(arc.Options{Resolver: c.opts.Resolver})
+	k.scan = dkim.NewScan(k.dkim, k.arc)
+	return k
+}
+
+// Write takes the next portion of the message, header and body, with CRLF line ends.
+func (k *Check) Write(p []byte) (int, error) { return k.scan.Write(p) }
+
+// Verdict is what the checks say.
+type Verdict struct {
+	// ID is our name.
+	ID      string
+	Session Session
+	// SPF is for the reverse-path, or for the HELO name if that is null; Helo is for the HELO name.
+	SPF, Helo spf.Result
+	IPRev     IPRev
+	// DKIM has one result per signature, from the top.
+	DKIM  []dkim.Result
+	ARC   arc.Result
+	DMARC dmarc.Result
+}
+
+// Verdict finishes the check. The message must be complete. It waits for the DNS, for no longer than Options.Timeout.
+func (k *Check) Verdict(ctx context.Context) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout)
+	defer cancel()
+	v := Verdict{ID: k.opts.ID, Session: k.session}
+	tooLarge := k.scan.Close()
+	k.parallel(ctx, &v)
+	v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v))
+	if tooLarge != nil {
+		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.None}
+	}
+	return v
+}
+
+// parallel runs what DMARC builds upon. It leaves DMARC a part of the time: whoever makes SPF or DKIM wait for
+// names of his own shall not thereby escape another's policy.
+func (k *Check) parallel(ctx context.Context, v *Verdict) {
+	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout/5*4)
+	defer cancel()
+	r := k.opts.Resolver
+	q := spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.opts.ID, Now: k.opts.Now}
+	var wg sync.WaitGroup
+	wg.Go(func() { v.SPF = spf.Check(ctx, r, q) })
+	if q.MailFrom != "" {
+		wg.Go(func() { v.Helo = spf.CheckHelo(ctx, r, q) })
+	}
+	wg.Go(func() { v.IPRev = checkIPRev(ctx, r, k.session.IP) })
+	wg.Go(func() { v.DKIM = k.dkim.Results(ctx) })
+	wg.Go(func() { v.ARC = k.arc.Result(ctx) })
+	wg.Wait()
+	if q.MailFrom == "" {
+		v.Helo = v.SPF
+	}
+}
+
+func (k *Check) dmarcMessage(v *Verdict) dmarc.Message {
+	m := dmarc.Message{SPF: dmarc.Identifier{Domain: v.SPF.Domain, Result: v.SPF.Status}}
+	for _, s := range v.DKIM {
+		m.DKIM = append(m.DKIM, dmarc.Identifier{Domain: s.Domain, Result: s.Status})
+	}
+	for _, f := range k.scan.Header() {
+		if f.Name == "from" {
+			m.From = append(m.From, f.Body())
+		}
+	}
+	return m
+}

@@ -1,0 +1,95 @@
+package sender
+
+import (
+	"fmt"
+	"strconv"
+
+	"postroad/internal/service/sender/authres"
+	"postroad/internal/service/sender/dkim"
+	"postroad/internal/service/sender/dmarc"
+	"postroad/internal/service/sender/spf"
+)
+
+// Field is the Authentication-Results field that tells the verdict, with its final CRLF.
+func (v *Verdict) Field() string { return v.Results().Field() }
+
+// Results is the verdict in the words of RFC 8601. Its Value is what arc.SealOptions.Results asks for.
+func (v *Verdict) Results() authres.Header {
+	h := authres.Header{ID: v.ID}
+	h.Methods = append(h.Methods, v.iprev())
+	if v.Session.MailFrom != "" {
+		h.Methods = append(h.Methods, spfMethod(v.SPF, "mailfrom", v.Session.MailFrom))
+	}
+	if v.Session.Helo != "" {
+		h.Methods = append(h.Methods, spfMethod(v.Helo, "helo", v.Session.Helo))
+	}
+	if len(v.DKIM) == 0 {
+		h.Methods = append(h.Methods, authres.Method{Name: "dkim", Result: authres.None})
+	}
+	for i := range v.DKIM {
+		h.Methods = append(h.Methods, dkimMethod(&v.DKIM[i]))
+	}
+	return authres.Header{ID: h.ID, Methods: append(h.Methods, dmarcMethod(&v.DMARC), v.arc())}
+}
+
+// properties leaves out those without a value.
+func properties(ps ...authres.Property) []authres.Property {
+	var some []authres.Property
+	for _, p := range ps {
+		if p.Value != "" {
+			some = append(some, p)
+		}
+	}
+	return some
+}
+
+func (v *Verdict) ip() string {
+	if !v.Session.IP.IsValid() {
+		return ""
+	}
+	return v.Session.IP.String()
+}
+
+func (v *Verdict) iprev() authres.Method { // RFC 8601 §2.7.3
+	return authres.Method{Name: "iprev", Result: v.IPRev.Status, Comment: v.IPRev.Name,
+		Props: properties(authres.Property{Type: "policy", Name: "iprev", Value: v.ip()})}
+}
+
+func spfMethod(r spf.Result, identity, value string) authres.Method { // RFC 8601 §2.7.2
+	return authres.Method{Name: "spf", Result: r.Status, Comment: r.Term, Reason: r.Reason,
+		Props: properties(authres.Property{Type: "smtp", Name: identity, Value: value})}
+}
+
+func dkimMethod(r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
+	m := authres.Method{Name: "dkim", Result: r.Status, Reason: r.Reason, Props: properties(
+		authres.Property{Type: "header", Name: "d", Value: r.Domain}, authres.Property{Type: "header", Name: "s", Value: r.Selector},
+		authres.Property{Type: "header", Name: "a", Value: r.Algorithm}, authres.Property{Type: "header", Name: "b", Value: r.Signature})}
+	if r.Identity != "@"+r.Domain {
+		m.Props = append(m.Props, properties(authres.Property{Type: "header", Name: "i", Value: r.Identity})...)
+	}
+	if r.KeyBits > 0 {
+		m.Comment = strconv.Itoa(r.KeyBits) + "-bit key"
+	}
+	if r.Unsigned > 0 {
+		m.Comment += fmt.Sprintf(", %d octets of the body unsigned", r.Unsigned)
+	}
+	return m
+}
+
+func dmarcMethod(r *dmarc.Result) authres.Method {
+	m := authres.Method{Name: "dmarc", Result: r.Status, Reason: r.Reason, Props: properties(authres.Property{Type: "header", Name: "from", Value: r.Author})}
+	if r.PolicyDomain != "" {
+		m.Comment = fmt.Sprintf("p=%s dis=%s", r.Policy, r.Disposition)
+	}
+	return m
+}
+
+func (v *Verdict) arc() authres.Method { // RFC 8617 §6
+	m := authres.Method{Name: "arc", Result: v.ARC.Status, Reason: v.ARC.Reason}
+	if v.ARC.Status == authres.Pass {
+		m.Comment = fmt.Sprintf("i=%d", len(v.ARC.Sets))
+		m.Props = properties(authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(v.ARC.OldestPass)},
+			authres.Property{Type: "smtp", Name: "remote-ip", Value: v.ip()})
+	}
+	return m
+}
