@@ -15,6 +15,7 @@ import (
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
 	"message.md": {"format/message", "format/charset", "format/htmltext", "format/summary"},
+	"sender.md":  {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")
