@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
@@ -76,7 +77,7 @@ func printQueue(t terminal, list admin.QueueList, now time.Time) {
 	for i := range list.Items {
 		x := &list.Items[i]
 		rows = append(rows, []string{x.ID, stateOf(x), age(now.Sub(x.Received)), nextOf(x, now), fmt.Sprint(x.Tried), size(x.SizeBytes, "0"),
-			senderName(x.Sender), x.Recipient, lastReply(x)})
+			senderName(x.Sender), printable(x.Recipient), lastReply(x)})
 	}
 	table(t, "ID STATE AGE NEXT TRIED SIZE SENDER RECIPIENT LAST-REPLY", rows)
 	if list.More {
@@ -95,7 +96,7 @@ func senderName(s string) string {
 	if s == "" {
 		return "<>"
 	}
-	return s
+	return printable(s)
 }
 
 // nextOf says when an item is tried next.
@@ -134,27 +135,28 @@ func reply(a *admin.Attempt) string {
 	return printable(strings.Join(append(words, a.Text), " "))
 }
 
-// printable replaces what would move a terminal's cursor: the text comes from strangers.
+// printable replaces what would move a terminal's cursor or turn its text around: much of what is shown comes from strangers.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
+		if unicode.IsPrint(r) {
+			return r
 		}
-		return r
+		return '?'
 	}, s)
 }
 
-// age is a time span for people.
+// age is a time span for people: rounded, in the largest unit of which there are a few.
 func age(d time.Duration) string {
-	for _, u := range []struct {
-		span time.Duration
-		name string
-	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if n := int64(d / u.span); n >= 2 || n == 1 && u.span > time.Minute {
-			return count(n, u.name)
-		}
+	unit, name := time.Second, "second"
+	switch {
+	case d >= 48*time.Hour:
+		unit, name = 24*time.Hour, "day"
+	case d >= 100*time.Minute:
+		unit, name = time.Hour, "hour"
+	case d >= 100*time.Second:
+		unit, name = time.Minute, "minute"
 	}
-	return count(max(int64(d/time.Second), 0), "second")
+	return count(max(int64(d.Round(unit)/unit), 0), name)
 }
 
 func count(n int64, what string) string {
@@ -185,7 +187,7 @@ func printMessage(t terminal, items []admin.QueueItem, now time.Time) {
 			fmt.Fprintf(t.out, "id          %s\nmessage-id  %s\nsender      %s\nsize        %s\nreceived    %s, %s ago\npriority    %d\n",
 				x.ID, orDash(printable(x.MessageID)), senderName(x.Sender), size(x.SizeBytes, "0"), clock(x.Received), age(now.Sub(x.Received)), x.Priority)
 		}
-		fmt.Fprintf(t.out, "\n%s\n  %s\n", x.Recipient, situation(x, now))
+		fmt.Fprintf(t.out, "\n%s\n  %s\n", printable(x.Recipient), situation(x, now))
 		for k := range x.Attempts {
 			fmt.Fprintln(t.out, "  "+clock(x.Attempts[k].At)+"  "+attempt(&x.Attempts[k]))
 		}

@@ -61,13 +61,18 @@ func printTrace(t terminal, x *admin.Trace, now time.Time) {
 		if r.Queued != nil {
 			outcome = situation(r.Queued, now)
 		}
-		fmt.Fprintf(t.out, "  => %s: %s\n", r.Recipient, outcome)
+		fmt.Fprintf(t.out, "  => %s: %s\n", printable(r.Recipient), outcome)
 	}
 }
 
 // eventLine tells what happened when, to whom and how.
 func eventLine(e *admin.TraceEvent) string {
-	line := fmt.Sprintf("%s  %-7s  %s", clock(e.At), e.Event, strings.Join(e.Recipients, " "))
+	const most = 10
+	to, others := e.Recipients, ""
+	if len(to) > most {
+		to, others = to[:most], fmt.Sprintf(" and %d others", len(to)-most)
+	}
+	line := fmt.Sprintf("%s  %-7s  %s", clock(e.At), e.Event, printable(strings.Join(to, " "))+others)
 	if e.Attempt != nil {
 		line += "  " + attempt(e.Attempt)
 	}

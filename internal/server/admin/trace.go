@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +109,15 @@ func ways(events []queue.Event) (all [][]queue.Event) {
 		}
 		all[i] = append(all[i], ev)
 	}
+	for _, way := range all {
+		slices.SortStableFunc(way, func(a, b queue.Event) int { return cmp.Or(a.At.Compare(b.At), order(a.Kind)-order(b.Kind)) })
+	}
 	return all
+}
+
+// order is what comes first of what happens at the same time.
+func order(k queue.EventKind) int {
+	return slices.Index([]queue.EventKind{queue.EventSubmitted, queue.EventAttempt, queue.EventWarned, queue.EventDropped, queue.EventDone}, k)
 }
 
 func newest[T any](all []T, n int) []T { return all[max(0, len(all)-n):] }
