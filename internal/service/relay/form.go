@@ -224,14 +224,13 @@ func (m *mail) addBy(e *extensions, now time.Time, add func(...string)) *trouble
 	}
 	left := m.Deadline.Sub(now)
 	seconds := max(min(int64(left/time.Second), maxBy), -maxBy)
-	offered := e.by && left >= e.minBy
 	switch {
-	case offered && m.NotifyLate:
+	case e.by && m.NotifyLate:
 		add("BY=", strconv.FormatInt(seconds, 10), ";N")
 	case m.NotifyLate:
 	case seconds <= 0:
 		return permanent("5.4.7", "the time for delivery has run out")
-	case offered:
+	case e.by && left >= e.minBy: // the least that it takes for by-mode R: §2 (4)
 		add("BY=", strconv.FormatInt(seconds, 10), ";R")
 	default:
 		t := permanent("5.3.3", "the host does not promise to deliver in time (DELIVERBY)")

@@ -20,7 +20,7 @@ type Limits struct {
 
 	// Hops is how many addresses are tried in one Send; 5.
 	Hops int
-	// Sessions is how many of them are tried beyond their greeting; 2.
+	// Sessions is how many of them are asked to take the message; 2.
 	Sessions int
 	// Recipients is how many one transaction has at most; 100, which every server has to take (RFC 5321 §4.5.3.1.8).
 	Recipients int

@@ -123,7 +123,8 @@ func (a *attempt) check() (to []int) {
 }
 
 // visit tries one hop for the recipients to. It returns those for whom another one may do
-// better, and whether the hop was met at all, beyond its greeting.
+// better, and whether the hop was asked to take the message: one that turned out to be unfit before
+// (REQUIRETLS, RFC 8689 §4.2.1) is as one that isn't there.
 func (a *attempt) visit(ctx context.Context, hop *Hop, to []int) (again []int, met bool) {
 	a.hop = hop
 	if a.mail.mustBeSafe() && hop.TLS.Mode != Verified {
@@ -133,8 +134,8 @@ func (a *attempt) visit(ctx context.Context, hop *Hop, to []int) (again []int, m
 	c := a.relay.idle.take(keyOf(hop))
 	if c != nil {
 		c.bind(ctx)
-		if again, ok := a.session(ctx, c, to); ok {
-			return again, true
+		if again, met, ok := a.session(ctx, c, to); ok {
+			return again, met
 		}
 	}
 	c, t := a.relay.open(ctx, hop)
@@ -144,14 +145,15 @@ func (a *attempt) visit(ctx context.Context, hop *Hop, to []int) (again []int, m
 		}
 		return a.settle(nil, to, a.interrupted(ctx, t)), false
 	}
-	again, _ = a.session(ctx, c, to)
-	return again, true
+	again, met, _ = a.session(ctx, c, to)
+	return again, met
 }
 
 // session sends the message over a connection, in as many transactions as the hop's limits
-// ask for. It reports false if the connection had been idle and turned out to be gone before
+// ask for. The connection is not the caller's any more afterwards. met reports whether the hop was
+// asked to take the message; ok is false if the connection had been idle and turned out to be gone before
 // it did anything for us: then a new one is as good as the first.
-func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, ok bool) {
+func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, met, ok bool) {
 	most := a.relay.limits.Recipients
 	if c.ext.maxRcpts > 0 {
 		most = min(most, c.ext.maxRcpts)
@@ -160,7 +162,7 @@ func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, 
 		n := min(most, len(to))
 		tx := &transaction{a: a, c: c, to: to[:n]}
 		tx.run()
-		again = append(again, tx.again...)
+		again, met = append(again, tx.again...), met || tx.asked
 		to = append(tx.left, to[n:]...)
 		t := tx.failed
 		if t == nil {
@@ -171,7 +173,7 @@ func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, 
 		if c.reused && broken && !tx.mailed && ctx.Err() == nil {
 			c.release()
 			c.drop()
-			return nil, false
+			return nil, false, false
 		}
 		t = a.interrupted(ctx, t)
 		again = append(again, a.settle(c, tx.undecided(), t)...)
@@ -179,11 +181,11 @@ func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, 
 			again = append(again, a.settle(c, to, t.forOthers())...)
 			c.release()
 			c.drop()
-			return again, true
+			return again, met, true
 		}
 	}
 	a.part(c)
-	return again, true
+	return again, met, true
 }
 
 // part keeps the connection for the next message, if nothing is wrong with it.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -485,5 +486,124 @@ func TestChunks(t *testing.T) {
 		}
 		r.Close()
 		p.all.Wait()
+	}
+}
+
+// fails can be read a number of times.
+type fails struct {
+	*strings.Reader
+	left int
+}
+
+func (f *fails) ReadAt(p []byte, off int64) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, errors.New("bad sector")
+	}
+	return f.Reader.ReadAt(p, off)
+}
+
+// TestUnreadableInTheMiddle: a message that can't be read to its end is never ended on the wire.
+func TestUnreadableInTheMiddle(t *testing.T) {
+	for _, keywords := range []string{"250 8BITMIME", "250 CHUNKING"} {
+		p := newPeers(t)
+		var got strings.Builder
+		p.at(1, func(c net.Conn) {
+			in := bufio.NewReader(c)
+			served(c, in, "220 hi", "<", "250-hi\r\n"+keywords, "<", "250 ok", "<", "250 ok")
+			if !strings.Contains(keywords, "CHUNKING") {
+				served(c, in, "<", "354 go on")
+			}
+			for {
+				l, err := in.ReadString('\n')
+				got.WriteString(l)
+				if err != nil {
+					return
+				}
+				if size := 0; strings.HasPrefix(l, "BDAT") {
+					fmt.Sscanf(l, "BDAT %d", &size)
+					io.CopyN(&got, in, int64(size))
+					io.WriteString(c, "250 ok\r\n")
+				}
+			}
+		})
+		job := letter("", "bob@there.example")
+		job.Content = &fails{strings.NewReader(strings.Repeat("x\r\n", 100_000)), 5 + 3}
+		r := p.relay(Limits{})
+		o := r.Send(context.Background(), []Hop{hop(1), hop(2)}, job)[0]
+		r.Close()
+		p.all.Wait()
+		if o.Result != transfer.Deferred || o.Status != "4.3.0" || o.HostWide || o.Remote != "mx1.example" {
+			t.Errorf("%+v", o)
+		}
+		if s := got.String(); strings.Contains(s, "LAST") || strings.Contains(s, "\r\n.\r\n") || !strings.Contains(s, "x\r\n") {
+			t.Errorf("%d bytes were sent, ending %q", len(s), s[max(0, len(s)-20):])
+		}
+	}
+}
+
+// TestGroupsFit: a pipelined group never is larger than the smallest window, and a server
+// that replies to each command before it reads the next never meets a client that doesn't listen. RFC 2920 §3.1.
+func TestGroupsFit(t *testing.T) {
+	var to []string
+	for i := range 350 {
+		to = append(to, fmt.Sprintf("somebody-with-a-long-name-%d@there.example", i))
+	}
+	p := newPeers(t)
+	largest, transactions, rcpts := 0, 0, 0
+	p.at(1, func(c net.Conn) {
+		in := bufio.NewReaderSize(c, maxGroup)
+		served(c, in, "220 hi", "<", "250-hi\r\n250 PIPELINING")
+		for {
+			l, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			largest = max(largest, in.Buffered()+len(l))
+			switch {
+			case strings.HasPrefix(l, "RCPT"):
+				rcpts++
+			case strings.HasPrefix(l, "DATA"):
+				transactions++
+				served(c, in, "354 go on", "<", "<")
+			}
+			if _, err := io.WriteString(c, "250 ok\r\n"); err != nil {
+				return
+			}
+		}
+	})
+	r := p.relay(Limits{})
+	for i, o := range r.Send(context.Background(), []Hop{hop(1)}, letter("x", to...)) {
+		if o.Result != transfer.Relayed {
+			t.Fatalf("%d: %+v", i, o)
+		}
+	}
+	r.Close()
+	p.all.Wait()
+	if largest > maxGroup || largest < maxGroup/2 || transactions != 4 || rcpts != 350 {
+		t.Errorf("%d bytes at a time, %d transactions, %d recipients", largest, transactions, rcpts)
+	}
+}
+
+// TestPolicyConfig: TLS is never older than 1.2, whatever the configuration says, which itself stays as it is.
+func TestPolicyConfig(t *testing.T) {
+	old := &tls.Config{MinVersion: tls.VersionTLS10}
+	for name, c := range map[string]struct {
+		policy   Policy
+		insecure bool
+		name     string
+	}{
+		"opportunistic": {Policy{Mode: Opportunistic}, true, "mx1.example"},
+		"required":      {Policy{Mode: Required}, true, "mx1.example"},
+		"verified":      {Policy{Mode: Verified}, false, "mx1.example"},
+		"old":           {Policy{Mode: Verified, Config: old}, false, "mx1.example"},
+		"named":         {Policy{Mode: Verified, Config: &tls.Config{ServerName: "other.example"}}, false, "other.example"},
+	} {
+		got := c.policy.config("mx1.example")
+		if got.MinVersion != tls.VersionTLS12 || got.InsecureSkipVerify != c.insecure || got.ServerName != c.name {
+			t.Errorf("%s: %x %v %s", name, got.MinVersion, got.InsecureSkipVerify, got.ServerName)
+		}
+	}
+	if old.MinVersion != tls.VersionTLS10 || old.ServerName != "" {
+		t.Error("the caller's configuration was changed")
 	}
 }

@@ -17,6 +17,7 @@ type transaction struct {
 	form *form
 	to   []int // recipients, as indexes into the job's
 
+	asked    bool  // nothing kept us from sending
 	mailed   bool  // MAIL was accepted
 	accepted []int // recipients whose RCPT was
 	waiting  []int // recipients about whom nothing is known yet
@@ -34,11 +35,15 @@ type command struct {
 	data        bool
 }
 
+// size is how many bytes it has on the wire.
+func (c *command) size() int { return len(c.line) + len(crlf) }
+
 // run does the transaction. Afterwards every recipient is settled, or in left, again or, if it failed, undecided.
 func (tx *transaction) run() {
 	tx.waiting = append([]int(nil), tx.to...)
 	if tx.failed = tx.prepare(); tx.failed == nil {
 		tx.c.messages++
+		tx.asked = true
 		tx.failed = tx.talk(tx.commands())
 	}
 	switch {
@@ -113,9 +118,9 @@ const maxGroup = 4096
 // talk sends commands, in groups if the hop takes them so, and matches replies with them by counting.
 func (tx *transaction) talk(commands []command) *trouble {
 	for len(commands) > 0 && tx.failed == nil {
-		n, bytes := 1, len(commands[0].line)
-		for tx.c.ext.pipelining && n < len(commands) && bytes+len(commands[n].line) < maxGroup {
-			bytes += len(commands[n].line) + 2
+		n, bytes := 1, commands[0].size()
+		for tx.c.ext.pipelining && n < len(commands) && bytes+commands[n].size() <= maxGroup {
+			bytes += commands[n].size()
 			n++
 		}
 		if commands[0].data && len(tx.accepted) == 0 {
