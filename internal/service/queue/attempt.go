@@ -52,9 +52,9 @@ func (q *Queue) attempt(ctx context.Context, j *job) {
 // ended lets go of an attempt's items, and tells the sender of those that are done.
 func (q *Queue) ended(ctx context.Context, r *record, broken bool) {
 	j := r.job
-	r.log(ctx)
 	q.stats.attempted(r)
 	q.stats.changed(j.shard, -r.messages, -r.gone)
+	r.log(ctx)
 	v := judge(r.outs)
 	if broken && v != alive {
 		v = unknown

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -72,11 +73,11 @@ func TestWhoIsToldWhat(t *testing.T) {
 		{"ann@example.org", nobody, deferred, 5 * time.Hour, nil},
 		{"", delay, deferred, 5 * time.Hour, nil},
 		{"ann@example.org", 0, deferred, 3 * time.Hour, nil},
-		{"ann@example.org", delay, deferred, 6 * 24 * time.Hour, []string{"delayed 4.2.0"}}, // and nothing of the failure
-		{"ann@example.org", nobody, deferred, 6 * 24 * time.Hour, nil},
+		{"ann@example.org", delay, deferred, 11 * time.Hour, []string{"delayed 4.2.0"}}, // and nothing of the failure
+		{"ann@example.org", nobody, deferred, 11 * time.Hour, nil},
 	} {
 		inWorld(t, nil, func(w *world) {
-			w.reply = say(c.reply)
+			w.set(say(c.reply))
 			e := env("m1")
 			e.From = c.from
 			w.submit(e, transfer.Recipient{Address: "bob@a.example", Notify: c.notify})
@@ -92,7 +93,7 @@ func TestWhoIsToldWhat(t *testing.T) {
 // TestWhatANotificationSays: one for all recipients of an attempt, from nobody, with what the envelope gave.
 func TestWhatANotificationSays(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.reply = say(refused)
+		w.set(say(refused))
 		e := env("m1")
 		e.EnvelopeID, e.Priority = "QQ=314", 5
 		w.submit(e, transfer.Recipient{Address: "bob@a.example", OriginalType: "rfc822", Original: "Bob@A.example"}, transfer.Recipient{Address: "carl@a.example"})
@@ -129,7 +130,7 @@ func TestHowMuchIsGivenBack(t *testing.T) {
 		{transfer.ReturnFull, relayed, 0, false}, {transfer.ReturnFull, refused, 10, false},
 	} {
 		inWorld(t, func(o *queue.Options) { o.Limits.MaxReturn = c.size }, func(w *world) {
-			w.reply = say(c.reply)
+			w.set(say(c.reply))
 			e := env("m1")
 			e.Return = c.ret
 			w.submit(e, transfer.Recipient{Address: "bob@a.example", Notify: transfer.NotifySuccess | transfer.NotifyFailure})
@@ -148,11 +149,11 @@ func TestDelivered(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		job := transfer.Job{Envelope: env("m1"), Content: text("m1"), Recipients: []transfer.Recipient{
 			{Address: "bob@a.example", Notify: transfer.NotifySuccess}, {Address: "carl@a.example"}, {Address: "d@a", Notify: transfer.NotifyFailure}}}
-		if err := w.q.Delivered(t.Context(), job); err != nil {
+		if err := w.q.Delivered(context.Background(), job); err != nil {
 			t.Fatal(err)
 		}
 		job.Recipients = job.Recipients[1:]
-		if err := w.q.Delivered(t.Context(), job); err != nil {
+		if err := w.q.Delivered(context.Background(), job); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"delivered 2.1.5"}, w.notices()); diff != "" {

@@ -35,7 +35,7 @@ func (q *Queue) begin(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	next := q.s.tick(now)
+	q.s.tick(now)
 	for ctx.Err() == nil {
 		a, ok := q.s.next(now)
 		if !ok {
@@ -46,9 +46,8 @@ func (q *Queue) begin(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 		} else {
 			wg.Go(func() { q.load(ctx, a.load) })
 		}
-		next = q.s.tick(now)
 	}
-	return sleepUntil(next, now)
+	return sleepUntil(q.s.tick(now), now)
 }
 
 func sleepUntil(next, now int64) time.Duration {

@@ -135,6 +135,7 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 	} else {
 		q.stats.changed(shard, -l.messages, -l.gone)
 		q.stats.expired.Add(uint64(l.expired))
+		l.log(ctx)
 	}
 	q.mu.Lock()
 	now := q.now()
@@ -153,6 +154,22 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 	q.markAt(shard, l.mark)
 	q.mu.Unlock()
 	q.wake()
+}
+
+// log writes a line for each recipient that was told of or given up.
+func (l *looking) log(ctx context.Context) {
+	for i := range l.todo {
+		s := &l.todo[i]
+		if !s.told && !s.remove || l.failed && s.told {
+			continue
+		}
+		what := "queue: given up, and nobody is told"
+		if s.told {
+			what = "queue: sender told"
+		}
+		l.q.o.Logger.InfoContext(ctx, what, "id", l.msg.env.ID, "from", l.msg.env.From, "to", l.items[i].rcpt.Address,
+			"action", s.action, "status", s.out.Status)
+	}
 }
 
 // looking is one look at a message's items.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
@@ -23,15 +23,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a queue in a bubble of fake time, with a remote side that does as it is told.
 type world struct {
-	t     testing.TB
-	db    kv.DB
-	q     *queue.Queue
-	stop  func()
-	reply func(job transfer.Job, r transfer.Recipient) transfer.Outcome
+	t    testing.TB
+	db   kv.DB
+	q    *queue.Queue
+	stop func()
 
 	mu      sync.Mutex
-	sent    []sent         // guarded by mu
-	bounces []transfer.Job // guarded by mu
+	reply   func(job transfer.Job, r transfer.Recipient) transfer.Outcome // guarded by mu
+	sent    []sent                                                        // guarded by mu
+	bounces []transfer.Job                                                // guarded by mu
 	began   time.Time
 }
 
@@ -67,10 +67,18 @@ func say(o transfer.Outcome) func(transfer.Job, transfer.Recipient) transfer.Out
 	return func(transfer.Job, transfer.Recipient) transfer.Outcome { return o }
 }
 
+// set has the remote side answer otherwise from now on.
+func (w *world) set(reply func(transfer.Job, transfer.Recipient) transfer.Outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reply = reply
+}
+
 // start opens the queue and runs it.
 func (w *world) start(change func(*queue.Options)) {
 	w.t.Helper()
 	o := queue.Options{Host: "mx.example.org", Send: w.send, Bounce: w.bounce, Rand: func(n int64) int64 { return n / 2 }}
+	o.Limits.MaxAge, o.Limits.MaxBounceAge = 10*time.Hour, 5*time.Hour // the store's own timers make days long
 	if change != nil {
 		change(&o)
 	}
@@ -93,15 +101,15 @@ func (w *world) start(change func(*queue.Options)) {
 
 func (w *world) send(ctx context.Context, job transfer.Job) []transfer.Outcome {
 	b := make([]byte, job.Content.Size())
-	if _, err := job.Content.ReadAt(b, 0); err != nil {
+	if _, err := job.Content.ReadAt(b, 0); err != nil && !fault.Is(err, fault.NotFound) { // dropped meanwhile
 		w.t.Errorf("content of %s: %v", job.ID, err)
 	}
 	var outs []transfer.Outcome
 	for _, r := range job.Recipients {
 		w.mu.Lock()
 		w.sent = append(w.sent, sent{job.ID, r.Address, time.Since(w.began), string(b), len(job.Recipients)})
-		w.mu.Unlock()
 		outs = append(outs, w.reply(job, r))
+		w.mu.Unlock()
 	}
 	return outs
 }
@@ -190,5 +198,3 @@ func (w *world) check() {
 }
 
 func fmtTimes(ds []time.Duration) string { return fmt.Sprint(ds) }
-
-func sorted(ss []string) []string { slices.Sort(ss); return ss }
