@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"

@@ -10,6 +10,7 @@ import (
 
 	msgauth "github.com/emersion/go-msgauth/dkim"
 	"pgregory.net/rapid"
+
 	"postroad/internal/service/sender/authres"
 )
 

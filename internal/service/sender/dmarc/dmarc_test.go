@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/authres"
 )

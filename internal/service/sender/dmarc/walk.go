@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
 	"postroad/internal/fault"
 )
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	oracle "blitiri.com.ar/go/spf"
+
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/authres"
 )
