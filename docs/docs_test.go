@@ -14,9 +14,10 @@ import (
 // packagesOf says where the tests of a conformance table are.
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
-	"relay.md":   {"service/relay"},
-	"message.md": {"format/message", "format/charset", "format/htmltext", "format/summary"},
-	"sender.md":  {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
+	"relay.md":     {"service/relay"},
+	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
+	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane"},
+	"sender.md":    {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")

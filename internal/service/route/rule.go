@@ -29,7 +29,7 @@ type Rule struct {
 	Port     uint16
 	Protocol Protocol
 	// TLS is how the channel is protected; with DANE, only verified by TLSA records. In mode
-	// Opportunistic TLSA records are obeyed too where there are any (RFC 7672 §2.2.3).
+	// Opportunistic TLSA records are obeyed too where there are any (RFC 7672 §2.2.2).
 	TLS Mode
 	// ImplicitTLS: TLS begins with the connection. TLS must be Required, Verified or DANE.
 	ImplicitTLS bool
