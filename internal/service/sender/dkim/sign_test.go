@@ -102,3 +102,21 @@ uEzxBDAr518Z8VFbR41in3W4Y3yCDgQlLlcETrS+zYcL
 `
 
 func edFromSeed(seed []byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed) }
+
+// TestRecord: what is published is what verifies.
+func TestRecord(t *testing.T) {
+	z := zone{}
+	for _, k := range bothKeys() {
+		name, text, err := k.Record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		z[name] = text
+	}
+	if got := statuses(verify(z, sign(t, SignOptions{}, crlfs(plainMessage)))); got != "pass, pass" {
+		t.Error(got)
+	}
+	if _, _, err := (SigningKey{Domain: "example.org", Selector: "x"}).Record(); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no key: %v", err)
+	}
+}
