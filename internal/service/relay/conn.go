@@ -33,6 +33,9 @@ type conn struct {
 	stop  func() bool
 }
 
+// full reports whether it has served as many transactions as the hop wants (RFC 9422 §4.1).
+func (c *conn) full() bool { return c.ext.maxMails > 0 && c.messages >= c.ext.maxMails }
+
 // bind lets the end of ctx interrupt the connection, until release.
 func (c *conn) bind(ctx context.Context) {
 	c.stop = context.AfterFunc(ctx, func() {

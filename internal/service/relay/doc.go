@@ -32,7 +32,7 @@
 // Implements the client side of RFC 5321 with RFC 1870 (SIZE), 2033 (LMTP), 2034 (enhanced
 // status codes), 2852 (DELIVERBY), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 and 7435
 // (STARTTLS, opportunistic), 3461 and 6533 (DSN), 4954 (AUTH), 6152 (8BITMIME, with conversion
-// to 7 bit), 6531 (SMTPUTF8), 6710 (MT-PRIORITY), 8689 (REQUIRETLS) and 9422 (LIMITS RCPTMAX).
+// to 7 bit), 6531 (SMTPUTF8), 6710 (MT-PRIORITY), 8689 (REQUIRETLS) and 9422 (LIMITS).
 // testdata holds conversations that read as a specification.
 //
 // It does not look up hosts or policies, decide when to try again, or send notifications.

@@ -13,8 +13,9 @@ type extensions struct {
 	size     bool
 	maxSize  int64 // 0: none is told (RFC 1870 §4)
 	by       bool
-	minBy    time.Duration // RFC 2852 §2 (4)
+	minBy    time.Duration // RFC 2852
 	auth     []string      // mechanisms
+	maxMails int           // transactions in a session, RFC 9422 §4.1; 0: none is told
 	maxRcpts int           // RFC 9422 §4.2; 0: none is told
 }
 
@@ -73,8 +74,13 @@ func (e *extensions) add(keyword string, args []string) {
 
 func (e *extensions) limits(args []string) {
 	for _, a := range args {
-		if v, ok := strings.CutPrefix(strings.ToUpper(a), "RCPTMAX="); ok {
-			e.maxRcpts = int(min(number([]string{v}), 1<<30))
+		name, v, _ := strings.Cut(strings.ToUpper(a), "=")
+		n := int(min(number([]string{v}), 1<<30))
+		switch name {
+		case "MAILMAX":
+			e.maxMails = n
+		case "RCPTMAX":
+			e.maxRcpts = n
 		}
 	}
 }

@@ -147,7 +147,8 @@ func (m *mail) formUTF8(f *form, e *extensions) *trouble {
 	if e.utf8 {
 		f.utf8 = m.UTF8 || !ascii(m.From)
 		for i := range m.Recipients {
-			f.utf8 = f.utf8 || !ascii(m.Recipients[i].Address)
+			r := &m.Recipients[i]
+			f.utf8 = f.utf8 || !ascii(r.Address) || e.dsn && !ascii(r.Original)
 		}
 		return nil
 	}
@@ -213,11 +214,11 @@ func (m *mail) addDSN(add func(...string)) {
 	}
 }
 
-// maxBy is the largest by-value (RFC 2852 §4: nine digits).
+// maxBy is the largest by-value (RFC 2852: nine digits).
 const maxBy = 999_999_999
 
 // addBy passes on how much time is left. By-mode R must not go where it would be forgotten, nor where
-// there is less time than the host promises to need (RFC 2852 §4.1).
+// there is less time than the host promises to need (RFC 2852).
 func (m *mail) addBy(e *extensions, now time.Time, add func(...string)) *trouble {
 	if m.Deadline.IsZero() {
 		return nil
@@ -230,7 +231,7 @@ func (m *mail) addBy(e *extensions, now time.Time, add func(...string)) *trouble
 	case m.NotifyLate:
 	case seconds <= 0:
 		return permanent("5.4.7", "the time for delivery has run out")
-	case e.by && left >= e.minBy: // the least that it takes for by-mode R: §2 (4)
+	case e.by && left >= e.minBy: // the least that it takes for by-mode R
 		add("BY=", strconv.FormatInt(seconds, 10), ";R")
 	default:
 		t := permanent("5.3.3", "the host does not promise to deliver in time (DELIVERBY)")
@@ -247,7 +248,7 @@ func rcptParams(r *transfer.Recipient, e *extensions) string {
 	}
 	s := notify(r.Notify)
 	if r.OriginalType != "" && r.Original != "" {
-		s += orcpt(r.OriginalType, r.Original)
+		s += orcpt(r.OriginalType, r.Original, e.utf8)
 	}
 	return s
 }
@@ -274,10 +275,10 @@ func notify(n transfer.Notify) string {
 // maxORCPT: RFC 3461 §4.2. A longer one is left out.
 const maxORCPT = 500
 
-func orcpt(typ, address string) string {
+func orcpt(typ, address string, smtputf8 bool) string {
 	value := xtext(typ) + ";"
 	if strings.EqualFold(typ, "utf-8") {
-		value += utf8xtext(address)
+		value += utf8xtext(address, smtputf8)
 	} else {
 		value += xtext(address)
 	}

@@ -72,7 +72,7 @@ func (i *idle) give(c *conn) {
 func (i *idle) keep(c *conn) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || i.n >= i.limits.IdleConns || len(i.conns[c.key]) >= i.limits.IdlePerHop || c.messages >= i.limits.Messages {
+	if i.closed || i.n >= i.limits.IdleConns || len(i.conns[c.key]) >= i.limits.IdlePerHop || c.messages >= i.limits.Messages || c.full() {
 		return false
 	}
 	w := &waiting{c: c}

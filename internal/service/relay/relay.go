@@ -159,6 +159,12 @@ func (a *attempt) session(ctx context.Context, c *conn, to []int) (again []int, 
 		most = min(most, c.ext.maxRcpts)
 	}
 	for len(to) > 0 {
+		if c.full() {
+			t := temporary("4.5.3", "the host takes no more recipients for now")
+			t.next = true
+			again = append(again, a.settle(c, to, t)...)
+			break
+		}
 		n := min(most, len(to))
 		tx := &transaction{a: a, c: c, to: to[:n]}
 		tx.run()

@@ -20,11 +20,12 @@ func xtext(s string) string {
 	return b.String()
 }
 
-// utf8xtext encodes an ORCPT of type utf-8 so that it passes everywhere (RFC 6533 §3, utf-8-addr-xtext).
-func utf8xtext(s string) string {
+// utf8xtext encodes an ORCPT of type utf-8: as utf-8-addr-unitext for hops with SMTPUTF8, and as
+// utf-8-addr-xtext, which passes everywhere, for the others (RFC 6533 §3).
+func utf8xtext(s string, smtputf8 bool) string {
 	var b strings.Builder
 	for _, c := range s {
-		if c < '!' || c > '~' || c == '+' || c == '=' || c == '\\' {
+		if c < '!' || c == 0x7f || c > '~' && !smtputf8 || c == '+' || c == '=' || c == '\\' {
 			fmt.Fprintf(&b, `\x{%02X}`, c)
 		} else {
 			b.WriteRune(c)
