@@ -53,7 +53,7 @@ type Admin interface {
 	SetMembers(ctx context.Context, address string, members []string) error
 	RemoveGroup(ctx context.Context, address string) error
 
-	// Queue lists the mail that is to leave, message by message.
+	// Queue lists the mail that is to leave, oldest first; of more than the limit, any.
 	Queue(ctx context.Context, f QueueFilter) (QueueList, error)
 	// QueueMessage shows all that is left of one message, with its attempts. Errors: fault.NotFound.
 	QueueMessage(ctx context.Context, id string) ([]QueueItem, error)

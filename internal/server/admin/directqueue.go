@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"postroad/internal/fault"
@@ -82,6 +84,9 @@ func (d *Direct) Queue(ctx context.Context, f QueueFilter) (QueueList, error) {
 	for i := range entries {
 		list.Items = append(list.Items, itemOf(&entries[i]))
 	}
+	slices.SortStableFunc(list.Items, func(a, b QueueItem) int {
+		return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.ID, b.ID))
+	})
 	list.More = more
 	return list, err
 }
