@@ -148,3 +148,25 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+// The running server answers; its errors and defaults are those of the stopped one.
+func TestQueueCommandsOnARunningServer(t *testing.T) {
+	p := install(t, "ann")
+	p.start()
+	for args, want := range map[string]string{
+		"queue list": "nothing\n", "queue hold --all": "held: 0 recipients\n", "queue flush far.test": "to be tried now: 0 recipients\n",
+		"trace --sender ann@example.test": "no such mail", "--json trace --id x": "[]\n",
+	} {
+		if out := p.must("", strings.Fields(args)...); !strings.HasPrefix(out, want) {
+			t.Errorf("%s: %q", args, out)
+		}
+	}
+	for args, want := range map[string]string{"queue hold": "at least one filter", "queue show x": "no such message", "trace": "say which mail"} {
+		if out, err := p.command(strings.Fields(args)...).CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %s %v", args, out, err)
+		}
+	}
+	if err := p.stop(); err != nil {
+		t.Errorf("%v: %s", err, p.log)
+	}
+}
