@@ -39,7 +39,7 @@ func (c *demoCmd) Run(ctx context.Context, g *Globals, t terminal) (err error) {
 	defer remove()
 	settings := c.settings(dir)
 	s, err := server.New(ctx, settings, server.World{
-		Logger: server.NewLogger(settings.Log), Version: version(), Hash: demoHash})
+		Logger: server.NewLogger(settings.Log), Version: version(), Hash: demoHash, Send: demo.Capture(time.Now, time.Minute)})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func serve(ctx context.Context, c config.Config) error {
 	log := server.NewLogger(c.Log)
 	slog.SetDefault(log)
 	s, err := server.New(ctx, c, server.World{
-		Logger: log, Sockets: sockets, Notify: systemd.NewNotifier(os.LookupEnv), Version: version()})
+		Logger: log, Sockets: sockets, Notify: systemd.NewNotifier(os.LookupEnv), Version: version(), Online: true})
 	if err != nil {
 		return err
 	}

@@ -32,9 +32,9 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 // buildFronts makes one front end for each protocol; all its listeners share it, and its limits.
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	engine := auth.New(s.store.Directory, auth.Options{Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth")})
-	agent := delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{Logger: s.log})
-	s.metrics.services(engine, agent)
-	mail, err := s.smtpFront(engine, agent)
+	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{Logger: s.log, Now: s.world.Now, Queue: s.outbox()})
+	s.metrics.services(engine, s.agent)
+	mail, err := s.smtpFront(engine, s.agent)
 	if err != nil {
 		return nil, err
 	}

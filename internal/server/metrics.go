@@ -12,6 +12,7 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/queue"
 	"postroad/internal/storage/kv/pebble"
 )
 
@@ -37,7 +38,35 @@ func newMetrics(s *Server) *metrics {
 			func() float64 { return number(s.broken() == nil) }),
 	)
 	m.engine(s.store.engine.Stats)
+	if s.queue != nil {
+		m.queue(s.queue.Stats)
+	}
 	return m
+}
+
+// queue shows how the mail is that is to leave.
+func (m *metrics) queue(stats func() queue.Stats) {
+	gauge := func(name, help string, value func(queue.Stats) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postroad_queue_" + name, Help: help},
+			func() float64 { return value(stats()) }))
+	}
+	gauge("messages", "Messages in the queue.", func(s queue.Stats) float64 { return float64(s.Messages) })
+	gauge("recipients", "Recipients that these messages have left.", func(s queue.Stats) float64 { return float64(s.Items) })
+	gauge("active", "Attempts under way.", func(s queue.Stats) float64 { return float64(s.Active) })
+	gauge("loaded", "Recipients that wait in memory.", func(s queue.Stats) float64 { return float64(s.Loaded) })
+	gauge("destinations", "Destinations with mail.", func(s queue.Stats) float64 { return float64(s.Destinations) })
+	gauge("destinations_dead", "Of them, those that don't answer and are left alone for a while.", func(s queue.Stats) float64 { return float64(s.Dead) })
+	count := func(name, help string, value func(queue.Stats) uint64) {
+		m.counter("postroad_queue_"+name+"_total", help, func() float64 { return float64(value(stats())) })
+	}
+	count("submitted", "Messages that came into the queue.", func(s queue.Stats) uint64 { return s.Submitted })
+	count("attempts", "Attempts, each for one message at one destination.", func(s queue.Stats) uint64 { return s.Attempts })
+	count("delivered", "Recipients whose next server took the message and sends reports itself.", func(s queue.Stats) uint64 { return s.Delivered })
+	count("relayed", "Recipients whose next server took the message, and sends no reports.", func(s queue.Stats) uint64 { return s.Relayed })
+	count("failed", "Recipients that were refused for good.", func(s queue.Stats) uint64 { return s.Failed })
+	count("deferred", "Times that a recipient was put off.", func(s queue.Stats) uint64 { return s.Deferred })
+	count("expired", "Recipients that were given up after too long.", func(s queue.Stats) uint64 { return s.Expired })
+	count("notifications", "Reports sent to senders.", func(s queue.Stats) uint64 { return s.Notified })
 }
 
 // engine shows how the store is.

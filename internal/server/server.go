@@ -17,6 +17,8 @@ import (
 	"postroad/internal/server/certs"
 	"postroad/internal/server/config"
 	"postroad/internal/server/proxyproto"
+	"postroad/internal/service/delivery"
+	"postroad/internal/service/queue"
 )
 
 // Server is a whole Postroad. New opens it, Run serves until told to stop, and
@@ -30,7 +32,11 @@ type Server struct {
 	certs   *certs.Keeper
 	token   admin.Token
 	metrics *metrics
-	fronts  map[string]frontEnd // by protocol
+	agent   *delivery.Agent
+	queue   *queue.Queue // nil: mail for other servers is refused
+
+	internet *internet           // nil: nothing leaves the machine
+	fronts   map[string]frontEnd // by protocol
 
 	bound   []bound // the open listeners; set before ready is closed
 	started time.Time
@@ -63,14 +69,17 @@ func New(ctx context.Context, c config.Config, w World) (*Server, error) {
 		return nil, err
 	}
 	s.store = store
-	if err := s.build(); err != nil {
+	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return s, nil
 }
 
 // build makes the parts that stand on the store.
-func (s *Server) build() (err error) {
+func (s *Server) build(ctx context.Context) (err error) {
+	if err := s.openQueue(ctx); err != nil {
+		return err
+	}
 	if s.certs, err = s.openCerts(); err != nil {
 		return err
 	}
@@ -137,7 +146,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.repair, s.watchCerts, s.tidy} {
+	for _, task := range []func(context.Context){s.runQueue, s.repair, s.watchCerts, s.tidy} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

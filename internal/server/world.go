@@ -17,6 +17,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/server/config"
+	"postroad/internal/service/transfer"
 )
 
 // World is what a server needs of the world outside. The zero value is the real one.
@@ -37,6 +38,11 @@ type World struct {
 	Sockets map[string][]net.Listener
 	// Notify tells the service manager how we are.
 	Notify Notifier
+	// Online: mail for other servers is sent over the machine's network, as the settings say.
+	Online bool
+	// Send, if set, passes mail on to other servers in place of that, as queue.Options.Send. Without
+	// either, mail for them is refused.
+	Send func(ctx context.Context, job transfer.Job) []transfer.Outcome
 	// Hash is what a password costs. The zero value is the directory's default.
 	Hash directory.HashParams
 	// Version is the program's, for logs, metrics and the status.

@@ -32,6 +32,10 @@ type Config struct {
 	Listen []Listener `toml:"listen"`
 	// TLS names the certificate. Without one, a self-signed one is made in Data.
 	TLS TLS `toml:"tls"`
+	// DNS says whom to ask for the hosts that take other domains' mail.
+	DNS DNS `toml:"dns"`
+	// Route are static routes and smart hosts; the first that matches decides. Without any, the DNS does.
+	Route []Route `toml:"route"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -197,6 +201,9 @@ func (c *Config) validateTop() error {
 		return fault.New(fault.Invalid, "log level %q: want debug, info, warn or error", c.Log.Level)
 	case c.Log.Format != "text" && c.Log.Format != "json":
 		return fault.New(fault.Invalid, "log format %q: want text or json", c.Log.Format)
+	}
+	if err := c.validateSending(); err != nil {
+		return err
 	}
 	return c.Limits.validate()
 }

@@ -26,6 +26,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest/memnet"
+	"postroad/internal/service/transfer"
 )
 
 // Hostname is what the server calls itself.
@@ -49,6 +50,8 @@ type Options struct {
 	Folder string
 	// Change, if set, edits the configuration.
 	Change func(*config.Config)
+	// Send stands for the servers outside. Nil: mail for them is refused.
+	Send func(context.Context, transfer.Job) []transfer.Outcome
 	// Logger hears what the server says. Nil: nobody.
 	Logger *slog.Logger
 }
@@ -84,7 +87,7 @@ func Start(t testing.TB, o Options) *Server {
 	var err error
 	s.Server, err = server.New(ctx, s.config(o), server.World{
 		Now: s.Clock.Now, Rand: rand.NewChaCha8([32]byte{1}), Logger: o.Logger, Files: o.Files,
-		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test",
+		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test", Send: o.Send,
 	})
 	if err != nil {
 		stop()

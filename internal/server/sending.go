@@ -1,0 +1,110 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"postroad/internal/fault"
+	"postroad/internal/server/config"
+	"postroad/internal/service/dns"
+	"postroad/internal/service/mtasts"
+	"postroad/internal/service/outbound"
+	"postroad/internal/service/relay"
+	"postroad/internal/service/route"
+	"postroad/internal/storage/kv"
+)
+
+// internet sends mail to other servers for real: it looks up their hosts and speaks to them.
+type internet struct {
+	*outbound.Sender
+	relay *relay.Relay
+}
+
+// newInternet makes one as the settings say; what it learns of other servers is kept in db. It fails
+// with fault.Invalid if the settings can't be right.
+func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
+	rules, passwords, err := rules(c.Route)
+	if err != nil {
+		return nil, err
+	}
+	resolver, err := newResolver(c.DNS, w)
+	if err != nil {
+		return nil, err
+	}
+	router, err := route.New(route.Options{
+		DNS: resolver, Rules: rules, Hostnames: []string{c.Hostname}, Now: w.Now,
+		STS: mtasts.New(mtasts.Options{TXT: resolver, Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := relay.New(relay.Options{
+		Dial: new(net.Dialer).DialContext, Hostname: func(netip.Addr) string { return c.Hostname },
+		Now: w.Now, Logger: w.Logger.With("part", "relay"),
+	})
+	sender := outbound.New(outbound.Options{Routes: router, Relay: r, Now: w.Now, Credentials: passwords.get})
+	return &internet{sender, r}, nil
+}
+
+// close says goodbye on connections that are kept for the next message.
+func (i *internet) close() { i.relay.Close() }
+
+func newResolver(c config.DNS, w World) (*dns.Client, error) {
+	addrs, err := c.Resolvers()
+	if err != nil {
+		return nil, err
+	}
+	var servers []dns.Server
+	for _, a := range addrs {
+		servers = append(servers, dns.Server{Addr: a})
+	}
+	return dns.New(dns.Options{Servers: servers, Now: w.Now})
+}
+
+// passwords are those of smart hosts, by the reference in their rule.
+type passwords map[string]*relay.Credentials
+
+func (p passwords) get(reference string) *relay.Credentials { return p[reference] }
+
+// rules says the settings' routes in the words of package route.
+func rules(routes []config.Route) ([]route.Rule, passwords, error) {
+	modes := map[string]route.Mode{
+		"": route.Opportunistic, config.Opportunistic: route.Opportunistic, config.NoTLS: route.None,
+		config.Required: route.Required, config.Verified: route.Verified, config.Implicit: route.Verified,
+	}
+	var out []route.Rule
+	secrets := passwords{}
+	for i, r := range routes {
+		rule := route.Rule{Recipient: r.Recipient, Sender: r.Sender, Host: r.Host, MX: r.MX, Port: r.Port,
+			TLS: modes[r.TLS], ImplicitTLS: r.TLS == config.Implicit}
+		if r.Protocol == config.LMTP {
+			rule.Protocol = route.LMTP
+		}
+		if r.User != "" {
+			password, err := firstLine(r.PasswordFile)
+			if err != nil {
+				return nil, nil, err
+			}
+			rule.Credentials = fmt.Sprint(i)
+			secrets[rule.Credentials] = &relay.Credentials{User: r.User, Password: password}
+		}
+		out = append(out, rule)
+	}
+	return out, secrets, nil
+}
+
+// firstLine reads a password from a file.
+func firstLine(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "cannot read the password file "+file)
+	}
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	if line = bytes.TrimRight(line, "\r"); len(line) == 0 {
+		return "", fault.New(fault.Invalid, "the password file %s is empty", file)
+	}
+	return string(line), nil
+}
