@@ -14,6 +14,7 @@ import (
 // Options say what a Relay works with. Dial is necessary; the rest has defaults.
 type Options struct {
 	// Dial makes connections; network is "tcp". It may choose the source address.
+	// Connections have room for a few KB on the way back, as TCP's have: replies to chunks are not waited for one by one.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Hostname is how we introduce ourselves on connections from a local address, which is the zero Addr if it is
 	// unknown: a domain name that resolves to it, or an address literal (RFC 5321 §4.1.1.1). Default: "localhost".
