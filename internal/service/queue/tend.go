@@ -66,7 +66,9 @@ func (q *Queue) tendDue(ctx context.Context, shard uint8) (next int64) {
 			for n < len(items) && n < dsn.MaxListed && items[n].key.msg == items[0].key.msg {
 				n++
 			}
-			q.lookClaimed(ctx, items[:n])
+			if !q.lookClaimed(ctx, items[:n]) {
+				return q.now() + loadPause.Milliseconds()
+			}
 			items = items[n:]
 		}
 	}
@@ -100,8 +102,8 @@ func (q *Queue) marked(ctx context.Context, shard uint8) (items []found, next in
 	return items, next, err
 }
 
-// lookClaimed claims items of one message and looks at them.
-func (q *Queue) lookClaimed(ctx context.Context, items []found) {
+// lookClaimed claims items of one message and looks at them: see look.
+func (q *Queue) lookClaimed(ctx context.Context, items []found) (ok bool) {
 	var rcpts []uint32
 	q.mu.Lock()
 	for _, f := range items {
@@ -110,18 +112,16 @@ func (q *Queue) lookClaimed(ctx context.Context, items []found) {
 		}
 	}
 	q.mu.Unlock()
-	if len(rcpts) > 0 {
-		q.look(ctx, items[0].key.shard, items[0].key.msg, rcpts)
-	}
+	return len(rcpts) == 0 || q.look(ctx, items[0].key.shard, items[0].key.msg, rcpts)
 }
 
 // look does with items of one message, which are claimed, what their times ask for: it tells the sender what
-// there is to tell, writes down that it did, and lets the items go.
-func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32) {
+// there is to tell, writes down that it did, and lets the items go. It reports whether the store could be read and written.
+func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32) (ok bool) {
 	l := &looking{q: q, shard: shard, n: n, rcpts: rcpts, now: q.now()}
 	err := q.db.View(ctx, partition(shard), l.read)
 	if err == nil && len(l.reports) > 0 {
-		if err = q.notify(ctx, l); err != nil {
+		if err = q.notify(ctx, l); err != nil && ctx.Err() == nil { // when stopping, the next start does it
 			q.o.Logger.WarnContext(ctx, "a notification could not be handed in", "id", l.msg.env.ID, "to", l.msg.env.From, "err", err)
 			l.failed = true
 		}
@@ -129,7 +129,9 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 	if err == nil || l.failed {
 		err = q.db.Update(context.WithoutCancel(ctx), partition(shard), l.write)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
+		l.mark = q.now()
+	} else if err != nil {
 		q.o.Logger.ErrorContext(ctx, "the queue can't be changed", "id", l.msg.env.ID, "err", err)
 		l.mark = q.now() + tellPause.Milliseconds()
 	} else {
@@ -154,6 +156,7 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 	q.markAt(shard, l.mark)
 	q.mu.Unlock()
 	q.wake()
+	return err == nil
 }
 
 // log writes a line for each recipient that was told of or given up.

@@ -19,7 +19,11 @@ import (
 	"postroad/internal/storage/kv/pebble"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The engine leaves it behind if it can't be opened on a failing disk.
+		goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*ConcurrencyLimitScheduler).periodicGranter"))
+}
 
 // world is a queue in a bubble of fake time, with a remote side that does as it is told.
 type world struct {
