@@ -20,7 +20,8 @@ import (
 // internet sends mail to other servers for real: it looks up their hosts and speaks to them.
 type internet struct {
 	*outbound.Sender
-	relay *relay.Relay
+	relay    *relay.Relay
+	policies *mtasts.Client
 }
 
 // newInternet makes one as the settings say; what it learns of other servers is kept in db. It fails
@@ -34,9 +35,9 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 	if err != nil {
 		return nil, err
 	}
+	policies := mtasts.New(mtasts.Options{TXT: resolver, Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
 	router, err := route.New(route.Options{
-		DNS: resolver, Rules: rules, Hostnames: []string{c.Hostname}, Now: w.Now,
-		STS: mtasts.New(mtasts.Options{TXT: resolver, Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger}),
+		DNS: resolver, Rules: rules, Hostnames: []string{c.Hostname}, Now: w.Now, STS: policies,
 	})
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
 	sender := outbound.New(outbound.Options{Routes: router, Relay: r, Now: w.Now, Credentials: passwords.get})
-	return &internet{sender, r}, nil
+	return &internet{sender, r, policies}, nil
 }
 
 // close says goodbye on connections that are kept for the next message.

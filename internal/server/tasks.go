@@ -9,6 +9,8 @@ import (
 const (
 	certsEvery = time.Minute
 	tidyEvery  = 6 * time.Hour
+	// policiesEvery: RFC 8461 §10.2 wants MTA-STS policies looked at daily.
+	policiesEvery = 24 * time.Hour
 )
 
 // repair makes the mailboxes that a crash kept from being made.
@@ -45,6 +47,18 @@ func (s *Server) tidy(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("cannot tidy all mailboxes", "err", err)
+		}
+	})
+}
+
+// refreshPolicies renews the MTA-STS policies of other domains before they expire.
+func (s *Server) refreshPolicies(ctx context.Context) {
+	if s.internet == nil {
+		return
+	}
+	every(ctx, policiesEvery, func() {
+		if err := s.internet.policies.Refresh(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("cannot renew MTA-STS policies", "err", err)
 		}
 	})
 }

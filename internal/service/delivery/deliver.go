@@ -48,6 +48,7 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	for i := range to {
 		results[i] = r.outcome(to[i])
 	}
+	r.report(ctx, e, to, results)
 	a.count(&r, results)
 	a.note(ctx, e, to, c.Size(), results)
 	return results

@@ -35,6 +35,8 @@ type Queue interface {
 	// Submit takes a message over, for all recipients or none: when it
 	// returns nil the message is durable. c stays the caller's.
 	Submit(ctx context.Context, e transfer.Envelope, to []transfer.Recipient, c transfer.Content) error
+	// Delivered tells the sender that recipients here have the message, as far as they asked for it (RFC 3461 §5.2.3).
+	Delivered(ctx context.Context, job transfer.Job) error
 }
 
 // Agent delivers messages. It is safe for concurrent use.

@@ -48,6 +48,28 @@ func withoutReturnPath(c transfer.Content) transfer.Content {
 // maxReturnPath bounds the line that we write: a path has at most 256 octets (RFC 5321 §4.5.3.1.3), more with UTF-8.
 const maxReturnPath = 2048
 
+// report has the queue tell the sender of the recipients here that have the message, if they asked to be told
+// (NOTIFY=SUCCESS). Only those who have signed in are told: strangers may give any address for theirs. The
+// message is delivered whatever becomes of the notification.
+func (r *run) report(ctx context.Context, e Envelope, to []Recipient, results []error) {
+	if e.Who == nil || r.a.queue == nil || e.From == "" {
+		return
+	}
+	var here []transfer.Recipient
+	for i := range to {
+		if results[i] == nil && len(to[i].accounts) > 0 && len(to[i].remote) == 0 && to[i].Notify&transfer.NotifySuccess != 0 {
+			here = append(here, to[i].at(to[i].Address))
+		}
+	}
+	if len(here) == 0 {
+		return
+	}
+	err := r.a.queue.Delivered(ctx, transfer.Job{Envelope: e.transfer(r.a), Recipients: here, Content: withoutReturnPath(r.content)})
+	if err != nil {
+		r.a.log.WarnContext(ctx, "a notification of success could not be sent", "id", e.ID, "err", err)
+	}
+}
+
 // at is the recipient as the queue wants it, at one of the addresses that it leads to.
 func (r *Recipient) at(address string) transfer.Recipient {
 	return transfer.Recipient{Address: address, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original}

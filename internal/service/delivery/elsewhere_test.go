@@ -18,6 +18,7 @@ type outbox struct {
 	envelopes []transfer.Envelope
 	to        [][]transfer.Recipient
 	text      string
+	delivered []transfer.Job
 	err       error
 }
 
@@ -28,6 +29,11 @@ func (o *outbox) Submit(_ context.Context, e transfer.Envelope, to []transfer.Re
 	text, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
 	o.envelopes, o.to, o.text = append(o.envelopes, e), append(o.to, to), string(text)
 	return err
+}
+
+func (o *outbox) Delivered(_ context.Context, job transfer.Job) error {
+	o.delivered = append(o.delivered, job)
+	return o.err
 }
 
 // withQueue gives the house an outbox, and a member of the house who has signed in.
@@ -110,5 +116,23 @@ func TestWithoutReturnPath(t *testing.T) {
 		if got, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size())); string(got) != want || err != nil {
 			t.Errorf("%q: %q %v, want %q", text, got, err, want)
 		}
+	}
+}
+
+// TestSuccessIsReportedToThoseWhoAsk: RFC 3461 §5.2.3. But not to strangers, who may give any address for theirs.
+func TestSuccessIsReportedToThoseWhoAsk(t *testing.T) {
+	h, out, who := withQueue(t)
+	to := h.recipients(t, "ann@example.org", "bob@example.org")
+	to[1].Notify = transfer.NotifySuccess
+	for _, asks := range []*ident.Identity{nil, who} {
+		e := Envelope{ID: "q1", From: "ann@example.org", Who: asks, EnvelopeID: "e7"}
+		for _, err := range h.Deliver(t.Context(), e, to, h.message(t, "x")) {
+			check(t, err)
+		}
+	}
+	h.expect(t, "ann", "x", "x")
+	h.expect(t, "bob", "x", "x")
+	if len(out.delivered) != 1 || out.delivered[0].EnvelopeID != "e7" || len(out.delivered[0].Recipients) != 1 || out.delivered[0].Recipients[0].Address != "bob@example.org" {
+		t.Errorf("reported %+v", out.delivered)
 	}
 }
