@@ -358,3 +358,38 @@ func TestShutdownLetsAMessageComeIn(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestBareLineEndings: the setting decides what becomes of a message with a lone LF.
+func TestBareLineEndings(t *testing.T) {
+	for setting, want := range map[string]string{"": "550 ", config.Refuse: "550 ", config.Normalise: "250 "} {
+		s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.SMTP.BareLineEndings = setting }})
+		s.AddAccount("ann")
+		c := textproto.NewConn(s.Dial(servertest.LMTP))
+		for _, step := range []struct{ say, hear string }{
+			{"", "220"}, {"LHLO x", "250"}, {"MAIL FROM:<>", "250"}, {"RCPT TO:<ann@" + servertest.Domain + ">", "250"}, {"DATA", "354"},
+		} {
+			if step.say != "" {
+				c.PrintfLine("%s", step.say)
+			}
+			for {
+				l, err := c.ReadLine()
+				if err != nil || !strings.HasPrefix(l, step.hear) {
+					t.Fatal(step.say, l, err)
+				}
+				if l[3] == ' ' {
+					break
+				}
+			}
+		}
+		c.PrintfLine("Subject: x\r\n\r\none\ntwo\r\n.")
+		if l, err := c.ReadLine(); err != nil || !strings.HasPrefix(l, want) {
+			t.Errorf("%q: %s %v", setting, l, err)
+		}
+		c.Close()
+		if setting == config.Normalise {
+			if got := bytesOf(t, s.IMAP("ann", nil), 1); !strings.HasSuffix(got, "\r\none\r\ntwo\r\n") {
+				t.Errorf("kept %q", got)
+			}
+		}
+	}
+}

@@ -47,8 +47,13 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 
 func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd, error) {
 	l := s.config.Limits
+	endings := smtp.RefuseBare
+	if s.config.SMTP.BareLineEndings == config.Normalise {
+		endings = smtp.NormaliseBare
+	}
 	server, err := smtp.New(smtp.Config{
-		Hostname: s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
+		BareLineEndings: endings,
+		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
 		Limits: smtp.Limits{MessageBytes: int64(l.MessageSize), Recipients: l.Recipients,
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},

@@ -36,6 +36,8 @@ type Config struct {
 	DNS DNS `toml:"dns"`
 	// Route are static routes and smart hosts; the first that matches decides. Without any, the DNS does.
 	Route []Route `toml:"route"`
+	// SMTP says how arriving mail is taken.
+	SMTP SMTPRules `toml:"smtp"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -54,6 +56,19 @@ type Log struct {
 	Level  string `toml:"level"`  // debug, info, warn or error
 	Format string `toml:"format"` // text or json
 }
+
+// SMTPRules say how arriving mail is taken.
+type SMTPRules struct {
+	// BareLineEndings says what becomes of a message with a CR or LF that stands alone: refuse
+	// (default), or normalise: it counts as the end of a line. It never ends a message (RFC 5321 §2.3.8, §4.1.1.4).
+	BareLineEndings string `toml:"bare_line_endings"`
+}
+
+// What becomes of line endings that are no CRLF.
+const (
+	Refuse    = "refuse"
+	Normalise = "normalise"
+)
 
 // Limits bound what one server takes on. Where no default is said, zero means
 // that of each protocol: see its package's Limits.
@@ -201,6 +216,9 @@ func (c *Config) validateTop() error {
 		return fault.New(fault.Invalid, "log level %q: want debug, info, warn or error", c.Log.Level)
 	case c.Log.Format != "text" && c.Log.Format != "json":
 		return fault.New(fault.Invalid, "log format %q: want text or json", c.Log.Format)
+	}
+	if b := c.SMTP.BareLineEndings; b != "" && b != Refuse && b != Normalise {
+		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
 	}
 	if err := c.validateSending(); err != nil {
 		return err

@@ -25,6 +25,7 @@ func TestSendingMistakes(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		`dns server "localhost"`:  func(c *Config) { c.DNS.Servers = []string{"localhost"} },
 		`tls "yes"`:               func(c *Config) { c.Route = []Route{{Host: "x", TLS: "yes"}} },
+		`bare_line_endings "ok"`:  func(c *Config) { c.SMTP.BareLineEndings = "ok" },
 		`protocol "imap"`:         func(c *Config) { c.Route = []Route{{Host: "x", Protocol: IMAP}} },
 		"belong together":         func(c *Config) { c.Route = []Route{{Host: "x", User: "u", TLS: Required}} },
 		"a password needs tls":    func(c *Config) { c.Route = []Route{{Host: "x", User: "u", PasswordFile: "p"}} },
