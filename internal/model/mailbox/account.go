@@ -153,14 +153,14 @@ func (a *account) refresh(ctx context.Context) error {
 }
 
 func readHead(r kv.Reader) (head, error) {
-	record, ok, err := r.Get(headKey())
+	value, ok, err := r.Get(headKey())
 	if err != nil {
 		return head{}, err
 	}
 	if !ok {
 		return head{}, fault.New(fault.NotFound, "no such account")
 	}
-	return decodeHead(record)
+	return decodeHead(value)
 }
 
 func readState(r kv.Reader) (*state, error) {
@@ -236,11 +236,11 @@ func catchUp(r kv.Reader, s, old *state) error {
 
 // editOf is what an item's change means for its folder's view: the row as it is now.
 func editOf(r kv.Reader, kw *keywordTable, c Change) (edit, error) {
-	record, ok, err := r.Get(rowKey(c.Folder, c.UID))
+	value, ok, err := r.Get(rowKey(c.Folder, c.UID))
 	if err != nil || !ok {
 		return edit{uid: c.UID}, err
 	}
-	row, err := decodeRow(c.UID, record, kw)
+	row, err := decodeRow(c.UID, value, kw)
 	return edit{c.UID, &row}, err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/storage/kv"
+	"postroad/internal/storage/record"
 )
 
 // Bag is a property bag: what only one protocol knows of an item. Names are the
@@ -26,18 +27,18 @@ func (b Bag) encode() []byte {
 	out := binary.AppendUvarint([]byte{recordVersion}, uint64(b.Content))
 	out = binary.AppendUvarint(out, uint64(len(b.Props)))
 	for _, name := range slices.Sorted(maps.Keys(b.Props)) {
-		out = appendString(out, name)
-		out = appendString(out, b.Props[name])
+		out = record.AppendString(out, name)
+		out = record.AppendString(out, b.Props[name])
 	}
 	return out
 }
 
-func decodeBag(record []byte) (Bag, error) {
-	d := decode(record)
-	b := Bag{Content: ContentID(d.uint()), Props: map[string][]byte{}}
-	for range d.count() {
-		name := string(d.bytes())
-		b.Props[name] = slices.Clone(d.bytes())
+func decodeBag(value []byte) (Bag, error) {
+	d := decode(value)
+	b := Bag{Content: ContentID(d.Uint()), Props: map[string][]byte{}}
+	for range d.Count() {
+		name := string(d.Bytes())
+		b.Props[name] = slices.Clone(d.Bytes())
 	}
 	return b, d.end("property bag")
 }
@@ -62,11 +63,11 @@ func (b *Bag) merge(patch map[string][]byte) error {
 }
 
 func (t *txn) getBag(key []byte) (Bag, error) {
-	record, ok, err := t.tx.Get(key)
+	value, ok, err := t.tx.Get(key)
 	if err != nil || !ok {
 		return Bag{Props: map[string][]byte{}}, err
 	}
-	return decodeBag(record)
+	return decodeBag(value)
 }
 
 func (t *txn) putBag(id ItemID, b Bag) error {
@@ -102,14 +103,14 @@ func (s *Session) find(ctx context.Context, id ItemID, rights Rights) (place, er
 }
 
 func placeOf(r kv.Reader, id ItemID) (place, error) {
-	record, ok, err := r.Get(itemKey(id))
+	value, ok, err := r.Get(itemKey(id))
 	if err != nil {
 		return place{}, err
 	}
 	if !ok {
 		return place{}, fault.New(fault.NotFound, "no such item")
 	}
-	return decodePlace(record)
+	return decodePlace(value)
 }
 
 // Bag returns an item's property bag: an empty one if nothing was put into it.
@@ -123,9 +124,9 @@ func (s *Session) Bag(ctx context.Context, id ItemID) (Bag, error) {
 func (s *Session) readBag(ctx context.Context, key []byte) (Bag, error) {
 	b := Bag{Props: map[string][]byte{}}
 	err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
-		record, ok, err := r.Get(key)
+		value, ok, err := r.Get(key)
 		if err == nil && ok {
-			b, err = decodeBag(record)
+			b, err = decodeBag(value)
 		}
 		return err
 	})

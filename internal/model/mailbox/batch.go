@@ -77,8 +77,8 @@ func encodeTime(t time.Time) []byte {
 	return binary.AppendVarint([]byte{recordVersion}, t.Unix())
 }
 
-func decodeTime(record []byte) (time.Time, error) {
-	d := decode(record)
-	t := time.Unix(d.int(), 0)
+func decodeTime(value []byte) (time.Time, error) {
+	d := decode(value)
+	t := time.Unix(d.Int(), 0)
 	return t, d.end("time")
 }

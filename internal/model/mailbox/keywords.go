@@ -128,15 +128,15 @@ func (t *keywordTable) set(ids []uint32) *Keywords {
 }
 
 func (t *keywordTable) decode(d *decoder) *Keywords {
-	n := d.count()
+	n := d.Count()
 	if n == 0 {
 		return nil
 	}
 	ids := make([]uint32, 0, n)
 	for range n {
-		id := uint32(d.uint())
+		id := uint32(d.Uint())
 		if int(id) >= len(t.names) || (len(ids) > 0 && id <= ids[len(ids)-1]) {
-			d.bad = true
+			d.Fail()
 			return nil
 		}
 		ids = append(ids, id)

@@ -76,19 +76,19 @@ func encodeLog(entries []Change) []byte {
 	return b
 }
 
-func decodeLog(record []byte, fn func(Change) error) error {
-	d := decode(record)
-	at := time.Unix(int64(d.uint()), 0).UTC()
-	seq := ModSeq(d.uint())
+func decodeLog(value []byte, fn func(Change) error) error {
+	d := decode(value)
+	at := time.Unix(int64(d.Uint()), 0).UTC()
+	seq := ModSeq(d.Uint())
 	var c Change
-	for range d.count() {
-		op := d.byte()
+	for range d.Count() {
+		op := d.Byte()
 		if op&runBit != 0 {
 			c.UID, c.Item = c.UID+1, c.Item+1
 		} else {
-			c.Folder, c.UID, c.Item = FolderID(d.uint()), UID(d.uint()), ItemID(d.uint())
+			c.Folder, c.UID, c.Item = FolderID(d.Uint()), UID(d.Uint()), ItemID(d.Uint())
 		}
-		if d.bad {
+		if d.Bad() {
 			break
 		}
 		c.Seq, c.Op, c.At = seq, ChangeOp(op&^runBit), at
@@ -165,7 +165,7 @@ func (s *Store) pruneLog(t *txn, before time.Time) error {
 			return err
 		}
 		d := decode(p.Value)
-		if at := time.Unix(int64(d.uint()), 0); d.bad || !at.Before(before) {
+		if at := time.Unix(int64(d.Uint()), 0); d.Bad() || !at.Before(before) {
 			break
 		}
 		last = ModSeq(read48(p.Key[1:]))

@@ -2,6 +2,8 @@ package mailbox
 
 import (
 	"encoding/binary"
+
+	"postroad/internal/storage/record"
 )
 
 // head is the account's own record.
@@ -25,18 +27,18 @@ func (h *head) encode() []byte {
 	return b
 }
 
-func decodeHead(record []byte) (h head, err error) {
-	d := decode(record)
-	h.change, h.floor, h.lastID = ModSeq(d.uint()), ModSeq(d.uint()), d.uint()
-	h.uidValidity, h.created = uint32(d.uint()), int64(d.uint())
-	h.used = Usage{Bytes: int64(d.uint()), Items: int64(d.uint())}
-	h.limit = Usage{Bytes: int64(d.uint()), Items: int64(d.uint())}
+func decodeHead(value []byte) (h head, err error) {
+	d := decode(value)
+	h.change, h.floor, h.lastID = ModSeq(d.Uint()), ModSeq(d.Uint()), d.Uint()
+	h.uidValidity, h.created = uint32(d.Uint()), int64(d.Uint())
+	h.used = Usage{Bytes: int64(d.Uint()), Items: int64(d.Uint())}
+	h.limit = Usage{Bytes: int64(d.Uint()), Items: int64(d.Uint())}
 	return h, d.end("head")
 }
 
 func (f *Folder) encode() []byte {
 	b := append(make([]byte, 0, 96), recordVersion)
-	b = appendString(b, f.Name)
+	b = record.AppendString(b, f.Name)
 	b = append(b, byte(f.Kind), byte(f.Role), boolByte(f.Subscribed))
 	for _, n := range []uint64{
 		uint64(f.Parent), uint64(f.UIDValidity), uint64(f.UIDNext), uint64(f.recent),
@@ -54,16 +56,16 @@ func (f *Folder) encode() []byte {
 	return b
 }
 
-func decodeFolder(id FolderID, record []byte) (Folder, error) {
-	d := decode(record)
-	f := Folder{ID: id, Name: string(d.bytes())}
-	f.Kind, f.Role, f.Subscribed = Kind(d.byte()), Role(d.byte()), d.byte() != 0
-	f.Parent, f.UIDValidity, f.UIDNext, f.recent = FolderID(d.uint()), uint32(d.uint()), UID(d.uint()), UID(d.uint())
-	f.Created, f.Changed, f.HighestModSeq = ModSeq(d.uint()), ModSeq(d.uint()), ModSeq(d.uint())
-	f.Items, f.Unseen, f.Deleted = int(d.uint()), int(d.uint()), int(d.uint())
-	f.Bytes, f.DeletedBytes = int64(d.uint()), int64(d.uint())
-	for range d.count() {
-		f.Grants = append(f.Grants, Grant{Kind: PrincipalKind(d.byte()), ID: d.uint(), Rights: Rights(d.uint())})
+func decodeFolder(id FolderID, value []byte) (Folder, error) {
+	d := decode(value)
+	f := Folder{ID: id, Name: string(d.Bytes())}
+	f.Kind, f.Role, f.Subscribed = Kind(d.Byte()), Role(d.Byte()), d.Byte() != 0
+	f.Parent, f.UIDValidity, f.UIDNext, f.recent = FolderID(d.Uint()), uint32(d.Uint()), UID(d.Uint()), UID(d.Uint())
+	f.Created, f.Changed, f.HighestModSeq = ModSeq(d.Uint()), ModSeq(d.Uint()), ModSeq(d.Uint())
+	f.Items, f.Unseen, f.Deleted = int(d.Uint()), int(d.Uint()), int(d.Uint())
+	f.Bytes, f.DeletedBytes = int64(d.Uint()), int64(d.Uint())
+	for range d.Count() {
+		f.Grants = append(f.Grants, Grant{Kind: PrincipalKind(d.Byte()), ID: d.Uint(), Rights: Rights(d.Uint())})
 	}
 	return f, d.end("folder")
 }
@@ -91,15 +93,14 @@ func appendRow(b []byte, r *Row) []byte {
 	return r.Keywords.appendTo(b)
 }
 
-func decodeRow(uid UID, record []byte, kw *keywordTable) (Row, error) {
-	d := decoder{b: record}
-	d.bad = d.byte() != recordVersion
-	r := Row{UID: uid, Kind: Kind(d.byte()), hasBag: d.byte() != 0}
-	r.Flags = Flags(d.uint())
-	r.ID, r.Content, r.Size = ItemID(d.uint()), ContentID(d.uint()), int64(d.uint())
-	r.created, r.changed, r.read = ModSeq(d.uint()), ModSeq(d.uint()), ModSeq(d.uint())
-	r.received, r.zone, r.saved = d.int(), int16(d.int()), d.int()
-	r.Keywords = kw.decode(&d)
+func decodeRow(uid UID, value []byte, kw *keywordTable) (Row, error) {
+	d := decode(value)
+	r := Row{UID: uid, Kind: Kind(d.Byte()), hasBag: d.Byte() != 0}
+	r.Flags = Flags(d.Uint())
+	r.ID, r.Content, r.Size = ItemID(d.Uint()), ContentID(d.Uint()), int64(d.Uint())
+	r.created, r.changed, r.read = ModSeq(d.Uint()), ModSeq(d.Uint()), ModSeq(d.Uint())
+	r.received, r.zone, r.saved = d.Int(), int16(d.Int()), d.Int()
+	r.Keywords = kw.decode(d)
 	return r, d.end("item")
 }
 
@@ -115,9 +116,9 @@ func (p place) encode() []byte {
 	return binary.AppendUvarint(b, uint64(p.uid))
 }
 
-func decodePlace(record []byte) (place, error) {
-	d := decode(record)
-	p := place{FolderID(d.uint()), UID(d.uint())}
+func decodePlace(value []byte) (place, error) {
+	d := decode(value)
+	p := place{FolderID(d.Uint()), UID(d.Uint())}
 	return p, d.end("item index")
 }
 
@@ -133,8 +134,8 @@ func (c contentRecord) encode() []byte {
 	return binary.AppendUvarint(b, c.refs)
 }
 
-func decodeContent(record []byte) (contentRecord, error) {
-	d := decode(record)
-	c := contentRecord{size: int64(d.uint()), refs: d.uint()}
+func decodeContent(value []byte) (contentRecord, error) {
+	d := decode(value)
+	c := contentRecord{size: int64(d.Uint()), refs: d.Uint()}
 	return c, d.end("content")
 }

@@ -224,14 +224,14 @@ func (t *txn) release(id ContentID) error {
 }
 
 func (t *txn) content(id ContentID) (contentRecord, error) {
-	record, ok, err := t.tx.Get(contentKey(id))
+	value, ok, err := t.tx.Get(contentKey(id))
 	if err != nil {
 		return contentRecord{}, err
 	}
 	if !ok {
 		return contentRecord{}, fault.New(fault.Corrupt, "content %d is missing", id)
 	}
-	c, err := decodeContent(record)
+	c, err := decodeContent(value)
 	if err == nil && c.refs == 0 {
 		err = fault.New(fault.Corrupt, "content %d has no references", id)
 	}

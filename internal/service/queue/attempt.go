@@ -23,7 +23,7 @@ func (q *Queue) attempt(ctx context.Context, j *job) {
 	outs := q.o.Send(ctx, transfer.Job{Envelope: j.env, Recipients: to, Content: content})
 	broken := ctx.Err() != nil
 	ctx = context.WithoutCancel(ctx)
-	r := &record{q: q, job: j, now: q.now(), due: never}
+	r := &recording{q: q, job: j, now: q.now(), due: never}
 	for i := range j.items {
 		var out transfer.Outcome
 		if i < len(outs) {
@@ -50,7 +50,7 @@ func (q *Queue) attempt(ctx context.Context, j *job) {
 }
 
 // ended lets go of an attempt's items, and tells the sender of those that are done.
-func (q *Queue) ended(ctx context.Context, r *record, broken bool) {
+func (q *Queue) ended(ctx context.Context, r *recording, broken bool) {
 	j := r.job
 	q.stats.attempted(r)
 	q.stats.changed(j.shard, -r.messages, -r.gone)
@@ -79,8 +79,8 @@ func (q *Queue) ended(ctx context.Context, r *record, broken bool) {
 	}
 }
 
-// record is the transaction after an attempt.
-type record struct {
+// recording is the transaction after an attempt.
+type recording struct {
 	q     *Queue
 	job   *job
 	outs  []transfer.Outcome // an empty status: not to be recorded
@@ -92,7 +92,7 @@ type record struct {
 	gone, messages int
 }
 
-func (r *record) write(tx kv.Tx) error {
+func (r *recording) write(tx kv.Tx) error {
 	r.fates, r.due, r.mark, r.gone, r.messages = make([]fate, len(r.outs)), never, 0, 0, 0
 	j := r.job
 	m, ok, err := readMessage(tx, j.msg)
@@ -117,7 +117,7 @@ func (r *record) write(tx kv.Tx) error {
 }
 
 // item writes down what came of one item.
-func (r *record) item(tx kv.Tx, m *message, i int, it *item) (fate, error) {
+func (r *recording) item(tx kv.Tx, m *message, i int, it *item) (fate, error) {
 	out, n, rcpt := &r.outs[i], r.job.msg, r.job.items[i].rcpt
 	if out.Status == "" {
 		r.stays(it)
@@ -143,7 +143,7 @@ func (r *record) item(tx kv.Tx, m *message, i int, it *item) (fate, error) {
 	return f, errors.Join(err, addHistory(tx, n, rcpt, out), writeItem(tx, n, rcpt, it))
 }
 
-func (r *record) stays(it *item) {
+func (r *recording) stays(it *item) {
 	if it.due != 0 {
 		r.due = min(r.due, it.due)
 	}
@@ -190,7 +190,7 @@ func (q *Queue) removed(tx kv.Tx, n msgNum, m *message, items int) error {
 }
 
 // log writes a line for each recipient.
-func (r *record) log(ctx context.Context) {
+func (r *recording) log(ctx context.Context) {
 	for i := range r.outs {
 		out := &r.outs[i]
 		if out.Status == "" {

@@ -9,6 +9,7 @@ import (
 	"postroad/internal/format/dsn"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
+	"postroad/internal/storage/record"
 )
 
 // Records are a version byte and then varints and length-prefixed strings, in a fixed order.
@@ -31,7 +32,7 @@ func readHead(r kv.Reader) (h head, err error) {
 		return h, err
 	}
 	d := decode(v)
-	h = head{given: d.uint(), messages: d.uint(), items: d.uint()}
+	h = head{given: d.Uint(), messages: d.Uint(), items: d.Uint()}
 	return h, d.end("head")
 }
 
@@ -56,7 +57,7 @@ func (m *message) encode() []byte {
 	e := &m.env
 	b := append(make([]byte, 0, 160), recordVersion)
 	for _, s := range []string{e.ID, e.From, e.EnvelopeID, m.messageID} {
-		b = appendString(b, s)
+		b = record.AppendString(b, s)
 	}
 	var flags uint64
 	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate} {
@@ -74,13 +75,13 @@ func (m *message) encode() []byte {
 func decodeMessage(v []byte) (m message, err error) {
 	d := decode(v)
 	e := &m.env
-	e.ID, e.From, e.EnvelopeID, m.messageID = d.string(), d.string(), d.string(), d.string()
-	e.Return = transfer.Return(d.uint())
-	flags := d.uint()
+	e.ID, e.From, e.EnvelopeID, m.messageID = d.String(), d.String(), d.String(), d.String()
+	e.Return = transfer.Return(d.Uint())
+	flags := d.Uint()
 	e.EightBit, e.Binary, e.UTF8 = flags&flagEightBit != 0, flags&flagBinary != 0, flags&flagUTF8 != 0
 	e.RequireTLS, e.NotifyLate = flags&flagRequireTLS != 0, flags&flagNotifyLate != 0
-	e.Priority, e.Received, e.Deadline, m.start = int(d.int()), instant(d.int()), instant(d.int()), d.int()
-	m.size, m.items = int64(d.uint()), d.uint()
+	e.Priority, e.Received, e.Deadline, m.start = int(d.Int()), instant(d.Int()), instant(d.Int()), d.Int()
+	m.size, m.items = int64(d.Uint()), d.Uint()
 	return m, d.end("message")
 }
 
@@ -114,7 +115,7 @@ func (it *item) encode() []byte {
 	b := append(make([]byte, 0, 120), recordVersion, byte(it.state), byte(it.class), boolByte(it.warned), boolByte(it.late))
 	b = appendUints(b, it.attempts, uint64(it.due), uint64(it.mark), uint64(it.rcpt.Notify))
 	for _, s := range []string{it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original} {
-		b = appendString(b, s)
+		b = record.AppendString(b, s)
 	}
 	if it.state == Telling {
 		b = append(b, byte(it.action))
@@ -125,15 +126,17 @@ func (it *item) encode() []byte {
 
 func decodeItem(v []byte) (it item, err error) {
 	d := decode(v)
-	it.state, it.class, it.warned, it.late = State(d.byte()), int(d.byte()), d.byte() != 0, d.byte() != 0
-	it.attempts, it.due, it.mark = d.uint(), int64(d.uint()), int64(d.uint())
-	it.rcpt.Notify = transfer.Notify(d.uint())
-	it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original = d.string(), d.string(), d.string(), d.string()
+	it.state, it.class, it.warned, it.late = State(d.Byte()), int(d.Byte()), d.Byte() != 0, d.Byte() != 0
+	it.attempts, it.due, it.mark = d.Uint(), int64(d.Uint()), int64(d.Uint())
+	it.rcpt.Notify = transfer.Notify(d.Uint())
+	it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original = d.String(), d.String(), d.String(), d.String()
 	if it.state == Telling {
-		it.action = dsn.Action(d.byte())
+		it.action = dsn.Action(d.Byte())
 		it.last = d.outcome()
 	}
-	d.bad = d.bad || it.class >= classes || it.state >= stateEnd
+	if it.class >= classes || it.state >= stateEnd {
+		d.Fail()
+	}
 	return it, d.end("item")
 }
 
@@ -154,7 +157,7 @@ func appendOutcome(b []byte, o *transfer.Outcome) []byte {
 		addr = o.Addr.String()
 	}
 	for _, s := range []string{o.Status, o.Text, o.Remote, addr, o.TLS} {
-		b = appendString(b, s)
+		b = record.AppendString(b, s)
 	}
 	b = binary.AppendVarint(b, millis(o.At))
 	return binary.AppendVarint(b, int64(o.Took))
@@ -167,7 +170,7 @@ func readHistory(r kv.Reader, m msgNum, rcpt uint32) ([]transfer.Outcome, error)
 		return nil, err
 	}
 	d := decode(v)
-	outs := make([]transfer.Outcome, min(d.uint(), MaxHistory))
+	outs := make([]transfer.Outcome, min(d.Uint(), MaxHistory))
 	for i := range outs {
 		outs[i] = d.outcome()
 	}
@@ -189,71 +192,21 @@ func addHistory(tx kv.Tx, m msgNum, rcpt uint32, o *transfer.Outcome) error {
 	return tx.Set(historyKey(m, rcpt), b)
 }
 
-// decoder reads a record. The first error sticks and is asked for once, by end.
-type decoder struct {
-	b   []byte
-	bad bool
-}
+// decoder reads a record.
+type decoder struct{ record.Decoder }
 
-func decode(record []byte) *decoder {
-	d := &decoder{b: record}
-	if d.byte() != recordVersion {
-		d.bad = true
-	}
-	return d
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.bad = true
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
-func (d *decoder) uint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *decoder) int() int64 {
-	n, size := binary.Varint(d.b)
-	if size <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *decoder) string() string {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
-}
+func decode(value []byte) *decoder { return &decoder{record.Decode(value, recordVersion)} }
 
 func (d *decoder) outcome() (o transfer.Outcome) {
-	o.Result, o.HostWide = transfer.Result(d.byte()), d.byte() != 0
-	o.Code, o.Status, o.Text, o.Remote = int(d.uint()), d.string(), d.string(), d.string()
-	o.Addr, _ = netip.ParseAddrPort(d.string()) // what isn't one is none
-	o.TLS, o.At, o.Took = d.string(), instant(d.int()), time.Duration(d.int())
+	o.Result, o.HostWide = transfer.Result(d.Byte()), d.Byte() != 0
+	o.Code, o.Status, o.Text, o.Remote = int(d.Uint()), d.String(), d.String(), d.String()
+	o.Addr, _ = netip.ParseAddrPort(d.String()) // what isn't one is none
+	o.TLS, o.At, o.Took = d.String(), instant(d.Int()), time.Duration(d.Int())
 	return o
 }
 
 func (d *decoder) end(what string) error {
-	if d.bad {
+	if d.Bad() {
 		return fault.New(fault.Corrupt, "the queue's %s record is damaged", what)
 	}
 	return nil
@@ -264,10 +217,6 @@ func appendUints(b []byte, ns ...uint64) []byte {
 		b = binary.AppendUvarint(b, n)
 	}
 	return b
-}
-
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 func boolByte(on bool) byte {

@@ -68,7 +68,7 @@ func (c *counters) changed(shard uint8, messages, items int) {
 	c.heads[shard].items += uint64(items)
 }
 
-func (c *counters) attempted(r *record) {
+func (c *counters) attempted(r *recording) {
 	c.attempts.Add(1)
 	for i := range r.outs {
 		if r.outs[i].Status != "" {

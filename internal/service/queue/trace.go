@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"postroad/internal/fault"
 	"postroad/internal/format/dsn"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
+	"postroad/internal/storage/record"
 )
 
 // TraceLimits bound what is remembered of messages. Zero means the default.
@@ -132,25 +132,21 @@ func (f *TraceFilter) match(ev *Event) bool {
 func (ev *Event) encode() []byte {
 	b := append(make([]byte, 0, 160), recordVersion, byte(ev.Kind))
 	for _, s := range []string{ev.ID, ev.MessageID, ev.From} {
-		b = appendString(b, s)
+		b = record.AppendString(b, s)
 	}
 	b = appendUints(b, uint64(ev.Size), uint64(len(ev.To)))
 	for _, to := range ev.To {
-		b = appendString(b, to)
+		b = record.AppendString(b, to)
 	}
 	return appendOutcome(b, &ev.Outcome)
 }
 
 func decodeEvent(v []byte) (ev Event, err error) {
 	d := decode(v)
-	ev.Kind = EventKind(d.byte())
-	ev.ID, ev.MessageID, ev.From, ev.Size = d.string(), d.string(), d.string(), int64(d.uint())
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		return ev, fault.New(fault.Corrupt, "the queue's trace record is damaged")
-	}
-	for range n {
-		ev.To = append(ev.To, d.string())
+	ev.Kind = EventKind(d.Byte())
+	ev.ID, ev.MessageID, ev.From, ev.Size = d.String(), d.String(), d.String(), int64(d.Uint())
+	for range d.Count() {
+		ev.To = append(ev.To, d.String())
 	}
 	ev.Outcome = d.outcome()
 	return ev, d.end("trace")
