@@ -34,7 +34,7 @@ func decodeEntry(value []byte) (entry, error) {
 	r := readRecord(value, 1)
 	e := entry{kind: entryKind(r.uint()), id: r.uint(), written: r.text(), targets: r.texts()}
 	if e.kind < isAccount || e.kind > isGroup {
-		r.bad = true
+		r.Fail()
 	}
 	return e, r.end("address")
 }

@@ -205,7 +205,7 @@ func decodeCredential(value []byte) (*Credential, error) {
 	c.params.ScramIterations = c.Scram.Iterations
 	c.Scram.Salt, c.Scram.StoredKey, c.Scram.ServerKey = r.text(), r.text(), r.text()
 	if p := c.params; p.MemoryKiB == 0 || p.Time == 0 || p.Threads == 0 {
-		r.bad = true // argon2 would panic
+		r.Fail() // argon2 would panic
 	}
 	return c, r.end("credential")
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	codec "postroad/internal/storage/record"
 )
 
 // record is a versioned value being written: a version byte, then numbers as
@@ -39,47 +40,18 @@ func (r record) time(t time.Time) record { return binary.AppendVarint(r, t.UnixM
 
 // reader takes a record apart. After the first thing that can't be, it gives zero
 // values, and end reports it.
-type reader struct {
-	version byte
-	rest    []byte
-	bad     bool
-}
+type reader struct{ codec.Decoder }
 
 // readRecord begins to read a record whose newest known version is newest.
-func readRecord(value []byte, newest byte) *reader {
-	if len(value) == 0 || value[0] == 0 || value[0] > newest {
-		return &reader{bad: true}
-	}
-	return &reader{version: value[0], rest: value[1:]}
-}
+func readRecord(value []byte, newest byte) *reader { return &reader{codec.Decode(value, newest)} }
 
-func (r *reader) uint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if r.bad || size <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *reader) bool() bool { return r.uint() != 0 }
-
-func (r *reader) text() string {
-	n := r.uint()
-	if r.bad || n > uint64(len(r.rest)) {
-		r.bad = true
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
+func (r *reader) uint() uint64 { return r.Uint() }
+func (r *reader) bool() bool   { return r.Uint() != 0 }
+func (r *reader) text() string { return r.String() }
 
 func (r *reader) texts() []string {
-	n := r.uint()
-	if r.bad || n > uint64(len(r.rest)) {
-		r.bad = true
+	n := r.Count()
+	if r.Bad() {
 		return nil
 	}
 	list := make([]string, 0, n)
@@ -90,18 +62,16 @@ func (r *reader) texts() []string {
 }
 
 func (r *reader) time() time.Time {
-	n, size := binary.Varint(r.rest)
-	if r.bad || size <= 0 {
-		r.bad = true
+	n := r.Int()
+	if r.Bad() {
 		return time.Time{}
 	}
-	r.rest = r.rest[size:]
 	return time.UnixMicro(n).UTC()
 }
 
 // end reports whether all was well and nothing is left over.
 func (r *reader) end(what string) error {
-	if r.bad || len(r.rest) > 0 {
+	if r.Bad() || r.Rest() > 0 {
 		return fault.New(fault.Corrupt, "directory: %s record can't be read", what)
 	}
 	return nil
