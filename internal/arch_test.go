@@ -21,7 +21,7 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 // A package may always import packages below its own folder and its parents' contract.
 var neighbours = map[string][]string{
 	"format/message":    {"format/charset", "format/htmltext"},                                 // decodes text
-	"format/summary":    {"format/message", "format/charset"},                                  // describes a parsed message
+	"format/summary":    {"format/message", "format/charset", "format/record"},                 // describes a parsed message, as a record
 	"format/dsn":        {"format/message"},                                                    // composes a message
 	"storage/blob":      {"storage/kv"},                                                        // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                       // identities act on accounts

@@ -13,7 +13,7 @@ import (
 )
 
 func TestAccessors(t *testing.T) {
-	r := record(typical)
+	r := recordOf(typical)
 	if base, reply := r.BaseSubject(); base != "The quarterly numbers and what to do about them" || !reply {
 		t.Errorf("base subject %q, %v", base, reply)
 	}
@@ -46,7 +46,7 @@ func TestAccessors(t *testing.T) {
 }
 
 func TestGroupsAndBadText(t *testing.T) {
-	r := record("To: g: a@b;\nFrom: \xff <\xff@b>\nSubject: \xff\n\n")
+	r := recordOf("To: g: a@b;\nFrom: \xff <\xff@b>\nSubject: \xff\n\n")
 	if diff := cmp.Diff([]message.Address{{Name: "g", Group: message.GroupStart}, {Mailbox: "a", Host: "b"}, {Group: message.GroupEnd}}, r.To()); diff != "" {
 		t.Error(diff)
 	}
@@ -63,7 +63,7 @@ func TestHeaderCharset(t *testing.T) {
 		{"text/plain", "Ïîçäðàâëÿåì"},
 		{"multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; charset=windows-1251", "Поздравляем"},
 	} {
-		r := record("Subject: Re: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec\nFrom: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec <a@b>\nContent-Type: " + tt.contentType + "\n\nx")
+		r := recordOf("Subject: Re: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec\nFrom: \xcf\xee\xe7\xe4\xf0\xe0\xe2\xeb\xff\xe5\xec <a@b>\nContent-Type: " + tt.contentType + "\n\nx")
 		if base, reply := r.BaseSubject(); r.Subject() != "Re: "+tt.want || base != tt.want || !reply || r.From()[0].Name != tt.want {
 			t.Errorf("%s: subject %q, base %q, from %+v", tt.contentType, r.Subject(), base, r.From())
 		}
@@ -74,7 +74,7 @@ func TestHeaderCharset(t *testing.T) {
 func TestHeaderLimit(t *testing.T) {
 	for _, n := range []int{MaxHeader - 1, MaxHeader, MaxHeader + 1, 20 * MaxHeader} {
 		msg := "Subject: x\nA: " + strings.Repeat("a", n-len("Subject: x\nA: ")-2) + "\n\nbody"
-		r := record(msg)
+		r := recordOf(msg)
 		if kept := len(r.Header()) == n; kept != (n <= MaxHeader) {
 			t.Errorf("header of %d octets: %d kept", n, len(r.Header()))
 		}
@@ -85,7 +85,7 @@ func TestHeaderLimit(t *testing.T) {
 }
 
 func TestEmptyAndDamaged(t *testing.T) {
-	good := record(typical)
+	good := recordOf(typical)
 	readAll(nil)
 	for i := range good {
 		readAll(good[:i])
@@ -138,8 +138,8 @@ func readAll(r Record) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(record(typical)))
-	f.Add([]byte(record("Content-Type: message/rfc822\n\nSubject: \xff\n\nx")))
+	f.Add([]byte(recordOf(typical)))
+	f.Add([]byte(recordOf("Content-Type: message/rfc822\n\nSubject: \xff\n\nx")))
 	f.Fuzz(func(t *testing.T, b []byte) { readAll(b) })
 }
 

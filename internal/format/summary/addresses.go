@@ -41,10 +41,10 @@ func (r Record) Bcc() []message.Address { return readAddresses(r.section(secBcc)
 
 func readAddresses(b []byte) []message.Address {
 	var as []message.Address
-	c := cursor{b: b}
-	for len(c.b) > 0 {
-		a := message.Address{Group: message.GroupMark(c.byte()), Name: string(c.bytes()), Mailbox: string(c.bytes()), Host: string(c.bytes())}
-		if c.bad || a.Group > message.GroupEnd {
+	c := read(b)
+	for c.Rest() > 0 {
+		a := message.Address{Group: message.GroupMark(c.Byte()), Name: c.String(), Mailbox: c.String(), Host: c.String()}
+		if c.Bad() || a.Group > message.GroupEnd {
 			break
 		}
 		as = append(as, a)

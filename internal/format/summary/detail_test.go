@@ -62,7 +62,7 @@ func TestMaxSize(t *testing.T) {
 	for i := range 8_000 {
 		fmt.Fprintf(&to, "user%d@example.org,\r\n ", i)
 	}
-	r := record("To: " + to.String() + "x@y\n\n")
+	r := recordOf("To: " + to.String() + "x@y\n\n")
 	if n := len(r.To()); n != 8_001 {
 		t.Errorf("%d recipients", n)
 	}

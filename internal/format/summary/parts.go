@@ -74,15 +74,15 @@ func (w *writer) appendParts(p *message.Part) {
 
 // part reads the next entry.
 func (c *cursor) part() Part {
-	p := Part{Kind: Kind(c.byte()), Children: int(c.size()), Header: Span{c.size(), c.size()}}
+	p := Part{Kind: Kind(c.Byte()), Children: int(c.size()), Header: Span{c.size(), c.size()}}
 	p.Body = Span{p.Header.End(), c.size()}
 	p.Lines = c.size()
 	for _, s := range [...]*string{&p.Type, &p.Subtype, &p.Encoding, &p.Charset, &p.Disposition, &p.Filename, &p.ID} {
-		*s = intern(c.bytes())
+		*s = intern(c.Bytes())
 	}
 	if p.Kind > Message || p.Kind == Leaf && p.Children != 0 || p.Kind == Message && p.Children != 1 ||
-		p.Children > len(c.b) || p.Header.End() < 0 || p.Body.End() < 0 {
-		c.fail()
+		p.Children > c.Rest() || p.Header.End() < 0 || p.Body.End() < 0 {
+		c.Fail()
 	}
 	return p
 }
@@ -134,39 +134,39 @@ func intern(b []byte) string {
 
 // skip passes so many entries with all below them.
 func (c *cursor) skip(n int) {
-	for ; n > 0 && !c.bad; n-- {
-		c.byte()
-		n += int(min(c.uvarint(), uint64(len(c.b))))
+	for ; n > 0 && !c.Bad(); n-- {
+		c.Byte()
+		n += int(min(c.Uint(), uint64(c.Rest())))
 		for range 4 {
-			c.uvarint()
+			c.Uint()
 		}
 		for range 7 {
-			c.bytes()
+			c.Bytes()
 		}
 	}
 }
 
 // Root returns the message as a part: its header is the message's header, its body IMAP's [TEXT].
 func (r Record) Root() (Part, bool) {
-	c := cursor{b: r.section(secParts)}
+	c := read(r.section(secParts))
 	p := c.part()
-	return p, !c.bad
+	return p, !c.Bad()
 }
 
 // Parts yields all parts in the order of their headers, each with how many parts it lies in. Nested messages are parts
 // of their own, below the part that holds them.
 func (r Record) Parts() iter.Seq2[int, Part] {
 	return func(yield func(int, Part) bool) {
-		c := cursor{b: r.section(secParts)}
+		c := read(r.section(secParts))
 		open := []int{1} // for each depth, how many entries are still to come
-		for len(open) > 0 && len(c.b) > 0 {
+		for len(open) > 0 && c.Rest() > 0 {
 			top := len(open) - 1
 			if open[top] == 0 {
 				open = open[:top]
 				continue
 			}
 			p := c.part()
-			if c.bad || !yield(top, p) {
+			if c.Bad() || !yield(top, p) {
 				return
 			}
 			open[top]--
@@ -193,15 +193,15 @@ func (r Record) Nested(number ...uint32) (Part, bool) {
 		return Part{}, false
 	}
 	p := c.part()
-	return p, !c.bad
+	return p, !c.Bad()
 }
 
 // find returns a part and the cursor behind its entry.
 func (r Record) find(number []uint32) (Part, cursor, bool) {
-	c := cursor{b: r.section(secParts)}
+	c := read(r.section(secParts))
 	p := c.part()
 	inMessage := true // p is a message that no number was spent on yet
-	for i := 0; i < len(number) && !c.bad; {
+	for i := 0; i < len(number) && !c.Bad(); {
 		n := number[i]
 		switch {
 		case p.Kind == Multipart && n >= 1 && int64(n) <= int64(p.Children):
@@ -219,5 +219,5 @@ func (r Record) find(number []uint32) (Part, cursor, bool) {
 			return Part{}, c, false
 		}
 	}
-	return p, c, !c.bad && len(number) > 0
+	return p, c, !c.Bad() && len(number) > 0
 }

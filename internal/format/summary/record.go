@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"postroad/internal/format/message"
+	"postroad/internal/format/record"
 )
 
 const version = 1
@@ -222,9 +223,9 @@ func (r Record) References() []string { return readStrings(r.section(secReferenc
 
 // SentDate returns the time in the Date field, in the zone given there, and whether there is one that can be read.
 func (r Record) SentDate() (time.Time, bool) {
-	c := cursor{b: r.section(secDate)}
-	unix, zone := c.varint(), c.varint()
-	if c.bad || zone < -24*60 || zone > 24*60 {
+	c := read(r.section(secDate))
+	unix, zone := c.Int(), c.Int()
+	if c.Bad() || zone < -24*60 || zone > 24*60 {
 		return time.Time{}, false
 	}
 	loc := time.UTC
@@ -236,9 +237,9 @@ func (r Record) SentDate() (time.Time, bool) {
 
 func readStrings(b []byte) []string {
 	var ss []string
-	c := cursor{b: b}
-	for len(c.b) > 0 && !c.bad {
-		if s := c.bytes(); !c.bad {
+	c := read(b)
+	for c.Rest() > 0 && !c.Bad() {
+		if s := c.Bytes(); !c.Bad() {
 			ss = append(ss, string(s))
 		}
 	}
@@ -246,62 +247,16 @@ func readStrings(b []byte) []string {
 }
 
 // A cursor reads a section from front to back. When something is wrong it turns bad, and yields zeros from then on.
-type cursor struct {
-	b   []byte
-	bad bool
-}
+type cursor struct{ record.Decoder }
 
-func (c *cursor) fail() {
-	c.b, c.bad = nil, true
-}
-
-func (c *cursor) byte() byte {
-	if len(c.b) == 0 {
-		c.fail()
-		return 0
-	}
-	v := c.b[0]
-	c.b = c.b[1:]
-	return v
-}
-
-func (c *cursor) uvarint() uint64 {
-	v, n := binary.Uvarint(c.b)
-	if n <= 0 {
-		c.fail()
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
-}
-
-func (c *cursor) varint() int64 {
-	v, n := binary.Varint(c.b)
-	if n <= 0 {
-		c.fail()
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
-}
+func read(section []byte) cursor { return cursor{record.Read(section)} }
 
 // size reads a length or an offset.
 func (c *cursor) size() int64 {
-	v := c.uvarint()
+	v := c.Uint()
 	if v > 1<<62 {
-		c.fail()
+		c.Fail()
 		return 0
 	}
 	return int64(v)
-}
-
-func (c *cursor) bytes() []byte {
-	n := c.uvarint()
-	if n > uint64(len(c.b)) {
-		c.fail()
-		return nil
-	}
-	s := c.b[:n:n]
-	c.b = c.b[n:]
-	return s
 }

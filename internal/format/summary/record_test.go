@@ -10,7 +10,7 @@ import (
 	"postroad/internal/format/message"
 )
 
-func record(msg string) Record {
+func recordOf(msg string) Record {
 	b := []byte(msg)
 	s := message.Parse(b)
 	return Make(s, message.Preview(s, strings.NewReader(msg)))
@@ -85,7 +85,7 @@ func TestIMAP(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := record(tt.msg)
+			r := recordOf(tt.msg)
 			if got := string(r.Envelope()); tt.envelope != "" && got != tt.envelope {
 				t.Errorf("envelope\n got %s\nwant %s", got, tt.envelope)
 			}
@@ -107,7 +107,7 @@ func TestPartNumbers(t *testing.T) {
 		"--c\nX: 1\n\nthree-one\n--c\n\nthree-two\n--c--\n" +
 		"--b\nContent-Type: multipart/mixed; boundary=d\n\n" +
 		"--d\nContent-Type: image/gif\n\nfour-one\n--d\nContent-Type: message/rfc822\n\nSubject: in 4.2\n\nfour-two-one\n--d--\n--b--\n"
-	r := record(msg)
+	r := recordOf(msg)
 	cut := func(s Span) string { return msg[s.Offset:s.End()] }
 	for _, tt := range []struct{ number, header, body, nested string }{
 		{"1", "\n", "one", ""},

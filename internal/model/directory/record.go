@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
-	codec "postroad/internal/storage/record"
+	codec "postroad/internal/format/record"
 )
 
 // record is a versioned value being written: a version byte, then numbers as

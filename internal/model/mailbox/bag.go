@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/record"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/record"
 )
 
 // Bag is a property bag: what only one protocol knows of an item. Names are the

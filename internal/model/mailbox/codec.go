@@ -2,7 +2,7 @@ package mailbox
 
 import (
 	"postroad/internal/fault"
-	"postroad/internal/storage/record"
+	"postroad/internal/format/record"
 )
 
 // Records: see package record. A later version only adds at the end, or takes another number.

@@ -3,7 +3,7 @@ package mailbox
 import (
 	"encoding/binary"
 
-	"postroad/internal/storage/record"
+	"postroad/internal/format/record"
 )
 
 // head is the account's own record.

@@ -7,9 +7,9 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/dsn"
+	"postroad/internal/format/record"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/record"
 )
 
 // Records are a version byte and then varints and length-prefixed strings, in a fixed order.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"postroad/internal/format/dsn"
+	"postroad/internal/format/record"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/record"
 )
 
 // TraceLimits bound what is remembered of messages. Zero means the default.

@@ -1,4 +1,4 @@
-// Package record reads the records that the models keep in the kv: a version byte, then numbers of
+// Package record reads records: what the models keep in the kv, and the summaries of messages. A record is a version byte, then numbers of
 // variable length (LEB128, as encoding/binary has them) and length-prefixed strings, in an order that the
 // record's owner knows.
 //
@@ -26,6 +26,9 @@ func Decode(value []byte, newest byte) Decoder {
 	}
 	return d
 }
+
+// Read begins to read a record, or part of one, that has no version.
+func Read(value []byte) Decoder { return Decoder{rest: value} }
 
 // Bad reports whether something could not be read. What was read since is zero.
 func (d *Decoder) Bad() bool { return d.bad }
