@@ -84,7 +84,7 @@ func (s *Server) bounce(ctx context.Context, n transfer.Job) error {
 		return err
 	}
 	defer c.Close()
-	for _, err := range s.agent.Deliver(ctx, delivery.Envelope{ID: n.ID, Source: "queue", UTF8: n.UTF8}, to, c) {
+	for _, err := range s.agent.Deliver(ctx, delivery.Envelope{ID: n.ID, Source: "queue", EightBit: n.EightBit, UTF8: n.UTF8}, to, c) {
 		if err != nil {
 			return s.undeliverable(ctx, n, err)
 		}
@@ -92,10 +92,10 @@ func (s *Server) bounce(ctx context.Context, n transfer.Job) error {
 	return nil
 }
 
-// undeliverable says whether to try a notification again: what can't be right later either is
+// undeliverable says whether to try a notification again (fault.Exists: it was handed in before): what can't be right later either is
 // dropped, since nobody is told of a notification that failed (RFC 5321 §6.1).
 func (s *Server) undeliverable(ctx context.Context, n transfer.Job, err error) error {
-	if fault.KindOf(err).Retry() {
+	if kind := fault.KindOf(err); kind.Retry() || kind == fault.Exists {
 		return err
 	}
 	s.log.WarnContext(ctx, "a notification can't be delivered and is dropped", "id", n.ID, "err", err)

@@ -195,3 +195,45 @@ func TestPasswordFileOfARoute(t *testing.T) {
 		t.Errorf("with it: %v", err)
 	}
 }
+
+// TestSuccessNotice: whoever has signed in and asks with NOTIFY=SUCCESS is told of a delivery here (RFC 3461 §5.2.3).
+func TestSuccessNotice(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Send: (&outside{make(chan string, 10)}).send})
+	s.AddAccount("ann")
+	s.AddAccount("ben")
+	ann := watch(t, s, "ann")
+	c, err := smtp.NewClient(s.DialTLS(servertest.Submissions), servertest.Hostname)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Hello("client"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Auth(smtp.PlainAuth("", "ann@example.test", servertest.Password, servertest.Hostname)); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		say  string
+		code int
+	}{
+		{"MAIL FROM:<ann@example.test> ENVID=e7", 250}, {"RCPT TO:<ben@example.test> NOTIFY=SUCCESS", 250},
+		{"DATA", 354}, {"Subject: x\r\n\r\nA line.\r\n.", 250},
+	} {
+		if err := c.Text.PrintfLine("%s", step.say); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Text.ReadResponse(step.code); err != nil {
+			t.Fatal(step.say, err)
+		}
+	}
+	if got := <-ann.told; got != "exists 1" {
+		t.Errorf("told %q", got)
+	}
+	notice := bytesOf(t, s.IMAP("ann", nil), 1)
+	for _, want := range []string{"Action: delivered", "ben@example.test", "Original-Envelope-Id: e7"} {
+		if !strings.Contains(notice, want) {
+			t.Errorf("the notice lacks %q:\n%s", want, notice)
+		}
+	}
+}
