@@ -145,7 +145,10 @@ func TestWrongPasswords(t *testing.T) {
 
 // Connections over the limits are turned away with a word.
 func TestTooManyConnections(t *testing.T) {
-	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Conns, c.Limits.ConnsPerAccount = 3, 2 })
+	left := leaving{gone: make(chan struct{}, 10)}
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) {
+		c.Limits.Conns, c.Limits.ConnsPerAccount, c.Metrics = 3, 2, left
+	})
 	w.user("ann")
 	b := w.user("ann")
 	c := w.dial()
@@ -158,14 +161,20 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	b.ok("LOGOUT")
 	b.line()
-	w.server.mu.Lock()
-	for w.server.counts.all > 2 { // the session's goroutine is about to end
-		w.server.mu.Unlock()
-		time.Sleep(time.Millisecond)
-		w.server.mu.Lock()
-	}
-	w.server.mu.Unlock()
+	<-left.gone
 	c.ok("LOGIN ann@demo.test secret")
+}
+
+// leaving hears of connections that are no longer counted.
+type leaving struct {
+	noMetrics
+	gone chan struct{}
+}
+
+func (l leaving) Connection(delta int) {
+	if delta < 0 {
+		l.gone <- struct{}{}
+	}
 }
 
 // timeWorld runs fn on a fake clock with a server that has no accounts to speak of.
