@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 
@@ -35,7 +34,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies := mtasts.New(mtasts.Options{TXT: resolver, Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
+	policies := mtasts.New(mtasts.Options{TXT: resolver, Transport: mtasts.NewTransport(w.Dial, nil), Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
 	router, err := route.New(route.Options{
 		DNS: resolver, Rules: rules, Hostnames: []string{c.Hostname}, Now: w.Now, STS: policies,
 	})
@@ -43,7 +42,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		return nil, err
 	}
 	r := relay.New(relay.Options{
-		Dial: new(net.Dialer).DialContext, Hostname: func(netip.Addr) string { return c.Hostname },
+		Dial: w.Dial, Hostname: func(netip.Addr) string { return c.Hostname },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
 	sender := outbound.New(outbound.Options{Routes: router, Relay: r, Now: w.Now, Credentials: passwords.get})
@@ -53,7 +52,10 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 // close says goodbye on connections that are kept for the next message.
 func (i *internet) close() { i.relay.Close() }
 
-func newResolver(c config.DNS, w World) (*dns.Client, error) {
+func newResolver(c config.DNS, w World) (dns.Resolver, error) {
+	if w.Resolver != nil {
+		return w.Resolver, nil
+	}
 	addrs, err := c.Resolvers()
 	if err != nil {
 		return nil, err

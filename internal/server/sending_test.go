@@ -16,8 +16,10 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server"
+	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
+	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/transfer"
 )
 
@@ -236,4 +238,47 @@ func TestSuccessNotice(t *testing.T) {
 			t.Errorf("the notice lacks %q:\n%s", want, notice)
 		}
 	}
+}
+
+// TestTwoServers (the client of net/smtp asserts SMTPUTF8, so each hop does): mail goes from one whole server to another by a DNS and a network in memory, over STARTTLS,
+// and what the other refuses comes back.
+func TestTwoServers(t *testing.T) {
+	there := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Hostname = "mx.there.example" }})
+	there.AddAccount("ben")
+	if err := there.Store().Admin.AddDomain(t.Context(), "there.example"); err != nil {
+		t.Fatal(err)
+	}
+	if err := there.Store().Admin.AddAlias(t.Context(), admin.Alias{Address: "ben@there.example", Targets: []string{"ben@example.test"}}); err != nil {
+		t.Fatal(err)
+	}
+	zone := dnstest.New(t, "there.example. 60 IN MX 10 mx.there.example.\nmx.there.example. 60 IN A 192.0.2.25\n")
+	here := servertest.Start(t, servertest.Options{DNS: zone,
+		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+			if address != "192.0.2.25:25" {
+				return nil, fault.New(fault.Unavailable, "nobody at %s", address)
+			}
+			return there.Network.DialFrom(ctx, "192.0.2.1", "mem:25")
+		}})
+	here.AddAccount("ann")
+	ann, ben := watch(t, here, "ann"), watch(t, there, "ben")
+	for _, to := range []string{"ben@there.example", "nobody@there.example"} {
+		if err := submit(t, here, "ann@example.test", to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := <-ben.told; got != "exists 1" {
+		t.Errorf("told %q", got)
+	}
+	text := bytesOf(t, there.IMAP("ben", nil), 1)
+	if !strings.Contains(text, "by mx.there.example with UTF8SMTPS id") || !strings.Contains(text, servertest.Hostname) || strings.Count(text, "Return-Path:") != 1 || !strings.HasSuffix(text, "\r\n\r\nA line.\r\n") {
+		t.Errorf("arrived:\n%s", text)
+	}
+	if got := <-ann.told; got != "exists 1" {
+		t.Errorf("told %q", got)
+	}
+	if notice := bytesOf(t, here.IMAP("ann", nil), 1); !strings.Contains(notice, "Remote-MTA: dns; mx.there.example") || !strings.Contains(notice, "550") {
+		t.Errorf("came back:\n%s", notice)
+	}
+	here.Check()
+	there.Check()
 }

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/server/config"
+	"postroad/internal/service/dns"
 	"postroad/internal/service/transfer"
 )
 
@@ -40,6 +41,10 @@ type World struct {
 	Notify Notifier
 	// Online: mail for other servers is sent over the machine's network, as the settings say.
 	Online bool
+	// Resolver is asked for the hosts of other domains. Nil: the DNS servers of the settings.
+	Resolver dns.Resolver
+	// Dial connects to these hosts; network is "tcp". Nil: the machine's network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Send, if set, passes mail on to other servers in place of that, as queue.Options.Send. Without
 	// either, mail for them is refused.
 	Send func(ctx context.Context, job transfer.Job) []transfer.Outcome
@@ -68,6 +73,9 @@ func (w World) complete() World {
 	}
 	if w.Listen == nil {
 		w.Listen = machine{w.Sockets}.listen
+	}
+	if w.Dial == nil {
+		w.Dial = new(net.Dialer).DialContext
 	}
 	if w.Notify == nil {
 		w.Notify = nobody{}

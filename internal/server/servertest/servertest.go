@@ -26,6 +26,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest/memnet"
+	"postroad/internal/service/dns"
 	"postroad/internal/service/transfer"
 )
 
@@ -50,7 +51,10 @@ type Options struct {
 	Folder string
 	// Change, if set, edits the configuration.
 	Change func(*config.Config)
-	// Send stands for the servers outside. Nil: mail for them is refused.
+	// DNS and Dial are the network outside, which mail for other domains goes by, if both are set.
+	DNS  dns.Resolver
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Send, if set, stands for all servers outside. Without it, DNS and Dial mail for them is refused.
 	Send func(context.Context, transfer.Job) []transfer.Outcome
 	// Logger hears what the server says. Nil: nobody.
 	Logger *slog.Logger
@@ -88,6 +92,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.Server, err = server.New(ctx, s.config(o), server.World{
 		Now: s.Clock.Now, Rand: rand.NewChaCha8([32]byte{1}), Logger: o.Logger, Files: o.Files,
 		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test", Send: o.Send,
+		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial,
 	})
 	if err != nil {
 		stop()
