@@ -25,6 +25,8 @@ type Envelope struct {
 	Return     transfer.Return
 	// EightBit, Binary and UTF8: the client said that the message needs 8BITMIME, BINARYMIME, SMTPUTF8.
 	EightBit, Binary, UTF8 bool
+	// Verdict is what the checks found out; nil: nothing was checked.
+	Verdict *Verdict
 }
 
 // Deliver puts a copy of the message into the INBOX of every account that the recipients lead to, one

@@ -1,0 +1,45 @@
+package delivery
+
+import (
+	"context"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/service/transfer"
+)
+
+// Verdict is what the checks at reception found out about a message.
+type Verdict struct {
+	// Field is our Authentication-Results field with its final CRLF, which goes in front of the message (RFC 8601 §4); "": none.
+	Field string
+	// Results is the field's body without the authserv-id, for ARC seals.
+	Results string
+	// Chain is the state of the ARC chain that the message came with: "none", "pass" or "fail"; "": not looked at (RFC 8617 §4.4).
+	Chain string
+	// Junk: copies go to the folders for junk instead of the INBOX.
+	Junk bool
+	// Sender: the reverse-path's domain is authenticated, by SPF or by an aligned signature: notifications may go there.
+	Sender bool
+	// Summary is for the log and the trace: "spf=pass dkim=pass dmarc=pass".
+	Summary string
+}
+
+// Sealer signs what leaves. It must be safe for concurrent use.
+type Sealer interface {
+	// Seal returns header fields, each with its final CRLF, that go in front of a message that leaves. c is
+	// the message as it will leave without them. A message that can't be sealed leaves as it is: that is no error.
+	Seal(ctx context.Context, l Leaving, c transfer.Content) (fields []byte, err error)
+}
+
+// Leaving says on whose behalf a message leaves.
+type Leaving struct {
+	// Who signed in, or is us (our own notifications); nil: a stranger, whose mail is forwarded.
+	Who *ident.Identity
+	// From is the reverse-path that the message came with; "": the null path.
+	From string
+	// Via is the domain of ours whose alias or group leads elsewhere; "" if the message isn't forwarded.
+	Via string
+	// List: the message goes to the members of a list, with List-* fields in front.
+	List bool
+	// Verdict is what was found out about the message; nil: nothing was checked.
+	Verdict *Verdict
+}
