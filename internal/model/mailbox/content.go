@@ -76,29 +76,51 @@ func (w *ContentWriter) Finish() (*Content, error) {
 // Content is a message on its way into mailboxes. It may be appended any
 // number of times, to any account, also at the same time. It is immutable.
 type Content struct {
-	store   *Store // nil: closed
+	store   *Store // nil: closed, or another's front
+	front   []byte // before what the spool has
 	spool   *spool.Spool
 	summary summary.Record
 }
 
+// Prefixed returns the message with header fields in front, for the price of their bytes: the rest is shared. fields are
+// as summary.Record.Prefixed wants them, and must not be changed afterwards. The new content needs no Close, and can't be
+// used after that of the one it was made of.
+func (c *Content) Prefixed(fields []byte) *Content {
+	if len(fields) == 0 {
+		return c
+	}
+	return &Content{front: slices.Concat(fields, c.front), spool: c.spool, summary: c.summary.Prefixed(fields)}
+}
+
 // Size is the message's size in bytes.
-func (c *Content) Size() int64 { return c.spool.Size() }
+func (c *Content) Size() int64 { return int64(len(c.front)) + c.spool.Size() }
 
 // Summary is what was learned when the message was parsed.
 func (c *Content) Summary() summary.Record { return c.summary }
 
 // ReadAt reads the message's bytes.
-func (c *Content) ReadAt(p []byte, off int64) (int, error) { return c.spool.ReadAt(p, off) }
+func (c *Content) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= int64(len(c.front)) {
+		return c.spool.ReadAt(p, off-int64(len(c.front)))
+	}
+	n := copy(p, c.front[off:])
+	if n == len(p) {
+		return n, nil
+	}
+	m, err := c.spool.ReadAt(p[n:], 0)
+	return n + m, err
+}
 
 // NewReader reads the message's bytes from the start.
-func (c *Content) NewReader() io.Reader { return io.NewSectionReader(c.spool, 0, c.spool.Size()) }
+func (c *Content) NewReader() io.Reader { return io.NewSectionReader(c, 0, c.Size()) }
 
-// Close gives back what the content holds. Appends must have ended.
+// Close gives back what the content holds. Appends must have ended. One that was Prefixed holds nothing.
 func (c *Content) Close() error {
-	if c.store != nil {
-		c.store.contents.Add(-1)
-		c.store = nil
+	if c.store == nil {
+		return nil
 	}
+	c.store.contents.Add(-1)
+	c.store = nil
 	return c.spool.Close()
 }
 
@@ -179,7 +201,7 @@ func (t *txn) takeStaged(id ContentID) error {
 
 func (t *txn) putBytes(id ContentID, c *Content) error {
 	if b, ok := c.spool.Bytes(); ok {
-		return blob.PutBytes(t.tx, blob.ID(id), b)
+		return blob.PutBytes(t.tx, blob.ID(id), c.front, b)
 	}
 	return blob.Put(t.tx, blob.ID(id), c.NewReader(), c.Size())
 }
