@@ -1,6 +1,9 @@
 package dnstest
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -30,6 +33,38 @@ func (w *World) Serve(t testing.TB) []dns.Server {
 		})
 	}
 	return []dns.Server{{Addr: packets.LocalAddr().(*net.UDPAddr).AddrPort()}}
+}
+
+// ListenAndServe answers at an address, by UDP and TCP, or by TLS alone if it gets a configuration
+// for that (RFC 7858), until ctx ends.
+func (w *World) ListenAndServe(ctx context.Context, address string, secure *tls.Config) error {
+	servers := []*wire.Server{{Addr: address, Net: "udp"}, {Addr: address, Net: "tcp"}}
+	if secure != nil {
+		servers = []*wire.Server{{Addr: address, Net: "tcp-tls", TLSConfig: secure}}
+	}
+	done := make(chan error, len(servers))
+	var started []*wire.Server
+	for _, s := range servers {
+		listening := make(chan struct{})
+		s.Handler, s.NotifyStartedFunc = wire.HandlerFunc(w.handle), func() { close(listening) }
+		go func() { done <- s.ListenAndServe() }()
+		select {
+		case <-listening:
+			started = append(started, s)
+		case err := <-done:
+			return errors.Join(err, shutdown(started, done))
+		}
+	}
+	<-ctx.Done()
+	return shutdown(started, done)
+}
+
+func shutdown(all []*wire.Server, done <-chan error) (err error) {
+	for _, s := range all {
+		err = errors.Join(err, s.Shutdown())
+		err = errors.Join(err, <-done)
+	}
+	return err
 }
 
 // listen finds a port that is free for UDP and TCP.

@@ -11,7 +11,8 @@
 //
 // A name exists if it, or one below it, has records. World answers through the real
 // dns.Client over connections in memory, so that tests see what production does; it
-// starts no goroutine and fits into synctest bubbles.
+// starts no goroutine and fits into synctest bubbles. Programs that want a DNS of their own
+// beneath real servers use Parse and ListenAndServe.
 package dnstest
 
 import (
@@ -42,36 +43,80 @@ type key struct{ name, qtype string }
 // New makes a World of the records in a zone file's notation, with absolute names. A TTL of 5 minutes goes without saying.
 func New(t testing.TB, zone string) *World {
 	t.Helper()
+	w, err := Parse(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Parse is New outside of tests.
+func Parse(zone string) (*World, error) {
 	w := &World{records: map[string][]wire.RR{}, fails: map[key]dns.Reason{}, silent: map[string]bool{}, asked: map[key]int{}}
-	w.Add(t, zone)
 	client, err := dns.New(dns.Options{
 		Servers: []dns.Server{{Addr: netip.MustParseAddrPort("127.0.0.1:53")}}, Dial: w.Dial, CacheBytes: -1, Attempts: 1,
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	w.Resolver = client
-	return w
+	return w, w.add(zone)
 }
 
 // Add adds records.
 func (w *World) Add(t testing.TB, zone string) {
 	t.Helper()
+	if err := w.add(zone); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *World) add(zone string) error {
+	records, err := parse(zone)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, all := range records {
+		w.records[name] = append(w.records[name], all...)
+	}
+	return nil
+}
+
+// Replace has the world know these records and no others, and DNSSEC vouch for what is in a comment "; secure: NAMES".
+func (w *World) Replace(zone string) error {
+	records, err := parse(zone)
+	if err != nil {
+		return err
+	}
+	var secure []string
+	for line := range strings.Lines(zone) {
+		if names, ok := strings.CutPrefix(strings.TrimSpace(line), "; secure:"); ok {
+			for _, n := range strings.Fields(names) {
+				secure = append(secure, fold(n))
+			}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records, w.secure = records, secure
+	return nil
+}
+
+func parse(zone string) (map[string][]wire.RR, error) {
 	var lines strings.Builder // an indented line would belong to the name before it
 	for line := range strings.Lines(zone) {
 		lines.WriteString(strings.TrimSpace(line) + "\n")
 	}
 	parser := wire.NewZoneParser(strings.NewReader(lines.String()), ".", "zone")
 	parser.SetDefaultTTL(300)
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	records := map[string][]wire.RR{}
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		name := fold(rr.Header().Name)
-		w.records[name] = append(w.records[name], rr)
+		records[name] = append(records[name], rr)
 	}
-	if err := parser.Err(); err != nil {
-		t.Fatal(err)
-	}
+	return records, parser.Err()
 }
 
 // Remove removes all records of a name.
