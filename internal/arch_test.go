@@ -33,6 +33,7 @@ var neighbours = map[string][]string{
 	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                // joins the two
 	"service/delivery":  {"service/transfer"},                                                  // what goes elsewhere
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},      // its checks share words for results and parts of DKIM, and ask the DNS
+	"service/inbound":   {"service/sender", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
 	"service/dane":      {"service/dns"},                                                       // matches records of the DNS
 	"service/mtasts":    {"service/dns"},                                                       // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                     // configures what it starts, and adds accounts
