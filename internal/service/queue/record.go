@@ -8,6 +8,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/format/dsn"
 	"postroad/internal/format/record"
+	"postroad/internal/model/ident"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
 )
@@ -51,6 +52,9 @@ const (
 	flagUTF8
 	flagRequireTLS
 	flagNotifyLate
+	flagByTrace
+	flagTLSOptional
+	flagAccount // its number stands at the end
 )
 
 func (m *message) encode() []byte {
@@ -60,7 +64,7 @@ func (m *message) encode() []byte {
 		b = record.AppendString(b, s)
 	}
 	var flags uint64
-	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate} {
+	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate, e.ByTrace, e.TLSOptional, e.Account != 0} {
 		if on {
 			flags |= 1 << i
 		}
@@ -69,7 +73,11 @@ func (m *message) encode() []byte {
 	for _, n := range []int64{int64(e.Priority), millis(e.Received), millis(e.Deadline), m.start} {
 		b = binary.AppendVarint(b, n)
 	}
-	return appendUints(b, uint64(m.size), m.items)
+	b = appendUints(b, uint64(m.size), m.items)
+	if e.Account != 0 {
+		b = appendUints(b, uint64(e.Account))
+	}
+	return b
 }
 
 func decodeMessage(v []byte) (m message, err error) {
@@ -80,8 +88,12 @@ func decodeMessage(v []byte) (m message, err error) {
 	flags := d.Uint()
 	e.EightBit, e.Binary, e.UTF8 = flags&flagEightBit != 0, flags&flagBinary != 0, flags&flagUTF8 != 0
 	e.RequireTLS, e.NotifyLate = flags&flagRequireTLS != 0, flags&flagNotifyLate != 0
+	e.ByTrace, e.TLSOptional = flags&flagByTrace != 0, flags&flagTLSOptional != 0
 	e.Priority, e.Received, e.Deadline, m.start = int(d.Int()), instant(d.Int()), instant(d.Int()), d.Int()
 	m.size, m.items = int64(d.Uint()), d.Uint()
+	if flags&flagAccount != 0 {
+		e.Account = ident.AccountID(d.Uint())
+	}
 	return m, d.end("message")
 }
 

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"postroad/internal/model/ident"
 )
 
 // Notify says when a recipient's sender wants to hear (RFC 3461 §4.1). The zero
@@ -55,6 +57,13 @@ type Envelope struct {
 	Deadline time.Time
 	// NotifyLate: at the Deadline say so and go on, rather than give up (RFC 2852 by-mode N).
 	NotifyLate bool
+	// ByTrace: the sender wants to hear from each host that passes the message on (RFC 2852 by-trace).
+	ByTrace bool
+	// TLSOptional: the sender would rather have it arrive than be protected: what the recipient's domain says
+	// about TLS doesn't matter ("TLS-Required: No", RFC 8689 §4.2.2).
+	TLSOptional bool
+	// Account is who sent it after signing in here; 0: nobody did.
+	Account ident.AccountID
 }
 
 // Recipient is one address that the message has to reach.
