@@ -45,7 +45,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		Dial: w.Dial, Hostname: func(netip.Addr) string { return c.Hostname },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
-	sender := outbound.New(outbound.Options{Routes: router, Relay: r, Now: w.Now, Credentials: passwords.get})
+	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Credentials: passwords.get})
 	return &internet{sender, r, policies}, nil
 }
 

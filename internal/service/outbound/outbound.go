@@ -31,6 +31,8 @@ type Relay interface {
 type Options struct {
 	Routes Router
 	Relay  Relay
+	// Lax plans for messages with "TLS-Required: No" (RFC 8689 §4.2.2). Nil: Routes does.
+	Lax Router
 	// Credentials gives what a route's reference stands for; nil if it stands for nothing.
 	Credentials func(reference string) *relay.Credentials
 	// Roots are the authorities that vouch for hosts. Nil: the system's.
@@ -67,7 +69,11 @@ func (s *Sender) Send(ctx context.Context, job transfer.Job) []transfer.Outcome 
 // plan finds the hops for a job.
 func (s *Sender) plan(ctx context.Context, job *transfer.Job) ([]relay.Hop, error) {
 	address := job.Recipients[0].Address
-	plan, err := s.o.Routes.Route(ctx, address[strings.LastIndexByte(address, '@')+1:], job.From)
+	routes := s.o.Routes
+	if job.TLSOptional && !job.RequireTLS && s.o.Lax != nil { // RFC 8689 §4.1: REQUIRETLS goes before the field
+		routes = s.o.Lax
+	}
+	plan, err := routes.Route(ctx, address[strings.LastIndexByte(address, '@')+1:], job.From)
 	if err == nil && job.RequireTLS {
 		plan, err = plan.RequireTLS()
 	}

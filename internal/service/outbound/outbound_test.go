@@ -96,6 +96,19 @@ func TestRequireTLS(t *testing.T) {
 	}
 }
 
+// TestTLSOptional: RFC 8689 §4.1 and §4.2.2.
+func TestTLSOptional(t *testing.T) {
+	for _, c := range []struct{ optional, require, lax bool }{{}, {optional: true, lax: true}, {optional: true, require: true}} {
+		strict, lax := &fakes{plan: route.Plan{Ruled: true, Hops: []route.Hop{{Host: "mx"}}}}, &fakes{plan: route.Plan{Hops: []route.Hop{{Host: "mx"}}}}
+		j := job("a@example.org")
+		j.TLSOptional, j.RequireTLS = c.optional, c.require
+		New(Options{Routes: strict, Relay: strict, Lax: lax, Now: func() time.Time { return now }}).Send(t.Context(), j)
+		if asked := lax.domain != ""; asked != c.lax {
+			t.Errorf("%+v: the lax router was asked: %v", c, asked)
+		}
+	}
+}
+
 func TestNoWay(t *testing.T) {
 	f := &fakes{err: &route.NoRoute{Outcome: transfer.Outcome{Result: transfer.Failed, Status: "5.1.2", Text: "no such domain"}}}
 	out := sender(f).Send(t.Context(), job("a@example.org", "b@example.org"))

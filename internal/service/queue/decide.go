@@ -21,6 +21,9 @@ const (
 func (o *Options) decide(m *message, it *item, out *transfer.Outcome, now int64) (fate, dsn.Action) {
 	switch out.Result {
 	case transfer.Delivered:
+		if m.env.ByTrace && out.Remote != "" && m.env.From != "" && it.rcpt.Notify&transfer.NotifyNever == 0 {
+			return tell, dsn.Relayed // RFC 2852: by-trace; each hop tells
+		}
 		return gone, 0 // the next hop tells
 	case transfer.Relayed:
 		return told(m, it, transfer.NotifySuccess), dsn.Relayed // RFC 3461 §5.2.2 (b), (e)

@@ -225,14 +225,18 @@ func (m *mail) addBy(e *extensions, now time.Time, add func(...string)) *trouble
 	}
 	left := m.Deadline.Sub(now)
 	seconds := max(min(int64(left/time.Second), maxBy), -maxBy)
+	trace := ""
+	if m.ByTrace {
+		trace = "T"
+	}
 	switch {
 	case e.by && m.NotifyLate:
-		add("BY=", strconv.FormatInt(seconds, 10), ";N")
+		add("BY=", strconv.FormatInt(seconds, 10), ";N", trace)
 	case m.NotifyLate:
 	case seconds <= 0:
 		return permanent("5.4.7", "the time for delivery has run out")
 	case e.by && left >= e.minBy: // the least that it takes for by-mode R
-		add("BY=", strconv.FormatInt(seconds, 10), ";R")
+		add("BY=", strconv.FormatInt(seconds, 10), ";R", trace)
 	default:
 		t := permanent("5.3.3", "the host does not promise to deliver in time (DELIVERBY)")
 		t.next = true

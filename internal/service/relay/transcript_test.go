@@ -190,6 +190,8 @@ func (s *script) given(l line) {
 			s.t.Fatal(l.at, err)
 		}
 		e.Deadline = epoch.Add(d)
+	case "traced":
+		e.ByTrace = true
 	case "hops":
 		s.givenHops(l, words)
 	case "limit":

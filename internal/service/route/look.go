@@ -117,7 +117,7 @@ func (r *Router) policy(ctx context.Context, c candidate, ip dns.Answer[netip.Ad
 		p.Mode, p.Implicit = t.rule.TLS, t.rule.ImplicitTLS
 	}
 	must := p.Mode == DANE
-	if p.Mode != Opportunistic && !must {
+	if p.Mode != Opportunistic && !must || r.lax && !must {
 		p.Names = []string{c.host}
 		return p, nil
 	}

@@ -94,6 +94,7 @@ type Options struct {
 type Router struct {
 	o     Options
 	names map[string]bool // our own
+	lax   bool            // what domains demand of the channel doesn't count
 }
 
 // New makes a Router. It fails with fault.Invalid if a rule or host name can't be right.
@@ -122,6 +123,14 @@ func New(o Options) (*Router, error) {
 		r.o.Now = time.Now
 	}
 	return r, nil
+}
+
+// Lax is the router for messages whose senders would rather have them arrive than be protected: what other domains demand of
+// the channel, by DANE or MTA-STS, doesn't count; what a Rule demands does (RFC 8689 §4.2.2).
+func (r *Router) Lax() *Router {
+	lax := *r
+	lax.o.STS, lax.lax = nil, true
+	return &lax
 }
 
 // Route plans where mail for a domain of recipients, or address literal ("[192.0.2.1]"), goes.
