@@ -1,0 +1,127 @@
+package fulltext
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sort"
+)
+
+// A Chunk is a piece of a segment: some terms, in order, and their postings, which are read only if a term is of interest.
+//
+//	Terms     4 bytes: length of the names; names: 0 and the term, for each, and 0; then, for every sampleEvery-th term,
+//	          where it stands in the names and where its posting stands, 4 bytes each
+//	Postings  for each term the length of its list, a varint, and the list: for each document the distance from the one
+//	          before (the first: from 0), shifted by 2, and the zones, a varint
+//
+// Numbers are big-endian. Damaged chunks find too much or too little, but do no harm.
+type Chunk struct{ Terms, Postings []byte }
+
+const (
+	sampleEvery = 16
+	// chunkNames and chunkPostings are about how large a chunk's halves are, in bytes.
+	chunkNames    = 192 << 10
+	chunkPostings = 512 << 10
+)
+
+// writer makes chunks of terms in ascending order.
+type writer struct {
+	done     []Chunk
+	names    []byte
+	samples  []byte
+	postings []byte
+	n        int
+}
+
+func (w *writer) add(term, list []byte) {
+	if len(w.names)+len(term) > chunkNames || len(w.postings)+len(list) > chunkPostings {
+		w.cut()
+	}
+	if w.n%sampleEvery == 0 {
+		w.samples = binary.BigEndian.AppendUint32(w.samples, uint32(len(w.names)))
+		w.samples = binary.BigEndian.AppendUint32(w.samples, uint32(len(w.postings)))
+	}
+	w.n++
+	w.names = append(append(w.names, 0), term...)
+	w.postings = append(binary.AppendUvarint(w.postings, uint64(len(list))), list...)
+}
+
+func (w *writer) cut() {
+	if w.n == 0 {
+		return
+	}
+	names := append(w.names, 0)
+	terms := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(names)+len(w.samples)), uint32(len(names)))
+	terms = append(append(terms, names...), w.samples...)
+	w.done = append(w.done, Chunk{terms, bytes.Clone(w.postings)})
+	w.names, w.samples, w.postings, w.n = w.names[:0], w.samples[:0], w.postings[:0], 0
+}
+
+func (w *writer) finish() []Chunk {
+	w.cut()
+	return w.done
+}
+
+// parts takes a chunk's terms apart; the names are empty if they are damaged.
+func (c Chunk) parts() (names, samples []byte) {
+	if len(c.Terms) < 4 {
+		return nil, nil
+	}
+	n := binary.BigEndian.Uint32(c.Terms)
+	if uint64(n) > uint64(len(c.Terms)-4) {
+		return nil, nil
+	}
+	return c.Terms[4 : 4+n], c.Terms[4+n:]
+}
+
+// find looks for a pattern among the terms, and returns where in the names those with it begin.
+func (c Chunk) find(pattern []byte) (at []int) {
+	names, _ := c.parts()
+	for from := 0; from < len(names); {
+		i := bytes.Index(names[from:], pattern)
+		if i < 0 {
+			break
+		}
+		i += from
+		start := i
+		if names[i] != 0 {
+			start = bytes.LastIndexByte(names[:i], 0)
+		}
+		if start < 0 {
+			break // damaged
+		}
+		at = append(at, start)
+		end := bytes.IndexByte(names[max(start+1, i):], 0)
+		if end < 0 {
+			break
+		}
+		from = max(start+1, i) + end // the next term's 0
+	}
+	return at
+}
+
+// posting returns the list of the term whose 0 stands at a place in the names.
+func (c Chunk) posting(at int) []byte {
+	names, samples := c.parts()
+	n := len(samples) / 8
+	i := sort.Search(n, func(i int) bool { return int(binary.BigEndian.Uint32(samples[8*i:])) > at }) - 1
+	if i < 0 {
+		return nil
+	}
+	from := int(binary.BigEndian.Uint32(samples[8*i:]))
+	skip := bytes.Count(names[min(from, at):at], []byte{0})
+	off := binary.BigEndian.Uint32(samples[8*i+4:])
+	if uint64(off) > uint64(len(c.Postings)) {
+		return nil
+	}
+	rest := c.Postings[off:]
+	for ; ; skip-- {
+		n, k := binary.Uvarint(rest)
+		if k <= 0 || n > uint64(len(rest)-k) {
+			return nil
+		}
+		if skip <= 0 {
+			return rest[k : k+int(n)]
+		}
+		rest = rest[k+int(n):]
+	}
+}

@@ -1,0 +1,270 @@
+package fulltext
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// doc is a document by its zones.
+type doc struct{ body, header string }
+
+// index is a segment with what it was made of.
+type index struct {
+	docs   []doc
+	chunks []Chunk
+}
+
+func build(docs []doc) index {
+	b := NewBuilder()
+	for i, d := range docs {
+		b.Add(uint32(i), Header, AppendFolded(nil, d.header))
+		b.Add(uint32(i), Body, AppendFolded(nil, d.body))
+	}
+	return index{docs, b.Chunks()}
+}
+
+// find searches as users do: by the index, and by the text where that isn't exact.
+func (x index) find(needle string, z Zones) (found []int) {
+	q := Compile(AppendFolded(nil, needle))
+	h := NewHits(uint32(len(x.docs)))
+	for _, c := range x.chunks {
+		if err := h.Search(q, z, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
+			panic(err)
+		}
+	}
+	if q.All() {
+		return x.scan(needle, z)
+	}
+	h.Each(func(d uint32) {
+		if q.Exact() || x.has(int(d), q, z) {
+			found = append(found, int(d))
+		}
+	})
+	return found
+}
+
+func (x index) scan(needle string, z Zones) (found []int) {
+	q := Compile(AppendFolded(nil, needle))
+	for i := range x.docs {
+		if x.has(i, q, z) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+func (x index) has(i int, q *Query, z Zones) bool {
+	d := x.docs[i]
+	return z&Body != 0 && q.In(AppendFolded(nil, d.body)) || z&Header != 0 && q.In(AppendFolded(nil, d.header))
+}
+
+func TestFold(t *testing.T) {
+	for in, want := range map[string]string{
+		"ABC xyz 09":       "abc xyz 09",
+		"Ärger":            "a\u0308rger",
+		"A\u0308RGER":      "a\u0308rger",
+		"ΣΊΣΥΦΟΣ":          "σι\u0301συφοσ",
+		"Ⅷ ﬁ ＡＢＣ":          "viii fi abc",
+		"한글":               "한글",
+		"漢字かなカナ":           "漢字かなカナ",
+		"co\u00adoperate":  "cooperate",
+		"a\u00a0b":         "a b",
+		"bad \xff\xfe utf": "bad \uFFFD\uFFFD utf",
+	} {
+		if got := string(AppendFolded(nil, in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	x := build([]doc{
+		{body: "The quick brown fox", header: "subject: Fuchs"},
+		{body: "Übergrößenträger jumped", header: "from: fox@example.org"},
+		{body: "東京都に住んでいます", header: "to: 京都"},
+		{body: strings.Repeat("abcdefghij", 30) + "NEEDLE" + strings.Repeat("klmnopqrst", 30)},
+		{body: "一", header: "x-y: 1"},
+		{body: "re: quick, brown; foxes"},
+	})
+	for _, tt := range []struct {
+		needle string
+		z      Zones
+		want   []int
+	}{
+		{"fox", Body, []int{0, 5}},
+		{"FOX", Body | Header, []int{0, 1, 5}},
+		{"fox@example", Body | Header, []int{1}},
+		{"fox@example", Body, nil},
+		{"ick bro", Body, []int{0}},
+		{"quick, brown", Body, []int{5}},
+		{"ubergro", Body, nil},
+		{"übergröß", Body, []int{1}},
+		{"UBERGRO", Body, nil},
+		{"京都", Body, []int{2}},
+		{"京都", Body | Header, []int{2}},
+		{"東京都に", Body, []int{2}},
+		{"都", Header, []int{2}},
+		{"一", Body, []int{4}},
+		{"needle", Body, []int{3}},
+		{"ijneedlek", Body, []int{3}},
+		{strings.Repeat("abcdefghij", 5) + "needle", Body, []int{3}},
+		{strings.Repeat("abcdefghij", 5) + "needleX", Body, nil},
+		{"; ", Body, []int{5}},
+		{"", Body, []int{0, 1, 2, 3, 4, 5}},
+		{"no such thing", Body | Header, nil},
+	} {
+		if d := cmp.Diff(tt.want, x.find(tt.needle, tt.z)); d != "" {
+			t.Errorf("%q in %d: %s", tt.needle, tt.z, d)
+		}
+	}
+}
+
+var alphabet = []string{"a", "b", "ab", "A", " ", ".", "@", "é", "e\u0301", "漢", "字", "か", "ß", "\x00", "\u00ad", "한", strings.Repeat("x", 40), strings.Repeat("xy", 30)}
+
+func genText(max int) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom(alphabet), 0, max).Draw(t, "text"), "")
+	})
+}
+
+// TestFindsWhatIsThere: whatever the documents and the needle, also after merging.
+func TestFindsWhatIsThere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		docs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) doc { return doc{genText(12).Draw(t, "body"), genText(6).Draw(t, "header")} }), 1, 8).Draw(t, "docs")
+		x := build(docs)
+		cut := rapid.IntRange(0, len(docs)).Draw(t, "cut")
+		gone := rapid.SliceOfN(rapid.Bool(), len(docs), len(docs)).Draw(t, "gone")
+		y := merged(t, docs, cut, gone)
+		for range 5 {
+			needle := genText(4).Draw(t, "needle")
+			z := Zones(rapid.IntRange(1, 3).Draw(t, "zones"))
+			for _, x := range []index{x, y} {
+				if d := cmp.Diff(x.scan(needle, z), x.find(needle, z)); d != "" {
+					t.Fatalf("%q in %d of %q: %s", needle, z, x.docs, d)
+				}
+			}
+		}
+	})
+}
+
+// merged makes the segment by merging two, and leaves some documents out.
+func merged(t *rapid.T, docs []doc, cut int, gone []bool) index {
+	var all index
+	var sources []Source
+	n := uint32(0)
+	for _, r := range [][2]int{{0, cut}, {cut, len(docs)}} {
+		part := build(docs[r[0]:r[1]])
+		s := Source{Next: reader(part.chunks)}
+		for i := r[0]; i < r[1]; i++ {
+			if gone[i] {
+				s.Renumber = append(s.Renumber, Gone)
+				continue
+			}
+			s.Renumber = append(s.Renumber, n)
+			all.docs = append(all.docs, docs[i])
+			n++
+		}
+		sources = append(sources, s)
+	}
+	var err error
+	if all.chunks, err = Merge(sources); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func reader(chunks []Chunk) func() (Chunk, bool, error) {
+	return func() (Chunk, bool, error) {
+		if len(chunks) == 0 {
+			return Chunk{}, false, nil
+		}
+		c := chunks[0]
+		chunks = chunks[1:]
+		return c, true, nil
+	}
+}
+
+// TestManyChunks: a term is found in whichever chunk it is.
+func TestManyChunks(t *testing.T) {
+	var docs []doc
+	for i := range 200 {
+		var b strings.Builder
+		for j := range 500 {
+			fmt.Fprintf(&b, "word%dof%d common ", j, i)
+		}
+		docs = append(docs, doc{body: b.String()})
+	}
+	x := build(docs)
+	if len(x.chunks) < 4 {
+		t.Fatalf("%d chunks", len(x.chunks))
+	}
+	for i := range docs {
+		if got := x.find(fmt.Sprintf("word%dof%d ", i, i), Body); len(got) != 1 || got[0] != i {
+			t.Fatalf("%d: %v", i, got)
+		}
+	}
+	if got := x.find("commo", Body); len(got) != len(docs) {
+		t.Errorf("%d documents have it", len(got))
+	}
+}
+
+func FuzzChunk(f *testing.F) {
+	c := build([]doc{{body: "some words and some more"}, {body: "words"}}).chunks[0]
+	f.Add(c.Terms, c.Postings, "words")
+	f.Add([]byte{0, 0, 0, 1, 0}, []byte{}, "a")
+	f.Fuzz(func(t *testing.T, terms, postings []byte, needle string) {
+		h := NewHits(10)
+		_ = h.Search(Compile(AppendFolded(nil, needle)), Body|Header, terms, func() ([]byte, error) { return postings, nil })
+		h.Each(func(doc uint32) {
+			if doc >= 64 {
+				t.Error(doc)
+			}
+		})
+		if _, err := Merge([]Source{{Next: reader([]Chunk{{terms, postings}}), Renumber: []uint32{0, 1, Gone, 2}}}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func FuzzFold(f *testing.F) {
+	f.Add("Ärger\xff한漢")
+	f.Fuzz(func(t *testing.T, s string) {
+		once := AppendFolded(nil, s)
+		terms(once, func(term []byte) {
+			if len(term) == 0 || bytes.IndexByte(term, 0) >= 0 {
+				t.Errorf("term %q", term)
+			}
+		})
+	})
+}
+
+func sample(n int) string {
+	var b strings.Builder
+	for i := range n / 8 {
+		fmt.Fprintf(&b, "%x wor%d. ", i*i*7919%4093, i%700)
+	}
+	return b.String()
+}
+
+func BenchmarkFold(b *testing.B) {
+	s := sample(8 << 10)
+	b.SetBytes(int64(len(s)))
+	var dst []byte
+	for b.Loop() {
+		dst = AppendFolded(dst[:0], s)
+	}
+}
+
+func BenchmarkAdd(b *testing.B) {
+	s := AppendFolded(nil, sample(8<<10))
+	b.SetBytes(int64(len(s)))
+	w := NewBuilder()
+	for i := uint32(0); b.Loop(); i++ {
+		w.Add(i, Body, s)
+	}
+}
