@@ -42,7 +42,7 @@ var macros = map[string][]string{
 
 // parseAttributes consumes what to fetch.
 func (f *fetching) parseAttributes(d *decoder) {
-	if f.s.byUID {
+	if f.s.byUID && !f.s.uidOnly {
 		f.plain("UID") // RFC 9051 §6.4.9
 	}
 	if d.peek() == '(' {

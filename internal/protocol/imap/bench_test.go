@@ -47,7 +47,7 @@ func (b *benchSession) do(t testing.TB, command string) int64 {
 }
 
 // fill puts n messages of about size bytes into a folder.
-func (w *world) fill(b *testing.B, folder string, n, size int) {
+func (w *world) fill(b testing.TB, folder string, n, size int) {
 	b.Helper()
 	s := w.open("ann")
 	must(b, w.store.SetLimit(context.Background(), w.accounts["ann"], mailbox.Usage{}))

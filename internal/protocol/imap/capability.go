@@ -33,6 +33,8 @@ var mailCapabilities = []string{
 	"BINARY",        // RFC 3516
 	"MULTIAPPEND",   // RFC 3502
 	"CONDSTORE",     // RFC 7162
+	"QRESYNC",       // RFC 7162 §3.2
+	"UIDONLY",       // RFC 9586
 	"WITHIN",        // RFC 5032
 	"SAVEDATE",      // RFC 8514
 	"OBJECTID",      // RFC 8474

@@ -85,6 +85,11 @@ func (s *session) enableOne(name string) bool {
 		s.utf8 = true
 	case "CONDSTORE": // RFC 7162 §3.1
 		s.enableCondstore()
+	case "QRESYNC": // RFC 7162 §3.2.3
+		s.enableCondstore()
+		s.qresync = true
+	case "UIDONLY": // RFC 9586 §3.1
+		s.uidOnly = true
 	default:
 		return false
 	}

@@ -96,6 +96,7 @@ func (s *session) expunge(ctx context.Context) (reply, error) {
 			return reply{text: "nothing to expunge"}, nil
 		}
 	}
-	_, err := s.mail.Expunge(ctx, s.sel.id, uids, true)
+	gone, err := s.mail.Expunge(ctx, s.sel.id, uids, true)
+	s.removed = len(gone) > 0
 	return reply{text: "expunged"}, err
 }

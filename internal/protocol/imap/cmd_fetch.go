@@ -3,7 +3,6 @@ package imap
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/summary"
@@ -16,6 +15,7 @@ type fetching struct {
 	msgs  messages
 	atts  []attribute
 	since mailbox.ModSeq // CHANGEDSINCE; only newer ones
+	gones bool           // VANISHED: those expunged since then too
 	fresh *mailbox.View  // the newest; rows are taken from here, numbers from the client's view
 
 	sets    bool // \Seen is set by what is fetched
@@ -66,6 +66,11 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	if f.fresh, err = s.fresh(ctx); err != nil {
 		return reply{}, err
 	}
+	if f.gones {
+		if err := s.tellVanished(ctx, s.wholeSet(set), f.since, 0); err != nil {
+			return reply{}, err
+		}
+	}
 	if err := f.setSeen(ctx); err != nil {
 		return reply{}, err
 	}
@@ -83,14 +88,26 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 
 // modifiers consumes fetch-modifiers (RFC 4466 §2.4).
 func (f *fetching) modifiers(d *decoder) {
+	changed := false
 	d.list(func() {
-		if d.keyword() != "CHANGEDSINCE" {
+		switch d.keyword() {
+		case "CHANGEDSINCE": // RFC 7162 §3.1.4.1
+			d.sp()
+			f.since, changed = mailbox.ModSeq(d.number64()), true
+			f.want(attribute{name: "MODSEQ", write: writeModSeq})
+		case "VANISHED": // RFC 7162 §3.2.6
+			f.gones = true
+		default:
 			d.fail("no such modifier of FETCH")
 		}
-		d.sp()
-		f.since = mailbox.ModSeq(d.number64())
-		f.want(attribute{name: "MODSEQ", write: writeModSeq})
 	})
+	switch {
+	case !d.ok() || !f.gones:
+	case !f.s.qresync:
+		d.err = errNotEnabled
+	case !f.s.byUID || !changed:
+		d.fail("VANISHED is for UID FETCH with CHANGEDSINCE")
+	}
 }
 
 // want adds an attribute unless it is there.
@@ -221,8 +238,7 @@ func (f *fetching) next() bool {
 func (f *fetching) message(dst []byte) []byte {
 	if f.att == 0 {
 		f.mark = len(dst)
-		dst = strconv.AppendInt(append(dst, "* "...), int64(f.at), 10)
-		dst = append(dst, " FETCH ("...)
+		dst = f.s.appendFetch(dst, f.at, f.row)
 	}
 	for f.att < len(f.atts) {
 		a := &f.atts[f.att]

@@ -16,7 +16,7 @@ func (s *session) examine(ctx context.Context) (reply, error) { return s.open(ct
 func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
 	s.dec.sp()
 	path, spelled := s.spelledName()
-	condstore := s.selectParams()
+	condstore, known := s.selectParams()
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
@@ -37,24 +37,34 @@ func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
 	}
 	sel.shown = view
 	s.introduce(spelled)
+	if known != nil {
+		if err := s.resynchronize(ctx, known); err != nil {
+			s.deselect()
+			return reply{}, err
+		}
+	}
 	if sel.readOnly {
 		return reply{"READ-ONLY", "mailbox open for looking"}, nil
 	}
 	return reply{"READ-WRITE", "mailbox open"}, nil
 }
 
-// selectParams consumes select-params (RFC 4466 §2.1); it reports whether CONDSTORE is among them.
-func (s *session) selectParams() (condstore bool) {
+// selectParams consumes select-params (RFC 4466 §2.1): whether CONDSTORE is among them, and QRESYNC's, nil if it isn't.
+func (s *session) selectParams() (condstore bool, known *resync) {
 	if !s.dec.trySP() {
-		return false
+		return false, nil
 	}
 	s.dec.list(func() {
-		if s.dec.keyword() != "CONDSTORE" { // RFC 7162 §3.1.8
+		switch s.dec.keyword() {
+		case "CONDSTORE": // RFC 7162 §3.1.8
+			condstore = true
+		case "QRESYNC": // RFC 7162 §3.2.5
+			known = s.qresyncParam()
+		default:
 			s.dec.fail("no such parameter of SELECT")
 		}
-		condstore = true
 	})
-	return condstore
+	return condstore, known
 }
 
 // find looks up a folder to be selected.
@@ -84,7 +94,7 @@ func (s *session) introduce(spelled string) {
 		s.tellName(f, s.sel.path, spelled)
 	} else {
 		s.tellRecent()
-		if i := v.FirstUnseen(); i >= 0 {
+		if i := v.FirstUnseen(); i >= 0 && !s.uidOnly {
 			s.out.line("* OK [UNSEEN ", strconv.Itoa(i+1), "] first unread message")
 		}
 	}

@@ -2,7 +2,6 @@ package imap
 
 import (
 	"context"
-	"strconv"
 
 	"postroad/internal/model/mailbox"
 )
@@ -122,9 +121,11 @@ func (s *session) tellFlags(n int, r *mailbox.Row, flags bool) {
 	if flags {
 		s.out.set(s.appendNews(s.out.buf(), n, r))
 	} else {
-		b := strconv.AppendInt(append(s.out.buf(), "* "...), int64(n), 10)
-		b = appendUint(append(b, " FETCH (UID "...), r.UID)
-		b = appendUint(append(b, " MODSEQ ("...), r.ModSeq())
+		b := s.appendFetch(s.out.buf(), n, r)
+		if !s.uidOnly {
+			b = append(appendUint(append(b, "UID "...), r.UID), ' ')
+		}
+		b = appendUint(append(b, "MODSEQ ("...), r.ModSeq())
 		s.out.set(append(b, "))\r\n"...))
 	}
 	s.out.sized()

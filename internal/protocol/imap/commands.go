@@ -32,8 +32,13 @@ type command struct {
 	states states
 	// byNumber: its message numbers would lose their meaning if EXPUNGE were told before its end (RFC 9051 §7.5.1).
 	byNumber bool
-	run      func(*session, context.Context) (reply, error)
+	// numbers: without UID it takes or gives message numbers, and so isn't possible with UIDONLY (RFC 9586 §3.2).
+	numbers bool
+	run     func(*session, context.Context) (reply, error)
 }
+
+// errUIDRequired answers those who have enabled UIDONLY and use message numbers (RFC 9586 §3).
+var errUIDRequired = &refusal{"BAD", "UIDREQUIRED", "message numbers are not used any more"}
 
 // whyNot completes "not possible ..." for a command that is not for the state now.
 func (c *command) whyNot(now states) string {
@@ -82,11 +87,11 @@ func commandTable() map[string]*command {
 		"CLOSE":    {states: selectedState, run: (*session).closeMailbox},
 		"UNSELECT": {states: selectedState, run: (*session).unselect},
 		"EXPUNGE":  {states: selectedState, run: (*session).expunge},
-		"SEARCH":   {states: selectedState, byNumber: true, run: (*session).search},
-		"FETCH":    {states: selectedState, byNumber: true, run: (*session).fetch},
-		"STORE":    {states: selectedState, byNumber: true, run: (*session).store},
-		"COPY":     {states: selectedState, run: (*session).copy},
-		"MOVE":     {states: selectedState, run: (*session).move},
+		"SEARCH":   {states: selectedState, byNumber: true, numbers: true, run: (*session).search},
+		"FETCH":    {states: selectedState, byNumber: true, numbers: true, run: (*session).fetch},
+		"STORE":    {states: selectedState, byNumber: true, numbers: true, run: (*session).store},
+		"COPY":     {states: selectedState, numbers: true, run: (*session).copy},
+		"MOVE":     {states: selectedState, numbers: true, run: (*session).move},
 	}
 }
 

@@ -131,6 +131,10 @@ func (s *session) numberKey() criterion {
 	if sent.saved {
 		return uidKey(s.saved)
 	}
+	if s.uidOnly && s.dec.ok() { // RFC 9586 §3.5
+		s.dec.err = errUIDRequired
+	}
+	s.numbered = true // RFC 9051 §7.5.1, of UID SEARCH
 	set := slices.Clone(sent.set)
 	if n := s.sel.shown.Len(); n > 0 {
 		set = set.resolve(uint32(n))

@@ -38,6 +38,14 @@ func (s *session) resolve(set sentSet) (messages, error) {
 	return byNumber(v, set.set)
 }
 
+// wholeSet is a resolved set of UIDs with those that don't exist. It is valid as long as set is.
+func (s *session) wholeSet(set sentSet) numSet {
+	if set.saved {
+		return s.saved
+	}
+	return set.set.resolve(largestUID(s.sel.shown))
+}
+
 // byNumber finds messages by their numbers.
 func byNumber(v *mailbox.View, set numSet) (messages, error) {
 	n := uint32(v.Len())

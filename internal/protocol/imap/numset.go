@@ -125,3 +125,66 @@ func (s numSet) appendTo(dst []byte) []byte {
 	}
 	return dst
 }
+
+// put adds n, which may be of any size; join then. Runs, up or down, make one range.
+func (s numSet) put(n uint32) numSet {
+	if i := len(s) - 1; i >= 0 {
+		switch last := &s[i]; {
+		case last.hi+1 == n && n != 0:
+			last.hi = n
+			return s
+		case last.lo-1 == n && n != 0:
+			last.lo = n
+			return s
+		}
+	}
+	return append(s, numRange{n, n})
+}
+
+// size is how many numbers a set names, none of which may be "*".
+func (s numSet) size() (n uint64) {
+	for _, r := range s {
+		n += uint64(r.hi-r.lo) + 1
+	}
+	return n
+}
+
+// ascends reports whether the ranges of a set are in order and apart.
+func (s numSet) ascends() bool {
+	for i := range s {
+		if i > 0 && s[i].lo <= s[i-1].hi {
+			return false
+		}
+	}
+	return true
+}
+
+// above is what a resolved set has beyond n. It shares nothing that is changed.
+func (s numSet) above(n uint32) numSet {
+	for i, r := range s {
+		if r.hi > n {
+			rest := slices.Clone(s[i:])
+			if r.lo <= n {
+				rest[0].lo = n + 1
+			}
+			return rest
+		}
+	}
+	return nil
+}
+
+// intersect is what two resolved sets have in common.
+func (s numSet) intersect(o numSet) numSet {
+	var both numSet
+	for len(s) > 0 && len(o) > 0 {
+		if r := (numRange{max(s[0].lo, o[0].lo), min(s[0].hi, o[0].hi)}); r.lo <= r.hi {
+			both = append(both, r)
+		}
+		if s[0].hi < o[0].hi {
+			s = s[1:]
+		} else {
+			o = o[1:]
+		}
+	}
+	return both
+}

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"postroad/internal/fault"
@@ -45,7 +46,10 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 	if newest == s.sel.shown && before != s.sel.recent.max() {
 		s.tellRecent() // EXISTS was told in another way
 	}
-	s.tell(newest, mayExpunge, nil)
+	if !s.tell(newest, mayExpunge, nil) && s.condstore {
+		// Later changes may have been told: the client must not believe that it knows the earlier ones (RFC 7162 §3.2).
+		s.out.line("* OK [", s.highestCode(), "] some news must wait")
+	}
 	return nil
 }
 
@@ -72,10 +76,7 @@ func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, o
 	if len(d.Removed) > 0 && !mayExpunge {
 		return false
 	}
-	for i := len(d.Removed) - 1; i >= 0; i-- { // from the end, so that the numbers of the others stay
-		s.out.number(d.Removed[i]+1, "EXPUNGE")
-		s.out.sized()
-	}
+	s.tellRemoved(old, d.Removed)
 	s.sel.shown = newest
 	if d.Added < newest.Len() {
 		s.out.number(newest.Len(), "EXISTS")
@@ -88,6 +89,35 @@ func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, o
 		s.tellChanged(old, newest, i, told)
 	}
 	return true
+}
+
+// tellRemoved tells which messages of the view known so far are gone.
+func (s *session) tellRemoved(old *mailbox.View, places []int) {
+	if len(places) == 0 {
+		return
+	}
+	s.removed = true
+	if s.qresync || s.uidOnly { // RFC 7162 §3.2.10, RFC 9586 §3.6
+		var gone numSet
+		for _, i := range places {
+			gone = gone.add(uint32(old.At(i).UID))
+		}
+		s.out.set(append(gone.appendTo(append(s.out.buf(), "* VANISHED "...)), crlf...))
+		return
+	}
+	for _, i := range slices.Backward(places) { // from the end, so that the numbers of the others stay
+		s.out.number(i+1, "EXPUNGE")
+		s.out.sized()
+	}
+}
+
+// appendFetch begins a FETCH response for message n, or what takes its place with UIDONLY.
+func (s *session) appendFetch(dst []byte, n int, r *mailbox.Row) []byte {
+	dst = append(dst, "* "...)
+	if s.uidOnly { // RFC 9586 §3.3
+		return append(appendUint(dst, r.UID), " UIDFETCH ("...)
+	}
+	return append(strconv.AppendInt(dst, int64(n), 10), " FETCH ("...)
 }
 
 // tellChanged sends message i's new flags, unless the client knows them.
@@ -104,9 +134,8 @@ func (s *session) tellChanged(old, newest *mailbox.View, i int, told func(i int,
 
 // appendNews writes an unsolicited FETCH with a message's flags.
 func (s *session) appendNews(dst []byte, n int, r *mailbox.Row) []byte {
-	dst = strconv.AppendInt(append(dst, "* "...), int64(n), 10)
-	dst = append(dst, " FETCH ("...)
-	if s.byUID || s.rev2 || s.condstore {
+	dst = s.appendFetch(dst, n, r)
+	if (s.byUID || s.rev2 || s.condstore) && !s.uidOnly {
 		dst = append(appendUint(append(dst, "UID "...), r.UID), ' ')
 	}
 	dst = appendFlags(append(dst, "FLAGS "...), r, s.sel.isRecent(r))

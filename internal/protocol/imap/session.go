@@ -43,6 +43,12 @@ type session struct {
 	rev2      bool             // IMAP4rev2 is enabled
 	utf8      bool             // mailbox names and quoted strings are UTF-8
 	condstore bool             // RFC 7162 §3.1
+	qresync   bool             // RFC 7162 §3.2: what was expunged is told by VANISHED
+	uidOnly   bool             // RFC 9586: message numbers are used no more
+
+	// Of the command at hand:
+	numbered bool // it has asked for messages by number, so none may be told to be gone
+	removed  bool // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
 
 	ended    bool // no further command is read
 	bads     int  // commands with bad syntax; in a row, once logged in
@@ -148,14 +154,14 @@ func (s *session) step(ctx context.Context) error {
 // command runs the command whose first line has been read.
 func (s *session) command(ctx context.Context) error {
 	start := time.Now()
-	s.byUID = false
+	s.byUID, s.numbered, s.removed = false, false, false
 	s.tag = s.dec.tag()
 	s.dec.sp()
 	cmd, name := s.lookUp()
 	r, err := s.perform(ctx, cmd)
 	if s.sel != nil && cmd != nil && s.dec.err == nil {
 		// A command that was carried out stays so if the news can't be had.
-		if err := s.sync(ctx, cmd.mayExpunge(s.byUID)); err != nil {
+		if err := s.sync(ctx, cmd.mayExpunge(s.byUID) && !s.numbered); err != nil {
 			s.log.Error("imap: news of the selected mailbox", "login", s.who.Login, "error", err)
 		}
 	}
@@ -190,6 +196,8 @@ func (s *session) perform(ctx context.Context, cmd *command) (reply, error) {
 		return reply{}, bad("no such command")
 	case cmd.states&s.state() == 0:
 		return reply{}, bad("that command is not possible " + cmd.whyNot(s.state()))
+	case s.uidOnly && !s.byUID && cmd.numbers:
+		return reply{}, errUIDRequired
 	}
 	return cmd.run(s, ctx)
 }
@@ -198,6 +206,9 @@ func (s *session) perform(ctx context.Context, cmd *command) (reply, error) {
 func (s *session) answer(r reply, err error, name string) (outcome string, _ error) {
 	switch {
 	case err == nil:
+		if r.code == "" && s.removed && s.condstore && s.sel != nil { // RFC 7162 §3.2.7
+			r.code = s.highestCode()
+		}
 		s.tagged("OK", r.code, r.text)
 		if s.mail != nil {
 			s.bads = 0 // it is no program that has lost its way

@@ -42,6 +42,13 @@ func (p *picture) run(command string) (done string) {
 	lines, done := p.do(command)
 	byNumber := strings.HasPrefix(command, "FETCH") || strings.HasPrefix(command, "STORE") || strings.HasPrefix(command, "SEARCH")
 	for _, l := range lines {
+		if v := vanishedLine.FindStringSubmatch(l); v != nil {
+			if byNumber { // RFC 7162 §3.2.10.2
+				p.t.Fatalf("%s: %q", command, l)
+			}
+			p.vanish(v[1])
+			continue
+		}
 		m := numbered.FindStringSubmatch(l)
 		if m == nil {
 			continue
@@ -67,6 +74,20 @@ func (p *picture) run(command string) (done string) {
 		}
 	}
 	return done
+}
+
+// vanish takes messages away by their UIDs. Those that the client hasn't asked for yet are all alike.
+func (p *picture) vanish(set string) {
+	for uid := range uidsOf(set) {
+		i := slices.IndexFunc(p.msgs, func(b believed) bool { return b.uid == uid })
+		if i < 0 {
+			i = slices.IndexFunc(p.msgs, func(b believed) bool { return b.uid == "?" })
+		}
+		if i < 0 {
+			p.t.Fatalf("VANISHED %s: there is no %s", set, uid)
+		}
+		p.msgs = slices.Delete(p.msgs, i, i+1)
+	}
 }
 
 func (p *picture) take(b *believed, items, line string) {
@@ -124,8 +145,11 @@ func TestPicturesAgree(t *testing.T) {
 		name := fmt.Sprintf("box%d", box)
 		clients[0].ok("CREATE " + name)
 		var ps []*picture
-		for _, c := range clients[:3] {
+		for i, c := range clients[:3] {
 			p := &picture{client: c, t: rt}
+			if i == 2 {
+				p.run("ENABLE QRESYNC")
+			}
 			p.run("SELECT " + name)
 			ps = append(ps, p)
 		}

@@ -46,6 +46,12 @@ func fixedClock() time.Time { return testTime }
 
 func newWorld(t testing.TB, change ...func(*Config, *ListenerOptions)) *world {
 	t.Helper()
+	return newWorldAt(t, fixedClock, change...)
+}
+
+// newWorldAt is newWorld with another clock.
+func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *ListenerOptions)) *world {
+	t.Helper()
 	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
 	must(t, err)
 	ctx := context.Background()
@@ -54,7 +60,7 @@ func newWorld(t testing.TB, change ...func(*Config, *ListenerOptions)) *world {
 	_, err = dir.AddDomain(ctx, "demo.test")
 	must(t, err)
 	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}, listener: newMemListener()}
-	w.store = mailbox.NewStore(db, mailbox.Options{Now: fixedClock, SpoolDir: t.TempDir()})
+	w.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
 	for _, name := range []string{"ann", "bob"} {
 		a, err := dir.AddAccount(ctx, directory.NewAccount{Address: name + "@demo.test", Password: "secret"})
 		must(t, err)
