@@ -189,6 +189,23 @@ func reader(chunks []Chunk) func() (Chunk, bool, error) {
 	}
 }
 
+// TestPiecesOfLongWords: every piece of a word that is cut is in one of its terms.
+func TestPiecesOfLongWords(t *testing.T) {
+	var b strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&b, "%c%02d", 'a'+i%26, i)
+	}
+	long := b.String()
+	x := build([]doc{{body: long}})
+	for at := range long {
+		for n := 1; n <= 40 && at+n <= len(long); n++ {
+			if got := x.find(long[at:at+n], Body); len(got) != 1 {
+				t.Fatalf("%q isn't found", long[at:at+n])
+			}
+		}
+	}
+}
+
 // TestManyChunks: a term is found in whichever chunk it is.
 func TestManyChunks(t *testing.T) {
 	var docs []doc
