@@ -23,6 +23,20 @@ type internet struct {
 	policies *mtasts.Client
 }
 
+var families = map[string]route.Families{"": route.Both, config.IPv4: route.IPv4Only, config.IPv6: route.IPv6Only}
+
+// sources sorts addresses by family; the settings have at most one of each.
+func sources(bind []string) (s route.Sources) {
+	for _, text := range bind {
+		if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
+			s.V4 = a
+		} else if err == nil {
+			s.V6 = a
+		}
+	}
+	return s
+}
+
 // newInternet makes one as the settings say; what it learns of other servers is kept in db. It fails
 // with fault.Invalid if the settings can't be right.
 func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
@@ -36,13 +50,14 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 	}
 	policies := mtasts.New(mtasts.Options{TXT: resolver, Transport: mtasts.NewTransport(w.Dial, nil), Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
 	router, err := route.New(route.Options{
-		DNS: resolver, Rules: rules, Hostnames: []string{c.Hostname}, Now: w.Now, STS: policies,
+		DNS: resolver, Rules: rules, Hostnames: c.Sending.Hostnames(c.Hostname), Now: w.Now, STS: policies,
+		Sources: sources(c.Sending.Bind), Families: families[c.Sending.Family],
 	})
 	if err != nil {
 		return nil, err
 	}
 	r := relay.New(relay.Options{
-		Dial: w.Dial, Hostname: func(netip.Addr) string { return c.Hostname },
+		Dial: w.DialFrom, Hostname: func(from netip.Addr) string { return c.Sending.Name(from, c.Hostname) },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
 	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Credentials: passwords.get})
@@ -82,7 +97,7 @@ func rules(routes []config.Route) ([]route.Rule, passwords, error) {
 	secrets := passwords{}
 	for i, r := range routes {
 		rule := route.Rule{Recipient: r.Recipient, Sender: r.Sender, Host: r.Host, MX: r.MX, Port: r.Port,
-			TLS: modes[r.TLS], ImplicitTLS: r.TLS == config.Implicit}
+			TLS: modes[r.TLS], ImplicitTLS: r.TLS == config.Implicit, Sources: sources(r.Bind)}
 		if r.Protocol == config.LMTP {
 			rule.Protocol = route.LMTP
 		}

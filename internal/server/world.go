@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,11 @@ type World struct {
 	Online bool
 	// Resolver is asked for the hosts of other domains. Nil: the DNS servers of the settings.
 	Resolver dns.Resolver
-	// Dial connects to these hosts; network is "tcp". Nil: the machine's network.
+	// Dial connects to these hosts; network is "tcp", or "unix" for a socket's path. Nil: the machine's network, which
+	// alone obeys the settings' source addresses.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// DialFrom is Dial from an address of ours, or any if it is invalid. Nil: Dial, whatever the address.
+	DialFrom func(ctx context.Context, from netip.Addr, network, address string) (net.Conn, error)
 	// Send, if set, passes mail on to other servers in place of that, as queue.Options.Send. Without
 	// either, mail for them is refused.
 	Send func(ctx context.Context, job transfer.Job) []transfer.Outcome
@@ -74,9 +78,7 @@ func (w World) complete() World {
 	if w.Listen == nil {
 		w.Listen = machine{w.Sockets}.listen
 	}
-	if w.Dial == nil {
-		w.Dial = new(net.Dialer).DialContext
-	}
+	w.completeDial()
 	if w.Notify == nil {
 		w.Notify = nobody{}
 	}
@@ -84,6 +86,29 @@ func (w World) complete() World {
 		w.Version = "unknown"
 	}
 	return w
+}
+
+func (w *World) completeDial() {
+	if w.DialFrom == nil && w.Dial == nil {
+		w.DialFrom = dialFrom
+	}
+	if w.Dial == nil {
+		w.Dial = new(net.Dialer).DialContext
+	}
+	if dial := w.Dial; w.DialFrom == nil {
+		w.DialFrom = func(ctx context.Context, _ netip.Addr, network, address string) (net.Conn, error) {
+			return dial(ctx, network, address)
+		}
+	}
+}
+
+// dialFrom connects over the machine's network.
+func dialFrom(ctx context.Context, from netip.Addr, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 // nobody is the Notifier where there is no service manager.

@@ -34,6 +34,8 @@ type Config struct {
 	TLS TLS `toml:"tls"`
 	// DNS says whom to ask for the hosts that take other domains' mail.
 	DNS DNS `toml:"dns"`
+	// Sending says how to connect to them.
+	Sending Sending `toml:"sending"`
 	// Route are static routes and smart hosts; the first that matches decides. Without any, the DNS does.
 	Route []Route `toml:"route"`
 	// SMTP says how arriving mail is taken.

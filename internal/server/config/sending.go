@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"postroad/internal/fault"
 )
@@ -14,17 +16,94 @@ type DNS struct {
 	Servers []string `toml:"servers"`
 }
 
+// Sending says how we connect to other servers.
+type Sending struct {
+	// Bind are addresses of this machine that connections come from, at most one for each family. None: the system chooses.
+	Bind []string `toml:"bind"`
+	// Names are how we introduce ourselves on connections from an address, if not by the hostname: each
+	// has to lead to that address in the DNS, and back.
+	Names map[string]string `toml:"names"`
+	// Family is "ipv4" or "ipv6" if the other is not to be used.
+	Family string `toml:"family"`
+}
+
+// Families of addresses.
+const (
+	IPv4 = "ipv4"
+	IPv6 = "ipv6"
+)
+
+// Name is how we introduce ourselves on connections from an address.
+func (s Sending) Name(from netip.Addr, hostname string) string {
+	for text, name := range s.Names {
+		if a, err := netip.ParseAddr(text); err == nil && a == from {
+			return name
+		}
+	}
+	return hostname
+}
+
+// Hostnames are all names that other servers know us by.
+func (s Sending) Hostnames(hostname string) []string {
+	all := []string{hostname}
+	for _, name := range s.Names {
+		all = append(all, name)
+	}
+	slices.Sort(all[1:])
+	return slices.Compact(all)
+}
+
+func (s Sending) validate() error {
+	if err := validBind(s.Bind); err != nil {
+		return err
+	}
+	for text, name := range s.Names {
+		if _, err := netip.ParseAddr(text); err != nil {
+			return fault.New(fault.Invalid, "sending.names: %q is no address", text)
+		}
+		if !strings.Contains(name, ".") || strings.ContainsFunc(name, notInNames) {
+			return fault.New(fault.Invalid, "sending.names: %q is no full host name", name)
+		}
+	}
+	if s.Family != "" && s.Family != IPv4 && s.Family != IPv6 {
+		return fault.New(fault.Invalid, "sending.family %q: want ipv4 or ipv6, or nothing for both", s.Family)
+	}
+	return nil
+}
+
+func notInNames(r rune) bool {
+	return r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+}
+
+// validBind: addresses of this machine, at most one for each family.
+func validBind(bind []string) error {
+	seen := map[bool]bool{}
+	for _, text := range bind {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Is4In6() {
+			return fault.New(fault.Invalid, "bind %q: want an address of this machine", text)
+		}
+		if seen[a.Is4()] {
+			return fault.New(fault.Invalid, "bind %q: want at most one address for each family", text)
+		}
+		seen[a.Is4()] = true
+	}
+	return nil
+}
+
 // Route says where mail of some senders for some domains goes.
 type Route struct {
 	Recipient string `toml:"recipient"` // the recipients' domain; ".example.org": all below it; "" or missing: all
 	Sender    string `toml:"sender"`    // the sender's domain, likewise; "<>": notifications
-	Host      string `toml:"host"`      // who gets the mail: a name or an address; missing: whom the DNS says
+	Host      string `toml:"host"`      // who gets the mail: a name, an address, or unix:/path; missing: whom the DNS says
 	MX        bool   `toml:"mx"`        // host is a domain whose mail hosts are to be looked up
 	Port      uint16 `toml:"port"`      // default 25, 24 for lmtp, 465 with tls = "implicit"
 	Protocol  string `toml:"protocol"`  // smtp (default) or lmtp
 	// TLS is opportunistic (default), none, required (any certificate), verified (a certificate for the
 	// host), or implicit (verified, and from the first byte).
 	TLS string `toml:"tls"`
+	// Bind are addresses of this machine to connect from, instead of sending.bind.
+	Bind []string `toml:"bind"`
 	// User, and the file that holds the password on its first line, are how we sign in.
 	User         string `toml:"user"`
 	PasswordFile string `toml:"password_file"`
@@ -57,6 +136,9 @@ func (c *Config) validateSending() error {
 	if _, err := c.DNS.Resolvers(); err != nil {
 		return err
 	}
+	if err := c.Sending.validate(); err != nil {
+		return err
+	}
 	for i, r := range c.Route {
 		if err := r.validate(); err != nil {
 			return fault.New(fault.Invalid, "route %d (to %q): %s", i+1, r.Host, fault.TextOf(err))
@@ -66,6 +148,9 @@ func (c *Config) validateSending() error {
 }
 
 func (r Route) validate() error {
+	if err := validBind(r.Bind); err != nil {
+		return err
+	}
 	switch r.TLS {
 	case "", Opportunistic, NoTLS, Required, Verified, Implicit:
 	default:

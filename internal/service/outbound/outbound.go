@@ -101,7 +101,7 @@ func (s *Sender) nowhere(err error, began time.Time, recipients int) []transfer.
 
 // hop says a route's hop in relay's words.
 func (s *Sender) hop(h *route.Hop) relay.Hop {
-	out := relay.Hop{Host: h.Host, Addr: h.Addr, TLS: s.policy(&h.TLS)}
+	out := relay.Hop{Host: h.Host, Addr: h.Addr, Socket: h.Socket, Source: h.Source, TLS: s.policy(&h.TLS)}
 	if h.Protocol == route.LMTP {
 		out.Protocol = relay.LMTP
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"postroad/internal/service/relay"
 	"postroad/internal/service/route"
@@ -52,12 +53,13 @@ func job(to ...string) transfer.Job {
 }
 
 func TestHopsAreSaidInRelaysWords(t *testing.T) {
-	at := netip.MustParseAddrPort("192.0.2.1:25")
+	at, from := netip.MustParseAddrPort("192.0.2.1:25"), netip.MustParseAddr("192.0.2.7")
 	f := &fakes{plan: route.Plan{Hops: []route.Hop{
 		{Host: "mx.example.org", Addr: at},
 		{Host: "clear", Addr: at, TLS: route.Policy{Mode: route.None}},
 		{Host: "lmtp", Addr: at, Protocol: route.LMTP, TLS: route.Policy{Mode: route.Required, Implicit: true}, Credentials: "provider"},
 		{Host: "nobody", Addr: at, Credentials: "unknown"},
+		{Host: "localhost", Socket: "/run/s", TLS: route.Policy{Mode: route.None}, Source: from},
 	}}}
 	out := sender(f).Send(t.Context(), job("a@example.org", `"@"@example.org`))
 	if len(out) != 2 || out[1].Result != transfer.Delivered || f.domain != "example.org" || f.sender != "ann@here.example" {
@@ -68,8 +70,9 @@ func TestHopsAreSaidInRelaysWords(t *testing.T) {
 		{Host: "clear", Addr: at, TLS: relay.Policy{Mode: relay.None}},
 		{Host: "lmtp", Addr: at, Protocol: relay.LMTP, TLS: relay.Policy{Mode: relay.Required, Implicit: true}, Auth: &relay.Credentials{User: "u", Password: "p"}},
 		{Host: "nobody", Addr: at, TLS: relay.Policy{Mode: relay.Opportunistic}},
+		{Host: "localhost", Socket: "/run/s", Source: from},
 	}
-	if d := cmp.Diff(want, f.hops, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" {
+	if d := cmp.Diff(want, f.hops, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); d != "" {
 		t.Error(d)
 	}
 }

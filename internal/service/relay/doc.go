@@ -3,7 +3,7 @@
 // A Relay takes a job (a message and recipients for one destination) and the hops that lead
 // there, best first, and returns one Outcome for each recipient:
 //
-//	r := relay.New(relay.Options{Dial: dialer.DialContext, Hostname: func(netip.Addr) string { return "mx.example.org" }})
+//	r := relay.New(relay.Options{Dial: dial, Hostname: func(netip.Addr) string { return "mx.example.org" }})
 //	defer r.Close()
 //	outcomes := r.Send(ctx, hops, job)
 //

@@ -14,7 +14,7 @@ import (
 
 // A message is handed to the first of two hosts that is there.
 func ExampleRelay_Send() {
-	dial := func(_ context.Context, _, addr string) (net.Conn, error) {
+	dial := func(_ context.Context, _ netip.Addr, _, addr string) (net.Conn, error) {
 		if addr == "192.0.2.1:25" {
 			return nil, io.ErrUnexpectedEOF // nobody is there
 		}

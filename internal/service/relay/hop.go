@@ -10,11 +10,23 @@ type Hop struct {
 	// Host is the host's name, in A-labels: the name that its certificate is checked for.
 	Host string
 	// Addr is where it listens.
-	Addr     netip.AddrPort
+	Addr netip.AddrPort
+	// Socket, if set, is the path of the unix socket where it listens instead.
+	Socket string
+	// Source is the address to connect from; the zero value leaves it to the system.
+	Source   netip.Addr
 	Protocol Protocol
 	TLS      Policy
 	// Auth, if set, is how we show who we are (a smart host).
 	Auth *Credentials
+}
+
+// where is the address or socket, for outcomes.
+func (h *Hop) where() string {
+	if h.Socket != "" {
+		return h.Socket
+	}
+	return h.Addr.String()
 }
 
 // Protocol is what a hop speaks.

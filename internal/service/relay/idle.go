@@ -9,6 +9,8 @@ import (
 // key tells connections apart that must not stand in for one another.
 type key struct {
 	addr     netip.AddrPort
+	socket   string
+	source   netip.Addr
 	host     string
 	protocol Protocol
 	mode     Mode
@@ -19,7 +21,7 @@ type key struct {
 
 func keyOf(hop *Hop) key {
 	k := key{
-		addr: hop.Addr, host: hop.Host, protocol: hop.Protocol,
+		addr: hop.Addr, socket: hop.Socket, source: hop.Source, host: hop.Host, protocol: hop.Protocol,
 		mode: hop.TLS.Mode, label: hop.TLS.label(), implicit: hop.TLS.Implicit,
 	}
 	if hop.Auth != nil {

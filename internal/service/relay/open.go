@@ -45,7 +45,10 @@ func (r *Relay) openOnce(ctx context.Context, hop *Hop, mode Mode) (*conn, *trou
 func (r *Relay) connect(ctx context.Context, hop *Hop) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Connect)
 	defer cancel()
-	return r.dial(ctx, "tcp", hop.Addr.String())
+	if hop.Socket != "" {
+		return r.dial(ctx, netip.Addr{}, "unix", hop.Socket)
+	}
+	return r.dial(ctx, hop.Source, "tcp", hop.Addr.String())
 }
 
 // introduce goes from the bare connection to where mail can be sent.

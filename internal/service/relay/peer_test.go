@@ -165,8 +165,7 @@ func another(t testing.TB, o *other, lmtp bool) Hop {
 }
 
 func tcp(t testing.TB) *Relay {
-	var d net.Dialer
-	r := New(Options{Dial: d.DialContext})
+	r := New(Options{Dial: dialTCP})
 	t.Cleanup(r.Close)
 	return r
 }
@@ -277,8 +276,7 @@ func TestPipelinedChunks(t *testing.T) {
 				c.Close()
 			}
 		}, func() error { return nil })
-		var d net.Dialer
-		r := New(Options{Dial: d.DialContext})
+		r := New(Options{Dial: dialTCP})
 		first := r.Send(context.Background(), []Hop{h}, letter(text, "a@there.example"))[0]
 		second := r.Send(context.Background(), []Hop{h}, letter(text, "a@there.example"))[0]
 		r.Close()
@@ -297,8 +295,8 @@ func TestHangUpWithReason(t *testing.T) {
 		io.CopyN(io.Discard, in, 1000)
 	})
 	ours := p.dial
-	r := New(Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := ours(ctx, network, addr)
+	r := New(Options{Dial: func(ctx context.Context, from netip.Addr, network, addr string) (net.Conn, error) {
+		c, err := ours(ctx, from, network, addr)
 		return &deaf{Conn: c}, err
 	}})
 	o := r.Send(context.Background(), []Hop{hop(1)}, letter(strings.Repeat("x", 1<<20), "bob@there.example"))[0]
@@ -332,4 +330,13 @@ func (d *deaf) Read(b []byte) (int, error) {
 func (d *deaf) SetDeadline(t time.Time) error {
 	d.Conn.SetDeadline(t) //nolint:errcheck // see above
 	return nil
+}
+
+// dialTCP is the machine's network.
+func dialTCP(ctx context.Context, from netip.Addr, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return d.DialContext(ctx, network, addr)
 }

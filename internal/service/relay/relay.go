@@ -13,9 +13,9 @@ import (
 
 // Options say what a Relay works with. Dial is necessary; the rest has defaults.
 type Options struct {
-	// Dial makes connections; network is "tcp". It may choose the source address.
-	// Connections have room for a few KB on the way back, as TCP's have: replies to chunks are not waited for one by one.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Dial makes connections: network is "tcp", or "unix" for a socket's path. from is the hop's Source; invalid
+	// leaves it to Dial. Connections have room for a few KB on the way back, as TCP's have: replies to chunks are not waited for one by one.
+	Dial func(ctx context.Context, from netip.Addr, network, addr string) (net.Conn, error)
 	// Hostname is how we introduce ourselves on connections from a local address, which is the zero Addr if it is
 	// unknown: a domain name that resolves to it, or an address literal (RFC 5321 §4.1.1.1). Default: "localhost".
 	Hostname func(local netip.Addr) string
@@ -29,7 +29,7 @@ type Options struct {
 // Relay sends messages to next hops. It is safe for concurrent use; each Send takes the
 // goroutine that it is called in, one connection, and a few buffers.
 type Relay struct {
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	dial     func(ctx context.Context, from netip.Addr, network, addr string) (net.Conn, error)
 	hostname func(netip.Addr) string
 	now      func() time.Time
 	log      *slog.Logger

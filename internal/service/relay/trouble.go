@@ -86,7 +86,7 @@ func unreachable(err error, hop *Hop) *trouble {
 	case err != nil && !errors.Is(err, io.EOF):
 		why = err.Error()
 	}
-	return temporary("4.4.1", "connect to "+hop.Host+" ["+hop.Addr.String()+"]: "+why).elsewhere()
+	return temporary("4.4.1", "connect to "+hop.Host+" ["+hop.where()+"]: "+why).elsewhere()
 }
 
 // forOthers is what a broken connection means for recipients that it came too early for.

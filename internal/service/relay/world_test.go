@@ -47,7 +47,7 @@ func (p *peers) at(n int, f func(net.Conn)) {
 
 var errNobody = errors.New("connection refused")
 
-func (p *peers) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (p *peers) dial(ctx context.Context, _ netip.Addr, network, addr string) (net.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dials++

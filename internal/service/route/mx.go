@@ -16,11 +16,13 @@ type target struct {
 	port     uint16
 	rule     *Rule    // nil: the DNS alone decides
 	policies Policies // nil: MTA-STS has no say
+	sources  Sources
 }
 
 // hop makes one for an address of a host.
 func (t target) hop(host string, addr netip.Addr, p Policy, secure bool, preference uint16) Hop {
 	h := Hop{Host: host, Addr: netip.AddrPortFrom(addr, t.port), TLS: p, Secure: secure, Preference: preference}
+	h.Source = t.sources.to(addr)
 	if t.rule != nil {
 		h.Protocol, h.Credentials = t.rule.Protocol, t.rule.Credentials
 	}

@@ -35,8 +35,12 @@ type Plan struct {
 // Hop is one address of a host that takes mail.
 type Hop struct {
 	// Host is its name, or an address literal.
-	Host       string
-	Addr       netip.AddrPort
+	Host string
+	Addr netip.AddrPort
+	// Socket, if set, is the path of the unix socket to connect to instead; Host is "localhost" then.
+	Socket string
+	// Source is the address to connect from; the zero value leaves it to the system.
+	Source     netip.Addr
 	Protocol   Protocol
 	Preference uint16
 	TLS        Policy

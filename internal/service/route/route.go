@@ -66,6 +66,33 @@ const (
 	IPv6Only
 )
 
+// Sources are the addresses that our connections come from, for each family one; the zero Addr leaves it to the system.
+type Sources struct{ V4, V6 netip.Addr }
+
+// to is the one to use towards an address.
+func (s Sources) to(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return s.V4
+	}
+	return s.V6
+}
+
+// or has others stand in where none is set.
+func (s Sources) or(others Sources) Sources {
+	if !s.V4.IsValid() {
+		s.V4 = others.V4
+	}
+	if !s.V6.IsValid() {
+		s.V6 = others.V6
+	}
+	return s
+}
+
+// valid reports whether each is of its family, or unset.
+func (s Sources) valid() bool {
+	return (!s.V4.IsValid() || s.V4.Is4()) && (!s.V6.IsValid() || s.V6.Is6() && !s.V6.Is4In6())
+}
+
 // Options are what a Router is made of. DNS must be set.
 type Options struct {
 	DNS dns.Resolver
@@ -82,6 +109,8 @@ type Options struct {
 	Loopback bool
 	// Families are the addresses to use.
 	Families Families
+	// Sources are the addresses that connections come from, unless a Rule has others.
+	Sources Sources
 	// Port is where hosts that the DNS names listen; 25 by default.
 	Port uint16
 	// Shuffle puts hosts of equal preference in random order, as rand.Shuffle does. Nil: that.
@@ -106,6 +135,9 @@ func New(o Options) (*Router, error) {
 			return nil, err
 		}
 		r.names[name] = true
+	}
+	if !o.Sources.valid() {
+		return nil, fault.New(fault.Invalid, "route: a source address of the wrong family")
 	}
 	r.o.Rules = slices.Clone(o.Rules)
 	for i := range r.o.Rules {
@@ -147,7 +179,7 @@ func (r *Router) Route(ctx context.Context, domain, sender string) (Plan, error)
 	if rule := r.rule(name, domainOf(sender)); rule != nil {
 		return r.byRule(ctx, name, rule)
 	}
-	return r.byMX(ctx, name, name, target{port: r.o.Port, policies: r.o.STS})
+	return r.byMX(ctx, name, name, target{port: r.o.Port, policies: r.o.STS, sources: r.o.Sources})
 }
 
 // toLiteral plans for an address literal (RFC 5321 §4.1.3).
@@ -166,7 +198,7 @@ func (r *Router) toLiteral(ctx context.Context, literal, sender string) (Plan, e
 	if !r.reachable(addr) {
 		return plan, r.failed("5.4.4", "no way leads to "+literal)
 	}
-	plan.Hops = []Hop{{Host: literal, Addr: netip.AddrPortFrom(addr, r.o.Port)}}
+	plan.Hops = []Hop{{Host: literal, Addr: netip.AddrPortFrom(addr, r.o.Port), Source: r.o.Sources.to(addr)}}
 	return plan, nil
 }
 

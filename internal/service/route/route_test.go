@@ -53,6 +53,12 @@ func show(p route.Plan, err error) string {
 	var lines []string
 	for _, h := range p.Hops {
 		line := fmt.Sprintf("%s %s", h.Host, h.Addr)
+		if h.Socket != "" {
+			line = h.Host + " unix:" + h.Socket
+		}
+		if h.Source.IsValid() {
+			line += " from " + h.Source.String()
+		}
 		if h.Protocol == route.LMTP {
 			line += " lmtp"
 		}

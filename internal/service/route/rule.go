@@ -13,6 +13,7 @@ import (
 // the DNS says. Rules are asked in order; the first that matches decides.
 //
 //	{Recipient: "lab.example.org", Host: "10.0.0.7", Protocol: route.LMTP}      a store of another kind
+//	{Recipient: "list.example.org", Host: "unix:/run/lists", Protocol: route.LMTP}
 //	{Sender: "shop.example", Host: "smtp.provider.example", Port: 587, TLS: route.Verified, Credentials: "provider"}
 //	{Recipient: ".example.org"}                                                 the DNS decides, no later rule
 //	{Host: "relay.example.org"}                                                 a smart host for all the rest
@@ -21,7 +22,7 @@ type Rule struct {
 	Recipient string
 	// Sender is the domain of the reverse-path, likewise; "<>" is the null path. "" is for all, the null path included.
 	Sender string
-	// Host gets the mail: a name, or an IP address with or without brackets. "": where the DNS says.
+	// Host gets the mail: a name, an IP address with or without brackets, or "unix:" and a socket's path. "": where the DNS says.
 	Host string
 	// MX: Host is a domain whose hosts are to be found in the DNS.
 	MX bool
@@ -35,6 +36,10 @@ type Rule struct {
 	ImplicitTLS bool
 	// Credentials refers to those to sign in with; what it means is the caller's business.
 	Credentials string
+	// Sources are the addresses to connect from; where one is unset, that of the Options counts.
+	Sources Sources
+
+	socket string // of Host
 }
 
 // prepare brings the rule into normal form.
@@ -50,16 +55,36 @@ func (rule *Rule) prepare() (err error) {
 	if rule.ImplicitTLS && (rule.TLS == Opportunistic || rule.TLS == None) {
 		return fault.New(fault.Invalid, "route: TLS from the start can't be optional")
 	}
+	if !rule.Sources.valid() {
+		return fault.New(fault.Invalid, "route: a source address of the wrong family")
+	}
 	if rule.Host == "" {
-		if rule.MX || rule.Port != 0 || rule.Protocol != SMTP || rule.TLS != Opportunistic || rule.Credentials != "" {
+		if rule.MX || rule.Port != 0 || rule.Protocol != SMTP || rule.TLS != Opportunistic || rule.Credentials != "" || rule.Sources != (Sources{}) {
 			return fault.New(fault.Invalid, "route: a rule without host can't say how to reach it")
 		}
 		return nil
+	}
+	if path, ok := strings.CutPrefix(rule.Host, "unix:"); ok {
+		return rule.prepareSocket(path)
 	}
 	if rule.Port == 0 {
 		rule.Port = rule.defaultPort()
 	}
 	return rule.prepareHost()
+}
+
+// prepareSocket: who may connect there is for the file system to say, and there is no name to verify.
+func (rule *Rule) prepareSocket(path string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return fault.New(fault.Invalid, "route: a socket needs a path from the root on")
+	case rule.MX || rule.Port != 0 || rule.ImplicitTLS || rule.TLS == Verified || rule.TLS == DANE || rule.Sources != (Sources{}):
+		return fault.New(fault.Invalid, "route: a socket has no port, MX, source address or name to verify")
+	case rule.TLS == Opportunistic:
+		rule.TLS = None // nobody listens in on it
+	}
+	rule.socket, rule.Host = path, "localhost"
+	return nil
 }
 
 func (rule *Rule) prepareHost() (err error) {
@@ -127,11 +152,15 @@ func matches(pattern, domain string) bool {
 
 // byRule plans as the rule says.
 func (r *Router) byRule(ctx context.Context, domain string, rule *Rule) (Plan, error) {
-	t := target{port: rule.Port, rule: rule}
+	t := target{port: rule.Port, rule: rule, sources: rule.Sources.or(r.o.Sources)}
 	if rule.MX {
 		return r.byMX(ctx, domain, rule.Host, t)
 	}
 	plan := Plan{Domain: domain, Ruled: true}
+	if rule.socket != "" {
+		plan.Hops = []Hop{{Host: rule.Host, Socket: rule.socket, Protocol: rule.Protocol, TLS: Policy{Mode: rule.TLS, Names: []string{rule.Host}}, Credentials: rule.Credentials}}
+		return plan, nil
+	}
 	if addr, ok := parseLiteral(rule.Host); ok {
 		if rule.TLS == DANE {
 			return plan, r.failed("5.4.4", "an address has no TLSA records")
