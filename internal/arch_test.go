@@ -27,11 +27,12 @@ var neighbours = map[string][]string{
 	"model/mailbox":     {"model/ident"},                                                                                                                               // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                                                                               // gives identities
 	"service/auth":      {"service/peer"},                                                                                                                              // counts by client
-	"service/queue":     {"service/transfer"},                                                                                                                          // when to pass mail on
+	"service/trace":     {"service/transfer"},                                                                                                                          // remembers outcomes
+	"service/queue":     {"service/transfer", "service/trace"},                                                                                                         // when to pass mail on
 	"service/relay":     {"service/transfer"},                                                                                                                          // and how
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                                                                         // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                                                                                        // joins the two
-	"service/delivery":  {"service/transfer"},                                                                                                                          // what goes elsewhere
+	"service/delivery":  {"service/transfer", "service/trace"},                                                                                                         // what goes elsewhere
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                              // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
 	"service/dane":      {"service/dns"},                                                                                                                               // matches records of the DNS
