@@ -33,6 +33,8 @@ type Options struct {
 	// Timeout is how long the checks of a message may take in all; 0 for DefaultTimeout. What has no result
 	// then is a temperror.
 	Timeout time.Duration
+	// NoDMARC: no policy is looked for, and none is told of.
+	NoDMARC bool
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 }
@@ -59,6 +61,8 @@ type Session struct {
 	Helo string
 	// MailFrom is the reverse-path without brackets; "" if it is null.
 	MailFrom string
+	// IPRev is what CheckIPRev says of IP, if that is known already; nil: it is found out.
+	IPRev *IPRev
 }
 
 // Check takes one message. It is an io.Writer that never fails; not safe for concurrent use. One that isn't finished
@@ -96,6 +100,10 @@ type Verdict struct {
 	DKIM  []dkim.Result
 	ARC   arc.Result
 	DMARC dmarc.Result
+	// Override says in words why DMARC.Disposition isn't what the policy asks for; "" if it is. It is for whoever decides so.
+	Override string
+	// Others are results of further methods, which are told after ours.
+	Others []authres.Method
 }
 
 // Verdict finishes the check. The message must be complete. It waits for the DNS, for no longer than Options.Timeout.
@@ -105,6 +113,9 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 	v := Verdict{ID: k.opts.ID, Session: k.session}
 	tooLarge := k.scan.Close()
 	k.parallel(ctx, &v)
+	if k.opts.NoDMARC {
+		return v
+	}
 	v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v))
 	if tooLarge != nil {
 		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.None}
@@ -124,7 +135,11 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	if q.MailFrom != "" {
 		wg.Go(func() { v.Helo = spf.CheckHelo(ctx, r, q) })
 	}
-	wg.Go(func() { v.IPRev = checkIPRev(ctx, r, k.session.IP) })
+	if known := k.session.IPRev; known != nil {
+		v.IPRev = *known
+	} else {
+		wg.Go(func() { v.IPRev = CheckIPRev(ctx, r, k.session.IP) })
+	}
 	wg.Go(func() { v.DKIM = k.dkim.Results(ctx) })
 	wg.Go(func() { v.ARC = k.arc.Result(ctx) })
 	wg.Wait()

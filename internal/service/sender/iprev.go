@@ -21,7 +21,8 @@ type IPRev struct {
 // maxNames is how many of an address's names are looked at.
 const maxNames = 5
 
-func checkIPRev(ctx context.Context, r Resolver, ip netip.Addr) IPRev {
+// CheckIPRev finds out whether ip has a name of its own. It waits for the DNS as long as ctx lets it.
+func CheckIPRev(ctx context.Context, r Resolver, ip netip.Addr) IPRev {
 	if !ip.IsValid() {
 		return IPRev{Status: authres.PermError}
 	}

@@ -6,7 +6,6 @@ import (
 
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
-	"postroad/internal/service/sender/dmarc"
 	"postroad/internal/service/sender/spf"
 )
 
@@ -29,7 +28,11 @@ func (v *Verdict) Results() authres.Header {
 	for i := range v.DKIM {
 		h.Methods = append(h.Methods, dkimMethod(&v.DKIM[i]))
 	}
-	return authres.Header{ID: h.ID, Methods: append(h.Methods, dmarcMethod(&v.DMARC), v.arc())}
+	if v.DMARC.Status != "" {
+		h.Methods = append(h.Methods, v.dmarc())
+	}
+	h.Methods = append(append(h.Methods, v.arc()), v.Others...)
+	return h
 }
 
 // properties leaves out those without a value.
@@ -76,10 +79,14 @@ func dkimMethod(r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
 	return m
 }
 
-func dmarcMethod(r *dmarc.Result) authres.Method {
+func (v *Verdict) dmarc() authres.Method {
+	r := &v.DMARC
 	m := authres.Method{Name: "dmarc", Result: r.Status, Reason: r.Reason, Props: properties(authres.Property{Type: "header", Name: "from", Value: r.Author})}
 	if r.PolicyDomain != "" {
 		m.Comment = fmt.Sprintf("p=%s dis=%s", r.Policy, r.Disposition)
+		if v.Override != "" {
+			m.Comment += ": " + v.Override
+		}
 	}
 	return m
 }
