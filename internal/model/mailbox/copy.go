@@ -127,7 +127,13 @@ func limitFlags(r *Row, may Rights) {
 // can't change; the item keeps its ID and property bag. It is how drafts are rewritten (and RFC
 // 8508 REPLACE). It needs RightRead, RightInsert and RightExpunge.
 func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (Appended, error) {
-	if err := s.mayAppend(id); err != nil {
+	return s.ReplaceInto(ctx, id, uid, id, a)
+}
+
+// ReplaceInto is Replace, where the item goes to another folder on the way, as a draft that is sent does. It needs RightRead
+// and RightExpunge here and RightInsert there.
+func (s *Session) ReplaceInto(ctx context.Context, from FolderID, uid UID, to FolderID, a Append) (Appended, error) {
+	if err := s.mayAppend(to); err != nil {
 		return Appended{}, err
 	}
 	staged, err := s.stageAll(ctx, []Append{a})
@@ -136,18 +142,15 @@ func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (
 	}
 	var done Appended
 	err = s.a.update(ctx, func(t *txn) error {
-		f, err := t.viewed(id)
+		src, dst, err := s.openTransfer(t, from, to, RightRead|RightExpunge)
 		if err != nil {
 			return err
 		}
-		if err := s.need(&f.Folder, RightRead|RightInsert|RightExpunge); err != nil {
-			return err
-		}
-		rows := f.view.pick([]UID{uid})
+		rows := src.view.pick([]UID{uid})
 		if len(rows) == 0 {
 			return fault.New(fault.NotFound, "no such item")
 		}
-		done, err = t.replace(f, rows[0], &a, staged[0], s.rightsOn(&f.Folder))
+		done, err = t.replace(src, dst, rows[0], &a, staged[0], s.rightsOn(&dst.Folder))
 		return err
 	})
 	if err != nil {
@@ -157,8 +160,8 @@ func (s *Session) Replace(ctx context.Context, id FolderID, uid UID, a Append) (
 	return done, nil
 }
 
-func (t *txn) replace(f *folderEdit, old *Row, a *Append, staged ContentID, rights Rights) (Appended, error) {
-	if err := t.take(f, old, ItemRewrittenOut); err != nil {
+func (t *txn) replace(from, to *folderEdit, old *Row, a *Append, staged ContentID, rights Rights) (Appended, error) {
+	if err := t.take(from, old, ItemRewrittenOut); err != nil {
 		return Appended{}, err
 	}
 	if err := t.release(old.Content); err != nil {
@@ -181,6 +184,6 @@ func (t *txn) replace(f *folderEdit, old *Row, a *Append, staged ContentID, righ
 			return Appended{}, err
 		}
 	}
-	err = t.insert(f, r, ItemRewritten)
-	return Appended{r.ID, r.UID, r.ModSeq(), f.UIDValidity}, err
+	err = t.insert(to, r, ItemRewritten)
+	return Appended{r.ID, r.UID, r.ModSeq(), to.UIDValidity}, err
 }

@@ -297,6 +297,29 @@ func TestReplaceKeepsTheID(t *testing.T) {
 	}
 }
 
+// A draft that was sent goes to the sent mail in one step.
+func TestReplaceInto(t *testing.T) {
+	w := newWorld(t)
+	from, to := w.role(Drafts).ID, w.role(Sent).ID
+	u := w.add(from, 2)
+	old := w.view(from).At(0)
+	done, err := w.me.ReplaceInto(w.ctx, from, u[0], to, Append{Content: w.content("Subject: sent\r\n\r\n"), Flags: Seen})
+	w.must(err)
+	if r := w.view(to).At(0); done.ID != old.ID || r.ID != old.ID || r.Flags != Seen || w.body(r) != "Subject: sent\r\n\r\n" {
+		t.Errorf("%+v then %+v", old, r)
+	}
+	if v := w.view(from); v.Len() != 1 || v.At(0).UID != u[1] {
+		t.Errorf("%d drafts are left", v.Len())
+	}
+	_, err = w.me.ReplaceInto(w.ctx, from, u[0], to, Append{Content: w.content("x")})
+	w.fails(fault.NotFound, err)
+	his := w.guest()
+	w.grant(from, RightLookup|RightRead|RightExpunge)
+	w.grant(to, AllRights&^RightInsert)
+	_, err = his.ReplaceInto(w.ctx, from, u[1], to, Append{Content: w.content("x")})
+	w.fails(fault.Denied, err)
+}
+
 func TestLargeMessagesAreStagedAndSwept(t *testing.T) {
 	w := newWorld(t)
 	big := "Subject: big\r\n\r\n" + strings.Repeat("0123456789abcdef0123456789abcdef\r\n", 100_000)
