@@ -23,6 +23,7 @@ var neighbours = map[string][]string{
 	"format/message":    {"format/charset", "format/htmltext"},                                                                                                         // decodes text
 	"format/summary":    {"format/message", "format/charset", "format/record"},                                                                                         // describes a parsed message, as a record
 	"format/dsn":        {"format/message"},                                                                                                                            // composes a message
+	"format/reportmail": {"format/message"},                                                                                                                            // composes a message, and looks into one
 	"storage/blob":      {"storage/kv"},                                                                                                                                // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                                                                                               // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                                                                               // gives identities
@@ -33,6 +34,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                                                                         // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                                                                                        // joins the two
 	"service/delivery":  {"service/transfer", "service/trace"},                                                                                                         // what goes elsewhere
+	"service/reports":   {"service/dns", "service/outbound", "service/sender"},                                                                                         // counts what those find
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                              // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
 	"service/dane":      {"service/dns"},                                                                                                                               // matches records of the DNS
