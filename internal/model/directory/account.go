@@ -111,7 +111,7 @@ func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credenti
 	}
 	acc := Account{
 		ID: ident.AccountID(id), Address: a.String(), DisplayName: n.DisplayName, Enabled: true,
-		QuotaBytes: n.QuotaBytes, Created: d.now().UTC().Truncate(time.Microsecond), HasPassword: cred != nil,
+		QuotaBytes: n.QuotaBytes, Created: d.stamp(), HasPassword: cred != nil,
 	}
 	if err := claim(tx, a, entry{kind: isAccount, id: id}); err != nil {
 		return Account{}, err
@@ -148,8 +148,8 @@ func getAccount(r kv.Reader, id ident.AccountID) (Account, error) {
 	return decodeAccount(kv.Pair{Key: accountKey(id), Value: v})
 }
 
-// RemoveAccount removes an account from the directory and its address from all aliases and
-// groups. Its mailbox is removed by package mailbox. The number is never given again.
+// RemoveAccount removes an account from the directory and its address from all aliases,
+// groups and catch-alls. Its mailbox is removed by package mailbox. The number is never given again.
 func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error {
 	return d.update(ctx, func(tx kv.Tx) error {
 		acc, err := getAccount(tx, id)
@@ -160,12 +160,15 @@ func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error
 		if err != nil {
 			return fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
 		}
-		for _, key := range [][]byte{accountKey(id), credentialKey(id), entryKey(a.entry())} {
+		if err := forget(tx, a.Fold()); err != nil {
+			return err
+		}
+		for _, key := range [][]byte{accountKey(id), credentialKey(id), entryKey(a.Fold())} {
 			if err := tx.Delete(key); err != nil {
 				return err
 			}
 		}
-		return forget(tx, a.entry())
+		return nil
 	})
 }
 

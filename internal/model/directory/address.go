@@ -200,20 +200,15 @@ func foldLocal(s string) string {
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(s)))
 }
 
-// Base returns the address without its detail ("ann+lists@..." is ann's), and
-// the detail. An address without a detail, or with nothing before it, is its own base.
+// Base returns the address without its detail by DefaultDelimiters ("ann+lists@..." is ann's), and
+// the detail. An address without a detail, or with nothing before it, is its own base. What an address
+// means here depends on its domain's delimiters and on what addresses there are: see Resolve.
 func (a Address) Base() (Address, string) {
-	local, detail, ok := strings.Cut(a.Local, "+")
+	local, detail, ok := strings.Cut(a.Local, DefaultDelimiters)
 	if !ok || local == "" {
 		return a, ""
 	}
 	return Address{Local: local, Domain: a.Domain}, detail
-}
-
-// entry is the address under which it is looked up here: folded, without detail.
-func (a Address) entry() Address {
-	base, _ := a.Fold().Base()
-	return base
 }
 
 // String writes the address for SMTP and for headers: the local part quoted if need be, the domain in A-labels.

@@ -34,7 +34,7 @@ func (d *Directory) AddAlias(ctx context.Context, address string, targets []stri
 		return fault.New(fault.Invalid, "an alias needs a target")
 	}
 	return d.update(ctx, func(tx kv.Tx) error {
-		e, ok, err := getEntry(tx, a.entry())
+		e, ok, err := getEntry(tx, a.Fold())
 		if err != nil {
 			return err
 		}
@@ -43,10 +43,10 @@ func (d *Directory) AddAlias(ctx context.Context, address string, targets []stri
 				return err
 			}
 		}
-		if err := setTargets(tx, a, e.targets, to); err != nil {
+		if err := setPairs(tx, keyRef, a, e.targets, to); err != nil {
 			return err
 		}
-		return tx.Set(entryKey(a.entry()), entry{kind: isAlias, written: a.String(), targets: texts(to)}.encode())
+		return tx.Set(entryKey(a.Fold()), entry{kind: isAlias, written: a.String(), targets: texts(to)}.encode())
 	})
 }
 
@@ -61,13 +61,13 @@ func (d *Directory) RemoveAlias(ctx context.Context, address string) error {
 		if err != nil {
 			return err
 		}
-		if err := setTargets(tx, a, e.targets, nil); err != nil {
+		if err := unpair(tx, keyRef, a, e.targets); err != nil {
 			return err
 		}
-		if err := tx.Delete(entryKey(a.entry())); err != nil {
+		if err := forget(tx, a.Fold()); err != nil {
 			return err
 		}
-		return forget(tx, a.entry())
+		return tx.Delete(entryKey(a.Fold()))
 	})
 }
 

@@ -19,6 +19,8 @@ type cache struct {
 	targets  map[string]*Target
 	logins   map[string]*Profile
 	profiles map[ident.AccountID]*Profile
+	domains  map[string]*Domain
+	signing  map[string]*[]DKIMKey
 }
 
 // current returns a cache in which nothing is out of date.
@@ -44,6 +46,8 @@ func (d *Directory) newCache() *cache {
 		targets:  map[string]*Target{},
 		logins:   map[string]*Profile{},
 		profiles: map[ident.AccountID]*Profile{},
+		domains:  map[string]*Domain{},
+		signing:  map[string]*[]DKIMKey{},
 	}
 }
 
@@ -53,6 +57,11 @@ func (c *cache) profile(id ident.AccountID) (*Profile, bool) { return get(c, c.p
 func (c *cache) keepTarget(address string, t *Target)        { keep(c, c.targets, address, t) }
 func (c *cache) keepLogin(login string, p *Profile)          { keep(c, c.logins, login, p) }
 func (c *cache) keepProfile(p *Profile)                      { keep(c, c.profiles, p.Account.ID, p) }
+
+func (c *cache) domain(name string) (*Domain, bool)    { return get(c, c.domains, name) }
+func (c *cache) keepDomain(d *Domain)                  { keep(c, c.domains, d.Name, d) }
+func (c *cache) keys(domain string) (*[]DKIMKey, bool) { return get(c, c.signing, domain) }
+func (c *cache) keepKeys(domain string, k *[]DKIMKey)  { keep(c, c.signing, domain, k) }
 
 func get[K comparable, V any](c *cache, m map[K]*V, key K) (*V, bool) {
 	c.mu.RLock()

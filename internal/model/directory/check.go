@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
@@ -12,8 +13,8 @@ import (
 // each; no lines if all is well. The error is for what kept it from looking.
 func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
-		c := checker{r: r}
-		for _, step := range []func() error{c.accounts, c.credentials, c.groups, c.entries, c.refs, c.domains} {
+		c := checker{r: r, pairs: map[byte]int{}}
+		for _, step := range []func() error{c.accounts, c.credentials, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys} {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -30,7 +31,7 @@ func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 type checker struct {
 	r        kv.Reader
 	problems []string
-	leads    int // pairs of an alias or group and an address that it leads to
+	pairs    map[byte]int // how many references of each kind there should be
 }
 
 func (c *checker) report(format string, args ...any) {
@@ -80,7 +81,7 @@ func (c *checker) pointsBack(address string, want entry) error {
 	if err != nil {
 		return err
 	}
-	e, ok, err := getEntry(c.r, a.entry())
+	e, ok, err := getEntry(c.r, a.Fold())
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,14 @@ func (c *checker) groups() error {
 		if err != nil {
 			return err
 		}
-		return c.pointsBack(g.Address, entry{kind: isGroup, id: uint64(g.ID)})
+		if err := c.pointsBack(g.Address, entry{kind: isGroup, id: uint64(g.ID)}); err != nil {
+			return err
+		}
+		a, err := Parse(g.Address)
+		if err != nil {
+			return err
+		}
+		return c.targets(keyUse, a.Fold(), g.Owners)
 	})
 }
 
@@ -136,59 +144,109 @@ func (c *checker) entries() error {
 		if err != nil {
 			c.report("%s: %v", at, err)
 		}
-		return c.targets(at, targets)
+		return c.targets(keyRef, at, targets)
 	})
 }
 
-// targets checks that each target of an alias or group is there, and is indexed.
-func (c *checker) targets(source Address, targets []string) error {
-	seen := make(map[Address]bool, len(targets))
-	defer func() { c.leads += len(seen) }()
+// targets checks that each address that source refers to is there, and is indexed.
+func (c *checker) targets(kind byte, source Address, targets []string) error {
+	seen := make(map[string]bool, len(targets))
+	defer func() { c.pairs[kind] += len(seen) }()
 	for _, s := range targets {
 		a, err := Parse(s)
 		if err != nil {
 			return err
 		}
-		seen[a.entry()] = true
 		if err := requireKnown(c.r, a); err != nil {
 			c.report("%s leads to %s: %v", source, s, err)
 		}
-		if _, ok, err := c.r.Get(refKey(a.entry(), source)); err != nil || !ok {
-			c.report("%s leads to %s, but isn't indexed so (%v)", source, s, err)
+		key, err := c.indexed(kind, a.Fold(), source)
+		if err != nil {
+			return err
+		}
+		if key == nil {
+			c.report("%s leads to %s, but isn't indexed so", source, s)
+		} else {
+			seen[string(key)] = true
 		}
 	}
 	return nil
 }
 
-// refs checks that what is indexed is so. All pairs were found in the index: if it has
-// no more of them, it has nothing else.
-func (c *checker) refs() error {
-	n := 0
-	if err := c.each(keyRef, func(kv.Pair) error { n++; return nil }); err != nil || n == c.leads {
+// indexed finds the key of a reference: as it is now, or as the first version wrote it, without a detail. nil: there is none.
+func (c *checker) indexed(kind byte, target, source Address) ([]byte, error) {
+	base, _ := target.Base()
+	for _, a := range []Address{target, base} {
+		key := pairKey(kind, a, source)
+		if _, ok, err := c.r.Get(key); err != nil || ok {
+			return key, err
+		}
+	}
+	return nil, nil
+}
+
+func (c *checker) refs() error { return c.pairsOf(keyRef, "leading to") }
+func (c *checker) uses() error {
+	err := c.each(keyDomain, func(p kv.Pair) error {
+		dom, err := decodeDomain(p)
+		if err != nil || dom.CatchAll == "" {
+			return nil // domains reports it
+		}
+		return c.targets(keyUse, Address{Domain: dom.Name}, []string{dom.CatchAll})
+	})
+	if err != nil {
 		return err
 	}
-	return c.each(keyRef, func(p kv.Pair) error {
+	return c.pairsOf(keyUse, "naming")
+}
+
+// pairsOf checks that what is indexed is so. All pairs were found in the index: if it has
+// no more of them, it has nothing else.
+func (c *checker) pairsOf(kind byte, what string) error {
+	n := 0
+	if err := c.each(kind, func(kv.Pair) error { n++; return nil }); err != nil || n == c.pairs[kind] {
+		return err
+	}
+	return c.each(kind, func(p kv.Pair) error {
 		target, source, ok := splitRef(p.Key)
 		if !ok {
 			c.report("reference %q can't be read", p.Key)
 			return nil
 		}
-		e, ok, err := getEntry(c.r, source)
+		targets, err := c.targetsOf(kind, source)
 		if err != nil {
 			return err
 		}
-		targets := e.targets
-		if ok && e.kind == isGroup {
-			g, err := getGroup(c.r, ident.GroupID(e.id))
-			if err != nil {
-				return err
-			}
-			targets = g.Members
-		}
-		if len(without(targets, target)) == len(targets) {
-			c.report("%s is indexed as leading to %s, but doesn't", source, target)
+		if !refersTo(targets, target) {
+			c.report("%s is indexed as %s %s, but doesn't", source, what, target)
 		}
 		return nil
+	})
+}
+
+// targetsOf reads what an alias, a group or a domain refers to.
+func (c *checker) targetsOf(kind byte, source Address) ([]string, error) {
+	if source.Local == "" {
+		dom, _, err := getDomain(c.r, source.Domain)
+		return []string{dom.CatchAll}, err
+	}
+	e, ok, err := getEntry(c.r, source)
+	if err != nil || !ok || e.kind != isGroup {
+		return e.targets, err
+	}
+	g, err := getGroup(c.r, ident.GroupID(e.id))
+	if kind == keyUse {
+		return g.Owners, err
+	}
+	return g.Members, err
+}
+
+// refersTo reports whether one of addresses is indexed under target.
+func refersTo(addresses []string, target Address) bool {
+	return slices.ContainsFunc(addresses, func(s string) bool {
+		a, err := Parse(s)
+		base, _ := a.Fold().Base()
+		return err == nil && (a.Fold() == target || base == target)
 	})
 }
 
@@ -201,6 +259,24 @@ func (c *checker) domains() error {
 		if name, err := ParseDomain(dom.Name); err != nil || name != dom.Name {
 			c.report("domain %q is not spelt as it should be", dom.Name)
 		}
+		if err := checkDelimiters(dom.Delimiters); err != nil {
+			c.report("domain %s: %v", dom.Name, err)
+		}
 		return nil
+	})
+}
+
+// dkimKeys checks the keys. A record that can't be read is named without what it holds.
+func (c *checker) dkimKeys() error {
+	return c.each(keyDKIM, func(p kv.Pair) error {
+		k, err := decodeDKIM(p)
+		if err != nil {
+			return err
+		}
+		ours, err := isOurs(c.r, k.Domain)
+		if err == nil && !ours {
+			c.report("DKIM key %s: its domain %s is not served here", k.Selector, k.Domain)
+		}
+		return err
 	})
 }

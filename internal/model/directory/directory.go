@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/binary"
 	"io"
 	"sync/atomic"
@@ -17,6 +18,8 @@ type Options struct {
 	Now  func() time.Time // default time.Now
 	Rand io.Reader        // default crypto/rand.Reader
 	Hash HashParams
+	// NewRSA makes the RSA keys for DKIM; default: rsa.GenerateKey with DKIMBits, which takes a good part of a second.
+	NewRSA func() (*rsa.PrivateKey, error)
 }
 
 // Directory is the open directory of an installation. It is safe for
@@ -24,6 +27,8 @@ type Options struct {
 type Directory struct {
 	db     kv.DB
 	now    func() time.Time
+	rand   io.Reader
+	newRSA func() (*rsa.PrivateKey, error)
 	hasher *hasher
 	secret []byte
 	cache  atomic.Pointer[cache]
@@ -37,7 +42,10 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Directory, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	d := &Directory{db: db, now: o.Now, hasher: newHasher(o.Hash, o.Rand)}
+	if o.NewRSA == nil {
+		o.NewRSA = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(o.Rand, DKIMBits) }
+	}
+	d := &Directory{db: db, now: o.Now, rand: o.Rand, newRSA: o.NewRSA, hasher: newHasher(o.Hash, o.Rand)}
 	d.dropCache()
 	err := db.Update(ctx, Partition, func(tx kv.Tx) error {
 		secret, ok, err := tx.Get([]byte{keySecret})
@@ -63,6 +71,9 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Directory, error) {
 // Secret returns 32 bytes that belong to this installation and last over
 // restarts, to derive keys from: a different one for each label. They never leave the server.
 func (d *Directory) Secret(label string) []byte { return mac(d.secret, label) }
+
+// stamp is the time as records keep it.
+func (d *Directory) stamp() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
 
 // update is the one way in which the directory changes: it drops the cache before anybody hears of the change.
 func (d *Directory) update(ctx context.Context, fn func(tx kv.Tx) error) error {

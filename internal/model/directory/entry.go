@@ -49,9 +49,9 @@ func getEntry(r kv.Reader, at Address) (e entry, ok bool, err error) {
 	return e, err == nil, err
 }
 
-// requireEntry fails with fault.NotFound if the address isn't of this kind.
+// requireEntry fails with fault.NotFound if the address, as it is, isn't of this kind.
 func requireEntry(r kv.Reader, a Address, kind entryKind) (entry, error) {
-	e, ok, err := getEntry(r, a.entry())
+	e, ok, err := getEntry(r, a.Fold())
 	if err == nil && (!ok || e.kind != kind) {
 		err = fault.New(fault.NotFound, "%s is not %s here", a, kind)
 	}
@@ -63,7 +63,7 @@ func claim(tx kv.Tx, a Address, e entry) error {
 	if err := requireOurs(tx, a.Domain); err != nil {
 		return err
 	}
-	have, taken, err := getEntry(tx, a.entry())
+	have, taken, err := getEntry(tx, a.Fold())
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func claim(tx kv.Tx, a Address, e entry) error {
 		return fault.New(fault.Exists, "%s exists already: it is %s", a, have.kind)
 	}
 	e.written = a.String()
-	return tx.Set(entryKey(a.entry()), e.encode())
+	return tx.Set(entryKey(a.Fold()), e.encode())
 }
 
 // parseOwn parses an address that is to become one of ours.
@@ -79,9 +79,6 @@ func parseOwn(address string) (Address, error) {
 	a, err := Parse(address)
 	if err == nil && a.IsLiteral() {
 		err = fault.New(fault.Invalid, "an address here needs a domain name")
-	}
-	if _, detail := a.Base(); err == nil && (detail != "" || a.entry() != a.Fold()) {
-		err = fault.New(fault.Invalid, "an address here can't have a + inside: that begins a detail")
 	}
 	return a, err
 }
@@ -106,35 +103,13 @@ func parseTargets(addresses []string, limit int) ([]Address, error) {
 	return targets, nil
 }
 
-// setTargets makes source lead to targets and no more to old. Ours must exist.
-func setTargets(tx kv.Tx, source Address, old []string, targets []Address) error {
-	for _, s := range old {
-		a, err := Parse(s)
-		if err != nil {
-			return fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
-		}
-		if err := tx.Delete(refKey(a.entry(), source.entry())); err != nil {
-			return err
-		}
-	}
-	for _, a := range targets {
-		if err := requireKnown(tx, a); err != nil {
-			return err
-		}
-		if err := tx.Set(refKey(a.entry(), source.entry()), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // requireKnown refuses an address of our own domains that isn't there: most likely a slip of the pen.
 func requireKnown(r kv.Reader, a Address) error {
-	ours, err := isOurs(r, a.Domain)
+	dom, ours, err := getDomain(r, a.Domain)
 	if err != nil || !ours {
 		return err
 	}
-	_, ok, err := getEntry(r, a.entry())
+	_, ok, err := dom.find(r, a.Fold())
 	if err == nil && !ok {
 		err = fault.New(fault.NotFound, "there is no %s here", a)
 	}
@@ -147,69 +122,4 @@ func texts(targets []Address) []string {
 		list[i] = a.String()
 	}
 	return list
-}
-
-// sourcesOf lists the aliases and groups that lead straight to an address.
-func sourcesOf(r kv.Reader, target Address) ([]Address, error) {
-	var sources []Address
-	for p, err := range r.Scan(refsTo(target)) {
-		if err != nil {
-			return nil, err
-		}
-		_, source, ok := splitRef(p.Key)
-		if !ok {
-			return nil, fault.New(fault.Corrupt, "directory: a reference can't be read")
-		}
-		sources = append(sources, source)
-	}
-	return sources, nil
-}
-
-// forget removes an address that is to disappear from all aliases and
-// groups, lest whoever gets the address later inherits their mail and rights.
-// An alias that led nowhere else goes too.
-func forget(tx kv.Tx, gone Address) error {
-	sources, err := sourcesOf(tx, gone)
-	if err != nil {
-		return err
-	}
-	for _, s := range sources {
-		if err := tx.Delete(refKey(gone, s)); err != nil {
-			return err
-		}
-		e, ok, err := getEntry(tx, s)
-		switch {
-		case err != nil:
-			return err
-		case ok && e.kind == isAlias:
-			err = dropTarget(tx, s, e, gone)
-		case ok && e.kind == isGroup:
-			err = dropMember(tx, e, gone)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func dropTarget(tx kv.Tx, alias Address, e entry, gone Address) error {
-	e.targets = without(e.targets, gone)
-	if len(e.targets) > 0 {
-		return tx.Set(entryKey(alias), e.encode())
-	}
-	if err := tx.Delete(entryKey(alias)); err != nil {
-		return err
-	}
-	return forget(tx, alias)
-}
-
-func without(addresses []string, gone Address) []string {
-	kept := make([]string, 0, len(addresses))
-	for _, s := range addresses {
-		if a, err := Parse(s); err != nil || a.entry() != gone {
-			kept = append(kept, s)
-		}
-	}
-	return kept
 }

@@ -23,7 +23,10 @@ const Partition kv.Partition = 1 << 56
 //	a <id>                       account record
 //	c <id>                       credential record
 //	g <id>                       group record
+//	k <domain> 00 <selector>     DKIM key record, with the private key
 //	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
+//	u <address> 00 <address>     the second address (a group; without local part: a domain) names the first as
+//	                             owner or catch-all; empty value
 //
 // <id> is 6 bytes, big endian. <address> is <domain> 00 <local>. Domains are
 // lower-case A-labels, local parts folded; neither holds a zero byte.
@@ -36,7 +39,9 @@ const (
 	keyAccount    = 'a'
 	keyCredential = 'c'
 	keyGroup      = 'g'
+	keyDKIM       = 'k'
 	keyRef        = 'r'
+	keyUse        = 'u'
 )
 
 // maxID is the largest number that 48 bits hold.
@@ -58,15 +63,35 @@ func entriesOf(domain string) kv.Range {
 	return kv.Range{Lo: append(lo, 0), Hi: append(append([]byte(nil), lo...), 1)}
 }
 
-func refKey(target, source Address) []byte {
-	k := appendAddress([]byte{keyRef}, target)
+// pairKey is the key of a reference from source to target, of the kind keyRef or keyUse.
+func pairKey(kind byte, target, source Address) []byte {
+	k := appendAddress([]byte{kind}, target)
 	k = append(k, 0)
 	return appendAddress(k, source)
 }
 
-// refsTo is the range of the addresses that lead to target.
-func refsTo(target Address) kv.Range {
-	lo := appendAddress([]byte{keyRef}, target)
+func refKey(target, source Address) []byte { return pairKey(keyRef, target, source) }
+
+// pairsTo is the range of the references to target.
+func pairsTo(kind byte, target Address) kv.Range {
+	lo := appendAddress([]byte{kind}, target)
+	return kv.Range{Lo: append(lo, 0), Hi: append(append([]byte(nil), lo...), 1)}
+}
+
+// pairsBelow is the range of the references to addresses whose local part begins as that of target does.
+func pairsBelow(kind byte, target Address) kv.Range {
+	lo := appendAddress([]byte{kind}, target)
+	return kv.Range{Lo: lo, Hi: append(append([]byte(nil), lo...), 0xff)}
+}
+
+func dkimKey(domain, selector string) []byte {
+	k := append([]byte{keyDKIM}, domain...)
+	return append(append(k, 0), selector...)
+}
+
+// dkimKeysOf is the range of a domain's DKIM keys.
+func dkimKeysOf(domain string) kv.Range {
+	lo := append([]byte{keyDKIM}, domain...)
 	return kv.Range{Lo: append(lo, 0), Hi: append(append([]byte(nil), lo...), 1)}
 }
 

@@ -28,7 +28,7 @@ func (d *Directory) Profile(ctx context.Context, login string) (*Profile, error)
 	}
 	var p *Profile
 	err = d.view(ctx, func(r kv.Reader) error {
-		e, err := requireEntry(r, a, isAccount)
+		e, err := loginEntry(r, a)
 		if err != nil {
 			return err
 		}
@@ -40,6 +40,16 @@ func (d *Directory) Profile(ctx context.Context, login string) (*Profile, error)
 	}
 	c.keepLogin(login, p)
 	return p, nil
+}
+
+// loginEntry finds the account of a login: by its address, or by that with a detail. Which details a
+// domain's mail may have doesn't matter: whoever counts failed sign-ins folds names by Base, without asking.
+func loginEntry(r kv.Reader, a Address) (entry, error) {
+	e, err := requireEntry(r, a, isAccount)
+	if base, detail := a.Base(); fault.Is(err, fault.NotFound) && detail != "" {
+		return requireEntry(r, base, isAccount)
+	}
+	return e, err
 }
 
 // ProfileByID finds an account by number; fault.NotFound if there is none.
@@ -92,12 +102,12 @@ func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
 
 // groupsOf walks up from an account to all groups that lead to it, at most MaxExpansion steps.
 func groupsOf(r kv.Reader, acc Account) ([]ident.GroupID, error) {
-	a, err := Parse(acc.Address)
+	a, err := parseStored(acc.Address)
 	if err != nil {
-		return nil, fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
+		return nil, err
 	}
 	var groups []ident.GroupID
-	err = walkUp(r, a.entry(), func(source Address, e entry) bool {
+	err = walkUp(r, a.Fold(), func(source Address, e entry) bool {
 		if e.kind == isGroup {
 			groups = append(groups, ident.GroupID(e.id))
 		}
@@ -112,7 +122,7 @@ func walkUp(r kv.Reader, from Address, visit func(Address, entry) bool) error {
 	seen := map[Address]bool{from: true}
 	queue := []Address{from}
 	for len(queue) > 0 && len(seen) <= MaxExpansion {
-		sources, err := sourcesOf(r, queue[0])
+		sources, err := referrers(r, keyRef, queue[0], false)
 		if err != nil {
 			return err
 		}
@@ -153,15 +163,30 @@ func (d *Directory) MaySend(ctx context.Context, id ident.AccountID, from string
 	if err != nil {
 		return false, err
 	}
-	if a.entry() == own.entry() {
-		return true, nil
-	}
 	found := false
 	err = d.view(ctx, func(r kv.Reader) error {
-		return walkUp(r, own.entry(), func(source Address, e entry) bool {
-			found = found || e.kind == isAlias && source == a.entry()
-			return e.kind == isAlias
-		})
+		found, err = speaksFor(r, own.Fold(), a.Fold())
+		return err
+	})
+	return found, err
+}
+
+// speaksFor reports whether an address is an account's own, or an alias that leads to it.
+func speaksFor(r kv.Reader, own, from Address) (found bool, err error) {
+	dom, ok, err := getDomain(r, from.Domain)
+	if err != nil || !ok {
+		return false, err
+	}
+	f, ok, err := dom.find(r, from)
+	if err != nil || !ok {
+		return false, err
+	}
+	if f.at == own {
+		return true, nil
+	}
+	err = walkUp(r, own, func(source Address, e entry) bool {
+		found = found || e.kind == isAlias && source == f.at
+		return e.kind == isAlias
 	})
 	return found, err
 }

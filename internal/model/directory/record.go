@@ -40,10 +40,19 @@ func (r record) time(t time.Time) record { return binary.AppendVarint(r, t.UnixM
 
 // reader takes a record apart. After the first thing that can't be, it gives zero
 // values, and end reports it.
-type reader struct{ codec.Decoder }
+type reader struct {
+	codec.Decoder
+	version byte
+}
 
 // readRecord begins to read a record whose newest known version is newest.
-func readRecord(value []byte, newest byte) *reader { return &reader{codec.Decode(value, newest)} }
+func readRecord(value []byte, newest byte) *reader {
+	r := &reader{Decoder: codec.Decode(value, newest)}
+	if !r.Bad() {
+		r.version = value[0]
+	}
+	return r
+}
 
 func (r *reader) uint() uint64 { return r.Uint() }
 func (r *reader) bool() bool   { return r.Uint() != 0 }

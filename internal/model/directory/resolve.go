@@ -14,22 +14,45 @@ const MaxExpansion = 10_000
 
 // Target is where mail for an address goes.
 type Target struct {
-	// Address is the address in its folded form, without detail.
+	// Address is the address that was found, folded and without detail; with CatchAll the one that was asked for.
 	Address Address
-	// Detail is what stood after the + of the local part ("lists" in ann+lists@...).
+	// Detail is what stood after the delimiter in the local part ("lists" in ann+lists@...).
 	Detail string
 	// Accounts are those here, each once.
 	Accounts []ident.AccountID
 	// Remote are addresses whose domains are not ours, each once.
 	Remote []string
+	// Lists are the groups of list style that were reached, each once: copies for their members are others than those
+	// for Accounts and Remote, which may overlap with them.
+	Lists []ListTarget
+	// Via is the domain of ours by which mail is forwarded to Remote; "" if nobody is there.
+	Via string
 	// Many: the address is an alias of several, or a group.
 	Many bool
+	// CatchAll: there is no such address; its domain's catch-all gets the mail.
+	CatchAll bool
+	// Role says that the address is one of a list's own: the mail is for those who run the list, who are in
+	// Accounts and Remote; failing owners, for the postmaster.
+	Role Role
+	// List is the list whose address it is; nil if Role is NoRole.
+	List *Group
+}
+
+// ListTarget is a list that mail goes to, with its members.
+type ListTarget struct {
+	Group Group
+	// Address is the list's, folded.
+	Address Address
+	// Accounts and Remote are the members, each once, except those of lists inside the list, which come apart.
+	Accounts []ident.AccountID
+	Remote   []string
 }
 
 // Resolve follows an address to where its mail goes: through aliases and groups, each
-// address visited once, so loops end. A detail doesn't matter: mail for ann+lists@ is ann's. "postmaster", with or without a domain of ours, and abuse@, always
+// address visited once, so loops end. The address is looked up as it is, then as one of a list's own (see Role), then without
+// what follows a delimiter of its domain: mail for ann+lists@ is ann's. "postmaster", with or without a domain of ours, and abuse@, always
 // lead somewhere (RFC 5321 §4.5.1, RFC 2142 §4): failing an entry, to the account
-// set by SetPostmaster, else to the oldest.
+// set by SetPostmaster, else to the oldest. All else goes to the domain's catch-all, if it has one.
 //
 // The answer is shared: don't change it. Errors: fault.NotFound: no such address here; fault.Unsupported: the domain isn't
 // ours; fault.Invalid: not an address; fault.TooLarge: over MaxExpansion.
@@ -42,92 +65,193 @@ func (d *Directory) Resolve(ctx context.Context, address string) (*Target, error
 	if err != nil {
 		return nil, err
 	}
-	c.keepTarget(address, t)
+	if !t.CatchAll { // made-up addresses push nobody out
+		c.keepTarget(address, t)
+	}
 	return t, nil
 }
 
 func (d *Directory) resolve(ctx context.Context, address string) (*Target, error) {
-	var root Address
+	x := expansion{lists: map[Address]bool{}}
 	if strings.EqualFold(address, "postmaster") {
-		root = Address{Local: "postmaster"}
+		x.t.Address = Address{Local: "postmaster"}
 	} else if a, err := Parse(address); err != nil {
 		return nil, err
 	} else {
-		root = a.Fold()
+		x.t.Address = a.Fold()
 	}
-	t := &Target{}
-	t.Address, t.Detail = root.Base()
-	err := d.view(ctx, func(r kv.Reader) error { return expand(r, t) })
+	err := d.view(ctx, func(r kv.Reader) error {
+		x.r = r
+		return x.expand()
+	})
 	if err != nil {
 		return nil, err
 	}
-	return t, nil
-}
-
-// expand fills in t for t.Address.
-func expand(r kv.Reader, t *Target) error {
-	if err := requireServed(r, t.Address.Domain); err != nil {
-		return err
-	}
-	e, ok, err := getEntry(r, t.Address)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return expandRole(r, t)
-	}
-	x := expansion{r: r, t: t, seen: map[Address]bool{t.Address: true}}
-	if err := x.follow(e); err != nil {
-		return err
-	}
-	t.Many = e.kind == isGroup || len(e.targets) > 1
-	if len(t.Accounts) == 0 && len(t.Remote) == 0 {
-		return fault.New(fault.NotFound, "nobody is at %s", t.Address)
-	}
-	return nil
-}
-
-// requireServed fails with fault.Unsupported if the domain is not ours. No domain stands for any of ours.
-func requireServed(r kv.Reader, domain string) error {
-	if domain == "" {
-		return nil
-	}
-	ours, err := isOurs(r, domain)
-	if err == nil && !ours {
-		err = fault.New(fault.Unsupported, "mail for %s is not handled here", domain)
-	}
-	return err
+	return &x.t, nil
 }
 
 // expansion is one walk through aliases and groups.
 type expansion struct {
-	r    kv.Reader
-	t    *Target
-	seen map[Address]bool
+	r     kv.Reader
+	t     Target
+	top   box              // what goes to Accounts and Remote
+	lists map[Address]bool // those seen
+	boxes []*box           // that belong to t.Lists
+	steps int              // addresses visited
 }
 
-func (x *expansion) follow(e entry) error {
-	switch e.kind {
-	case isAccount:
-		x.t.Accounts = append(x.t.Accounts, ident.AccountID(e.id))
-		return nil
-	case isGroup:
-		g, err := getGroup(x.r, ident.GroupID(e.id))
-		if err != nil {
-			return fault.Wrap(fault.Corrupt, err, "directory: a group's record is missing")
-		}
-		return x.followAll(g.Members)
+// box collects who gets the same copy.
+type box struct {
+	seen     map[Address]bool
+	accounts []ident.AccountID
+	remote   []string
+}
+
+func (b *box) first(a Address) bool {
+	if b.seen[a] {
+		return false
 	}
-	return x.followAll(e.targets)
+	if b.seen == nil {
+		b.seen = map[Address]bool{}
+	}
+	b.seen[a] = true
+	return true
 }
 
-func (x *expansion) followAll(addresses []string) error {
-	for _, s := range addresses {
-		a, err := Parse(s)
-		if err != nil {
-			return fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
+func (b *box) empty() bool { return len(b.accounts)+len(b.remote) == 0 }
+
+// expand fills in x.t for x.t.Address.
+func (x *expansion) expand() error {
+	if x.t.Address.Domain == "" { // postmaster
+		if err := x.postmaster(); err != nil {
+			return err
 		}
-		if err := x.visit(a, s); err != nil {
+		return x.finish()
+	}
+	dom, ours, err := getDomain(x.r, x.t.Address.Domain)
+	if err == nil && !ours {
+		err = fault.New(fault.Unsupported, "mail for %s is not handled here", x.t.Address.Domain)
+	}
+	if err != nil {
+		return err
+	}
+	f, ok, err := dom.find(x.r, x.t.Address)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		err = x.found(f)
+	default:
+		err = x.unknown(&dom)
+	}
+	if err != nil {
+		return err
+	}
+	return x.finish()
+}
+
+// found expands what the address was found to be.
+func (x *expansion) found(f found) error {
+	x.t.Address, x.t.Detail, x.t.Role = f.at, f.detail, f.role
+	x.t.Many = f.entry.kind == isGroup || len(f.entry.targets) > 1
+	if f.role == NoRole {
+		x.top.first(f.at)
+	} else {
+		g, err := storedGroup(x.r, f.entry)
+		if err != nil {
+			return err
+		}
+		x.t.List = &g
+	}
+	return x.follow(&x.top, f)
+}
+
+// unknown expands an address that isn't there.
+func (x *expansion) unknown(dom *Domain) error {
+	base, detail := dom.base(x.t.Address)
+	if base.Local == "postmaster" || base.Local == "abuse" {
+		x.t.Address, x.t.Detail = base, detail
+		return x.postmaster()
+	}
+	if dom.CatchAll == "" {
+		return x.nobody()
+	}
+	x.t.CatchAll = true
+	return x.followAll(&x.top, []string{dom.CatchAll})
+}
+
+func (x *expansion) nobody() error {
+	return fault.New(fault.NotFound, "there is no %s here", x.t.Address)
+}
+
+// finish moves what was collected to x.t.
+func (x *expansion) finish() error {
+	empty := x.top.empty()
+	x.t.Accounts, x.t.Remote = x.top.accounts, x.top.remote
+	for i, b := range x.boxes {
+		x.t.Lists[i].Accounts, x.t.Lists[i].Remote = b.accounts, b.remote
+		empty = empty && b.empty()
+	}
+	if empty {
+		return fault.New(fault.NotFound, "nobody is at %s", x.t.Address)
+	}
+	if len(x.t.Remote) == 0 {
+		x.t.Via = ""
+	} else if x.t.Address.Domain != "" {
+		x.t.Via = x.t.Address.Domain
+	}
+	return nil
+}
+
+// follow goes on from what an address was found to be.
+func (x *expansion) follow(b *box, f found) error {
+	switch f.entry.kind {
+	case isAccount:
+		b.accounts = append(b.accounts, ident.AccountID(f.entry.id))
+		return nil
+	case isAlias:
+		return x.followAll(b, f.entry.targets)
+	}
+	g, err := storedGroup(x.r, f.entry)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.role != NoRole:
+		return x.owners(b, &g)
+	case g.List:
+		return x.list(f.at, g)
+	}
+	return x.followAll(b, g.Members)
+}
+
+// list collects a list's members apart, once.
+func (x *expansion) list(at Address, g Group) error {
+	if x.lists[at] {
+		return nil
+	}
+	x.lists[at] = true
+	b := &box{}
+	x.boxes = append(x.boxes, b)
+	x.t.Lists = append(x.t.Lists, ListTarget{Group: g, Address: at})
+	return x.followAll(b, g.Members)
+}
+
+// owners goes on to those who run a list.
+func (x *expansion) owners(b *box, g *Group) error {
+	if err := x.followAll(b, g.Owners); err != nil || !b.empty() {
+		return err
+	}
+	return x.postmaster()
+}
+
+func (x *expansion) followAll(b *box, addresses []string) error {
+	for _, s := range addresses {
+		a, err := parseStored(s)
+		if err != nil {
+			return err
+		}
+		if err := x.visit(b, a.Fold(), s); err != nil {
 			return err
 		}
 	}
@@ -135,48 +259,44 @@ func (x *expansion) followAll(addresses []string) error {
 }
 
 // visit goes on to one address, unless it has been there.
-func (x *expansion) visit(a Address, written string) error {
-	ours, err := isOurs(x.r, a.Domain)
+func (x *expansion) visit(b *box, a Address, written string) error {
+	dom, ours, err := getDomain(x.r, a.Domain)
 	if err != nil {
 		return err
 	}
 	if !ours {
-		if x.first(a.Fold()) {
-			x.t.Remote = append(x.t.Remote, written)
+		if b.first(a) {
+			b.remote = append(b.remote, written)
 		}
-		return x.bounded()
+		return x.step()
 	}
-	e, ok, err := getEntry(x.r, a.entry())
-	if err != nil || !ok || !x.first(a.entry()) {
+	f, ok, err := dom.find(x.r, a)
+	if err != nil || !ok {
 		return err // one that has gone leads nowhere
 	}
-	if err := x.bounded(); err != nil {
+	seen := f.at
+	if f.role != NoRole {
+		seen = a // the list itself may come too
+	}
+	if !b.first(seen) {
+		return nil
+	}
+	if err := x.step(); err != nil {
 		return err
 	}
-	return x.follow(e)
+	return x.follow(b, f)
 }
 
-func (x *expansion) first(a Address) bool {
-	if x.seen[a] {
-		return false
-	}
-	x.seen[a] = true
-	return true
-}
-
-func (x *expansion) bounded() error {
-	if len(x.seen) > MaxExpansion {
+func (x *expansion) step() error {
+	if x.steps++; x.steps >= MaxExpansion {
 		return fault.New(fault.TooLarge, "%s leads to more than %d addresses", x.t.Address, MaxExpansion)
 	}
 	return nil
 }
 
-// expandRole answers for addresses that every domain must have.
-func expandRole(r kv.Reader, t *Target) error {
-	if t.Address.Local != "postmaster" && t.Address.Local != "abuse" {
-		return fault.New(fault.NotFound, "there is no %s here", t.Address)
-	}
-	v, ok, err := r.Get([]byte{keyPostmaster})
+// postmaster goes on to who reads mail for addresses that every domain must have.
+func (x *expansion) postmaster() error {
+	v, ok, err := x.r.Get([]byte{keyPostmaster})
 	if err != nil {
 		return err
 	}
@@ -186,19 +306,19 @@ func expandRole(r kv.Reader, t *Target) error {
 		if err != nil || rec.end("postmaster") != nil {
 			return fault.New(fault.Corrupt, "directory: postmaster record can't be read")
 		}
-		x := expansion{r: r, t: t, seen: map[Address]bool{}}
-		if err := x.visit(a, a.String()); err != nil || len(t.Accounts)+len(t.Remote) > 0 {
+		x.t.Via = a.Domain
+		if err := x.visit(&x.top, a.Fold(), a.String()); err != nil || !x.top.empty() {
 			return err
 		}
 	}
-	for p, err := range r.Scan(all(keyAccount)) {
+	for p, err := range x.r.Scan(all(keyAccount)) {
 		if err != nil {
 			return err
 		}
-		t.Accounts = []ident.AccountID{ident.AccountID(idOf(p.Key))}
+		x.top.accounts = []ident.AccountID{ident.AccountID(idOf(p.Key))}
 		return nil
 	}
-	return fault.New(fault.NotFound, "there is no %s here", t.Address)
+	return x.nobody()
 }
 
 // SetPostmaster says who reads mail for postmaster and abuse where a domain has no such
@@ -224,6 +344,9 @@ func (d *Directory) SetPostmaster(ctx context.Context, address string) error {
 
 // IsLocal reports whether a domain, as ParseDomain gives it, is served here.
 func (d *Directory) IsLocal(ctx context.Context, domain string) (ours bool, err error) {
+	if _, ok := d.current().domain(domain); ok {
+		return true, nil
+	}
 	err = d.view(ctx, func(r kv.Reader) error {
 		ours, err = isOurs(r, domain)
 		return err
