@@ -45,8 +45,17 @@ type Sealer struct {
 	err     error
 }
 
-// NewSealer makes a Sealer. Errors are of kind fault.Invalid.
+// NewSealer makes a Sealer that is written to. Errors are of kind fault.Invalid.
 func NewSealer(o SealOptions) (*Sealer, error) {
+	s, err := NewSealReader(o)
+	if err == nil {
+		s.scan = dkim.NewScan(s)
+	}
+	return s, err
+}
+
+// NewSealReader makes a Sealer for a dkim.Scan, which must be closed before Fields is called. Errors are of kind fault.Invalid.
+func NewSealReader(o SealOptions) (*Sealer, error) {
 	if o.Headers == nil {
 		o.Headers = Headers()
 	}
@@ -68,9 +77,7 @@ func NewSealer(o SealOptions) (*Sealer, error) {
 	case !oneField(o.Results):
 		return nil, fault.New(fault.Invalid, "the results don't fit a field")
 	}
-	s := &Sealer{opts: o}
-	s.scan = dkim.NewScan(s)
-	return s, nil
+	return &Sealer{opts: o}, nil
 }
 
 // oneField reports whether text with folds stays one field.
@@ -125,8 +132,10 @@ func highest(h dkim.Header) (n int, failed bool) {
 // on: it has been marked as failed, or has MaxSets sets. The message must be complete. Errors are of kind
 // fault.Invalid: the chain is not what SealOptions.Chain says; or fault.TooLarge: the header is over dkim.MaxHeader.
 func (s *Sealer) Fields() (string, error) {
-	if err := s.scan.Close(); err != nil {
-		return "", err
+	if s.scan != nil {
+		if err := s.scan.Close(); err != nil {
+			return "", err
+		}
 	}
 	if s.err != nil || s.done {
 		return "", s.err

@@ -86,8 +86,17 @@ type Signer struct {
 	body   *BodyDigest
 }
 
-// NewSigner makes a Signer. Errors are of kind fault.Invalid.
+// NewSigner makes a Signer that is written to. Errors are of kind fault.Invalid.
 func NewSigner(o SignOptions) (*Signer, error) {
+	s, err := NewSignReader(o)
+	if err == nil {
+		s.scan = NewScan(s)
+	}
+	return s, err
+}
+
+// NewSignReader makes a Signer for a Scan, which must be closed before Fields is called. Errors are of kind fault.Invalid.
+func NewSignReader(o SignOptions) (*Signer, error) {
 	if o.Headers == nil {
 		o.Headers = Headers()
 	}
@@ -100,9 +109,7 @@ func NewSigner(o SignOptions) (*Signer, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Signer{opts: o}
-	s.scan = NewScan(s)
-	return s, nil
+	return &Signer{opts: o}, nil
 }
 
 func (o *SignOptions) check() error {
@@ -146,8 +153,10 @@ func (s *Signer) ReadHeader(h Header, b *Bodies) {
 // Fields returns the signature fields, folded, each with its final CRLF, to be put before the message. The message
 // must be complete. Errors are of kind fault.Invalid, or fault.TooLarge for a header over MaxHeader.
 func (s *Signer) Fields() (string, error) {
-	if err := s.scan.Close(); err != nil {
-		return "", err
+	if s.scan != nil {
+		if err := s.scan.Close(); err != nil {
+			return "", err
+		}
 	}
 	if s.err != nil {
 		return "", s.err
