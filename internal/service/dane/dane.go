@@ -161,7 +161,11 @@ func vouches(authority *x509.Certificate, names []string, chain []*x509.Certific
 			return nil
 		}
 	}
-	return fault.New(fault.Denied, "the server's certificate has none of the names that it should have")
+	wrong := x509.HostnameError{Certificate: chain[0]}
+	if len(names) > 0 {
+		wrong.Host = names[0]
+	}
+	return fault.Wrap(fault.Denied, wrong, "the server's certificate has none of the names that it should have")
 }
 
 // Config returns a client's TLS configuration whose handshake succeeds only with the server that the

@@ -37,6 +37,8 @@ type Options struct {
 	Credentials func(reference string) *relay.Credentials
 	// Roots are the authorities that vouch for hosts. Nil: the system's.
 	Roots *x509.CertPool
+	// Observe hears how each new connection was protected, for reports on TLS (RFC 8460); nil: nobody does. It must not wait.
+	Observe func(Observation)
 	// Now tells the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -74,16 +76,19 @@ func (s *Sender) plan(ctx context.Context, job *transfer.Job) ([]relay.Hop, erro
 		routes = s.o.Lax
 	}
 	plan, err := routes.Route(ctx, address[strings.LastIndexByte(address, '@')+1:], job.From)
+	full := plan
 	if err == nil && job.RequireTLS {
 		plan, err = plan.RequireTLS()
 	}
 	if err != nil {
+		s.watch(job, &full, nil)
 		return nil, err
 	}
 	hops := make([]relay.Hop, len(plan.Hops))
 	for i := range plan.Hops {
 		hops[i] = s.hop(&plan.Hops[i])
 	}
+	s.watch(job, &plan, hops)
 	return hops, nil
 }
 

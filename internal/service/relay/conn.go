@@ -16,6 +16,7 @@ type conn struct {
 	name   string // the host's
 	addr   netip.AddrPort
 	lmtp   bool
+	helo   string // what it calls itself
 	tls    string // how it is protected, as in an Outcome; "": not at all
 	ext    extensions
 

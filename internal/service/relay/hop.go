@@ -19,6 +19,8 @@ type Hop struct {
 	TLS      Policy
 	// Auth, if set, is how we show who we are (a smart host).
 	Auth *Credentials
+	// Observe, if set, hears how TLS came about on each new connection, or why it didn't. It must not wait.
+	Observe func(Handshake)
 }
 
 // where is the address or socket, for outcomes.

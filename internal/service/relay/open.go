@@ -54,7 +54,7 @@ func (r *Relay) connect(ctx context.Context, hop *Hop) (net.Conn, error) {
 // introduce goes from the bare connection to where mail can be sent.
 func (r *Relay) introduce(ctx context.Context, c *conn, hop *Hop, mode Mode) *trouble {
 	if hop.TLS.Implicit {
-		if t := c.secure(ctx, &hop.TLS); t != nil {
+		if t := c.secure(ctx, hop); t != nil {
 			return t
 		}
 	}
@@ -113,7 +113,7 @@ func (c *conn) hello(name string) *trouble {
 	case r.code != 250:
 		return refused(r).elsewhere()
 	}
-	c.ext = parseExtensions(r.lines[1:])
+	c.helo, c.ext = firstWord(r.lines[0]), parseExtensions(r.lines[1:])
 	return nil
 }
 
@@ -121,12 +121,16 @@ func (c *conn) hello(name string) *trouble {
 func (c *conn) startTLS(ctx context.Context, hop *Hop, mode Mode, name string) *trouble {
 	must := mode >= Required
 	if !c.ext.startTLS {
+		c.observe(hop, ErrNoTLS)
 		if must {
 			return noTLS("4.7.4", "TLS is required, but the host does not offer it")
 		}
 		return nil
 	}
 	r, t := c.ask("STARTTLS", "STARTTLS", c.limits.Hello)
+	if t != nil || r.code != 220 {
+		c.observe(hop, ErrNoTLS)
+	}
 	switch {
 	case t != nil:
 		t.tls = true
@@ -141,11 +145,13 @@ func (c *conn) startTLS(ctx context.Context, hop *Hop, mode Mode, name string) *
 	}
 	if c.in.Buffered() > 0 {
 		// Whoever can put bytes between the reply and the handshake wants them read as if they came by TLS.
-		t := noTLS("4.7.5", "the host sent something in the clear after its reply to STARTTLS")
+		const why = "the host sent something in the clear after its reply to STARTTLS"
+		c.observe(hop, errors.New(why))
+		t := noTLS("4.7.5", why)
 		t.broken = true
 		return t
 	}
-	if t := c.secure(ctx, &hop.TLS); t != nil {
+	if t := c.secure(ctx, hop); t != nil {
 		return t
 	}
 	return c.hello(name) // RFC 3207 §4.2: nothing said before counts
@@ -171,13 +177,14 @@ func handshakeTrouble(err error) *trouble {
 }
 
 // secure does the TLS handshake.
-func (c *conn) secure(ctx context.Context, p *Policy) *trouble {
-	tc := tls.Client(c.nc, p.config(c.name))
+func (c *conn) secure(ctx context.Context, hop *Hop) *trouble {
+	tc := tls.Client(c.nc, hop.TLS.config(c.name))
 	err := c.arm(c.limits.Hello)
 	if err == nil {
 		err = tc.HandshakeContext(ctx)
 	}
 	if err != nil {
+		c.observe(hop, err)
 		return handshakeTrouble(err)
 	}
 	c.mu.Lock()
@@ -185,6 +192,7 @@ func (c *conn) secure(ctx context.Context, p *Policy) *trouble {
 	c.mu.Unlock()
 	c.in.Reset(tc)
 	c.ext = extensions{}
-	c.tls = strings.ReplaceAll(tls.VersionName(tc.ConnectionState().Version), " ", "") + " " + p.label()
+	c.tls = strings.ReplaceAll(tls.VersionName(tc.ConnectionState().Version), " ", "") + " " + hop.TLS.label()
+	c.observe(hop, nil)
 	return nil
 }

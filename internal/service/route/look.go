@@ -36,6 +36,8 @@ type looked struct {
 	// err is why the host is left out, why the same in words; nil if it isn't.
 	err error
 	why string
+	// tlsa: err is about its TLSA records.
+	tlsa bool
 }
 
 // look looks the hosts up, several at a time. The result has their order.
@@ -74,7 +76,7 @@ func (r *Router) lookAt(ctx context.Context, c candidate, t target) looked {
 		l.err, l.why = err, "TLSA records are demanded, and there are none"
 		return l
 	case err != nil:
-		l.err, l.why = err, "its TLSA records can't be had: "+because(err)
+		l.err, l.why, l.tlsa = err, "its TLSA records can't be had: "+because(err), true
 		return l
 	}
 	for _, a := range r.order(l.all) {
@@ -134,7 +136,7 @@ func (r *Router) policy(ctx context.Context, c candidate, ip dns.Answer[netip.Ad
 		return p, nil
 	case len(records) > 0:
 		// RFC 7672 §2.2: there are records, so there is TLS; none says how to know the host.
-		p.Mode = Required
+		p.Mode, p.Unusable = Required, records
 	}
 	p.Names = []string{c.host}
 	return p, nil

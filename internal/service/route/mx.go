@@ -162,6 +162,19 @@ func applySTS(found []looked, p mtasts.Policy) {
 	}
 }
 
+// obstacle tells what it is about TLS that leaves the host out, if it is that.
+func (l *looked) obstacle() Obstacle {
+	switch {
+	case l.err == errPolicy:
+		return NotInPolicy
+	case l.err == errDANE:
+		return NoTLSA
+	case l.err != nil && l.tlsa:
+		return TLSAUnknown
+	}
+	return NoObstacle
+}
+
 // finish makes the hops, or says why there are none.
 func (r *Router) finish(plan Plan, found []looked, gone error) (Plan, error) {
 	if gone != nil {
@@ -169,7 +182,7 @@ func (r *Router) finish(plan Plan, found []looked, gone error) (Plan, error) {
 	}
 	for _, l := range found {
 		if l.err != nil {
-			plan.Skipped = append(plan.Skipped, Skipped{clean(l.host), l.why})
+			plan.Skipped = append(plan.Skipped, Skipped{clean(l.host), l.why, l.obstacle()})
 			continue
 		}
 		plan.Hops = append(plan.Hops, l.hops...)

@@ -51,7 +51,22 @@ type Hop struct {
 }
 
 // Skipped is a host that is left out.
-type Skipped struct{ Host, Why string }
+type Skipped struct {
+	Host, Why string
+	// TLS is what it is about the protection of its channel that keeps mail away; the zero value if it is something else.
+	TLS Obstacle
+}
+
+// Obstacle is what is wrong with the way a host is to be known.
+type Obstacle uint8
+
+// What may be wrong.
+const (
+	NoObstacle  Obstacle = iota
+	NotInPolicy          // the MTA-STS policy doesn't name the host
+	NoTLSA               // a Rule demands TLSA records, and there are none
+	TLSAUnknown          // the TLSA records can't be had: no answer that can be trusted
+)
 
 // Protocol is what a hop speaks.
 type Protocol uint8
@@ -86,6 +101,8 @@ type Policy struct {
 	Names []string
 	// TLSA are the usable records, with mode DANE.
 	TLSA []dns.TLSA
+	// Unusable are the records of which none is usable, so that TLS is due, but no certificate (RFC 7672 §2.2).
+	Unusable []dns.TLSA
 	// Implicit: TLS begins with the connection (RFC 8314 §3.3), without STARTTLS.
 	Implicit bool
 	// Label says in logs whose wish it is: "DANE", "MTA-STS", or "".
@@ -131,7 +148,11 @@ func (p Policy) verify(chain []*x509.Certificate, c *tls.Config) error {
 			return nil
 		}
 	}
-	return fault.New(fault.Denied, "the server's certificate has none of the names that it should have")
+	wrong := x509.HostnameError{Certificate: chain[0]}
+	if len(p.Names) > 0 {
+		wrong.Host = p.Names[0]
+	}
+	return fault.Wrap(fault.Denied, wrong, "the server's certificate has none of the names that it should have")
 }
 
 // RequireTLS is the plan for messages with REQUIRETLS (RFC 8689 §4.2.1): only hosts whose names are certain, by
