@@ -32,6 +32,8 @@ var mailCapabilities = []string{
 	"UTF8=ACCEPT",   // RFC 6855
 	"BINARY",        // RFC 3516
 	"MULTIAPPEND",   // RFC 3502
+	"REPLACE",       // RFC 8508
+	"CATENATE",      // RFC 4469
 	"CONDSTORE",     // RFC 7162
 	"QRESYNC",       // RFC 7162 §3.2
 	"UIDONLY",       // RFC 9586

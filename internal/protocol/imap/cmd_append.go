@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"postroad/internal/fault"
@@ -17,35 +18,32 @@ const (
 	maxAppendBytes = 32 << 20
 )
 
-// append is APPEND: RFC 9051 §6.3.12, several messages as in RFC 3502, with literal8 (RFC 3516 §4.4)
-// and UTF8 (RFC 6855 §4). Messages stream to the store's spool; they go into the mailbox all or none.
+// append is APPEND: RFC 9051 §6.3.12, several messages as in RFC 3502, with literal8 (RFC 3516 §4.4),
+// UTF8 (RFC 6855 §4) and CATENATE (RFC 4469). Messages stream to the store's spool; they go into the mailbox all or none.
 func (s *session) append(ctx context.Context) (reply, error) {
 	s.dec.sp()
 	path, spelled := s.spelledName()
 	if s.dec.err != nil {
 		return reply{}, s.dec.err
 	}
-	f, err := s.folder(path)
+	f, err := s.target(path)
 	if err != nil {
-		return reply{}, tryCreate(err)
+		return reply{}, err
 	}
-	if s.mail.Rights(f.ID)&mailbox.RightInsert == 0 {
-		return reply{}, fault.New(fault.Denied, "you have no right to put messages there")
-	}
+	a := &appending{s: s}
 	var items []mailbox.Append
 	defer func() {
 		for _, it := range items {
 			it.Content.Close()
 		}
 	}()
-	bytes := int64(0)
 	for more := true; more; {
-		item, err := s.appendMessage(bytes)
+		item, err := a.message(ctx)
 		if err != nil {
 			return reply{}, err
 		}
 		items = append(items, item)
-		bytes += item.Content.Size()
+		a.before += item.Content.Size()
 		if more = !s.dec.atEnd(); more && len(items) >= maxAppend {
 			return reply{}, no("LIMIT", "too many messages in one APPEND")
 		}
@@ -56,6 +54,18 @@ func (s *session) append(ctx context.Context) (reply, error) {
 	}
 	s.tellOldName(&f, path, spelled)
 	return reply{appendUID(done), "appended"}, nil
+}
+
+// target finds the folder that messages are to go to.
+func (s *session) target(path string) (mailbox.Folder, error) {
+	f, err := s.folder(path)
+	if err != nil {
+		return f, tryCreate(err)
+	}
+	if s.mail.Rights(f.ID)&mailbox.RightInsert == 0 {
+		return f, fault.New(fault.Denied, "you have no right to put messages there")
+	}
+	return f, nil
 }
 
 // appendUID is the response code of RFC 4315 §3.
@@ -83,10 +93,16 @@ func tooBig(err error) error {
 	return err
 }
 
-// appendMessage consumes a message with what stands before it: SP [flag-list SP] [date-time SP] data. before is
-// how many bytes of other messages the command has brought.
-func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
-	d := &s.dec
+// appending is an APPEND or REPLACE whose messages are coming in.
+type appending struct {
+	s      *session
+	before int64         // bytes of the messages that have come already
+	freed  mailbox.Usage // what will be gone when the command is done
+}
+
+// message consumes a message with what stands before it: SP [flag-list SP] [date-time SP] data.
+func (a *appending) message(ctx context.Context) (item mailbox.Append, err error) {
+	d := &a.s.dec
 	d.sp()
 	if d.peek() == '(' {
 		set := d.flagList()
@@ -97,17 +113,8 @@ func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
 		item.Received = d.dateTime()
 		d.sp()
 	}
-	wrapped := d.tryKeyword("UTF8")
-	if wrapped {
-		d.sp()
-		d.special('(')
-	}
-	binary := d.try('~') // a literal8 may hold NUL; we take NUL in any message
-	if item.Content, err = s.messageLiteral(before, binary); err != nil {
+	if item.Content, err = a.data(ctx); err != nil {
 		return item, err
-	}
-	if wrapped {
-		d.special(')')
 	}
 	if d.ok() && !d.atEnd() && d.peek() != ' ' {
 		d.expected("the end of the command")
@@ -118,50 +125,81 @@ func (s *session) appendMessage(before int64) (item mailbox.Append, err error) {
 	return item, d.err
 }
 
-// messageLiteral consumes a literal of any size up to the limit for messages, without holding it in memory.
-// What can't be taken is refused before the client is invited to send it.
-func (s *session) messageLiteral(before int64, binary bool) (*mailbox.Content, error) {
-	size, async := s.dec.literalSize()
-	if s.dec.err != nil {
-		return nil, s.dec.err
+// data consumes append-data: a literal, "UTF8 (" literal ")" or "CATENATE (" parts ")".
+func (a *appending) data(ctx context.Context) (*mailbox.Content, error) {
+	d := &a.s.dec
+	if d.tryKeyword("CATENATE") {
+		d.sp()
+		return a.catenate(ctx)
 	}
-	if err := s.mayAppend(size, before); err != nil {
+	wrapped := d.tryKeyword("UTF8")
+	if wrapped {
+		d.sp()
+		d.special('(')
+	}
+	c, err := a.literal(d.try('~')) // a literal8 may hold NUL; we take NUL in any message
+	if err == nil && wrapped {
+		if d.special(')'); d.err != nil {
+			c.Close()
+		}
+		err = d.err
+	}
+	return c, err
+}
+
+// literal consumes a literal of any size up to the limit for messages, without holding it in memory.
+// What can't be taken is refused before the client is invited to send it.
+func (a *appending) literal(binary bool) (*mailbox.Content, error) {
+	size, async := a.s.dec.literalSize()
+	switch {
+	case a.s.dec.err != nil:
+		return nil, a.s.dec.err
+	case size == 0: // RFC 3502 §6.3.11: the client has changed its mind
+		return nil, errEmptyMessage
+	}
+	if err := a.may(size); err != nil {
 		return nil, err
 	}
-	if !async {
-		if err := s.invite(); err != nil {
-			return nil, err
-		}
-	}
-	s.arm(time.Now().Add(2*time.Minute + time.Duration(size/s.lim.LiteralRate)*time.Second))
-	w := s.srv.store.NewContent()
+	w := a.s.srv.store.NewContent()
 	watch := &nulWatcher{to: w}
-	werr, err := s.in.copyTo(watch, size)
-	if err == nil {
-		err = s.dec.afterLiteral()
-	}
-	if err = errors.Join(lost(err), werr); err != nil {
+	if err := a.s.receive(size, async, watch); err != nil {
 		w.Discard()
 		return nil, err
 	}
 	content, err := w.Finish()
 	if err == nil && binary && watch.seen {
-		return s.textual(content)
+		return a.s.textual(content)
 	}
 	return content, err
 }
 
-// mayAppend checks a message's size, before bytes of others having come.
-func (s *session) mayAppend(size, before int64) error {
-	st := s.mail.State()
+// receive writes a literal that was announced to w, and reads the line behind it.
+func (s *session) receive(size int64, async bool, w io.Writer) error {
+	if !async {
+		if err := s.invite(); err != nil {
+			return err
+		}
+	}
+	s.arm(time.Now().Add(2*time.Minute + time.Duration(size/s.lim.LiteralRate)*time.Second))
+	werr, err := s.in.copyTo(w, size)
+	if err == nil {
+		err = s.dec.afterLiteral()
+	}
+	return errors.Join(lost(err), werr)
+}
+
+var errEmptyMessage = no("CANNOT", "a message can't be empty")
+
+// may checks a message's size, as far as it is known.
+func (a *appending) may(size int64) error {
+	st := a.s.mail.State()
+	used := mailbox.Usage{Bytes: st.Used.Bytes - a.freed.Bytes, Items: st.Used.Items - a.freed.Items}
 	switch {
-	case size == 0: // RFC 3502 §6.3.11: the client has changed its mind
-		return no("CANNOT", "a message can't be empty")
-	case size > s.lim.Message:
-		return no("TOOBIG", fmt.Sprintf("a message may have up to %d bytes", s.lim.Message))
-	case before > 0 && before+size > maxAppendBytes:
+	case size > a.s.lim.Message:
+		return no("TOOBIG", fmt.Sprintf("a message may have up to %d bytes", a.s.lim.Message))
+	case a.before > 0 && a.before+size > maxAppendBytes:
 		return no("LIMIT", "too much in one APPEND")
-	case st.Limit.Bytes > 0 && st.Used.Bytes+size > st.Limit.Bytes, st.Limit.Items > 0 && st.Used.Items >= st.Limit.Items:
+	case st.Limit.Bytes > 0 && used.Bytes+size > st.Limit.Bytes, st.Limit.Items > 0 && used.Items >= st.Limit.Items:
 		return fault.New(fault.OverQuota, "the mailbox is full")
 	}
 	return nil

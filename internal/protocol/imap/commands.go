@@ -91,6 +91,7 @@ func commandTable() map[string]*command {
 		"FETCH":    {states: selectedState, byNumber: true, numbers: true, run: (*session).fetch},
 		"STORE":    {states: selectedState, byNumber: true, numbers: true, run: (*session).store},
 		"COPY":     {states: selectedState, numbers: true, run: (*session).copy},
+		"REPLACE":  {states: selectedState, numbers: true, run: (*session).replace},
 		"MOVE":     {states: selectedState, numbers: true, run: (*session).move},
 	}
 }
@@ -99,7 +100,7 @@ func commandTable() map[string]*command {
 func uidTable() map[string]*command {
 	all := commandTable()
 	uid := map[string]*command{}
-	for _, name := range []string{"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"} {
+	for _, name := range []string{"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "REPLACE"} {
 		uid[name] = all[name]
 	}
 	return uid

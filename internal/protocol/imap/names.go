@@ -68,6 +68,11 @@ func (s *session) decodeName(raw []byte) string {
 	case len(name) > maxPath:
 		s.dec.err = no("LIMIT", "mailbox name too long")
 	}
+	return foldInbox(name)
+}
+
+// foldInbox spells INBOX, which may be in any case, in capitals (RFC 9051 §5.1).
+func foldInbox(name string) string {
 	if first, _, _ := strings.Cut(name, string(separator)); strings.EqualFold(first, "INBOX") {
 		name = "INBOX" + name[len(first):]
 	}
