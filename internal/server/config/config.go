@@ -40,6 +40,10 @@ type Config struct {
 	Route []Route `toml:"route"`
 	// SMTP says how arriving mail is taken.
 	SMTP SMTPRules `toml:"smtp"`
+	// Trace bounds what is remembered of messages.
+	Trace Trace `toml:"trace"`
+	// MTASTS says which MTA-STS policies are served for our domains.
+	MTASTS MTASTS `toml:"mta_sts"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -228,6 +232,9 @@ func (c *Config) validateTop() error {
 	return c.Limits.validate()
 }
 
+	if err := c.MTASTS.validate(); err != nil {
+		return err
+	}
 func (l Limits) validate() error {
 	switch {
 	case l.MessageSize < 64<<10:
