@@ -40,8 +40,6 @@ type Config struct {
 	Route []Route `toml:"route"`
 	// SMTP says how arriving mail is taken.
 	SMTP SMTPRules `toml:"smtp"`
-	// Trace bounds what is remembered of messages.
-	Trace Trace `toml:"trace"`
 	// MTASTS says which MTA-STS policies are served for our domains.
 	MTASTS MTASTS `toml:"mta_sts"`
 	// Log says how much is logged, and how.
@@ -229,12 +227,12 @@ func (c *Config) validateTop() error {
 	if err := c.validateSending(); err != nil {
 		return err
 	}
-	return c.Limits.validate()
-}
-
 	if err := c.MTASTS.validate(); err != nil {
 		return err
 	}
+	return c.Limits.validate()
+}
+
 func (l Limits) validate() error {
 	switch {
 	case l.MessageSize < 64<<10:
