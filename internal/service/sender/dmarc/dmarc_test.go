@@ -66,13 +66,14 @@ func TestParseRecord(t *testing.T) {
 		"v=DMARC1; p=reject; adkim=x; psd=x; fo=9; junk":                    with(func(r *Record) { r.Policy = Reject }),
 		"v=DMARC1; p=reject; rua=mailto:a@b.example!10m , nonsense, https://r.example/x,mailto:nobody; ruf=mailto:c@d": with(func(r *Record) {
 			r.Policy, r.RUA, r.RUF = Reject, []string{"mailto:a@b.example", "https://r.example/x"}, []string{"mailto:c@d"}
+			r.RUALimits = []int64{10 << 20, 0}
 		}),
 		"v=DMARC1":                                             with(func(r *Record) { r.Unusable = true }),
 		"v=DMARC1; p=foo":                                      with(func(r *Record) { r.Unusable = true }),
 		"v=DMARC1; p=reject; sp=foo":                           with(func(r *Record) { r.Unusable = true }),
-		"v=DMARC1; rua=mailto:a@b":                             with(func(r *Record) { r.RUA = []string{"mailto:a@b"} }),
-		"v=DMARC1;p=foo;rua=mailto:a@b":                        with(func(r *Record) { r.RUA = []string{"mailto:a@b"} }),
-		"v=DMARC1; p=reject; np=x; rua=mailto:a@b":             with(func(r *Record) { r.RUA = []string{"mailto:a@b"} }),
+		"v=DMARC1; rua=mailto:a@b":                             with(func(r *Record) { r.RUA, r.RUALimits = []string{"mailto:a@b"}, []int64{0} }),
+		"v=DMARC1;p=foo;rua=mailto:a@b":                        with(func(r *Record) { r.RUA, r.RUALimits = []string{"mailto:a@b"}, []int64{0} }),
+		"v=DMARC1; p=reject; np=x; rua=mailto:a@b":             with(func(r *Record) { r.RUA, r.RUALimits = []string{"mailto:a@b"}, []int64{0} }),
 		"v=DMARC1;p=none;" + strings.Repeat(" ", MaxRecord-16): base,
 	} {
 		got, ok := ParseRecord(txt)
@@ -256,4 +257,28 @@ func FuzzEvaluate(f *testing.F) {
 			t.Errorf("%q: %+v", from, r)
 		}
 	})
+}
+
+// TestSizeLimits: RFC 7489 §6.4.
+func TestSizeLimits(t *testing.T) {
+	for in, want := range map[string]int64{"": 0, "7": 7, "10k": 10 << 10, "5M": 5 << 20, "1g": 1 << 30, "2t": 2 << 40, "k": 0, "x": 0, "-1": 0, "99999999t": 0, "9999999999999999999": 0} {
+		if got := sizeLimit(in); got != want {
+			t.Errorf("%s: %d", in, got)
+		}
+	}
+}
+
+func TestOrganization(t *testing.T) {
+	z := zone{"_dmarc.example.org": "v=DMARC1; p=none", "_dmarc.gov.example": "v=DMARC1; p=none; psd=y", "_dmarc.lost.example": "?"}
+	for in, want := range map[string]string{"a.b.Example.org.": "example.org", "example.org": "example.org", "other.example": "other.example", "a.b.gov.example": "b.gov.example"} {
+		if got, err := Organization(t.Context(), z, in); got != want || err != nil {
+			t.Errorf("%s: %s %v", in, got, err)
+		}
+	}
+	if _, err := Organization(t.Context(), z, "a b"); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	if _, err := Organization(t.Context(), z, "lost.example"); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
 }

@@ -2,6 +2,7 @@ package dmarc
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -49,6 +50,8 @@ type Record struct {
 	Testing bool
 	// RUA and RUF are where aggregate and failure reports shall go: URIs without the obsolete size limits.
 	RUA, RUF []string
+	// RUALimits are these limits in bytes, in the order of RUA; 0: none (RFC 7489 §6.2; RFC 9989 has done away with them).
+	RUALimits []int64
 	// FailureOptions are the letters of fo; "0" if not given.
 	FailureOptions string
 	// Unusable: the record has no valid policy and no address for reports. No policy follows from it (§4.10.1).
@@ -119,9 +122,9 @@ func (p *parser) tag(name, value string) {
 			p.r.Testing = true
 		}
 	case "rua":
-		p.r.RUA = uris(value)
+		p.r.RUA, p.r.RUALimits = uris(value)
 	case "ruf":
-		p.r.RUF = uris(value)
+		p.r.RUF, _ = uris(value)
 	case "fo":
 		if isOptions(lower) {
 			p.r.FailureOptions = lower
@@ -148,17 +151,34 @@ func isOptions(s string) bool {
 }
 
 // uris splits a list of URIs, and keeps the valid ones. Obsolete size limits ("!10m") are cut off.
-func uris(list string) []string {
-	var all []string
+func uris(list string) (all []string, limits []int64) {
 	for s := range strings.SplitSeq(list, ",") {
-		s, _, _ = strings.Cut(strings.Trim(s, wsp), "!")
+		s, limit, _ := strings.Cut(strings.Trim(s, wsp), "!")
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme == "" || u.Opaque == "" && u.Host == "" || u.Scheme == "mailto" && !strings.Contains(u.Opaque, "@") {
 			continue
 		}
+		limits = append(limits, sizeLimit(limit))
 		if all = append(all, s); len(all) == MaxURIs {
 			break
 		}
 	}
-	return all
+	return all, limits
+}
+
+// sizeLimit reads "10m" (RFC 7489 §6.4); 0 if there is none that makes sense.
+func sizeLimit(s string) int64 {
+	s = strings.ToLower(strings.Trim(s, wsp))
+	if s == "" {
+		return 0
+	}
+	shift := 0
+	if at := strings.IndexByte("kmgt", s[len(s)-1]); at >= 0 {
+		shift, s = 10*(at+1), s[:len(s)-1]
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || n > 1<<62>>shift {
+		return 0
+	}
+	return n << shift
 }
