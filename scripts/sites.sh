@@ -185,7 +185,7 @@ start_postroad() {
 		host = "mx.p.test"
 		T
 		;;
-	b) settings b $B $B6 "${RESOLVER_B:-127.0.0.1}" ;;
+	b) settings b $B $B6 "tls://$DNS#dns.test" ;;
 	esac
 	[ "$1" = b ] && port=$B
 	"$POSTROAD" --config "$D/$1.toml" serve >>"$D/$1.log" 2>&1 &
@@ -370,20 +370,23 @@ who() {
 dane() {
 	ok "a verified b by its TLSA record" protected a ben@b.test "TLS1.3 DANE"
 	ok "a verified p" protected a pat@p.test "TLS1.3 DANE"
-	ok "b verified p" protected b pat@p.test "TLS1.3 DANE"
+	ok "b, whose DNS comes by TLS, verified p" protected b pat@p.test "TLS1.3 DANE"
 	ok "p verified a" grep -q "Verified TLS connection established to mx.a.test" "$D/p/log"
 	local good=$TLSA_B
 	TLSA_B=$WRONG
 	zone
 	ok "a wrong TLSA record: a sends" send ann@a.test ben@b.test wrong-tlsa
 	ok "it waits" waits a ben@b.test "4\.7\.5"
+	stop_postfix; start_postfix # it remembers TLSA records longer than they say
 	ok "p sends" send pat@p.test ben@b.test wrong-tlsa-p
 	ok "it waits" waits p ben@b.test "Server certificate not trusted|not verified"
 	TLSA_B=$good
 	zone
 	ok "the right record again" retry a b.test
 	ok "a's message arrives" arrived b wrong-tlsa
-	# Postfix remembers TLSA records longer than they say: a later step looks for its message.
+	stop_postfix; start_postfix
+	retry p b.test
+	ok "p's too" arrived b wrong-tlsa-p 1 90
 }
 
 mtasts() {
@@ -444,7 +447,6 @@ outage() {
 		ok "p's message $i, once" arrived b "outage-p-$i" 1 90
 	done
 	ok "nothing waits at a" empty a
-	ok "what p held for the TLSA record has arrived too" arrived b wrong-tlsa-p 1 150
 }
 empty() { until_true 20 not_queued "$1"; }
 not_queued() { [ -z "$(postroad "$1" --json queue list --domain b.test | grep '"id"')" ]; }

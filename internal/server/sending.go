@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"os"
@@ -21,6 +22,7 @@ type internet struct {
 	*outbound.Sender
 	relay    *relay.Relay
 	policies *mtasts.Client
+	dns      dns.Resolver
 }
 
 var families = map[string]route.Families{"": route.Both, config.IPv4: route.IPv4Only, config.IPv6: route.IPv6Only}
@@ -61,11 +63,16 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
 	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Credentials: passwords.get})
-	return &internet{sender, r, policies}, nil
+	return &internet{sender, r, policies, resolver}, nil
 }
 
 // close says goodbye on connections that are kept for the next message.
-func (i *internet) close() { i.relay.Close() }
+func (i *internet) close() {
+	i.relay.Close()
+	if c, ok := i.dns.(*dns.Client); ok {
+		c.Close()
+	}
+}
 
 func newResolver(c config.DNS, w World) (dns.Resolver, error) {
 	if w.Resolver != nil {
@@ -77,7 +84,12 @@ func newResolver(c config.DNS, w World) (dns.Resolver, error) {
 	}
 	var servers []dns.Server
 	for _, a := range addrs {
-		servers = append(servers, dns.Server{Addr: a})
+		one := dns.Server{Addr: a.Addr}
+		if a.TLS {
+			one.Validating = true
+			one.TLS = &tls.Config{ServerName: a.Name, Time: w.Now, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
+		}
+		servers = append(servers, one)
 	}
 	return dns.New(dns.Options{Servers: servers, Now: w.Now})
 }

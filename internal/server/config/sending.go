@@ -10,9 +10,10 @@ import (
 
 // DNS says whom to ask.
 type DNS struct {
-	// Servers are recursive resolvers, "127.0.0.1" or "[::1]:5353", asked in this order. None: those of
-	// /etc/resolv.conf. One on a loopback address is believed when it says that DNSSEC vouches for an answer, which
-	// DANE needs.
+	// Servers are recursive resolvers, "127.0.0.1", "[::1]:5353" or "tls://192.0.2.53#dns.example.org" (RFC 7858; the
+	// name is that of its certificate, which without one has to be for the address), asked in this order. None:
+	// those of /etc/resolv.conf. One on a loopback address or over TLS is believed when it says that DNSSEC vouches for an
+	// answer, which DANE needs; if it doesn't answer, only others of that kind are asked.
 	Servers []string `toml:"servers"`
 }
 
@@ -116,20 +117,46 @@ const (
 	Verified      = "verified"
 )
 
-// Resolvers parses Servers. The port is 53 if none is said.
-func (d DNS) Resolvers() ([]netip.AddrPort, error) {
-	var all []netip.AddrPort
+// Resolver is a recursive resolver.
+type Resolver struct {
+	Addr netip.AddrPort
+	TLS  bool
+	// Name is that of its certificate, or its address; "" without TLS.
+	Name string
+}
+
+// Resolvers parses Servers. The port is 53 if none is said, 853 with TLS.
+func (d DNS) Resolvers() ([]Resolver, error) {
+	var all []Resolver
 	for _, s := range d.Servers {
-		ap, err := netip.ParseAddrPort(s)
-		if a, aerr := netip.ParseAddr(s); aerr == nil {
-			ap, err = netip.AddrPortFrom(a, 53), nil
+		r, ok := resolver(s)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "dns server %q: want an address, address:port, or tls://address#name", s)
 		}
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "dns server %q: want an address, or address:port", s)
-		}
-		all = append(all, ap)
+		all = append(all, r)
 	}
 	return all, nil
+}
+
+func resolver(s string) (r Resolver, ok bool) {
+	port := uint16(53)
+	s, r.TLS = strings.CutPrefix(s, "tls://")
+	if r.TLS {
+		port = 853
+		var named bool
+		if s, r.Name, named = strings.Cut(s, "#"); named && (r.Name == "" || strings.ContainsFunc(r.Name, notInNames)) {
+			return r, false
+		}
+	}
+	var err error
+	if r.Addr, err = netip.ParseAddrPort(s); err != nil {
+		a, aerr := netip.ParseAddr(strings.Trim(s, "[]"))
+		r.Addr, err = netip.AddrPortFrom(a, port), aerr
+	}
+	if r.TLS && r.Name == "" {
+		r.Name = r.Addr.Addr().WithZone("").String()
+	}
+	return r, err == nil
 }
 
 func (c *Config) validateSending() error {

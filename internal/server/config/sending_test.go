@@ -12,7 +12,7 @@ import (
 func TestSending(t *testing.T) {
 	c := Default()
 	c.Hostname, c.Data = "mx.example.org", "/data"
-	c.DNS.Servers = []string{"127.0.0.1", "[::1]:5353"}
+	c.DNS.Servers = []string{"127.0.0.1", "[::1]:5353", "tls://192.0.2.53", "tls://[2001:db8::53]:8853#dns.example.org"}
 	c.Route = []Route{{Host: "smtp.provider.example", TLS: Verified, User: "u", PasswordFile: "/p"}, {Recipient: ".lab.example", Host: "10.0.0.1", Protocol: LMTP},
 		{Recipient: "lists.example", Host: "unix:/run/lists", Protocol: LMTP}, {Sender: "shop.example", Host: "x", Bind: []string{"192.0.2.9"}}}
 	c.Sending = Sending{Bind: []string{"192.0.2.8", "2001:db8::8"}, Names: map[string]string{"192.0.2.9": "out.example.org"}, Family: IPv4}
@@ -20,7 +20,11 @@ func TestSending(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := c.DNS.Resolvers()
-	if err != nil || len(got) != 2 || got[0].Port() != 53 || got[1].Port() != 5353 {
+	want := []Resolver{
+		{Addr: netip.MustParseAddrPort("127.0.0.1:53")}, {Addr: netip.MustParseAddrPort("[::1]:5353")},
+		{netip.MustParseAddrPort("192.0.2.53:853"), true, "192.0.2.53"}, {netip.MustParseAddrPort("[2001:db8::53]:8853"), true, "dns.example.org"},
+	}
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v %v", got, err)
 	}
 }
@@ -36,6 +40,9 @@ func TestSendingMistakes(t *testing.T) {
 		`"a b.example" is no full`:           func(c *Config) { c.Sending.Names = map[string]string{"192.0.2.1": "a b.example"} },
 		`"mx" is no full`:                    func(c *Config) { c.Sending.Names = map[string]string{"192.0.2.1": "mx"} },
 		`family "4"`:                         func(c *Config) { c.Sending.Family = "4" },
+		`dns server "tls://dns"`:             func(c *Config) { c.DNS.Servers = []string{"tls://dns"} },
+		`dns server "tls://192.0.2.1#"`:      func(c *Config) { c.DNS.Servers = []string{"tls://192.0.2.1#"} },
+		`dns server "192.0.2.1#x"`:           func(c *Config) { c.DNS.Servers = []string{"192.0.2.1#x"} },
 		`tls "yes"`:                          func(c *Config) { c.Route = []Route{{Host: "x", TLS: "yes"}} },
 		`bare_line_endings "ok"`:             func(c *Config) { c.SMTP.BareLineEndings = "ok" },
 		`protocol "imap"`:                    func(c *Config) { c.Route = []Route{{Host: "x", Protocol: IMAP}} },

@@ -59,7 +59,8 @@ const (
 )
 
 // Client asks recursive servers and remembers the answers. It is safe for
-// concurrent use and needs no closing: it keeps no connection and no goroutine.
+// concurrent use. Of servers that are asked over TLS it keeps a few connections for
+// some seconds after the last question, or until Close.
 type Client struct {
 	servers  []Server
 	timeout  time.Duration
@@ -69,6 +70,7 @@ type Client struct {
 	rand     io.Reader
 	cache    *cache
 	flights  flights
+	streams  streams
 }
 
 // New makes a Client. It fails with fault.Invalid if there is no server to ask, or one is
@@ -91,6 +93,9 @@ func New(o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// Close closes the connections that are kept. The Client can still be used, but keeps none any more.
+func (c *Client) Close() { c.streams.close() }
 
 func (c *Client) setDefaults(o Options) {
 	if c.timeout <= 0 {

@@ -371,6 +371,17 @@ func TestTheNextServerIsAsked(t *testing.T) {
 	if _, err := c.LookupMX(t.Context(), "example.org"); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
+	// Nor what it is kept from telling: whoever can slow it down would get rid of DNSSEC.
+	dial2 := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "127.0.0.1:") {
+			return nil, errors.New("timed out")
+		}
+		return w.Dial(ctx, network, addr)
+	}
+	c = newClient(t, w, dns.Options{Servers: servers("127.0.0.1:53", "192.0.2.3:53"), Dial: dial2})
+	if _, err := c.LookupMX(t.Context(), "example.org"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestOnlyTrustedServersVouch: the AD bit counts from loopback, and from elsewhere not at all.

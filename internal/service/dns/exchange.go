@@ -2,7 +2,6 @@ package dns
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,6 +42,9 @@ func (c *Client) ask(ctx context.Context, name string, qtype uint16) (last *repl
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
+			// What a server that vouches for answers won't tell may be forged, or somebody keeps it from
+			// telling: one that doesn't must not be asked instead.
+			onlyTrusted = onlyTrusted || s.trusted()
 			if err2 != nil {
 				err = fmt.Errorf("%s: %w", s.Addr, err2)
 				continue
@@ -51,8 +53,6 @@ func (c *Client) ask(ctx context.Context, name string, qtype uint16) (last *repl
 				return r, nil
 			}
 			last = r
-			// What a validating server won't tell may be forged: one that doesn't validate must not be asked instead.
-			onlyTrusted = onlyTrusted || r.trusted
 		}
 	}
 	if last != nil {
@@ -70,23 +70,31 @@ func definite(m *wire.Msg) bool {
 func (c *Client) askServer(ctx context.Context, s Server, name string, qtype uint16) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	query, err := c.query(name, qtype)
+	query, err := c.query(name, qtype, s.TLS != nil)
 	if err != nil {
 		return nil, err
 	}
+	var r *reply
 	if s.TLS != nil {
-		return c.exchange(ctx, s, "tcp", query)
+		r, err = c.overTLS(ctx, s, query)
+	} else if r, err = c.exchange(ctx, s, "udp", query); err == nil && r.msg.Truncated {
+		r, err = c.exchange(ctx, s, "tcp", query)
 	}
-	r, err := c.exchange(ctx, s, "udp", query)
-	if err == nil && r.msg.Truncated {
-		return c.exchange(ctx, s, "tcp", query)
+	if err == nil {
+		r.trusted = s.trusted()
 	}
 	return r, err
 }
 
+// packed is a question and its bytes.
+type packed struct {
+	*wire.Msg
+	bytes []byte
+}
+
 // query makes a question. The AD bit asks to be told whether the answer was
 // validated (RFC 6840 §5.7): signatures themselves needn't come.
-func (c *Client) query(name string, qtype uint16) (*wire.Msg, error) {
+func (c *Client) query(name string, qtype uint16, pad bool) (*packed, error) {
 	var id [2]byte
 	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
 		return nil, err
@@ -96,44 +104,38 @@ func (c *Client) query(name string, qtype uint16) (*wire.Msg, error) {
 	q.Id = binary.BigEndian.Uint16(id[:])
 	q.AuthenticatedData = true
 	q.SetEdns0(udpSize, false)
-	return q, nil
+	if pad {
+		padQuery(q)
+	}
+	b, err := q.Pack()
+	return &packed{q, b}, err
+}
+
+// padQuery makes an encrypted question one of few sizes, which tell nothing of the name (RFC 8467 §4.1).
+func padQuery(q *wire.Msg) {
+	const block, option = 128, 4
+	opt := q.IsEdns0()
+	over := (q.Len() + option) % block
+	opt.Option = append(opt.Option, &wire.EDNS0_PADDING{Padding: make([]byte, (block-over)%block)})
 }
 
 // exchange sends the question over a new connection, which with UDP means from a new, random port.
-func (c *Client) exchange(ctx context.Context, s Server, network string, query *wire.Msg) (*reply, error) {
-	packed, err := query.Pack()
+func (c *Client) exchange(ctx context.Context, s Server, network string, q *packed) (*reply, error) {
+	conn, err := c.dial(ctx, network, s.Addr.String())
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.dial(ctx, network, s.Addr.String())
-	if err != nil {
-		return nil, err
-	}
-	defer raw.Close()
-	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	conn := raw
-	if s.TLS != nil {
-		secured := tls.Client(raw, s.TLS)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		conn = secured
-	}
-	var r *reply
 	if network == "udp" {
-		r, err = overUDP(conn, query, packed)
-	} else {
-		r, err = overTCP(conn, query, packed)
+		return overUDP(conn, q)
 	}
-	if err == nil {
-		r.trusted = s.trusted()
-	}
-	return r, err
+	return overTCP(conn, q)
 }
 
-func overUDP(conn net.Conn, query *wire.Msg, packed []byte) (*reply, error) {
-	if _, err := conn.Write(packed); err != nil {
+func overUDP(conn net.Conn, q *packed) (*reply, error) {
+	if _, err := conn.Write(q.bytes); err != nil {
 		return nil, err
 	}
 	b := make([]byte, 1<<16)
@@ -143,16 +145,16 @@ func overUDP(conn net.Conn, query *wire.Msg, packed []byte) (*reply, error) {
 			return nil, err
 		}
 		// Datagrams of others than the server, guessed or late, are read over.
-		if r, err := parseReply(query, b[:n]); err == nil {
+		if r, err := parseReply(q.Msg, b[:n]); err == nil {
 			return r, nil
 		}
 	}
 	return nil, errForeign
 }
 
-func overTCP(conn net.Conn, query *wire.Msg, packed []byte) (*reply, error) {
-	b := binary.BigEndian.AppendUint16(nil, uint16(len(packed)))
-	if _, err := conn.Write(append(b, packed...)); err != nil {
+func overTCP(conn net.Conn, q *packed) (*reply, error) {
+	b := binary.BigEndian.AppendUint16(nil, uint16(len(q.bytes)))
+	if _, err := conn.Write(append(b, q.bytes...)); err != nil {
 		return nil, err
 	}
 	if _, err := io.ReadFull(conn, b[:2]); err != nil {
@@ -162,7 +164,7 @@ func overTCP(conn net.Conn, query *wire.Msg, packed []byte) (*reply, error) {
 	if _, err := io.ReadFull(conn, b); err != nil {
 		return nil, err
 	}
-	return parseReply(query, b)
+	return parseReply(q.Msg, b)
 }
 
 // parseReply parses what may be the answer to query. Of a truncated answer the header is enough.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"postroad/internal/fault"
@@ -82,5 +83,70 @@ func relay(w *dnstest.World, conn net.Conn) {
 	defer world.Close()
 	if _, err := world.Write(b[:n+m]); err == nil {
 		io.Copy(conn, world)
+	}
+}
+
+// counting counts the connections that it accepts, and can cut them all.
+type counting struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (c *counting) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.conns = append(c.conns, conn)
+	}
+	return conn, err
+}
+
+func (c *counting) cut() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+	return len(c.conns)
+}
+
+// TestConnectionsAreKept: one TLS handshake serves many questions (RFC 7858 §3.4), and a connection that the server
+// has closed meanwhile costs nothing but a new one (RFC 7766 §6.2.4).
+func TestConnectionsAreKept(t *testing.T) {
+	w := dnstest.New(t, zone)
+	web := httptest.NewTLSServer(nil) // for its certificate
+	web.Close()
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &counting{Listener: plain}
+	w.ServeListener(t, tls.NewListener(l, &tls.Config{Certificates: web.TLS.Certificates}))
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	client, err := dns.New(dns.Options{CacheBytes: -1, Servers: []dns.Server{{
+		Addr: netip.MustParseAddrPort(plain.Addr().String()), Validating: true, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ask := func() {
+		t.Helper()
+		if a, err := client.LookupMX(t.Context(), "example.org"); err != nil || len(a.Records) != 2 {
+			t.Errorf("%v %v", a, err)
+		}
+	}
+	for range 5 {
+		ask()
+	}
+	if n := l.cut(); n != 1 {
+		t.Errorf("%d connections for five questions", n)
+	}
+	ask()
+	if n := l.cut(); n != 2 {
+		t.Errorf("%d connections after the first was cut", n)
 	}
 }

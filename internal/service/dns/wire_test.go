@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"strings"
 	"testing"
 
 	wire "github.com/miekg/dns"
@@ -9,11 +10,11 @@ import (
 func question1(t testing.TB, name string) *wire.Msg {
 	t.Helper()
 	c := &Client{rand: zeros{}}
-	q, err := c.query(name, wire.TypeMX)
+	q, err := c.query(name, wire.TypeMX, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q
+	return q.Msg
 }
 
 type zeros struct{}
@@ -84,4 +85,19 @@ func FuzzReply(f *testing.F) {
 			t.Errorf("%+v", res)
 		}
 	})
+}
+
+// TestPadding: an encrypted question's size says little about the name (RFC 8467 §4.1).
+func TestPadding(t *testing.T) {
+	c := &Client{rand: zeros{}}
+	for n := 1; n < 240; n++ {
+		name := strings.Repeat("a.", n/2) + "example"
+		q, err := c.query(name, wire.TypeMX, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(q.bytes)%128 != 0 || len(q.bytes) > 384 {
+			t.Errorf("%d bytes for a name of %d", len(q.bytes), len(name))
+		}
+	}
 }

@@ -17,7 +17,19 @@ import (
 func (w *World) Serve(t testing.TB) []dns.Server {
 	t.Helper()
 	packets, listener := listen(t)
-	for _, s := range []*wire.Server{{PacketConn: packets}, {Listener: listener}} {
+	w.serve(t, &wire.Server{PacketConn: packets}, &wire.Server{Listener: listener})
+	return []dns.Server{{Addr: packets.LocalAddr().(*net.UDPAddr).AddrPort()}}
+}
+
+// ServeListener answers those who connect to a listener, by TCP or TLS, until the test ends.
+func (w *World) ServeListener(t testing.TB, l net.Listener) {
+	t.Helper()
+	w.serve(t, &wire.Server{Listener: l})
+}
+
+func (w *World) serve(t testing.TB, servers ...*wire.Server) {
+	t.Helper()
+	for _, s := range servers {
 		started, done := make(chan struct{}), make(chan error, 1)
 		s.Handler = wire.HandlerFunc(w.handle)
 		s.NotifyStartedFunc = func() { close(started) }
@@ -32,7 +44,6 @@ func (w *World) Serve(t testing.TB) []dns.Server {
 			}
 		})
 	}
-	return []dns.Server{{Addr: packets.LocalAddr().(*net.UDPAddr).AddrPort()}}
 }
 
 // ListenAndServe answers at an address, by UDP and TCP, or by TLS alone if it gets a configuration
