@@ -1,0 +1,218 @@
+package inbound
+
+import (
+	"context"
+	"strings"
+
+	"postroad/internal/service/delivery"
+	"postroad/internal/service/sender"
+	"postroad/internal/service/sender/authres"
+	"postroad/internal/service/sender/dmarc"
+)
+
+// Check looks at one message. It is an io.Writer that never fails; not safe for concurrent use. One that isn't finished can be dropped.
+type Check struct {
+	visit *Visit
+	to    []string
+	check *sender.Check
+}
+
+// Message begins a message for recipients; its bytes, as they came, are to be written to the Check.
+func (v *Visit) Message(recipients []string) *Check {
+	return &Check{v, recipients, v.g.checker.Begin(sender.Session{IP: v.client.Addr, Helo: v.helo, MailFrom: v.from})}
+}
+
+// Write takes the next bytes.
+func (c *Check) Write(p []byte) (int, error) { return c.check.Write(p) }
+
+// Verdict says what is to be thought of the message, which must be complete. It waits for the DNS, but not
+// for longer than sender.DefaultTimeout. Errors: a Refusal. Nothing is refused for want of an answer.
+func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
+	v, g := c.visit, c.visit.g
+	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
+	defer cancel()
+	v.wait(ctx)
+	c.check.Known(v.iprev)
+	r := c.check.Verdict(ctx)
+	g.counts.verdict(&r)
+	if v.awaited && !signedBy(&r, domainOf(v.from)) {
+		return nil, g.counts.refuse(comeBack)
+	}
+	who := g.identities(v, &r)
+	had, err := g.memory.recall(ctx, g.o.Now(), who...)
+	if err != nil {
+		had = make([]past, len(who))
+	}
+	j := g.judge(&r, len(v.allow) > 0 || established(had))
+	if j.domain != "" && !g.domains.take(j.domain, g.o.Now()) {
+		return nil, g.counts.refuse(Refusal{DomainRate, 450, "4.7.1", printable("Too many messages from " + j.domain + ", try again later"), false})
+	}
+	c.report(&r, &j)
+	if j.refusal != nil {
+		return nil, g.counts.refuse(*j.refusal)
+	}
+	if j.disposition == dmarc.None && (j.domain != "" || v.back || r.DMARC.Status == authres.Pass) {
+		if err := g.memory.learn(ctx, g.o.Now(), who, had); err != nil {
+			g.log.WarnContext(ctx, "cannot remember a sender", "err", err)
+		}
+	}
+	return c.verdict(ctx, &r, &j), nil
+}
+
+// established reports whether somebody's record speaks for the message.
+func established(had []past) bool {
+	for _, p := range had {
+		if p.established() {
+			return true
+		}
+	}
+	return false
+}
+
+// maxIdentities bounds how many signatures of a message have a record.
+const maxIdentities = 6
+
+// identities are those who are known to have sent or passed on the message: its network first.
+func (g *Guard) identities(v *Visit, r *sender.Verdict) []subject {
+	who := []subject{v.network()}
+	if v.from != "" && r.SPF.Status == authres.Pass {
+		who = append(who, g.subject(bySPF, r.SPF.Domain))
+	}
+	seen := map[string]bool{}
+	for i := range r.DKIM {
+		d := strings.ToLower(r.DKIM[i].Domain)
+		if r.DKIM[i].Status == authres.Pass && !seen[d] && len(seen) < maxIdentities {
+			seen[d] = true
+			who = append(who, g.subject(byDKIM, d))
+		}
+	}
+	return who
+}
+
+// signedBy reports whether a signature of a domain holds.
+func signedBy(r *sender.Verdict, domain string) bool {
+	for i := range r.DKIM {
+		if r.DKIM[i].Status == authres.Pass && strings.EqualFold(r.DKIM[i].Domain, domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// verdict is what delivery is told.
+func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *delivery.Verdict {
+	v := c.visit
+	r.DMARC.Disposition, r.Override = j.disposition, j.why()
+	r.Others = v.others(ctx)
+	h := r.Results()
+	d := &delivery.Verdict{
+		Field: h.Field(), Results: h.Value(), Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine,
+		Sender: j.authentic, Summary: summary(h.Methods),
+	}
+	if d.Junk {
+		v.g.counts.junk.Add(1)
+	}
+	return d
+}
+
+// summary is a verdict in a line: the best result of each method.
+func summary(methods []authres.Method) string {
+	var b strings.Builder
+	for i, m := range methods {
+		if m.Name == "iprev" || m.Name == "arc" && m.Result == authres.None {
+			continue
+		}
+		best := m.Result
+		repeated := false
+		for k, other := range methods {
+			if other.Name == m.Name && k != i {
+				repeated = repeated || k < i
+				if other.Result == authres.Pass && m.Name == "dkim" {
+					best = authres.Pass
+				}
+			}
+		}
+		if repeated {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(m.Name + "=" + string(best))
+	}
+	return b.String()
+}
+
+// others are the results of the lists and of what was asked of the name in HELO. The names with x- are ours (RFC 8601 §2.7.6).
+func (v *Visit) others(ctx context.Context) []authres.Method {
+	var all []authres.Method
+	for i := range v.allow { // RFC 8904 §2
+		all = append(all, v.allow[i].method("dnswl", authres.Pass))
+	}
+	for i := range v.block {
+		all = append(all, v.block[i].method("x-dnsbl", authres.Fail))
+	}
+	if p := v.heloProblem(ctx); p != "" {
+		all = append(all, authres.Method{Name: "x-helo", Result: authres.Fail, Reason: p})
+	}
+	return all
+}
+
+func (l *listed) method(name string, result authres.Result) authres.Method {
+	secure := "na"
+	if l.secure {
+		secure = "yes"
+	}
+	return authres.Method{Name: name, Result: result, Props: []authres.Property{
+		{Type: "dns", Name: "zone", Value: l.list.Zone}, {Type: "policy", Name: "ip", Value: l.code.String()}, {Type: "dns", Name: "sec", Value: secure},
+	}}
+}
+
+// report tells what DMARC made of the message.
+func (c *Check) report(r *sender.Verdict, j *judgement) {
+	g := c.visit.g
+	if g.o.Report == nil || r.DMARC.PolicyDomain == "" {
+		return
+	}
+	e := Evaluated{
+		At: g.o.Now(), SourceIP: c.visit.client.Addr, Author: r.DMARC.Author, Sender: domainOf(c.visit.from), Recipients: domains(c.to),
+		PolicyDomain: r.DMARC.PolicyDomain, Record: r.DMARC.Record, Status: r.DMARC.Status, Policy: r.DMARC.Policy, Disposition: j.disposition,
+		SPFAligned: r.DMARC.SPFAligned, DKIMAligned: r.DMARC.DKIMAligned, Overrides: j.overrides,
+	}
+	e.SPF = Identifier{Domain: r.SPF.Domain, Result: r.SPF.Status, Reason: r.SPF.Reason}
+	for i := range r.DKIM {
+		d := &r.DKIM[i]
+		e.DKIM = append(e.DKIM, Identifier{d.Domain, d.Selector, d.Status, d.Reason})
+	}
+	g.o.Report(e)
+}
+
+// domains are those of addresses, each once.
+func domains(addresses []string) []string {
+	var all []string
+	seen := map[string]bool{}
+	for _, a := range addresses {
+		if d := domainOf(a); !seen[d] {
+			seen[d] = true
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// verdict counts a result.
+func (c *counts) verdict(r *sender.Verdict) {
+	c.checked.Add(1)
+	switch r.DMARC.Status {
+	case authres.Pass:
+		c.pass.Add(1)
+	case authres.Fail:
+		c.fail.Add(1)
+	case authres.TempError:
+		c.tempError.Add(1)
+	case authres.PermError:
+		c.permError.Add(1)
+	default:
+		c.noPolicy.Add(1)
+	}
+}

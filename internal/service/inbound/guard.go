@@ -1,0 +1,181 @@
+package inbound
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"postroad/internal/service/dns"
+	"postroad/internal/service/sender"
+	"postroad/internal/storage/kv"
+)
+
+// Policy says what becomes of messages that fail DMARC.
+type Policy uint8
+
+// What becomes of messages that fail DMARC.
+const (
+	// Enforce does what the author's domain asks for: refuse, or junk.
+	Enforce Policy = iota
+	// MarkOnly tells it in Authentication-Results.
+	MarkOnly
+	// Off doesn't look for policies at all.
+	Off
+)
+
+// Greylisting says whom greylisting asks to come back.
+type Greylisting uint8
+
+// Whom greylisting asks to come back.
+const (
+	// GreyAuto: strangers that look bad.
+	GreyAuto Greylisting = iota
+	// GreyOff: nobody.
+	GreyOff
+	// GreyAlways: everybody who has no record here.
+	GreyAlways
+)
+
+// Rates bound what comes in a minute; 0 means the default, below 0 no limit.
+type Rates struct {
+	// Connections and Messages are for one client: an IPv4 address, or an IPv6 /64. 300 and 600 by default.
+	Connections, Messages int
+	// Domain is how many messages that were proved to be from one domain are taken; 3000 by default.
+	Domain int
+}
+
+// Options are what a Guard is made of.
+type Options struct {
+	// Resolver is asked about senders. Nil: strangers aren't checked.
+	Resolver dns.Resolver
+	// DB has the partitions of keys.go. It is required.
+	DB kv.DB
+	// Hostname is our name, also in Authentication-Results. It is required.
+	Hostname string
+	// Secret makes hashes in the store a secret of this installation. It is required.
+	Secret []byte
+	// Trusted are networks whose hosts nobody checks; nil: loopback.
+	Trusted []netip.Prefix
+	// DMARC says what becomes of messages that fail it.
+	DMARC Policy
+	// SPFRefuse: messages that SPF fails, and nothing else speaks for, are refused. Else that is only told.
+	SPFRefuse bool
+	Helo      HeloRules
+	Greylist  Greylisting
+	// Block are lists of bad clients, Allow of good ones: those are neither greylisted nor refused because of Block.
+	Block, Allow []List
+	// Sealers are domains whose ARC seals are believed.
+	Sealers []string
+	Rates   Rates
+	// Entries is how many strangers are remembered, of each kind; 0 for 200,000.
+	Entries int
+	// Report hears of each message that DMARC was asked about. It must not wait.
+	Report func(Evaluated)
+	// Now tells the time; nil for time.Now.
+	Now func() time.Time
+	// Logger hears what is odd; nil: nobody does.
+	Logger *slog.Logger
+}
+
+// Guard watches the door. It is safe for concurrent use.
+type Guard struct {
+	o       Options
+	log     *slog.Logger
+	dns     sender.Resolver
+	checker *sender.Checker
+	memory  *memory
+	counts  counts
+
+	connections, messages *meter[netip.Prefix]
+	domains               *meter[string]
+	broken                *meter[string] // how often a broken list is complained of
+}
+
+// New makes a Guard.
+func New(o Options) *Guard {
+	o = o.withDefaults()
+	g := &Guard{
+		o: o, log: o.Logger, memory: newMemory(o.DB, o.Secret, o.Entries),
+		connections: newMeter[netip.Prefix](o.Rates.Connections, time.Minute),
+		messages:    newMeter[netip.Prefix](o.Rates.Messages, time.Minute),
+		domains:     newMeter[string](o.Rates.Domain, time.Minute),
+		broken:      newMeter[string](1, time.Hour),
+	}
+	if o.Resolver != nil {
+		g.dns = sender.FromDNS(o.Resolver)
+		g.checker = sender.New(sender.Options{Resolver: g.dns, ID: o.Hostname, NoDMARC: o.DMARC == Off, Now: o.Now})
+	}
+	return g
+}
+
+func (o Options) withDefaults() Options {
+	if o.Trusted == nil {
+		o.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	for n, def := range map[*int]int{&o.Rates.Connections: 300, &o.Rates.Messages: 600, &o.Rates.Domain: 3000, &o.Entries: 200_000} {
+		if *n == 0 {
+			*n = def
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Sealers = slices.Clone(o.Sealers)
+	for i, s := range o.Sealers {
+		o.Sealers[i] = strings.ToLower(strings.TrimSuffix(s, "."))
+	}
+	return o
+}
+
+// trusts reports whether nobody checks a client. One that has no address is a program on this machine.
+func (g *Guard) trusts(a netip.Addr) bool {
+	return !a.IsValid() || slices.ContainsFunc(g.o.Trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// Tidy forgets strangers who haven't been here for long. It should be called about every hour, the first time soon.
+func (g *Guard) Tidy(ctx context.Context) error { return g.memory.tidy(ctx, g.o.Now()) }
+
+// Stats are totals since the Guard was made.
+type Stats struct {
+	// Checked messages, and how many of them were given to which DMARC result, went to junk, or were let in because of a trusted seal.
+	Checked, Pass, Fail, NoPolicy, TempError, PermError, Junk, Sealed uint64
+	// Refused counts refusals by reason.
+	Refused map[Reason]uint64
+	// ListTrouble counts questions to lists that got no answer.
+	ListTrouble uint64
+}
+
+type counts struct {
+	checked, pass, fail, noPolicy, tempError, permError, junk, sealed, listTrouble atomic.Uint64
+
+	refused [16]atomic.Uint64 // in the order of Reasons
+}
+
+// refuse counts a refusal and makes an error of it.
+func (c *counts) refuse(r Refusal) error {
+	if i := slices.Index(Reasons(), r.Reason); i >= 0 {
+		c.refused[i].Add(1)
+	}
+	return r.fault()
+}
+
+// Stats returns the counts.
+func (g *Guard) Stats() Stats {
+	c := &g.counts
+	s := Stats{
+		Checked: c.checked.Load(), Pass: c.pass.Load(), Fail: c.fail.Load(), NoPolicy: c.noPolicy.Load(),
+		TempError: c.tempError.Load(), PermError: c.permError.Load(), Junk: c.junk.Load(), Sealed: c.sealed.Load(),
+		ListTrouble: c.listTrouble.Load(), Refused: map[Reason]uint64{},
+	}
+	for i, r := range Reasons() {
+		s.Refused[r] = c.refused[i].Load()
+	}
+	return s
+}
