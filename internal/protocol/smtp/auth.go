@@ -132,6 +132,7 @@ func (s *session) signedIn(x Exchange) reply {
 	s.who = &who
 	s.logins = 0
 	s.log = s.log.With("login", who.Login)
+	s.welcome()
 	return replySignedIn
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	history "postroad/internal/service/trace"
 )
 
 // Config is what a Server needs. Post and Hostname must be set.
@@ -18,6 +20,10 @@ type Config struct {
 	Auth Auth
 	// Senders decides who may use which sender address in submission. Nil: everybody any.
 	Senders Senders
+	// Gate decides who may hand in mail. Nil: everybody may, and nothing is checked.
+	Gate Gate
+	// Note hears of what is refused, for the history of messages. It must not wait. Nil: nobody does.
+	Note func(history.Event)
 	// TLS has the certificates. Nil: STARTTLS is not offered.
 	TLS *tls.Config
 	// Limits bound what clients may do; its zero value means the defaults.

@@ -54,6 +54,7 @@ func (s *session) beginMessage(dots bool) {
 		},
 	}
 	tx.message = &tx.room
+	s.beginCheck()
 	tx.lines = lines{to: tx.message, dots: dots, maxLine: s.limits.TextLine}
 }
 
@@ -113,6 +114,12 @@ func (s *session) endMessage(ctx context.Context) reply {
 		s.logMessage(ctx, slog.LevelInfo, r, nil)
 		s.server.counts.messagesRefused.Add(1)
 		return s.replyEach(r)
+	}
+	if r, err := s.judge(ctx); !r.ok() {
+		tx.message.content.Discard()
+		s.logMessage(ctx, slog.LevelInfo, r, err)
+		s.server.counts.messagesRefused.Add(1)
+		return r
 	}
 	results := s.server.config.Post.Deliver(ctx, &tx.envelope, tx.message.content)
 	s.countDelivery(results)
@@ -201,6 +208,9 @@ func level(r reply) slog.Level {
 
 // logMessage tells in one line what became of a message.
 func (s *session) logMessage(ctx context.Context, level slog.Level, r reply, err error) {
+	if r.code >= 400 {
+		s.noteRefusal(stageData, "", r, err)
+	}
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
@@ -217,6 +227,9 @@ func (s *session) logMessage(ctx context.Context, level slog.Level, r reply, err
 
 // logRecipient tells in one line what became of a message for one recipient.
 func (s *session) logRecipient(ctx context.Context, to string, r reply, err error) {
+	if r.code >= 400 {
+		s.noteRefusal(stageData, to, r, err)
+	}
 	if !s.log.Enabled(ctx, level(r)) {
 		return
 	}

@@ -15,35 +15,38 @@ var (
 	replyBadHello = reply{code: 501, status: "", text: "Your name is missing or not valid"}
 )
 
-func (s *session) ehlo(_ context.Context, args []byte) reply {
+func (s *session) ehlo(ctx context.Context, args []byte) reply {
 	if s.opts.Mode == LMTP {
 		return replyOnlyLMTP // RFC 2033 §4.1
 	}
-	return s.introduce(args, true)
+	return s.introduce(ctx, args, true)
 }
 
-func (s *session) lhlo(_ context.Context, args []byte) reply {
+func (s *session) lhlo(ctx context.Context, args []byte) reply {
 	if s.opts.Mode != LMTP {
 		return replyNotLMTP
 	}
-	return s.introduce(args, true)
+	return s.introduce(ctx, args, true)
 }
 
-func (s *session) hello(_ context.Context, args []byte) reply {
+func (s *session) hello(ctx context.Context, args []byte) reply {
 	if s.opts.Mode == LMTP {
 		return replyOnlyLMTP
 	}
-	return s.introduce(args, false)
+	return s.introduce(ctx, args, false)
 }
 
 // introduce takes the client's name. It need not be a domain: RFC 5321 §4.1.4
 // forbids refusing mail for a name that doesn't check out, and many send oddities.
-func (s *session) introduce(args []byte, extended bool) reply {
+func (s *session) introduce(ctx context.Context, args []byte, extended bool) reply {
 	name := strings.TrimRight(string(args), " ")
 	if !isHelloName(name) {
 		return replyBadHello
 	}
 	s.reset() // RFC 5321 §4.1.4
+	if r := s.askHello(ctx, name); !r.ok() {
+		return r
+	}
 	s.helo, s.extended = name, extended
 	if !extended {
 		return reply{code: 250, text: s.server.config.Hostname}

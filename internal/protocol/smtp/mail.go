@@ -40,6 +40,9 @@ func (s *session) mail(ctx context.Context, args []byte) reply {
 	if r := s.checkSender(ctx, tx.envelope.From); !r.ok() {
 		return r
 	}
+	if r := s.askMail(ctx, tx.envelope.From); !r.ok() {
+		return r
+	}
 	s.messages++
 	s.tx = tx
 	return replySenderOK

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/sender/authres"
 )
 
 // heldHeader is how much of a submitted message's header may be held back in
@@ -27,9 +28,11 @@ type message struct {
 	before  int64     // what was read before it
 	size    int64     // bytes of the message
 	header  header
-	front   bool   // the trace fields are written
-	held    []byte // header bytes that wait for it
-	refused reply  // code 0: not refused
+	front   bool              // the trace fields are written
+	held    []byte            // header bytes that wait for it
+	check   Check             // sees what comes, as it comes; nil: nobody checks
+	strip   *authres.Stripper // takes out fields in our name; nil: they stay
+	refused reply             // code 0: not refused
 }
 
 // write takes the next bytes of the message.
@@ -40,6 +43,9 @@ func (m *message) write(p []byte) {
 	}
 	if m.refused.code != 0 {
 		return
+	}
+	if m.check != nil {
+		m.check.Write(p) //nolint:errcheck // it never fails
 	}
 	if !m.header.done {
 		m.header.see(p)
@@ -52,7 +58,16 @@ func (m *message) write(p []byte) {
 		}
 	}
 	m.writeFront()
-	m.put(p)
+	m.text(p)
+}
+
+// text passes the message's own bytes on.
+func (m *message) text(p []byte) {
+	if m.strip == nil {
+		m.put(p)
+		return
+	}
+	m.strip.Write(p) //nolint:errcheck // put remembers errors
 }
 
 // hold keeps p back if fields may have to be added in front of it.
@@ -78,7 +93,7 @@ func (m *message) writeFront() {
 		front = m.trace.appendMissing(front, m.envelope, &m.header)
 	}
 	m.put(front)
-	m.put(m.held)
+	m.text(m.held)
 	m.held = nil
 }
 
@@ -122,6 +137,9 @@ func (m *message) fail(err error) {
 func (m *message) end() {
 	m.header.end()
 	m.writeFront()
+	if m.strip != nil {
+		m.strip.Close() //nolint:errcheck // put remembers errors
+	}
 }
 
 // beginPortion is called when DATA or a BDAT chunk begins to come.

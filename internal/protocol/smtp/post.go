@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"postroad/internal/model/ident"
+	"postroad/internal/service/delivery"
 )
 
 // Post is where messages go. Its methods are called from many sessions at once.
@@ -62,6 +63,8 @@ type Envelope struct {
 	Return Return
 	// EnvelopeID is ENVID, decoded (RFC 3461 §4.4).
 	EnvelopeID string
+	// Verdict is what the Gate's checks found out; nil: nothing was checked. It is there when the message is delivered.
+	Verdict *delivery.Verdict
 }
 
 // Recipient is one accepted RCPT.

@@ -38,6 +38,9 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 		return replyTooManyRcpts
 	}
 	mailbox, err := s.server.config.Post.Recipient(ctx, s.who, rcpt.Address)
+	if r := s.askRecipient(ctx, rcpt.Address, err); !r.ok() {
+		return r
+	}
 	if err != nil {
 		return s.refuseRecipient(ctx, rcpt.Address, err)
 	}
@@ -102,6 +105,7 @@ func (s *session) refuseRecipient(ctx context.Context, address string, err error
 	s.log.Info("recipient refused", "id", s.tx.envelope.ID, "from", s.tx.envelope.From, "to", address,
 		"reply", r.code, "err", err)
 	s.server.counts.recipientsRefused.Add(1)
+	s.noteRefusal(stageRcpt, address, r, err)
 	if s.who != nil || s.opts.Mode == LMTP || kind.Retry() {
 		return r
 	}

@@ -35,11 +35,13 @@ type session struct {
 	extended bool   // EHLO or LHLO
 	who      *ident.Identity
 	tx       *transaction // nil: none
+	visit    Visit        // what the gate knows of the client; nil: nobody looks
 
 	messages int   // transactions so far
 	errors   int   // wrong commands since the last accepted message
 	idle     int   // commands that get nowhere, likewise
 	refused  int   // recipients
+	turned   int   // recipients that the gate has refused
 	logins   int   // failed
 	dropped  int64 // bytes of chunks that belonged to no message
 	deaf     bool  // the client doesn't take replies any more
@@ -70,6 +72,9 @@ func (s *session) run(ctx context.Context) {
 			s.log.Debug("TLS handshake failed", "err", err)
 			return
 		}
+	}
+	if !s.enter(ctx) {
+		return
 	}
 	s.greet()
 	for {

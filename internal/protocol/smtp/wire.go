@@ -44,7 +44,7 @@ func (p post) Deliver(ctx context.Context, e *Envelope, c Content) []error {
 		to[i].OriginalType, to[i].Original = e.Recipients[i].OriginalType, e.Recipients[i].Original
 	}
 	return p.agent.Deliver(ctx, delivery.Envelope{
-		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(),
+		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(), Verdict: e.Verdict,
 		EightBit: e.Body != Body7Bit, Binary: e.Body == BodyBinaryMIME, UTF8: e.UTF8,
 	}, to, content)
 }

@@ -1,0 +1,259 @@
+package smtp
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/service/delivery"
+	"postroad/internal/service/inbound"
+	"postroad/internal/service/peer"
+	"postroad/internal/service/sender/authres"
+	history "postroad/internal/service/trace"
+	"postroad/internal/service/transfer"
+)
+
+// Gate decides who may hand in mail. Its methods are called from many sessions at once.
+//
+// Errors of it and its visits that have an inbound.Refusal in their chain are answered with that; others as failures of the Post.
+type Gate interface {
+	// Connect is asked when a stranger connects from peer to local, either of which may be the zero Addr; ctx
+	// lasts as long as the connection. A nil Visit is somebody who isn't checked.
+	Connect(ctx context.Context, peer, local netip.Addr) (Visit, error)
+	// SignedIn begins the visit of somebody who has signed in, in place of the one that Connect began; nil: they aren't limited.
+	SignedIn(who ident.Identity) Visit
+}
+
+// Visit is one client's connection, from its beginning or from when they signed in. It is told of each step as it happens.
+type Visit interface {
+	// Hello takes the name in HELO or EHLO.
+	Hello(ctx context.Context, name string) error
+	// Mail begins a message; from is the reverse-path without brackets.
+	Mail(ctx context.Context, from string) error
+	// Recipient takes a recipient. found: the Post would have it; else there is no such mailbox, which strangers must not
+	// be able to tell from the answer.
+	Recipient(ctx context.Context, address string, found bool) error
+	// Message begins the check of the message's bytes; nil: nothing is checked.
+	Message(e *Envelope) Check
+	// Close ends the visit.
+	Close()
+}
+
+// Check takes a message's bytes as they come from the client. Writes never fail. One that isn't finished is dropped.
+type Check interface {
+	io.Writer
+	// Verdict says what is to be thought of the message, which is complete.
+	Verdict(ctx context.Context) (*delivery.Verdict, error)
+}
+
+// Stages of a conversation, for the trace.
+const (
+	stageConnect = "connect"
+	stageHello   = "helo"
+	stageMail    = "mail"
+	stageRcpt    = "rcpt"
+	stageData    = "data"
+)
+
+// enter asks the gate whether the client may come in. If not, all has been said.
+func (s *session) enter(ctx context.Context) bool {
+	g := s.server.config.Gate
+	if g == nil || s.opts.Mode != MX {
+		return true
+	}
+	v, err := g.Connect(ctx, s.peer, peer.Addr(s.raw.LocalAddr()))
+	s.visit = v
+	r := s.gated(ctx, stageConnect, "", err)
+	if r.ok() {
+		return true
+	}
+	s.server.counts.connectionsRefused.Add(1)
+	s.reply(r.closing())
+	s.hungUp = true
+	return false
+}
+
+// leaveGate ends the visit.
+func (s *session) leaveGate() {
+	if s.visit != nil {
+		s.visit.Close()
+		s.visit = nil
+	}
+}
+
+// welcome has the gate look at who signed in, and no longer at where they are.
+func (s *session) welcome() {
+	s.leaveGate()
+	if g := s.server.config.Gate; g != nil {
+		s.visit = g.SignedIn(*s.who)
+	}
+}
+
+// askHello, askMail and askRecipient ask the gate. A reply that is ok says nothing.
+func (s *session) askHello(ctx context.Context, name string) reply {
+	if s.visit == nil {
+		return reply{}
+	}
+	return s.gated(ctx, stageHello, "", s.visit.Hello(ctx, name))
+}
+
+func (s *session) askMail(ctx context.Context, from string) reply {
+	if s.visit == nil {
+		return reply{}
+	}
+	return s.gated(ctx, stageMail, "", s.visit.Mail(ctx, from))
+}
+
+// askRecipient: err is what the Post has to say of the address. Only where that hangs on the mailbox the gate has a word: that a domain
+// isn't ours everybody may know.
+func (s *session) askRecipient(ctx context.Context, address string, err error) reply {
+	if s.visit == nil || err != nil && !ofMailbox(err) {
+		return reply{}
+	}
+	r := s.gated(ctx, stageRcpt, address, s.visit.Recipient(ctx, address, err == nil))
+	if r.ok() {
+		return r
+	}
+	if s.turned++; s.turned >= s.limits.RefusedRecipients {
+		return r.closing()
+	}
+	return r
+}
+
+// gated makes a reply of the gate's answer, and tells of a refusal.
+func (s *session) gated(ctx context.Context, stage, to string, err error) reply {
+	if err == nil {
+		return reply{}
+	}
+	r := gateReply(err)
+	if stage == stageConnect || stage == stageHello {
+		r.status = "" // RFC 2034 §4
+	}
+	s.log.InfoContext(ctx, "refused", "stage", stage, "helo", s.helo, "to", to, "reply", r.code, "err", err)
+	s.noteRefusal(stage, to, r, err)
+	return r
+}
+
+// gateReply says a gate's no.
+func gateReply(err error) reply {
+	if r := inbound.RefusalOf(err); r != nil {
+		return reply{code: r.Code, status: r.Status, text: r.Text, close: r.Close}
+	}
+	return replyTo(err)
+}
+
+// noteRefusal writes a refusal into the history of the message, as far as there is one.
+func (s *session) noteRefusal(stage, to string, r reply, err error) {
+	if s.server.config.Note == nil {
+		return
+	}
+	e := history.Event{
+		At: s.server.config.Now(), Kind: history.Refused, Stage: stage,
+		Client:  history.Client{Addr: s.peer, Helo: s.helo, Protocol: withProtocol(s.opts.Mode, s.extended, false, s.tls != nil, s.who != nil)},
+		Outcome: transfer.Outcome{Result: transfer.Failed, Code: r.code, Status: r.status, Text: r.text},
+	}
+	if s.who != nil {
+		e.Client.Account = s.who.Login
+	}
+	if s.tx != nil {
+		e.ID, e.From, e.Size = s.tx.envelope.ID, s.tx.envelope.From, s.tx.room.size
+		for i := range s.tx.envelope.Recipients {
+			e.To = append(e.To, s.tx.envelope.Recipients[i].Address)
+		}
+	}
+	if to != "" {
+		e.To = []string{to}
+	}
+	if refusal := inbound.RefusalOf(err); refusal != nil {
+		e.Text = string(refusal.Reason)
+	}
+	s.server.config.Note(e)
+}
+
+// beginCheck has the gate look at the message that is about to come, and what others wrote in our name taken out of it (RFC 8601 §5).
+func (s *session) beginCheck() {
+	m := &s.tx.room
+	if s.visit != nil {
+		m.check = s.visit.Message(&s.tx.envelope)
+	}
+	if s.visit != nil || s.who != nil {
+		m.strip = authres.NewStripper(toContent{m}, s.server.config.Hostname)
+	}
+}
+
+// judge asks what is to be thought of the message.
+func (s *session) judge(ctx context.Context) (reply, error) {
+	check := s.tx.message.check
+	if check == nil {
+		return reply{}, nil
+	}
+	began := time.Now()
+	v, err := check.Verdict(ctx)
+	if err != nil {
+		return gateReply(err), err
+	}
+	s.tx.envelope.Verdict = v
+	s.log.DebugContext(ctx, "checked", "id", s.tx.envelope.ID, "verdict", v.Summary, "took", time.Since(began))
+	return reply{}, nil
+}
+
+// toContent is where stripped bytes go on.
+type toContent struct{ m *message }
+
+func (t toContent) Write(p []byte) (int, error) {
+	t.m.put(p) // which remembers what goes wrong
+	return len(p), nil
+}
+
+// NewGate makes a Gate of the guard, and of what is known of the accounts' sending.
+func NewGate(guard *inbound.Guard, accounts *inbound.Accounts) Gate { return gate{guard, accounts} }
+
+type gate struct {
+	guard    *inbound.Guard
+	accounts *inbound.Accounts
+}
+
+func (g gate) Connect(ctx context.Context, peer, local netip.Addr) (Visit, error) {
+	v, err := g.guard.Connect(ctx, inbound.Client{Addr: peer, Local: local})
+	if v == nil {
+		return nil, err
+	}
+	return stranger{v}, err
+}
+
+func (g gate) SignedIn(who ident.Identity) Visit {
+	if who.System || who.Account == 0 {
+		return nil
+	}
+	return member{g.accounts.Begin(who)}
+}
+
+// stranger is a visit of somebody who hasn't signed in.
+type stranger struct{ *inbound.Visit }
+
+func (s stranger) Recipient(ctx context.Context, address string, _ bool) error {
+	return s.Visit.Recipient(ctx, address)
+}
+
+func (s stranger) Message(e *Envelope) Check {
+	to := make([]string, len(e.Recipients))
+	for i := range e.Recipients {
+		to[i] = e.Recipients[i].Address
+	}
+	return s.Visit.Message(to)
+}
+
+// member is a visit of somebody who has.
+type member struct{ *inbound.Sending }
+
+func (member) Hello(context.Context, string) error { return nil }
+func (member) Message(*Envelope) Check             { return nil }
+func (member) Close()                              {}
+
+// ofMailbox reports whether a failure of the Post says something of a mailbox.
+func ofMailbox(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.OverQuota)
+}
