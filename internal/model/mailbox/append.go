@@ -68,6 +68,9 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 	if err != nil {
 		return nil, err
 	}
+	for i := range items {
+		items[i].Content.text.chunks() // takes time, which others need not wait for
+	}
 	out := &Pending{done: make([]Appended, len(items))}
 	out.p, err = s.a.submit(ctx, func(t *txn) error {
 		f, err := t.folder(to)
@@ -92,6 +95,7 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 		return nil, err
 	}
 	s.a.store.retain(s.a)
+	s.a.grown(len(items))
 	return out, nil
 }
 

@@ -70,7 +70,7 @@ func TestCheckFindsDamage(t *testing.T) {
 		"no bag":         {remove(bagKey(r.ID)), "property bag"},
 		"bag":            {set(bagKey(r.ID), []byte{recordVersion, 1, 200}), "property bag"},
 		"foreign bag":    {set(bagKey(v.At(1).ID), Bag{}.encode()), "doesn't know of its property bag"},
-		"references":     {set(contentKey(r.Content), contentRecord{r.Size, 2}.encode()), "2 references"},
+		"references":     {set(contentKey(r.Content), contentRecord{r.Size, 2, 1}.encode()), "2 references"},
 		"no content":     {remove(contentKey(r.Content)), "refer to"},
 		"no summary":     {remove(summaryKey(r.Content)), "summaries"},
 		"summary":        {set(summaryKey(777), nil), "summary 777 belongs to nothing"},
@@ -92,8 +92,14 @@ func TestCheckFindsDamage(t *testing.T) {
 // damaged checks Bob's account with some damage, and repairs it.
 func (w *world) damaged(damage func(kv.Tx) error) (problems []string, err error) {
 	w.Helper()
+	return w.damagedOf(bob, damage)
+}
+
+// damagedOf does so with any account.
+func (w *world) damagedOf(id ident.AccountID, damage func(kv.Tx) error) (problems []string, err error) {
+	w.Helper()
 	kept := map[string]string{}
-	w.must(w.db.Update(w.ctx, partition(bob), func(tx kv.Tx) error {
+	w.must(w.db.Update(w.ctx, partition(id), func(tx kv.Tx) error {
 		for _, area := range []kv.Range{{Lo: []byte{0}, Hi: []byte{kv.BulkPrefix}}, {Lo: []byte{kv.BulkPrefix}, Hi: []byte{0xFF}}} {
 			for p, err := range tx.Scan(area) {
 				if err != nil {
@@ -104,8 +110,8 @@ func (w *world) damaged(damage func(kv.Tx) error) (problems []string, err error)
 		}
 		return damage(tx)
 	}))
-	problems, err = w.store.Check(w.ctx, bob)
-	w.must(w.db.Update(w.ctx, partition(bob), func(tx kv.Tx) error {
+	problems, err = w.store.Check(w.ctx, id)
+	w.must(w.db.Update(w.ctx, partition(id), func(tx kv.Tx) error {
 		for _, area := range []kv.Range{{Lo: []byte{0}, Hi: []byte{kv.BulkPrefix}}, {Lo: []byte{kv.BulkPrefix}, Hi: []byte{0xFF}}} {
 			if err := tx.DeleteRange(area.Lo, area.Hi); err != nil {
 				return err

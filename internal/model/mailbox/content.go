@@ -68,7 +68,10 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	w.parser.Reset()
 	w.from.Put(w.parser)
 	w.parser = nil
-	c := &Content{store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool))}
+	c := &Content{
+		store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool)),
+		text: &lazyText{parsed: st, spool: w.spool},
+	}
 	w.spool = nil
 	return c, nil
 }
@@ -80,6 +83,7 @@ type Content struct {
 	front   []byte // before what the spool has
 	spool   *spool.Spool
 	summary summary.Record
+	text    *lazyText
 }
 
 // Prefixed returns the message with header fields in front, for the price of their bytes: the rest is shared. fields are
@@ -89,7 +93,7 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(fields) == 0 {
 		return c
 	}
-	return &Content{front: slices.Concat(fields, c.front), spool: c.spool, summary: c.summary.Prefixed(fields)}
+	return &Content{front: slices.Concat(fields, c.front), spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text}
 }
 
 // Size is the message's size in bytes.
@@ -137,7 +141,13 @@ func (a *account) stage(ctx context.Context, c *Content) (ContentID, error) {
 	if err != nil {
 		return 0, err
 	}
-	return id, blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size())
+	if err := blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size()); err != nil {
+		return id, err
+	}
+	return id, a.lazily(ctx, func(t *txn) error {
+		t.dirty = true
+		return t.putText(id, c)
+	})
 }
 
 // unstage removes what was staged and won't be referred to. Whatever comes of it, the sweep finds the rest.
@@ -163,6 +173,9 @@ func (t *txn) dropStaged(ids []ContentID) error {
 		if err := blob.Delete(t.tx, blob.ID(id)); err != nil {
 			return err
 		}
+		if err := t.tx.DeleteRange(textsOf(id)); err != nil {
+			return err
+		}
 		if err := t.tx.Delete(stagedKey(id)); err != nil {
 			return err
 		}
@@ -178,13 +191,30 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 		if err := t.putBytes(id, c); err != nil {
 			return 0, err
 		}
+		if err := t.putText(id, c); err != nil {
+			return 0, err
+		}
 	} else if err := t.takeStaged(id); err != nil {
 		return 0, err
 	}
-	if err := t.tx.Set(contentKey(id), contentRecord{size: c.Size(), refs: 1}.encode()); err != nil {
+	rec := contentRecord{size: c.Size(), refs: 1, texts: len(c.text.chunks())}
+	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
+		return 0, err
+	}
+	if err := t.tx.Set(unindexedKey(id), nil); err != nil {
 		return 0, err
 	}
 	return id, t.tx.Set(summaryKey(id), c.summary)
+}
+
+// putText writes what can be searched of a content.
+func (t *txn) putText(id ContentID, c *Content) error {
+	for i, chunk := range c.text.chunks() {
+		if err := t.tx.Set(textKey(id, i), chunk); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeStaged makes a staged content one that is referred to, unless the sweep was there first.
@@ -226,6 +256,14 @@ type Batch struct {
 	sums kv.Cursor
 	bulk kv.Cursor // over contents; see bulkReader
 	last []byte    // what bulk was last asked for
+
+	texts  kv.Cursor // over texts
+	text   text      // of textOf
+	textOf ContentID
+	room   []byte // that text lies in
+	folded []byte // scratch
+	asked  bool   // hasTexts was; known is the answer
+	known  bool
 }
 
 // Read runs fn with a Batch. fn must not wait for the network: a
@@ -245,6 +283,9 @@ func (b *Batch) close() {
 	}
 	if b.bulk != nil {
 		b.bulk.Close()
+	}
+	if b.texts != nil {
+		b.texts.Close()
 	}
 }
 

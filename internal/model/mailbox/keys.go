@@ -21,7 +21,11 @@ import (
 //	G content              being staged since (Unix seconds); gone once referred to
 //	K keyword              keyword's name
 //	L change               log record, under its last change number
+//	N                      the text index: its segments
+//	U content              not in the text index yet; may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
+//	0xF1 content chunk     text to be searched, folded and compressed; chunk has 2 bytes
+//	0xF2 segment kind part a segment of the text index: its documents, terms and postings; part has 2 bytes
 //
 // Every record begins with its version. Schema version: 1.
 const (
@@ -36,6 +40,10 @@ const (
 	keyStaged  = 'G'
 	keyKeyword = 'K'
 	keyLog     = 'L'
+	keyIndex   = 'N'
+	keyTail    = 'U'
+	keyText    = kv.BulkPrefix + 1
+	keySegment = kv.BulkPrefix + 2
 )
 
 // FirstPartition and LastPartition bound the partitions that are accounts:
@@ -70,6 +78,27 @@ func rowKey(f FolderID, u UID) []byte { return appendRowKey(make([]byte, 0, 16),
 
 func appendRowKey(b []byte, f FolderID, u UID) []byte {
 	return binary.BigEndian.AppendUint32(append48(append(b, keyRow), uint64(f)), uint32(u))
+}
+
+func indexKey() []byte                 { return []byte{keyIndex} }
+func unindexedKey(id ContentID) []byte { return key48(keyTail, uint64(id)) }
+
+func textKey(id ContentID, chunk int) []byte {
+	return binary.BigEndian.AppendUint16(key48(keyText, uint64(id)), uint16(chunk))
+}
+
+// textsOf bounds the keys of a content's text.
+func textsOf(id ContentID) (lo, hi []byte) { return textKey(id, 0), textKey(id, 1<<16-1) }
+
+// What a segment of the text index has.
+const (
+	segmentDocs     = 'd'
+	segmentTerms    = 't'
+	segmentPostings = 'p'
+)
+
+func segmentKey(id segmentID, kind byte, part int) []byte {
+	return binary.BigEndian.AppendUint16(append(key48(keySegment, uint64(id)), kind), uint16(part))
 }
 
 func keywordKey(n uint32) []byte {

@@ -124,18 +124,23 @@ func decodePlace(value []byte) (place, error) {
 
 // contentRecord counts who refers to a content.
 type contentRecord struct {
-	size int64
-	refs uint64
+	size  int64
+	refs  uint64
+	texts int // records of its text
 }
 
 func (c contentRecord) encode() []byte {
 	b := append(make([]byte, 0, 16), recordVersion)
 	b = binary.AppendUvarint(b, uint64(c.size))
-	return binary.AppendUvarint(b, c.refs)
+	b = binary.AppendUvarint(b, c.refs)
+	return binary.AppendUvarint(b, uint64(c.texts))
 }
 
 func decodeContent(value []byte) (contentRecord, error) {
 	d := decode(value)
 	c := contentRecord{size: int64(d.Uint()), refs: d.Uint()}
+	if d.Rest() > 0 { // not in records from before there were texts
+		c.texts = int(min(d.Uint(), maxText))
+	}
 	return c, d.end("content")
 }

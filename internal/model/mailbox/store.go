@@ -51,6 +51,7 @@ type Store struct {
 	opts     Options
 	parsers  sync.Pool    // of *message.Parser
 	contents atomic.Int64 // messages on their way in
+	indexing indexing
 
 	mu       sync.Mutex
 	accounts map[ident.AccountID]*account      // guarded by mu
@@ -69,6 +70,7 @@ type idleAccount struct {
 func NewStore(db kv.DB, o Options) *Store {
 	o.defaults()
 	s := &Store{db: db, opts: o, accounts: map[ident.AccountID]*account{}, unused: list.New(), idle: map[ident.AccountID]*list.Element{}}
+	s.indexing.wake = make(chan struct{}, 1)
 	s.parsers.New = func() any { return message.NewParser(message.Limits{}) }
 	return s
 }
@@ -106,6 +108,9 @@ func (s *Store) Create(ctx context.Context, id ident.AccountID, limit Usage) err
 			if _, err := t.addFolder(NewFolder{Name: d.name, Role: d.role, Subscribed: true}); err != nil {
 				return err
 			}
+		}
+		if err := tx.Set(indexKey(), manifest(nil).encode()); err != nil {
+			return err
 		}
 		_, err := t.finish()
 		return err

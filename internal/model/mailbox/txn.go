@@ -220,6 +220,11 @@ func (t *txn) release(id ContentID) error {
 	if err := t.tx.Delete(summaryKey(id)); err != nil {
 		return err
 	}
+	for i := range c.texts {
+		if err := t.tx.Delete(textKey(id, i)); err != nil {
+			return err
+		}
+	}
 	return blob.DeleteSized(t.tx, blob.ID(id), c.size)
 }
 

@@ -1,0 +1,71 @@
+package mailbox
+
+// texts checks what can be searched: each content is in one segment or in the tail, and its text is there.
+func (c *checker) texts() error {
+	m, _, ok, err := readManifest(c.r)
+	if err != nil {
+		c.say("%v", err)
+		return nil
+	}
+	if !ok {
+		return nil // to be made anew
+	}
+	seen := map[ContentID]int{}
+	for _, s := range m {
+		docs, err := readDocs(c.r, s)
+		if err != nil {
+			c.say("segment %d of the text index: %v", s.id, err)
+		}
+		for _, id := range docs {
+			seen[id]++
+		}
+		for i := range s.chunks {
+			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
+				if _, err := getPart(c.r, s, kind, i); err != nil {
+					c.say("segment %d of the text index: %v", s.id, err)
+				}
+			}
+		}
+	}
+	tail, err := tailOf(c.r, 1<<31-1)
+	if err != nil {
+		return err
+	}
+	for _, id := range tail {
+		seen[id]++
+	}
+	for id := range c.contents {
+		if seen[id] != 1 {
+			c.say("content %d is %d times in the text index", id, seen[id])
+		}
+	}
+	return c.textRecords()
+}
+
+func (c *checker) textRecords() error {
+	have := map[ContentID]int{}
+	for p, err := range c.r.Scan(all(keyText)) {
+		if err != nil {
+			return err
+		}
+		id := ContentID(read48(p.Key[1:]))
+		if _, err := appendChunk(nil, p.Value); err != nil {
+			c.say("content %d: %v", id, err)
+		}
+		if have[id]++; c.contents[id] == 0 {
+			if _, staged, err := c.r.Get(stagedKey(id)); err != nil || !staged {
+				c.say("text of content %d belongs to nothing (%v)", id, err)
+			}
+		}
+	}
+	for id := range c.contents {
+		v, _, err := c.r.Get(contentKey(id))
+		if err != nil {
+			return err
+		}
+		if rec, err := decodeContent(v); err == nil && rec.texts != have[id] {
+			c.say("content %d says it has %d records of text, there are %d", id, rec.texts, have[id])
+		}
+	}
+	return nil
+}

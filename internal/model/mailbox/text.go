@@ -1,0 +1,174 @@
+package mailbox
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/fulltext"
+	"postroad/internal/format/message"
+	"postroad/internal/storage/spool"
+)
+
+// maxText is how much of a message's text can be searched, in bytes before it is folded.
+const maxText = 16 << 20
+
+// textChunk is how much folded text lies in one record.
+const textChunk = 512 << 10
+
+// text is what can be searched in a message besides its own header, folded: what people read (and the names of
+// attachments), and the headers of its parts.
+type text struct{ body, parts []byte }
+
+// appendParts appends the headers of a message's parts.
+func appendParts(dst []byte, s *message.Structure, msg io.ReaderAt) []byte {
+	end := len(dst) + maxPartsText
+	s.Root.Walk(func(p *message.Part) bool {
+		if p != s.Root && len(dst) < end {
+			dst = appendHeader(dst, headerOf(p, msg))
+		}
+		return true
+	})
+	return dst
+}
+
+// maxPartsText is about how much of the headers of parts can be searched, in bytes.
+const maxPartsText = 1 << 20
+
+// maxPartHeader is how much of a part's header can be searched, in bytes.
+const maxPartHeader = 64 << 10
+
+func headerOf(p *message.Part, msg io.ReaderAt) []byte {
+	b := make([]byte, min(p.HeaderSize, maxPartHeader))
+	n, _ := msg.ReadAt(b, p.HeaderOffset) // what was read is what there is
+	return b[:n]
+}
+
+// appendHeader appends the fields of a header, decoded and folded, a line each.
+func appendHeader(dst, header []byte) []byte {
+	for len(header) > 0 {
+		field := header[:fieldEnd(header)]
+		header = header[len(field):]
+		field = bytes.TrimSpace(field)
+		if len(field) == 0 {
+			break
+		}
+		dst = append(appendFieldText(dst, field), '\n')
+	}
+	return dst
+}
+
+// fieldEnd is where a header's first field ends, its folded lines included.
+func fieldEnd(header []byte) int {
+	for end := 0; ; {
+		i := bytes.IndexByte(header[end:], '\n')
+		if i < 0 {
+			return len(header)
+		}
+		if end += i + 1; end == len(header) || header[end] != ' ' && header[end] != '\t' {
+			return end
+		}
+	}
+}
+
+func appendFieldText(dst, field []byte) []byte {
+	s := string(field)
+	if strings.Contains(s, "=?") || strings.Contains(s, "\n") || !ascii(field) {
+		s = message.DecodeWords(message.DecodeText(message.Unfold(s)))
+	}
+	return fulltext.AppendFolded(dst, s)
+}
+
+func ascii(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// lazyText is the text of a message on its way in, taken out when it is first stored: what is passed on needs none.
+type lazyText struct {
+	once   sync.Once
+	parsed *message.Structure
+	spool  *spool.Spool
+	made   [][]byte
+}
+
+func (l *lazyText) chunks() [][]byte {
+	l.once.Do(func() {
+		room := textRooms.Get().(*textRoom)
+		defer textRooms.Put(room)
+		l.made = room.chunks(l.parsed, l.spool)
+		l.parsed = nil
+	})
+	return l.made
+}
+
+// textRoom is memory for taking out a text.
+type textRoom struct{ all, packed []byte }
+
+var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
+
+// roomKept is how large a textRoom may be to be used again, in bytes.
+const roomKept = 1 << 20
+
+// chunks are the records that keep a message's text: the length of the body, body and parts, cut and compressed. None for
+// no text.
+func (m *textRoom) chunks(parsed *message.Structure, msg io.ReaderAt) (out [][]byte) {
+	const lengthRoom = binary.MaxVarintLen64
+	all := append(m.all[:0], make([]byte, lengthRoom)...)
+	all = fulltext.AppendFolded(all, message.Text(parsed, msg, maxText))
+	body := len(all) - lengthRoom
+	all = appendParts(all, parsed, msg)
+	if m.all = all; cap(all) > roomKept {
+		m.all = nil
+	}
+	if len(all) == lengthRoom {
+		return nil
+	}
+	var length [lengthRoom]byte
+	n := binary.PutUvarint(length[:], uint64(body))
+	all = all[lengthRoom-n:]
+	copy(all, length[:n])
+	for len(all) > 0 {
+		n := min(len(all), textChunk)
+		m.packed = s2.Encode(m.packed[:cap(m.packed)], all[:n])
+		out = append(out, bytes.Clone(m.packed))
+		all = all[n:]
+	}
+	return out
+}
+
+// appendChunk undoes a record of chunks.
+func appendChunk(dst, value []byte) ([]byte, error) {
+	n, err := s2.DecodedLen(value)
+	if err != nil || n > textChunk {
+		return dst, fault.New(fault.Corrupt, "a message's text is damaged")
+	}
+	at := len(dst)
+	dst = append(dst, make([]byte, n)...)
+	if _, err := s2.Decode(dst[at:], value); err != nil {
+		return dst[:at], fault.New(fault.Corrupt, "a message's text is damaged")
+	}
+	return dst, nil
+}
+
+// split takes what appendChunk has joined apart.
+func split(all []byte) (text, error) {
+	n, k := binary.Uvarint(all)
+	if len(all) == 0 {
+		return text{}, nil
+	}
+	if k <= 0 || n > uint64(len(all)-k) {
+		return text{}, fault.New(fault.Corrupt, "a message's text is damaged")
+	}
+	body := all[k : k+int(n) : k+int(n)]
+	return text{body, all[k+int(n):]}, nil
+}

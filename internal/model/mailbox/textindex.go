@@ -1,0 +1,388 @@
+package mailbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/fulltext"
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// The text index of an account is a list of segments, each about some contents, and a tail of contents that are in none
+// yet (keys 'U'). A delivery adds to the tail; when that has become long a segment is made of it, and when there are many
+// segments some are merged, so that a search has few to look at. All that happens beside the deliveries; what a search finds is the same
+// before and after.
+
+type segmentID uint64
+
+// segment is an entry of the list.
+type segment struct {
+	id     segmentID
+	docs   int
+	chunks int
+	bytes  int
+}
+
+const (
+	// tailMin is how long the tail gets before a segment is made of it, and tailMax how many contents go in at once.
+	tailMin, tailMax = 256, 1024
+	// tailBytes bounds the size of a segment that is being made, in bytes.
+	tailBytes = 32 << 20
+	// tierLow and tierHigh are sizes, in contents, from which a segment isn't merged with smaller ones.
+	tierLow, tierHigh = 4 << 10, 48 << 10
+	// mergeMin is how many segments of a size are merged.
+	mergeMin = 8
+	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes: it is stored in one transaction.
+	maxSegment      = 1 << 17
+	maxSegmentBytes = kv.MaxBatch * 2 / 3
+)
+
+// manifest is the list of segments as stored. Segments have gone into it in their order.
+type manifest []segment
+
+func (m manifest) encode() []byte {
+	b := []byte{recordVersion}
+	for _, s := range m {
+		for _, n := range [...]uint64{uint64(s.id), uint64(s.docs), uint64(s.chunks), uint64(s.bytes)} {
+			b = binary.AppendUvarint(b, n)
+		}
+	}
+	return b
+}
+
+// readManifest reads the list. ok is false if the account has none: it is from before there were indexes.
+func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
+	raw, ok, err = r.Get(indexKey())
+	if err != nil || !ok {
+		return nil, nil, false, err
+	}
+	d := decode(raw)
+	for d.Rest() > 0 {
+		s := segment{segmentID(d.Uint()), int(min(d.Uint(), maxSegment)), int(min(d.Uint(), 1<<16-1)), int(min(d.Uint(), kv.MaxBatch))}
+		m = append(m, s)
+	}
+	return m, bytes.Clone(raw), true, d.end("index")
+}
+
+// Index brings an account's text index up to date: what has come since goes into segments if it is much, or, with all, whatever it
+// is. It works in steps, beside deliveries and searches. Calls for the same account should not run at the same time: one
+// of them may have worked for nothing.
+func (s *Store) Index(ctx context.Context, id ident.AccountID, all bool) error {
+	a := s.acquire(id)
+	defer s.release(a)
+	if done, err := a.retextIfNeeded(ctx); err != nil || !done {
+		return err
+	}
+	least := tailMin
+	if all {
+		least = 1
+	}
+	for {
+		more, err := a.indexTail(ctx, least)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	return a.mergeSegments(ctx)
+}
+
+// built is a segment that is to be stored.
+type built struct {
+	base     []byte // the manifest that it was made for
+	replaced manifest
+	docs     []ContentID
+	dropped  []ContentID // of the tail
+	chunks   []fulltext.Chunk
+}
+
+func (b *built) size() (n int) {
+	for _, c := range b.chunks {
+		n += len(c.Terms) + len(c.Postings)
+	}
+	return n
+}
+
+// indexTail makes a segment of the tail's beginning, if it has at least so many contents. more says that there may be
+// enough for another.
+func (a *account) indexTail(ctx context.Context, least int) (more bool, err error) {
+	var b *built
+	err = a.store.db.View(ctx, partition(a.id), func(r kv.Reader) (err error) {
+		b, err = buildTail(r, least)
+		return err
+	})
+	if err != nil || b == nil {
+		return false, err
+	}
+	return len(b.dropped) >= tailMax, a.storeSegment(ctx, b)
+}
+
+// buildTail returns nil if there is nothing to be done.
+func buildTail(r kv.Reader, least int) (*built, error) {
+	_, raw, ok, err := readManifest(r)
+	if err != nil || !ok {
+		return nil, err
+	}
+	tail, err := tailOf(r, tailMax)
+	if err != nil || len(tail) < least {
+		return nil, err
+	}
+	b := &built{base: raw}
+	w, batch := fulltext.NewBuilder(), &Batch{r: r}
+	defer batch.close()
+	for _, id := range tail {
+		if w.Size() > tailBytes {
+			break
+		}
+		b.dropped = append(b.dropped, id)
+		here, err := batch.addTo(w, uint32(len(b.docs)), id)
+		if err != nil {
+			return nil, err
+		}
+		if here {
+			b.docs = append(b.docs, id)
+		}
+	}
+	b.chunks = w.Chunks()
+	return b, nil
+}
+
+// tailOf returns the first contents that are in no segment, at most so many.
+func tailOf(r kv.Reader, most int) (ids []ContentID, err error) {
+	for p, err := range r.Scan(all(keyTail)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) == most {
+			break
+		}
+		ids = append(ids, ContentID(read48(p.Key[1:])))
+	}
+	return ids, nil
+}
+
+// addTo indexes a content; false: it is gone.
+func (b *Batch) addTo(w *fulltext.Builder, doc uint32, id ContentID) (bool, error) {
+	v, ok, err := b.r.Get(contentKey(id))
+	if err != nil || !ok {
+		return false, err
+	}
+	rec, err := decodeContent(v)
+	if err != nil {
+		return false, err
+	}
+	row := &Row{Content: id, Size: rec.size}
+	for _, zone := range [...]struct {
+		z    fulltext.Zones
+		read func(*Row) ([]byte, error)
+	}{{fulltext.Body, b.bodyText}, {fulltext.Header, b.headerText}, {fulltext.Header, b.partsText}} {
+		folded, err := zone.read(row)
+		if err != nil {
+			return false, err
+		}
+		w.Add(doc, zone.z, folded)
+	}
+	return true, nil
+}
+
+// errOvertaken: somebody else has changed the list of segments meanwhile.
+var errOvertaken = errors.New("the text index has changed")
+
+// storeSegment puts a segment into the list. If the list has changed meanwhile, nothing happens.
+func (a *account) storeSegment(ctx context.Context, b *built) error {
+	err := a.lazily(ctx, func(t *txn) error {
+		m, raw, _, err := readManifest(t.tx)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(raw, b.base) {
+			return errOvertaken
+		}
+		t.dirty = true
+		m = slices.DeleteFunc(m, func(s segment) bool { return slices.Contains(b.replaced, s) })
+		if err := t.dropSegments(b.replaced); err != nil {
+			return err
+		}
+		if len(b.docs) > 0 {
+			s := segment{segmentID(t.newID()), len(b.docs), len(b.chunks), b.size()}
+			if err := t.putSegment(s, b); err != nil {
+				return err
+			}
+			m = append(m, s)
+		}
+		for _, id := range b.dropped {
+			if err := t.tx.Delete(unindexedKey(id)); err != nil {
+				return err
+			}
+		}
+		return t.tx.Set(indexKey(), m.encode())
+	})
+	if errors.Is(err, errOvertaken) {
+		return nil
+	}
+	return err
+}
+
+func (t *txn) putSegment(s segment, b *built) error {
+	if err := t.tx.Set(segmentKey(s.id, segmentDocs, 0), encodeDocs(b.docs)); err != nil {
+		return err
+	}
+	for i, c := range b.chunks {
+		if err := t.tx.Set(segmentKey(s.id, segmentTerms, i), c.Terms); err != nil {
+			return err
+		}
+		if err := t.tx.Set(segmentKey(s.id, segmentPostings, i), c.Postings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *txn) dropSegments(list manifest) error {
+	for _, s := range list {
+		if err := t.tx.Delete(segmentKey(s.id, segmentDocs, 0)); err != nil {
+			return err
+		}
+		for i := range s.chunks {
+			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
+				if err := t.tx.Delete(segmentKey(s.id, kind, i)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// encodeDocs writes a segment's contents: each number less the one before.
+func encodeDocs(docs []ContentID) []byte {
+	b, last := []byte{recordVersion}, ContentID(0)
+	for _, id := range docs {
+		b = binary.AppendVarint(b, int64(id-last))
+		last = id
+	}
+	return b
+}
+
+func readDocs(r kv.Reader, s segment) ([]ContentID, error) {
+	v, ok, err := r.Get(segmentKey(s.id, segmentDocs, 0))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.New(fault.Corrupt, "a segment of the text index has no list of contents")
+	}
+	d := decode(v)
+	docs, last := make([]ContentID, 0, s.docs), int64(0)
+	for d.Rest() > 0 {
+		last += d.Int()
+		docs = append(docs, ContentID(last))
+	}
+	if len(docs) != s.docs {
+		d.Fail()
+	}
+	return docs, d.end("segment")
+}
+
+// mergeSegments makes one segment of several that are about as large, until there are few of each size.
+func (a *account) mergeSegments(ctx context.Context) error {
+	for {
+		var b *built
+		err := a.store.db.View(ctx, partition(a.id), func(r kv.Reader) (err error) {
+			b, err = buildMerge(ctx, r)
+			return err
+		})
+		if err != nil || b == nil {
+			return err
+		}
+		if err := a.storeSegment(ctx, b); err != nil {
+			return err
+		}
+	}
+}
+
+// mergeable returns segments that should become one, or none.
+func (m manifest) mergeable() manifest {
+	for _, most := range [...]int{tierLow, tierHigh} {
+		var some manifest
+		docs, bytes := 0, 0
+		for _, s := range m {
+			if s.docs < most && (most == tierLow || s.docs >= tierLow) && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
+				some = append(some, s)
+				docs += s.docs
+				bytes += s.bytes
+			}
+		}
+		if len(some) >= mergeMin {
+			return some
+		}
+	}
+	return nil
+}
+
+func buildMerge(ctx context.Context, r kv.Reader) (*built, error) {
+	m, raw, ok, err := readManifest(r)
+	if err != nil || !ok {
+		return nil, err
+	}
+	b := &built{base: raw, replaced: m.mergeable()}
+	if b.replaced == nil {
+		return nil, nil
+	}
+	var sources []fulltext.Source
+	for _, s := range b.replaced {
+		src, err := b.source(ctx, r, s)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, src)
+	}
+	b.chunks, err = fulltext.Merge(sources)
+	return b, err
+}
+
+// source is a segment to be merged; contents that are gone are left out.
+func (b *built) source(ctx context.Context, r kv.Reader, s segment) (fulltext.Source, error) {
+	docs, err := readDocs(r, s)
+	if err != nil {
+		return fulltext.Source{}, err
+	}
+	numbers := make([]uint32, len(docs))
+	for i, id := range docs {
+		_, here, err := r.Get(contentKey(id))
+		if err != nil {
+			return fulltext.Source{}, err
+		}
+		if numbers[i] = fulltext.Gone; here {
+			numbers[i] = uint32(len(b.docs))
+			b.docs = append(b.docs, id)
+		}
+	}
+	part := 0
+	next := func() (c fulltext.Chunk, ok bool, err error) {
+		if part == s.chunks || ctx.Err() != nil {
+			return c, false, ctx.Err()
+		}
+		if c.Terms, err = getPart(r, s, segmentTerms, part); err == nil {
+			c.Postings, err = getPart(r, s, segmentPostings, part)
+		}
+		part++
+		return c, err == nil, err
+	}
+	return fulltext.Source{Next: next, Renumber: numbers}, nil
+}
+
+func getPart(r kv.Reader, s segment, kind byte, part int) ([]byte, error) {
+	v, ok, err := r.Get(segmentKey(s.id, kind, part))
+	if err == nil && !ok {
+		err = fault.New(fault.Corrupt, "a part of the text index is missing")
+	}
+	return v, err
+}

@@ -1,0 +1,149 @@
+package mailbox
+
+import (
+	"bytes"
+
+	"postroad/internal/format/fulltext"
+	"postroad/internal/format/message"
+	"postroad/internal/storage/kv"
+)
+
+// The zones of a message, as they are indexed and searched.
+
+// bodyText is what people read. Like the others it is valid until the next call.
+func (b *Batch) bodyText(row *Row) ([]byte, error) {
+	t, err := b.textOfRow(row)
+	return t.body, err
+}
+
+// partsText is the headers of the message's parts.
+func (b *Batch) partsText(row *Row) ([]byte, error) {
+	t, err := b.textOfRow(row)
+	return t.parts, err
+}
+
+// maxHeaderText is how much of a message's header can be searched, in bytes.
+const maxHeaderText = 1 << 20
+
+// headerText is the message's own header.
+func (b *Batch) headerText(row *Row) ([]byte, error) {
+	rec, err := b.Summary(row)
+	if err != nil {
+		return nil, err
+	}
+	header := rec.Header()
+	if root, ok := rec.Root(); ok && header == nil {
+		n := min(root.Header.Size, maxHeaderText)
+		if header, err = b.AppendContent(nil, row, root.Header.Offset, n); err != nil {
+			return nil, err
+		}
+	}
+	b.folded = appendHeader(b.folded[:0], header)
+	return b.folded, nil
+}
+
+// textOfRow reads what is stored of a message's text.
+func (b *Batch) textOfRow(row *Row) (text, error) {
+	if b.textOf == row.Content && row.Content != 0 {
+		return b.text, nil
+	}
+	b.textOf = 0
+	known, err := b.hasTexts()
+	if err != nil || !known {
+		if err == nil {
+			b.text, err = b.extracted(row)
+		}
+		return b.text, err
+	}
+	if b.room, err = b.appendText(b.room[:0], row.Content); err != nil {
+		return text{}, err
+	}
+	if b.text, err = split(b.room); err == nil {
+		b.textOf = row.Content
+	}
+	return b.text, err
+}
+
+// hasTexts reports whether the account's messages have their texts stored: not those from before that was done.
+func (b *Batch) hasTexts() (bool, error) {
+	if !b.asked {
+		_, _, ok, err := readManifest(b.r)
+		if err != nil {
+			return false, err
+		}
+		b.asked, b.known = true, ok
+	}
+	return b.known, nil
+}
+
+// maxExtract is how much of a message is looked at to take its text out.
+const maxExtract = 64 << 20
+
+// extracted is the text of a message that has none stored.
+func (b *Batch) extracted(row *Row) (text, error) {
+	chunks, err := b.extract(row)
+	if err != nil {
+		return text{}, err
+	}
+	b.room = b.room[:0]
+	for _, c := range chunks {
+		if b.room, err = appendChunk(b.room, c); err != nil {
+			return text{}, err
+		}
+	}
+	return split(b.room)
+}
+
+// extract makes the records of a message's text from its bytes.
+func (b *Batch) extract(row *Row) ([][]byte, error) {
+	all, err := b.AppendContent(nil, row, 0, min(row.Size, maxExtract))
+	if err != nil {
+		return nil, err
+	}
+	var m textRoom
+	return m.chunks(message.Parse(all), bytes.NewReader(all)), nil
+}
+
+// appendText joins the records of a text. Contents that are asked for in ascending order cost a step each.
+func (b *Batch) appendText(dst []byte, id ContentID) ([]byte, error) {
+	c, err := b.textCursor()
+	if err != nil {
+		return dst, err
+	}
+	want := key48(keyText, uint64(id))
+	p, ok, err := c.Seek(want)
+	for ; ok && err == nil && bytes.HasPrefix(p.Key, want); p, ok, err = c.Next() {
+		if dst, err = appendChunk(dst, p.Value); err != nil {
+			return dst, err
+		}
+	}
+	return dst, err
+}
+
+func (b *Batch) textCursor() (kv.Cursor, error) {
+	if b.texts == nil {
+		c, err := b.r.Cursor([]byte{keyText}, []byte{keyText + 1})
+		if err != nil {
+			return nil, err
+		}
+		b.texts = c
+	}
+	return b.texts, nil
+}
+
+// holds reports whether a message's text has what a query looks for, in one of the zones.
+func (b *Batch) holds(row *Row, q *fulltext.Query, z fulltext.Zones) (bool, error) {
+	if z&fulltext.Body != 0 {
+		if t, err := b.bodyText(row); err != nil || q.In(t) {
+			return err == nil, err
+		}
+	}
+	if z&fulltext.Header == 0 {
+		return false, nil
+	}
+	if t, err := b.partsText(row); err != nil || q.In(t) {
+		return err == nil, err
+	}
+	t, err := b.headerText(row)
+	return err == nil && q.In(t), err
+}
