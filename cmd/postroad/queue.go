@@ -28,7 +28,7 @@ type queueFilter struct {
 	Recipient string        `help:"Mail to ADDRESS, or to everybody at \"@example.org\"." placeholder:"ADDRESS"`
 	Domain    string        `help:"Mail to DOMAIN." placeholder:"DOMAIN"`
 	ID        string        `name:"id" help:"The message called ID." placeholder:"ID"`
-	State     []string      `help:"Mail that is waiting, held or notifying." placeholder:"STATE"`
+	State     []string      `help:"Mail that is waiting, scheduled (for later, by its sender), held or notifying." placeholder:"STATE"`
 	Older     time.Duration `help:"Mail that came in longer ago than this, like 90m or 24h." placeholder:"TIME"`
 	Younger   time.Duration `help:"Mail that came in since." placeholder:"TIME"`
 }
@@ -197,7 +197,10 @@ func printMessage(t terminal, items []admin.QueueItem, now time.Time) {
 // situation says what an item waits for.
 func situation(x *admin.QueueItem, now time.Time) string {
 	words := []string{stateOf(x)}
-	if x.State == "waiting" {
+	if x.State == "held" && x.Reason != "" {
+		words[0] += " (" + printable(x.Reason) + ")"
+	}
+	if x.State == "waiting" || x.State == "scheduled" {
 		words = append(words, "next attempt "+nextOf(x, now), "given up in "+age(x.Expires.Sub(now)))
 	}
 	return strings.Join(append(words, "tried "+count(int64(x.Tried), "time")), ", ")

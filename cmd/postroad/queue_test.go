@@ -28,7 +28,7 @@ func (s shell) fill(ids ...string) {
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	tried := make(chan struct{}, len(ids))
-	q, err := queue.Open(ctx, store.DB, queue.Options{Send: func(context.Context, transfer.Job) []transfer.Outcome {
+	q, err := queue.Open(ctx, store.DB, queue.Options{Note: store.Trace.Note, Send: func(context.Context, transfer.Job) []transfer.Outcome {
 		tried <- struct{}{}
 		return []transfer.Outcome{{Code: 451, Status: "4.3.0", Text: "come\x1b[2Jback", Remote: "mx.far.test"}}
 	}})
@@ -122,7 +122,7 @@ func TestQueueCommandsSayWhatIsWrong(t *testing.T) {
 		"queue flush":                   "--all",
 		"queue flush far.test --all":    "--all",
 		"queue show x":                  "no such message",
-		"queue list --state lost":       "want waiting, held or notifying",
+		"queue list --state lost":       "want waiting, scheduled, held or notifying",
 		"queue list --limit=-1":         "a limit is from 0",
 		"queue list --older=-1h":        "not below 0",
 		"queue list --older yesterday":  "--older",

@@ -38,6 +38,7 @@ func newMetrics(s *Server) *metrics {
 			func() float64 { return number(s.broken() == nil) }),
 	)
 	m.engine(s.store.engine.Stats)
+	m.trace(s.store.Trace.Stats)
 	if s.queue != nil {
 		m.queue(s.queue.Stats)
 	}

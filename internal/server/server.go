@@ -146,7 +146,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.tidy} {
+	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.tidy} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
 	"postroad/internal/storage/spool"
@@ -36,6 +37,7 @@ type Store struct {
 	Admin     *admin.Direct
 
 	engine *pebble.DB // what DB is
+	Trace     *trace.Log // of what happens to messages
 }
 
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
@@ -58,9 +60,13 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s, err := openModels(ctx, db, spools, w, status)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	if err == nil {
+		s.Trace, err = openTrace(ctx, db, c.Trace, w)
+	}
 	}
 	s.engine = db
 	return s, nil
+	s.Admin.SetTrace(s.Trace)
 }
 
 func openModels(ctx context.Context, db kv.DB, spools string, w World, status func() admin.Status) (*Store, error) {
@@ -77,7 +83,10 @@ func openModels(ctx context.Context, db kv.DB, spools string, w World, status fu
 }
 
 // Close closes the store. Nobody may use it any more.
-func (s *Store) Close() error { return s.DB.Close() }
+func (s *Store) Close() error {
+	err := s.Trace.Flush(context.Background()) // what was noted after its Run
+	return errors.Join(err, s.DB.Close())
+}
 
 // NewLogger makes the logger that a configuration asks for, writing to standard error.
 func NewLogger(c config.Log) *slog.Logger {

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/queue"
+	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 )
 
@@ -28,6 +29,7 @@ type Direct struct {
 	queue   *queue.Queue // guarded by opening; nil: not opened yet
 }
 
+	trace   *trace.Log   // nil: nothing is remembered
 // NewDirect returns an Admin on the directory and mailboxes of one store, which is db. status answers Status.
 func NewDirect(db kv.DB, dir *directory.Directory, store *mailbox.Store, status func() Status) *Direct {
 	return &Direct{db: db, dir: dir, store: store, status: status}

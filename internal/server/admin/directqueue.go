@@ -22,7 +22,7 @@ func (d *Direct) openQueue(ctx context.Context) (*queue.Queue, error) {
 	if d.queue != nil {
 		return d.queue, nil
 	}
-	q, err := queue.Open(ctx, d.db, queue.Options{Send: deferAll})
+	q, err := queue.Open(ctx, d.db, queue.Options{Send: deferAll, Note: d.trace.Note})
 	if err == nil {
 		d.queue = q
 	}
@@ -52,7 +52,7 @@ func (f *QueueFilter) filter() (queue.Filter, error) {
 	for _, name := range f.States {
 		s, ok := stateNames[strings.ToLower(name)]
 		if !ok {
-			return out, fault.New(fault.Invalid, "state %q: want waiting, held or notifying", name)
+			return out, fault.New(fault.Invalid, "state %q: want waiting, scheduled, held or notifying", name)
 		}
 		out.States = append(out.States, s)
 	}
@@ -61,6 +61,7 @@ func (f *QueueFilter) filter() (queue.Filter, error) {
 
 var stateNames = map[string]queue.State{
 	queue.Waiting.String(): queue.Waiting, queue.Held.String(): queue.Held, queue.Telling.String(): queue.Telling,
+	queue.Scheduled.String(): queue.Scheduled,
 }
 
 // all reports whether the filter matches everything.

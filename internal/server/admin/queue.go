@@ -17,7 +17,7 @@ type QueueFilter struct {
 	Recipient string `json:"recipient,omitempty"`
 	// Domain is the destination: the recipient's domain.
 	Domain string `json:"domain,omitempty"`
-	// States are "waiting", "held", "notifying".
+	// States are "waiting", "scheduled" (for later, by the sender), "held", "notifying".
 	States         []string  `json:"states,omitempty"`
 	ReceivedBefore time.Time `json:"received_before,omitzero"`
 	ReceivedAfter  time.Time `json:"received_after,omitzero"`
@@ -48,6 +48,8 @@ type QueueItem struct {
 	Recipient   string `json:"recipient"`
 	Destination string `json:"destination"`
 	State       string `json:"state"`
+	// Reason says why it is held, if it was from the beginning.
+	Reason string `json:"reason,omitempty"`
 	// Active: it is being tried, or next.
 	Active    bool      `json:"active,omitempty"`
 	Priority  int       `json:"priority,omitempty"` // MT-PRIORITY, from -9 to 9
@@ -80,7 +82,7 @@ type Changed struct {
 
 func itemOf(e *queue.Entry) QueueItem {
 	i := QueueItem{
-		ID: e.ID, MessageID: e.MessageID, Sender: e.From, Recipient: e.To, Destination: e.Destination, State: e.State.String(),
+		ID: e.ID, MessageID: e.MessageID, Sender: e.From, Recipient: e.To, Destination: e.Destination, State: e.State.String(), Reason: e.Reason,
 		Active: e.Active && e.State == queue.Waiting, Priority: e.Priority, SizeBytes: e.Size,
 		Received: e.Received, Due: e.Due, Expires: e.Expires, Tried: e.Attempts,
 	}

@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/queue"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv/pebble"
 )
@@ -40,10 +41,16 @@ func withQueue(t *testing.T, send func(context.Context, transfer.Job) []transfer
 			t.Fatal(err)
 		}
 		d := NewDirect(db, nil, nil, nil)
+		l, err := trace.Open(t.Context(), db, trace.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.SetTrace(l)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		if send != nil {
-			q, err := queue.Open(ctx, db, queue.Options{Send: send, Bounce: func(context.Context, transfer.Job) error { return nil }})
+			q, err := queue.Open(ctx, db, queue.Options{Send: send, Note: l.Note,
+				Bounce: func(context.Context, transfer.Job) error { return nil }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -229,13 +236,13 @@ func TestTrace(t *testing.T) {
 			want []string
 		}{
 			"one of two recipients": {TraceQuery{Recipient: "right@FAR.test"}, []string{"a <a@example.org> from <ann@example.org>",
-				"queued right@far.test never@near.test", right[0], right[1]}},
+				"queued right@far.test never@near.test", right[0], "notified ann@example.org", right[1]}},
 			"both": {TraceQuery{MessageID: "<a@example.org>"}, []string{"a <a@example.org> from <ann@example.org>",
 				"queued right@far.test never@near.test", right[0], "tried never@near.test failed 550 no such user",
-				"ended never@near.test failed 550 no such user", right[1], "= never@near.test failed false"}},
+				"ended never@near.test failed 550 no such user", "notified ann@example.org", right[1], "= never@near.test failed false"}},
 			"waiting": {TraceQuery{ID: "b"}, later},
 			"dropped": {TraceQuery{Recipient: "@gone.test"}, []string{"c <c@example.org> from <ben@example.org>", "queued later@gone.test",
-				"tried later@gone.test deferred 451 later", "dropped later@gone.test failed 0 an administrator removed the message",
+				"tried later@gone.test deferred 451 later", "dropped later@gone.test failed 0 an administrator removed the message", "notified ben@example.org",
 				"ended later@gone.test failed 0 an administrator removed the message", "= later@gone.test dropped false"}},
 			"nobody":        {TraceQuery{Sender: "nobody@example.org"}, nil},
 			"too long ago":  {TraceQuery{Sender: "ann@example.org", Since: time.Now()}, nil},
@@ -248,7 +255,7 @@ func TestTrace(t *testing.T) {
 				continue
 			}
 			lines := told(got)
-			if name == "both" { // two destinations: either may be tried first
+			if name == "both" || name == "one of two recipients" { // two destinations: either may be tried first
 				slices.Sort(lines)
 				slices.Sort(c.want)
 			}

@@ -40,6 +40,8 @@ type Config struct {
 	Route []Route `toml:"route"`
 	// SMTP says how arriving mail is taken.
 	SMTP SMTPRules `toml:"smtp"`
+	// Trace bounds what is remembered of messages.
+	Trace Trace `toml:"trace"`
 	// MTASTS says which MTA-STS policies are served for our domains.
 	MTASTS MTASTS `toml:"mta_sts"`
 	// Log says how much is logged, and how.
@@ -223,6 +225,9 @@ func (c *Config) validateTop() error {
 	}
 	if b := c.SMTP.BareLineEndings; b != "" && b != Refuse && b != Normalise {
 		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
+	}
+	if err := c.Trace.validate(); err != nil {
+		return err
 	}
 	if err := c.validateSending(); err != nil {
 		return err

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/dsn"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
 )
@@ -28,11 +28,17 @@ const (
 	stateEnd
 )
 
+// Scheduled is Waiting until the time that the sender asked for (RFC 4865). It is not stored, and only in a Filter or an Entry.
+const Scheduled State = 255
+
 // String names the state in a word.
 func (s State) String() string {
 	names := [stateEnd]string{"waiting", "held", "notifying"}
-	if s < stateEnd {
+	switch {
+	case s < stateEnd:
 		return names[s]
+	case s == Scheduled:
+		return "scheduled"
 	}
 	return "unknown"
 }
@@ -43,7 +49,8 @@ type Filter struct {
 	// From and To match without regard to case; "@example.org" matches everybody there, "<>" the null reverse-path.
 	From, To    string
 	Destination string
-	States      []State
+	// States are those to match. Waiting does not mean Scheduled.
+	States []State
 	// Before and After are about when the message was received; zero: whenever.
 	Before, After time.Time
 	// Limit is how many items at most; 0: 1,000 for List, all for the others.
@@ -59,6 +66,7 @@ type Entry struct {
 	Priority                int
 	Size                    int64
 	Received, Due, Expires  time.Time // Due is zero if held
+	Reason                  string    // why it is held, if it was from the beginning
 	Attempts                int
 	// History is the last attempts, oldest first: of List the last one, of Show up to MaxHistory.
 	History []transfer.Outcome
@@ -108,7 +116,8 @@ func (q *Queue) entry(r kv.Reader, shard uint8, m *match) (Entry, error) {
 	outs, err := readHistory(r, m.key.msg, m.key.rcpt)
 	e := &m.msg.env
 	return Entry{
-		ID: e.ID, MessageID: m.msg.messageID, From: e.From, To: m.it.rcpt.Address, Destination: m.it.dest, State: m.it.state,
+		ID: e.ID, MessageID: m.msg.messageID, From: e.From, To: m.it.rcpt.Address, Destination: m.it.dest,
+		State: m.it.stateOf(m.msg, q.now()), Reason: m.msg.reason,
 		Active: q.taken(m.key), Priority: e.Priority, Size: m.msg.size, Received: e.Received, Due: instant(m.it.due),
 		Expires: instant(q.o.expiry(m.msg)), Attempts: int(m.it.attempts), History: outs,
 	}, err
@@ -121,12 +130,12 @@ func (q *Queue) Hold(ctx context.Context, f Filter) (int, error) {
 		if c.it.state != Waiting {
 			return nil
 		}
-		c.it.state = Held
+		c.it.state, c.kind = Held, trace.Held
 		return c.rewrite(tx, 0, 0)
 	})
 }
 
-// Release ends Hold: the items are due now. Those that would have expired get their full time again.
+// Release ends Hold: the items are due now, or when their sender wanted them to be. Those that would have expired get their full time again.
 func (q *Queue) Release(ctx context.Context, f Filter) (int, error) {
 	return q.change(ctx, f, func(tx kv.Tx, c *change) error {
 		if c.it.state != Held {
@@ -138,21 +147,39 @@ func (q *Queue) Release(ctx context.Context, f Filter) (int, error) {
 				return err
 			}
 		}
-		c.it.state = Waiting
-		return c.rewrite(tx, c.now, q.o.nextMark(c.msg, &c.it))
+		if c.msg.reason != "" {
+			c.msg.reason = ""
+			if err := tx.Set(messageKey(c.key.msg), c.msg.encode()); err != nil {
+				return err
+			}
+		}
+		c.it.state, c.kind = Waiting, trace.Released
+		return c.rewrite(tx, max(c.now, c.msg.start), q.o.nextMark(c.msg, &c.it))
 	})
 }
 
-// Retry makes what waits due now, and ends the pauses of its destinations.
+// Retry makes what waits due now, and ends the pauses of its destinations. What is scheduled stays so, unless f asks for it: by
+// its ID or state.
 func (q *Queue) Retry(ctx context.Context, f Filter) (int, error) {
 	return q.change(ctx, f, func(tx kv.Tx, c *change) error {
-		if c.it.state != Waiting {
+		mark := c.it.mark
+		switch {
+		case c.it.state != Waiting, c.msg.scheduled(c.now) && !f.early():
 			return nil
+		case c.msg.scheduled(c.now):
+			c.msg.start, c.kind = c.now, trace.Released
+			if err := tx.Set(messageKey(c.key.msg), c.msg.encode()); err != nil {
+				return err
+			}
+			mark = q.o.nextMark(c.msg, &c.it)
 		}
 		c.revive = true
-		return c.rewrite(tx, c.now, c.it.mark)
+		return c.rewrite(tx, c.now, mark)
 	})
 }
+
+// early reports whether a filter means mail whose time has not come.
+func (f *Filter) early() bool { return f.ID != "" || slices.Contains(f.States, Scheduled) }
 
 // Flush is Retry of all that waits for a destination.
 func (q *Queue) Flush(ctx context.Context, destination string) (int, error) {
@@ -171,13 +198,8 @@ func (q *Queue) Drop(ctx context.Context, f Filter, bounce bool) (int, error) {
 		if c.it.state == Telling {
 			return nil
 		}
-		out := transfer.Outcome{
-			Result: transfer.Failed, Status: "5.3.0", Text: "an administrator removed the message", At: instant(c.now),
-		}
-		ev := Event{Kind: EventDropped, To: []string{c.it.rcpt.Address}, Outcome: out}
-		if err := trace(tx, c.now, c.key.msg, c.key.rcpt, c.msg, ev); err != nil {
-			return err
-		}
+		out := transfer.Outcome{Result: transfer.Failed, Status: "5.3.0", Text: textDropped, At: instant(c.now)}
+		c.kind = trace.Dropped
 		if bounce && wants(c.msg, &c.it, transfer.NotifyFailure) {
 			c.it.state, c.it.action, c.it.last = Telling, dsn.Failed, out
 			return c.rewrite(tx, 0, c.now)
@@ -186,6 +208,8 @@ func (q *Queue) Drop(ctx context.Context, f Filter, bounce bool) (int, error) {
 		return errors.Join(unlist(tx, c.key.msg, c.key.rcpt, &c.it), removeItem(tx, c.key.msg, c.key.rcpt, c.it.attempts > 0))
 	})
 }
+
+const textDropped = "an administrator removed the message"
 
 // match is an item that a filter has chosen.
 type match struct {
@@ -198,6 +222,7 @@ type match struct {
 type change struct {
 	match
 	now              int64
+	kind             trace.Kind // of what is noted; 0: nothing is
 	changed, removed bool
 	revive           bool
 }
@@ -252,6 +277,9 @@ func (q *Queue) changeSome(ctx context.Context, shard uint8, ms []match, fn func
 		done, messages, items = nil, 0, 0
 	}
 	q.stats.changed(shard, messages, items)
+	for i := range done {
+		q.noteChange(&done[i])
+	}
 	q.unblock(shard, ms, done)
 	for i := range done {
 		if done[i].changed || done[i].removed {
@@ -375,7 +403,7 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 	}
 	var m *message
 	var of msgNum
-	seen := 0
+	seen, now := 0, q.now()
 	for p, err := range r.Scan(rng) {
 		if err != nil {
 			return nil, kv.Range{}, err
@@ -389,7 +417,7 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 			return nil, kv.Range{}, err
 		}
 		if !f.matchItem(&it) {
-			continue
+			continue // most often without a look at the message
 		}
 		if m == nil || of != n {
 			rec, ok, err := readMessage(r, n)
@@ -401,7 +429,7 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 			}
 			m, of = &rec, n
 		}
-		if f.matchMessage(m) {
+		if f.matchMessage(m) && f.matchState(it.stateOf(m, now)) {
 			ms = append(ms, match{itemKey{msg: n, rcpt: rcpt, shard: shard}, m, it})
 		}
 	}
@@ -409,25 +437,21 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 }
 
 func (f *Filter) matchItem(it *item) bool {
-	return MatchAddress(f.To, it.rcpt.Address) && (f.Destination == "" || f.Destination == it.dest) &&
-		(len(f.States) == 0 || slices.Contains(f.States, it.state))
+	return trace.MatchAddress(f.To, it.rcpt.Address) && (f.Destination == "" || f.Destination == it.dest) &&
+		(it.state == Waiting || f.matchState(it.state))
+}
+
+func (f *Filter) matchState(s State) bool { return len(f.States) == 0 || slices.Contains(f.States, s) }
+
+// stateOf is the state as people see it.
+func (it *item) stateOf(m *message, now int64) State {
+	if it.state == Waiting && m.scheduled(now) {
+		return Scheduled
+	}
+	return it.state
 }
 
 func (f *Filter) matchMessage(m *message) bool {
-	return (f.ID == "" || f.ID == m.env.ID) && MatchAddress(f.From, m.env.From) &&
+	return (f.ID == "" || f.ID == m.env.ID) && trace.MatchAddress(f.From, m.env.From) &&
 		(f.Before.IsZero() || m.env.Received.Before(f.Before)) && (f.After.IsZero() || m.env.Received.After(f.After))
-}
-
-// MatchAddress reports whether an address is what Filter.From or Filter.To wants.
-func MatchAddress(want, address string) bool {
-	switch {
-	case want == "":
-		return true
-	case want == "<>":
-		return address == ""
-	case want[0] == '@':
-		at := strings.LastIndexByte(address, '@')
-		return at >= 0 && strings.EqualFold(want, address[at:])
-	}
-	return strings.EqualFold(want, address)
 }

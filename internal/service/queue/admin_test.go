@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +12,9 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/queue"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
+	"postroad/internal/storage/kv"
 )
 
 // filled is a world with 30 deferred messages: from ann and bob in turn, to three destinations.
@@ -190,57 +193,140 @@ func TestChangesWhileItIsBeingTried(t *testing.T) {
 	})
 }
 
-func TestTrace(t *testing.T) {
-	inWorld(t, func(o *queue.Options) { o.Trace.Horizon = 12 * time.Hour }, func(w *world) {
-		replies := []transfer.Outcome{deferred, refused}
-		w.reply = func(transfer.Job, transfer.Recipient) transfer.Outcome {
-			r := replies[0]
-			replies = replies[1:]
+// ways are what was noted of each message, in order.
+func (w *world) ways() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[string][]string{}
+	for _, e := range w.noted {
+		all[e.ID] = append(all[e.ID], fmt.Sprint(e.Kind, " ", strings.Join(e.To, ","), " ", e.Outcome.Code))
+	}
+	ways := map[string]string{}
+	for id, way := range all {
+		ways[id] = strings.Join(way, ", ")
+	}
+	return ways
+}
+
+// TestNotes: all that happens to a message is noted, in order, with what it takes to find it.
+func TestNotes(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		replies := map[string][]transfer.Outcome{"m1": {deferred, refused}, "m2": {delivered}, "m3": {deferred, deferred}, "m4": {deferred, deferred}}
+		w.reply = func(job transfer.Job, _ transfer.Recipient) transfer.Outcome {
+			r := replies[job.ID][0]
+			replies[job.ID] = replies[job.ID][1:]
 			return r
 		}
 		w.submit(env("m1"), to("bob@a.example")...)
+		w.submit(env("m2"), to("bob@b.example", "cy@b.example")[:1]...)
+		w.submit(env("m3"), to("bob@c.example")...)
+		w.submit(env("m4"), to("bob@d.example")...)
+		p, err := w.q.Begin(t.Context(), queue.Submission{
+			Job: transfer.Job{Envelope: env("m5"), Recipients: to("bob@e.example"), Content: text("m5")}, Held: true, Reason: "too many"})
+		if err != nil || p.Wait() != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Minute + time.Second)
-		for name, c := range map[string]struct {
-			f    queue.TraceFilter
-			want string
-		}{
-			"id":         {queue.TraceFilter{ID: "m1"}, "[queued 0s tried 0s tried 1m0s ended 1m0s]"},
-			"from":       {queue.TraceFilter{From: "ANN@example.org"}, "[queued 0s tried 0s tried 1m0s ended 1m0s]"},
-			"to":         {queue.TraceFilter{To: "Bob@a.example"}, "[queued 0s tried 0s tried 1m0s ended 1m0s]"},
-			"message-id": {queue.TraceFilter{MessageID: "m1@example.org"}, "[queued 0s tried 0s tried 1m0s ended 1m0s]"},
-			"since":      {queue.TraceFilter{Since: w.began.Add(time.Second)}, "[tried 1m0s ended 1m0s]"},
-			"until":      {queue.TraceFilter{Until: w.began.Add(time.Second)}, "[queued 0s tried 0s]"},
-			"limit":      {queue.TraceFilter{Limit: 1}, "[ended 1m0s]"},
-			"others":     {queue.TraceFilter{To: "x@a.example"}, "[]"},
+		for _, do := range []func() (int, error){
+			func() (int, error) { return w.q.Drop(t.Context(), queue.Filter{ID: "m3"}, true) },
+			func() (int, error) { return w.q.Hold(t.Context(), queue.Filter{ID: "m4"}) },
+			func() (int, error) { return w.q.Drop(t.Context(), queue.Filter{ID: "m4"}, false) },
 		} {
-			evs, err := w.q.Trace(context.Background(), c.f)
-			var got []string
-			for _, e := range evs {
-				got = append(got, fmt.Sprint(e.Kind, " ", e.At.Sub(w.began)))
-			}
-			if err != nil || fmt.Sprint(got) != c.want {
-				t.Errorf("%s: %v %v, want %s", name, got, err, c.want)
+			if n, err := do(); n != 1 || err != nil {
+				t.Fatal(n, err)
 			}
 		}
-		evs, _ := w.q.Trace(context.Background(), queue.TraceFilter{ID: "m1"})
-		if o := evs[2].Outcome; o.Code != 550 || o.Text != "no such user" || o.Remote != "mx.far" {
-			t.Errorf("%+v", o)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		want := map[string]string{
+			"m1":        "queued bob@a.example 0, tried bob@a.example 451, tried bob@a.example 550, ended bob@a.example 550",
+			"m1-fai0.2": "notified ann@example.org 0",
+			"m2":        "queued bob@b.example 0, tried bob@b.example 250",
+			"m3":        "queued bob@c.example 0, tried bob@c.example 451, tried bob@c.example 451, dropped bob@c.example 0, ended bob@c.example 0",
+			"m3-fai0.2": "notified ann@example.org 0",
+			"m4":        "queued bob@d.example 0, tried bob@d.example 451, tried bob@d.example 451, held bob@d.example 0, dropped bob@d.example 0",
+			"m5":        "queued bob@e.example 0",
 		}
-		time.Sleep(14 * time.Hour)
-		if evs, _ := w.q.Trace(context.Background(), queue.TraceFilter{}); len(evs) != 0 {
-			t.Errorf("%d events are kept beyond the horizon", len(evs))
+		if d := cmp.Diff(want, w.ways()); d != "" {
+			t.Error(d)
+		}
+		for _, e := range w.noted {
+			switch {
+			case e.Kind == trace.Notification && (e.Parent+"-fai0.2" != e.ID || e.From != ""),
+				e.Kind != trace.Notification && (e.From != "ann@example.org" || e.MessageID != e.ID+"@example.org" || e.Size == 0),
+				e.ID == "m5" && e.Text != "held: too many":
+				t.Errorf("%+v", e)
+			}
 		}
 	})
 }
 
-func TestTraceIsBounded(t *testing.T) {
-	inWorld(t, func(o *queue.Options) { o.Trace.Events = 5 }, func(w *world) {
-		for i := range 100 {
-			w.submit(env(fmt.Sprint(i)), to("bob@a.example")...)
+// TestOldTrace: what an older queue wrote of its own trace is removed.
+func TestOldTrace(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.stop()
+		old := []byte("t\x00\x00\x00")
+		err := w.db.Update(t.Context(), queue.FirstPartition+3, func(tx kv.Tx) error { return tx.Set(old, []byte("x")) })
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Hour)
-		if evs, _ := w.q.Trace(context.Background(), queue.TraceFilter{}); len(evs) > 5*queue.Shards || len(evs) == 0 {
-			t.Errorf("%d events are kept", len(evs))
+		w.start(nil)
+		err = w.db.View(t.Context(), queue.FirstPartition+3, func(r kv.Reader) error {
+			if _, there, err := r.Get(old); there || err != nil {
+				t.Error("it is still there", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestScheduled: mail for later says so, and is not sent earlier because other mail is.
+func TestScheduled(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		submit := func(id string) {
+			p, err := w.q.Begin(t.Context(), queue.Submission{
+				Job:       transfer.Job{Envelope: env(id), Recipients: to(id + "@a.example"), Content: text(id)},
+				HoldUntil: time.Now().Add(2 * time.Hour)})
+			if err != nil || p.Wait() != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, id := range []string{"later", "sooner", "held"} {
+			submit(id)
+		}
+		only := func(s queue.State) (ids string) {
+			es, _, err := w.q.List(t.Context(), queue.Filter{States: []queue.State{s}})
+			if err != nil {
+				t.Error(err)
+			}
+			for _, e := range es {
+				ids += e.ID + " "
+			}
+			return ids
+		}
+		n, err := w.q.Flush(t.Context(), "a.example")
+		if n != 0 || err != nil || only(queue.Waiting) != "" || len(only(queue.Scheduled)) != len("later sooner held ") {
+			t.Errorf("%d, %v, waiting %s, scheduled %s", n, err, only(queue.Waiting), only(queue.Scheduled))
+		}
+		if n, err := w.q.Hold(t.Context(), queue.Filter{ID: "held"}); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+		if n, err := w.q.Release(t.Context(), queue.Filter{ID: "held"}); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+		if n, err := w.q.Retry(t.Context(), queue.Filter{ID: "sooner"}); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+		time.Sleep(time.Hour)
+		if w.check(); len(w.attempts("")) != 1 || len(w.attempts("sooner@a.example")) != 1 {
+			t.Errorf("after an hour: %v", w.attempts(""))
+		}
+		time.Sleep(time.Hour + time.Second)
+		if len(w.attempts("")) != 3 {
+			t.Errorf("after two: %v", w.attempts(""))
 		}
 	})
 }

@@ -55,6 +55,7 @@ func (q *Queue) ended(ctx context.Context, r *recording, broken bool) {
 	q.stats.attempted(r)
 	q.stats.changed(j.shard, -r.messages, -r.gone)
 	r.log(ctx)
+	r.note()
 	v := judge(r.outs)
 	if broken && v != alive {
 		v = unknown
@@ -88,6 +89,7 @@ type recording struct {
 	fates []fate
 	due   int64 // the earliest of the items that stay
 	mark  int64 // likewise
+	msg   message
 	// gone counts the items that were removed, messages is 1 if the message was.
 	gone, messages int
 }
@@ -96,7 +98,9 @@ func (r *recording) write(tx kv.Tx) error {
 	r.fates, r.due, r.mark, r.gone, r.messages = make([]fate, len(r.outs)), never, 0, 0, 0
 	j := r.job
 	m, ok, err := readMessage(tx, j.msg)
+	r.msg = m
 	if err != nil || !ok { // dropped meanwhile
+		r.msg.env = j.env
 		return err
 	}
 	for i := range j.items {
@@ -129,18 +133,17 @@ func (r *recording) item(tx kv.Tx, m *message, i int, it *item) (fate, error) {
 	tried := it.attempts > 0
 	it.attempts++
 	f, action := r.q.o.decide(m, it, out, r.now)
-	err := traceAttempt(tx, r.now, n, rcpt, m, it, out)
 	switch {
 	case f == gone:
 		r.gone++
-		return gone, errors.Join(err, removeItem(tx, n, rcpt, tried))
+		return gone, removeItem(tx, n, rcpt, tried)
 	case f == tell:
 		it.state, it.action, it.last, it.mark = Telling, action, *out, r.now
 	case it.state != Held:
 		it.due, it.mark = r.q.o.retryAt(it.attempts, r.now), r.q.o.nextMark(m, it)
 		r.stays(it)
 	}
-	return f, errors.Join(err, addHistory(tx, n, rcpt, out), writeItem(tx, n, rcpt, it))
+	return f, errors.Join(addHistory(tx, n, rcpt, out), writeItem(tx, n, rcpt, it))
 }
 
 func (r *recording) stays(it *item) {

@@ -24,21 +24,21 @@ const FirstPartition kv.Partition = 2 << 56
 //	d <dest> 00 <class> <due> <msg> <rcpt>   items to try, in order; empty value
 //	e <at> <msg> <rcpt>                      items to look at whatever attempts say (to warn, to give up); empty value
 //	g <msg>                                  content staged that no message refers to yet; empty value
-//	t <at> <msg> <rcpt> <kind>               trace: what happened
+//	t ...                                    not used any more, removed at open: what happened (now package trace)
 //	F0 'b' <msg> <chunk>                     content (storage/blob)
 //
 // Numbers are big-endian: <msg> 6 bytes, <rcpt> 4, <class> 1, <due> and <at> 8 (Unix milliseconds). A
 // destination has no zero byte and at most maxDest bytes.
 const (
-	keyHead    = 'h'
-	keyMessage = 'm'
-	keyName    = 'n'
-	keyItem    = 'i'
-	keyHistory = 'o'
-	keyDue     = 'd'
-	keyMark    = 'e'
-	keyStaged  = 'g'
-	keyTrace   = 't'
+	keyHead     = 'h'
+	keyMessage  = 'm'
+	keyName     = 'n'
+	keyItem     = 'i'
+	keyHistory  = 'o'
+	keyDue      = 'd'
+	keyMark     = 'e'
+	keyStaged   = 'g'
+	keyOldTrace = 't'
 )
 
 const (
@@ -128,10 +128,6 @@ func splitItem(k []byte) (msgNum, uint32) {
 	var b [8]byte
 	copy(b[2:], k[:6])
 	return msgNum(binary.BigEndian.Uint64(b[:])), binary.BigEndian.Uint32(k[6:])
-}
-
-func traceKey(at int64, m msgNum, rcpt uint32, kind EventKind) []byte {
-	return append(appendItem(binary.BigEndian.AppendUint64([]byte{keyTrace}, uint64(at)), m, rcpt), byte(kind))
 }
 
 // all is the range of keys with a prefix of one byte.

@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/dsn"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/blob"
 )
@@ -65,6 +66,7 @@ func (q *Queue) hand(ctx context.Context, e *transfer.Envelope, about []dsn.Reci
 		return err
 	}
 	q.stats.notified.Add(1)
+	q.o.Note(trace.Event{Kind: trace.Notification, ID: name, Parent: e.ID, To: []string{e.From}, Size: int64(len(msg))})
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
 )
@@ -32,7 +33,7 @@ type Options struct {
 	Logger           *slog.Logger        // default: nothing is logged
 	Limits           Limits              //
 	Retry            []time.Duration     // pauses after the first, second ... attempt; the last one repeats. Default: DefaultRetry
-	Trace            TraceLimits         //
+	Note             func(trace.Event)   // hears what happens to messages; it must not wait. Default: nobody does
 }
 
 // DefaultRetry is how long an item waits after each deferred attempt; the last pause repeats. Each is spread by a tenth.
@@ -132,7 +133,6 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Queue, error) {
 
 func (o *Options) defaults() {
 	o.Limits.defaults()
-	o.Trace.defaults()
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -141,6 +141,9 @@ func (o *Options) defaults() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Note == nil {
+		o.Note = func(trace.Event) {}
 	}
 	if len(o.Retry) == 0 {
 		o.Retry = DefaultRetry()
@@ -183,7 +186,28 @@ func (q *Queue) openShard(ctx context.Context, shard uint8) error {
 	if err != nil {
 		return err
 	}
+	if err := q.forgetTrace(ctx, shard); err != nil {
+		return err
+	}
 	return q.sweep(ctx, shard, staged)
+}
+
+// forgetTrace removes what queues wrote that kept a trace of their own.
+func (q *Queue) forgetTrace(ctx context.Context, shard uint8) error {
+	some := false
+	err := q.db.View(ctx, partition(shard), func(r kv.Reader) error {
+		for _, err := range r.Scan(all(keyOldTrace)) {
+			some = true
+			return err
+		}
+		return nil
+	})
+	if err != nil || !some {
+		return err
+	}
+	return q.db.SubmitLazy(ctx, partition(shard), func(tx kv.Tx) error {
+		return tx.DeleteRange([]byte{keyOldTrace}, []byte{keyOldTrace + 1})
+	})
 }
 
 // readLanes finds each lane's first item: one seek for each destination and class.

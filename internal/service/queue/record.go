@@ -44,7 +44,14 @@ type message struct {
 	start     int64  // when attempts begin
 	size      int64
 	items     uint64 // left
+	reason    string // why it was held from the beginning
 }
+
+// maxReason bounds message.reason, in bytes.
+const maxReason = 200
+
+// scheduled reports whether attempts are to begin later, as the sender asked for.
+func (m *message) scheduled(now int64) bool { return m.start > now }
 
 const (
 	flagEightBit = 1 << iota
@@ -55,6 +62,7 @@ const (
 	flagByTrace
 	flagTLSOptional
 	flagAccount // its number stands at the end
+	flagReason  // after it
 )
 
 func (m *message) encode() []byte {
@@ -64,7 +72,7 @@ func (m *message) encode() []byte {
 		b = record.AppendString(b, s)
 	}
 	var flags uint64
-	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate, e.ByTrace, e.TLSOptional, e.Account != 0} {
+	for i, on := range []bool{e.EightBit, e.Binary, e.UTF8, e.RequireTLS, e.NotifyLate, e.ByTrace, e.TLSOptional, e.Account != 0, m.reason != ""} {
 		if on {
 			flags |= 1 << i
 		}
@@ -76,6 +84,9 @@ func (m *message) encode() []byte {
 	b = appendUints(b, uint64(m.size), m.items)
 	if e.Account != 0 {
 		b = appendUints(b, uint64(e.Account))
+	}
+	if m.reason != "" {
+		b = record.AppendString(b, m.reason)
 	}
 	return b
 }
@@ -93,6 +104,9 @@ func decodeMessage(v []byte) (m message, err error) {
 	m.size, m.items = int64(d.Uint()), d.Uint()
 	if flags&flagAccount != 0 {
 		e.Account = ident.AccountID(d.Uint())
+	}
+	if flags&flagReason != 0 {
+		m.reason = d.String()
 	}
 	return m, d.end("message")
 }

@@ -21,8 +21,9 @@ type Submission struct {
 	HoldUntil time.Time
 	// MessageID is for tracing; "": it is looked for in the header.
 	MessageID string
-	// Held waits for Release.
-	Held bool
+	// Held waits for Release; Reason says to administrators why, in a few words.
+	Held   bool
+	Reason string
 }
 
 // Submit takes responsibility for a message: when it returns nil all recipients' items are durable. Else none is, unless the
@@ -209,6 +210,9 @@ func (p *Pending) prepare(s *Submission, n msgNum) {
 		env: s.Envelope, messageID: s.MessageID, size: s.Content.Size(), items: uint64(len(s.Recipients)),
 		start: max(millis(s.Received), millis(s.HoldUntil)),
 	}
+	if s.Held {
+		p.msg.reason = bound(s.Reason, maxReason)
+	}
 	p.items = make([]item, len(s.Recipients))
 	p.keys = make([]itemKey, len(s.Recipients))
 	for i := range p.items {
@@ -244,7 +248,7 @@ func (p *Pending) write(tx kv.Tx, n msgNum, s *Submission, staged bool) error {
 	for i := range p.items {
 		err = errors.Join(err, writeItem(tx, n, uint32(i), &p.items[i]))
 	}
-	return errors.Join(err, p.q.traceSubmitted(tx, n, &p.msg, p.items))
+	return err
 }
 
 // writeItem writes an item and its places in the indexes.
@@ -278,6 +282,7 @@ func (p *Pending) settle(err error) {
 	if err == nil {
 		q.stats.messages.Add(1)
 		q.stats.changed(p.shard, 1, len(p.items))
+		p.noteQueued()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

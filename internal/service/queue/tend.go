@@ -21,17 +21,12 @@ const (
 )
 
 // tend looks after a shard's items whose time has come whatever attempts say, until ctx ends: it warns their
-// senders, gives them up, and hands in notifications again. Once an hour it cuts the trace.
+// senders, gives them up, and hands in notifications again.
 func (q *Queue) tend(ctx context.Context, shard uint8) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	cutAt := q.now()
 	for ctx.Err() == nil {
-		if q.now() >= cutAt {
-			q.cutTrace(ctx, shard)
-			cutAt = q.now() + time.Hour.Milliseconds()
-		}
-		next := min(q.tendDue(ctx, shard), cutAt)
+		next := q.tendDue(ctx, shard)
 		q.mu.Lock()
 		next = min(next, q.marks[shard])
 		q.marks[shard] = next
@@ -138,6 +133,7 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 		q.stats.changed(shard, -l.messages, -l.gone)
 		q.stats.expired.Add(uint64(l.expired))
 		l.log(ctx)
+		l.note()
 	}
 	q.mu.Lock()
 	now := q.now()
@@ -295,7 +291,7 @@ func (l *looking) item(tx kv.Tx, m *message, i int, it *item) error {
 	postponed := l.failed && s.told
 	if s.remove && !postponed {
 		l.gone++
-		return errors.Join(err, traceTold(tx, l.now, l.n, rcpt, m, it, s), removeItem(tx, l.n, rcpt, it.attempts > 0))
+		return errors.Join(err, removeItem(tx, l.n, rcpt, it.attempts > 0))
 	}
 	it.due = due
 	if postponed {
@@ -306,9 +302,6 @@ func (l *looking) item(tx kv.Tx, m *message, i int, it *item) error {
 	}
 	if l.mark == 0 || it.mark < l.mark {
 		l.mark = it.mark
-	}
-	if s.told && !postponed {
-		err = errors.Join(err, traceTold(tx, l.now, l.n, rcpt, m, it, s))
 	}
 	return errors.Join(err, writeItem(tx, l.n, rcpt, it))
 }

@@ -54,6 +54,9 @@ func (l *Log) Find(ctx context.Context, q Query) (stories []Story, more bool, er
 	if q.Limit <= 0 {
 		q.Limit = defaultStories
 	}
+	if l == nil {
+		return nil, false, nil
+	}
 	if err := l.Flush(ctx); err != nil {
 		return nil, false, err
 	}
@@ -112,8 +115,14 @@ func (f *finder) find(q *Query) (stories []Story, more bool, err error) {
 	return stories, more, nil
 }
 
+// found is an event, and where it stands among all.
+type found struct {
+	Event
+	place uint64
+}
+
 // visit gives the events of the blocks that have one of the hashes, the newest block first, until see says that it is enough.
-func (f *finder) visit(hashes []uint32, since, until time.Time, see func(Event) bool) error {
+func (f *finder) visit(hashes []uint32, since, until time.Time, see func(found) bool) error {
 	slices.Sort(hashes)
 	hashes = slices.Compact(hashes)
 	rng := indexRange(f.state)
@@ -134,7 +143,7 @@ func (f *finder) visit(hashes []uint32, since, until time.Time, see func(Event) 
 }
 
 // open gives a block's events, the newest first. A damaged block is passed over: the others may know.
-func (f *finder) open(seq uint64, see func(Event) bool) (more bool, err error) {
+func (f *finder) open(seq uint64, see func(found) bool) (more bool, err error) {
 	if err := f.ctx.Err(); err != nil {
 		return false, err
 	}
@@ -146,8 +155,8 @@ func (f *finder) open(seq uint64, see func(Event) bool) (more bool, err error) {
 	if err != nil {
 		return true, nil
 	}
-	var events []Event
-	eachEvent(raw, func(e Event) { events = append(events, e) })
+	var events []found
+	eachEvent(raw, func(e Event) { events = append(events, found{e, seq<<16 | uint64(len(events))}) })
 	for i := len(events) - 1; i >= 0; i-- {
 		if !see(events[i]) {
 			return false, nil
@@ -166,11 +175,11 @@ type candidates struct {
 
 func (f *finder) candidates(q *Query) (*candidates, error) {
 	c := &candidates{known: map[string]bool{}}
-	err := f.visit([]uint32{q.hash()}, q.Since, q.Until, func(e Event) bool {
+	err := f.visit([]uint32{q.hash()}, q.Since, q.Until, func(e found) bool {
 		switch {
-		case !q.primary(&e) || !q.mayMatch(&e):
-		case e.ID == "" && q.matches([]Event{e}):
-			c.nameless = append(c.nameless, e)
+		case !q.primary(&e.Event) || !q.mayMatch(&e.Event):
+		case e.ID == "" && q.matches([]found{e}):
+			c.nameless = append(c.nameless, e.Event)
 		case e.ID != "" && !c.known[e.ID]:
 			c.known[e.ID] = true
 			c.ids = append(c.ids, e.ID)
@@ -187,11 +196,11 @@ type tree struct {
 	up     map[string]bool // only they themselves are told
 	fresh  []string        // not looked for yet
 	parent map[string]string
-	events map[string][]Event
+	events map[string][]found
 }
 
 func newTree() *tree {
-	return &tree{down: map[string]bool{}, up: map[string]bool{}, parent: map[string]string{}, events: map[string][]Event{}}
+	return &tree{down: map[string]bool{}, up: map[string]bool{}, parent: map[string]string{}, events: map[string][]found{}}
 }
 
 // grow reads the events of the messages that are fresh, and learns of their copies and origins.
@@ -203,7 +212,7 @@ func (f *finder) grow(t *tree) error {
 		hashes = append(hashes, hash(ofID, id))
 	}
 	t.fresh = nil
-	return f.visit(hashes, time.Time{}, time.Time{}, func(e Event) bool {
+	return f.visit(hashes, time.Time{}, time.Time{}, func(e found) bool {
 		switch {
 		case now[e.ID]:
 			t.events[e.ID] = append(t.events[e.ID], e)
@@ -252,7 +261,7 @@ func (t *tree) root(id string) string {
 
 // stories puts together what belongs together, and leaves out what does not match as a whole.
 func (t *tree) stories(c *candidates, q *Query) (all []Story) {
-	byRoot := map[string][]Event{}
+	byRoot := map[string][]found{}
 	for id, events := range t.events {
 		root := t.root(id)
 		byRoot[root] = append(byRoot[root], events...)
@@ -271,18 +280,14 @@ func (t *tree) stories(c *candidates, q *Query) (all []Story) {
 	return all
 }
 
-// inOrder sorts events by time, and those of one moment by what must come first.
-func inOrder(events []Event) []Event {
-	slices.SortStableFunc(events, func(a, b Event) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(rank[a.Kind], rank[b.Kind]), cmp.Compare(a.ID, b.ID))
-	})
-	return events
-}
-
-// rank is the order of what happens in one moment.
-var rank = [kindEnd]int{
-	Received: 0, Refused: 1, Forwarded: 2, Listed: 2, Notification: 2, Delivered: 3, Queued: 4, Held: 5, Released: 6, Attempt: 7, Warned: 8,
-	Dropped: 9, Done: 10,
+// inOrder sorts events by time, and those of one moment as they were noted.
+func inOrder(events []found) []Event {
+	slices.SortFunc(events, func(a, b found) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.place, b.place)) })
+	all := make([]Event, len(events))
+	for i := range events {
+		all[i] = events[i].Event
+	}
+	return all
 }
 
 // hash is of what few messages have in common.
@@ -327,13 +332,13 @@ func (q *Query) to(e *Event) bool {
 }
 
 // matches reports whether all that is asked for is true of some event.
-func (q *Query) matches(events []Event) bool {
+func (q *Query) matches(events []found) bool {
 	some := func(asked bool, is func(e *Event) bool) bool {
 		if !asked {
 			return true
 		}
 		for i := range events {
-			if is(&events[i]) {
+			if is(&events[i].Event) {
 				return true
 			}
 		}

@@ -55,7 +55,7 @@ func (o *Options) defaults() {
 	}
 }
 
-// Log is an open trace. It is safe for concurrent use. A nil *Log forgets everything that is noted.
+// Log is an open trace. It is safe for concurrent use. A nil *Log forgets everything that is noted, and finds nothing.
 type Log struct {
 	db   kv.DB
 	o    Options
