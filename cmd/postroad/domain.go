@@ -12,6 +12,9 @@ type domainCmd struct {
 	Add    domainAdd    `cmd:"" help:"Serve a domain."`
 	List   domainList   `cmd:"" help:"List the domains."`
 	Remove domainRemove `cmd:"" help:"Serve a domain no more; it must have no addresses."`
+
+	Records domainRecords `cmd:"" help:"Tell which DNS records a domain needs, and why."`
+	Check   domainCheck   `cmd:"" help:"Compare the DNS, and what else mail depends on, with what should be. Exit status 3 if something is wrong."`
 }
 
 type domainAdd struct {

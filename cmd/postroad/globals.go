@@ -102,7 +102,7 @@ func openStopped(ctx context.Context, c config.Config) (*server.Store, error) {
 		return nil, fault.New(fault.NotFound, "there is no data folder %s; \"postroad init\" makes one", c.Data)
 	}
 	status := func() admin.Status { return admin.Status{Version: version(), Hostname: c.Hostname} }
-	s, err := server.OpenStore(ctx, c, server.World{}, status, nil)
+	s, err := server.OpenStore(ctx, c, server.World{Online: true}, status, nil)
 	if fault.Is(err, fault.InUse) {
 		return nil, fault.New(fault.InUse, "a server has %s open, but doesn't answer commands (is it just starting or stopping?)", c.Data)
 	}

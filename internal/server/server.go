@@ -101,7 +101,7 @@ func (s *Server) openCerts() (*certs.Keeper, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the folder for the certificate")
 	}
-	t.Cert, t.Key = filepath.Join(dir, "self-signed.pem"), filepath.Join(dir, "self-signed.key")
+	t.Cert, t.Key = filepath.Join(dir, selfSigned), filepath.Join(dir, "self-signed.key")
 	subject := certs.Subject{Names: []string{s.config.Hostname, "localhost"},
 		IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}}
 	made, err := certs.EnsureSelfSigned(t.Cert, t.Key, subject, s.world.Now())

@@ -26,6 +26,8 @@ const (
 	tokenFile = "admin.token" // admits to the admin API over HTTPS
 	// SocketName is the socket for commands on a running server.
 	SocketName = "admin.sock"
+	// selfSigned is the self-signed certificate's file.
+	selfSigned = "self-signed.pem"
 )
 
 // Store is an open store with its models: what a server works on, and also what commands
@@ -35,9 +37,9 @@ type Store struct {
 	Directory *directory.Directory
 	Mailboxes *mailbox.Store
 	Admin     *admin.Direct
+	Trace     *trace.Log // of what happens to messages
 
 	engine *pebble.DB // what DB is
-	Trace     *trace.Log // of what happens to messages
 }
 
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
@@ -58,15 +60,16 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 		return nil, err
 	}
 	s, err := openModels(ctx, db, spools, w, status)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
 	if err == nil {
 		s.Trace, err = openTrace(ctx, db, c.Trace, w)
 	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	s.engine = db
-	return s, nil
 	s.Admin.SetTrace(s.Trace)
+	s.engine = db
+	s.Admin.Advise(&advisor{c, w, s.Directory})
+	return s, nil
 }
 
 func openModels(ctx context.Context, db kv.DB, spools string, w World, status func() admin.Status) (*Store, error) {

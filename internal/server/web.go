@@ -18,6 +18,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/service/mtasts"
 )
 
 // web answers HTTP: a page for people who look, health, metrics, the admin API.
@@ -38,6 +39,7 @@ func newWeb(s *Server) *web {
 	public := http.NewServeMux()
 	public.Handle("/", common)
 	public.HandleFunc("GET /{$}", w.front)
+	public.Handle(mtasts.Path, s.policyHost())
 	public.Handle("GET /metrics", w.guarded(metrics, w.mayMeasure))
 	public.Handle(admin.Prefix, w.guarded(api, w.mayAdminister))
 

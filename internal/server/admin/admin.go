@@ -30,6 +30,7 @@ type Admin interface {
 	AddDomain(ctx context.Context, name string) error
 	// RemoveDomain refuses (fault.Conflict) while addresses are in it.
 	RemoveDomain(ctx context.Context, name string) error
+	Advisor
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)

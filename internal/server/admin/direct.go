@@ -25,11 +25,13 @@ type Direct struct {
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
 
+	advisor Advisor // nil: nobody knows of the DNS
+
 	opening sync.Mutex
 	queue   *queue.Queue // guarded by opening; nil: not opened yet
+	trace   *trace.Log   // nil: nothing is remembered
 }
 
-	trace   *trace.Log   // nil: nothing is remembered
 // NewDirect returns an Admin on the directory and mailboxes of one store, which is db. status answers Status.
 func NewDirect(db kv.DB, dir *directory.Directory, store *mailbox.Store, status func() Status) *Direct {
 	return &Direct{db: db, dir: dir, store: store, status: status}

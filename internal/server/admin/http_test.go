@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/setup"
 )
 
 // recorder is an Admin that notes what it is asked and answers with what it was given.
@@ -47,6 +48,12 @@ func (r *recorder) Domains(context.Context) ([]Domain, error) {
 func (r *recorder) AddDomain(_ context.Context, n string) error { return r.note("add domain %s", n) }
 func (r *recorder) RemoveDomain(_ context.Context, n string) error {
 	return r.note("remove domain %s", n)
+}
+func (r *recorder) DomainRecords(_ context.Context, q RecordsQuery) ([]DomainRecord, error) {
+	return []DomainRecord{{Name: q.Domain + ".", Type: "MX", Value: "10 mail.example.org."}}, r.note("records %v", q)
+}
+func (r *recorder) CheckDomain(_ context.Context, q CheckQuery) (DomainReport, error) {
+	return DomainReport{Domain: q.Domain, Addresses: []string{"192.0.2.1"}, Findings: []setup.Finding{{Topic: "mx", Level: setup.OK, Text: "fine"}}}, r.note("check domain %v", q)
 }
 func (r *recorder) Accounts(context.Context) ([]Account, error) {
 	return []Account{anAccount}, r.note("accounts")

@@ -43,6 +43,10 @@ var operations = map[string]operation{
 	"domain.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Domain, error) { return a.Domains(ctx) }),
 	"domain.add":    doing(func(ctx context.Context, a Admin, d nameArg) error { return a.AddDomain(ctx, d.Name) }),
 	"domain.remove": doing(func(ctx context.Context, a Admin, d nameArg) error { return a.RemoveDomain(ctx, d.Name) }),
+	"domain.records": asking(func(ctx context.Context, a Admin, q RecordsQuery) ([]DomainRecord, error) {
+		return a.DomainRecords(ctx, q)
+	}),
+	"domain.check": asking(func(ctx context.Context, a Admin, q CheckQuery) (DomainReport, error) { return a.CheckDomain(ctx, q) }),
 
 	"account.list": asking(func(ctx context.Context, a Admin, _ none) ([]Account, error) { return a.Accounts(ctx) }),
 	"account.show": asking(func(ctx context.Context, a Admin, x addressArg) (Account, error) {

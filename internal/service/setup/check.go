@@ -141,7 +141,7 @@ func (k *checker) settle() {
 		return
 	}
 	for _, a := range k.host.Records {
-		if isPublic(a) && !slices.ContainsFunc(k.Sources, func(s netip.Addr) bool { return s.Is4() == a.Is4() }) {
+		if IsPublic(a) && !slices.ContainsFunc(k.Sources, func(s netip.Addr) bool { return s.Is4() == a.Is4() }) {
 			k.sources = append(k.sources, a)
 		}
 	}

@@ -72,7 +72,7 @@ func (k *checker) checkDANE(ctx context.Context, n *notes) {
 	case tlsa.none() && signed:
 		n.warn(k.record(name, "TLSA"), "the zone is signed, but has no TLSA record: others can't be sure of this server")
 	case tlsa.none():
-		n.ok("no TLSA record, and none is of use without DNSSEC")
+		n.ok("no TLSA record; it is of use only where DNSSEC vouches for it")
 	case len(k.Chain) == 0:
 		n.warn("", "there are TLSA records, but no certificate to compare them with")
 	default:

@@ -52,7 +52,7 @@ func (k *checker) judgeAddresses(n *notes) {
 }
 
 func (k *checker) whose(a netip.Addr) string {
-	if !isPublic(a) {
+	if !IsPublic(a) {
 		return "no public address"
 	}
 	return "not this server's (" + many(k.Addrs) + ")"
@@ -72,7 +72,7 @@ func (k *checker) mine(a netip.Addr) answer {
 	switch {
 	case slices.Contains(k.Addrs, a):
 		return yes
-	case !isPublic(a):
+	case !IsPublic(a):
 		return no
 	case !k.Told && !slices.ContainsFunc(k.Addrs, func(x netip.Addr) bool { return x.Is4() == a.Is4() }):
 		return maybe

@@ -40,7 +40,7 @@ func (k *checker) checkBlocklists(ctx context.Context, n *notes) {
 }
 
 func (k *checker) tellLists(n *notes, a netip.Addr, lists []string, verdicts []verdict) {
-	var clear, refused []string
+	var clear, refused, dead []string
 	for j, zone := range lists {
 		switch v := verdicts[j]; v.state {
 		case isListed:
@@ -49,11 +49,16 @@ func (k *checker) tellLists(n *notes, a netip.Addr, lists []string, verdicts []v
 			clear = append(clear, zone)
 		case isRefused:
 			refused = append(refused, zone)
+		default:
+			dead = append(dead, zone)
 		}
 	}
 	if len(refused) > 0 {
 		n.warn("ask through a resolver of your own ([dns] servers): lists don't answer public ones. Or look at the lists' web pages",
 			"whether %s is on %s can't be found out through this resolver", a, many(refused))
+	}
+	if len(dead) > 0 && a.Is4() { // many lists have no IPv6 part
+		n.warn("look at the lists' web pages, or ask others with --blocklist", "%s gave no answer that makes sense, so that nothing is known of %s there", many(dead), a)
 	}
 	if len(clear) > 0 {
 		n.ok("%s is on none of %s", a, many(clear))

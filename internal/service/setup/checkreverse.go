@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // checkReverse looks at the names of the addresses that mail is sent from (RFC 8601 §3, iprev).
@@ -20,30 +19,36 @@ func (k *checker) checkReverse(ctx context.Context, n *notes) {
 func (k *checker) checkName(ctx context.Context, n *notes, a netip.Addr) {
 	answer, err := k.DNS.LookupPTR(ctx, a)
 	ptr := found[string]{answer, err}
-	fix := "have " + k.Hostname + " set as the reverse name (PTR) of " + a.String() + " by whoever gave you the address, mostly in their web console"
+	ours := k.nameAt(a)
+	fix := "have " + ours + " set as the reverse name (PTR) of " + a.String() + " by whoever gave you the address, mostly in their web console"
 	switch {
 	case ptr.unknown():
 		unanswered(n, "the name of "+a.String(), ptr.err)
 	case ptr.none():
 		n.wrong(fix, "%s has no name: many servers refuse mail from it", a)
-	case slices.Contains(ptr.Records, k.Hostname) && slices.Contains(k.host.Records, a):
-		n.ok("%s is called %s, and that has this address", a, k.Hostname)
-	case slices.Contains(ptr.Records, k.Hostname):
-		n.wrong("publish: "+k.Hostname+". "+addressType(a)+" "+a.String(), "%s is called %s, but that name doesn't have the address", a, k.Hostname)
 	default:
-		k.otherName(ctx, n, a, ptr.Records[0], fix)
+		name := ptr.Records[0]
+		if slices.Contains(ptr.Records, ours) {
+			name = ours
+		}
+		k.compareName(ctx, n, a, name, fix)
 	}
 }
 
-// otherName looks at a name that isn't ours.
-func (k *checker) otherName(ctx context.Context, n *notes, a netip.Addr, name, fix string) {
+// compareName looks whether the name leads back, and is ours.
+func (k *checker) compareName(ctx context.Context, n *notes, a netip.Addr, name, fix string) {
 	back := ask(ctx, k.DNS.LookupIP, name)
-	switch {
+	leads := slices.Contains(back.Records, a)
+	switch ours := k.nameAt(a); {
 	case back.unknown():
 		unanswered(n, shown(name), back.err)
-	case !slices.Contains(back.Records, a):
-		n.wrong(fix, "%s is called %s, which doesn't have this address: many servers refuse mail from it", a, shown(name))
+	case name == ours && leads:
+		n.ok("%s is called %s, and that has this address", a, ours)
+	case name == ours:
+		n.wrong("publish: "+ours+". "+addressType(a)+" "+a.String(), "%s is called %s, but that name doesn't have the address", a, ours)
+	case leads:
+		n.warn(fix, "%s is called %s, but this server calls itself %s: some count that against it", a, shown(name), ours)
 	default:
-		n.warn(fix, "%s is called %s, but this server calls itself %s: some count that against it", a, shown(strings.ToLower(name)), k.Hostname)
+		n.wrong(fix, "%s is called %s, which doesn't have this address: many servers refuse mail from it", a, shown(name))
 	}
 }

@@ -40,7 +40,7 @@ func spfRecords(texts []string) (all []string) {
 }
 
 func (k *checker) spf(ctx context.Context, ip netip.Addr, from string) spf.Result {
-	return spf.Check(ctx, sender.FromDNS(k.DNS), spf.Request{IP: ip, Helo: k.Hostname, MailFrom: from, Now: k.Now})
+	return spf.Check(ctx, sender.FromDNS(k.DNS), spf.Request{IP: ip, Helo: k.nameAt(ip), MailFrom: from, Now: k.Now})
 }
 
 func (k *checker) evaluateSPF(ctx context.Context, n *notes, record string) {
@@ -83,22 +83,22 @@ func (k *checker) strangers(ctx context.Context, n *notes, from string) {
 	}
 }
 
-// checkHello looks at the server's own name, which notifications are judged by (RFC 7208 §2.3, §2.4).
+// checkHello looks at the server's own names, which notifications are judged by (RFC 7208 §2.3, §2.4).
 func (k *checker) checkHello(ctx context.Context, n *notes) {
-	if k.Hostname == k.Domain {
-		return
-	}
+	told := map[string]bool{k.Domain: true} // whose record has been looked at
 	for _, a := range k.sources {
-		switch r := k.spf(ctx, a, ""); r.Status {
-		case authres.Pass:
-		case authres.None:
-			n.warn(k.record(k.Hostname, "TXT"), "%s has no SPF record, so that notifications of this server have nothing to show", k.Hostname)
-			return
-		case authres.TempError:
-			return // the host's other checks tell
-		default:
-			n.wrong(k.record(k.Hostname, "TXT"), "the SPF record of %s doesn't let %s send (%s) %s", k.Hostname, a, r.Status, r.Reason)
-			return
+		name := k.nameAt(a)
+		if told[name] {
+			continue
 		}
+		switch r := k.spf(ctx, a, ""); r.Status {
+		case authres.Pass, authres.TempError: // the latter is told of by the host's other checks
+			continue
+		case authres.None:
+			n.warn("publish: "+name+". TXT v=spf1 a -all", "%s has no SPF record, so that notifications of this server have nothing to show", name)
+		default:
+			n.wrong("publish: "+name+". TXT v=spf1 a -all", "the SPF record of %s doesn't let %s send (%s) %s", name, a, r.Status, r.Reason)
+		}
+		told[name] = true
 	}
 }

@@ -17,6 +17,8 @@ type Facts struct {
 	// Addrs are the addresses at which others reach this server, as far as is known; Sources are those from which
 	// it sends. Both may be empty: the DNS is believed then.
 	Addrs, Sources []netip.Addr
+	// Names are how the server introduces itself on connections from an address, if not as Hostname. Nil: always so.
+	Names map[netip.Addr]string
 	// Told: somebody who knows has said what Addrs are; otherwise they are those of this machine, which may stand behind a
 	// router with others.
 	Told bool
@@ -99,6 +101,14 @@ func (f *Facts) find(srv string, standard uint16) (found Service, ok bool) {
 	return found, ok
 }
 
+// nameAt is how the server introduces itself on connections from an address.
+func (f *Facts) nameAt(a netip.Addr) string {
+	if name, ok := f.Names[a]; ok {
+		return name
+	}
+	return f.Hostname
+}
+
 // within reports whether a name is in the domain's own zone, as far as names tell.
 func (f *Facts) within(name string) bool { return isBelow(name, f.Domain) }
 
@@ -107,8 +117,8 @@ func isBelow(name, domain string) bool {
 	return name == domain || strings.HasSuffix(name, "."+domain)
 }
 
-// isPublic reports whether an address can be one of the Internet's.
-func isPublic(a netip.Addr) bool {
+// IsPublic reports whether an address can be one of the Internet's.
+func IsPublic(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
 }
 

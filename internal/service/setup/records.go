@@ -199,7 +199,7 @@ func (l *list) reverse() {
 		sources = l.f.Addrs
 	}
 	for _, a := range sources {
-		l.add(Needed, reverseName(a), "PTR", l.f.Hostname+".",
+		l.add(Needed, reverseName(a), "PTR", l.f.nameAt(a)+".",
 			"The name of the address that mail is sent from. It is set by whoever gave you the address, mostly in their web console; many servers refuse mail without it.")
 	}
 }
