@@ -190,6 +190,7 @@ start_postroad() {
 	[ "$1" = b ] && port=$B
 	"$POSTROAD" --config "$D/$1.toml" serve >>"$D/$1.log" 2>&1 &
 	echo $! >"$D/$1.pid"
+	disown
 	until_true 20 open_port $port 25 || { echo "$1 doesn't start"; tail "$D/$1.log"; exit 1; }
 }
 

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of CPU times in /proc: USER_HZ, which Linux has at 100.
+const tick = 10 * time.Millisecond
+
+// cpuOf is the CPU time of a process and all below it, those that have ended included; 0 without one.
+func cpuOf(pid int) time.Duration {
+	if pid == 0 {
+		return 0
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	children, ticks := map[int][]int{}, map[int]int{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has just ended
+		}
+		id, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		// After the name in brackets: state, parent, ..., user and system time, and those of children that have ended.
+		field := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		parent, _ := strconv.Atoi(field[1])
+		children[parent] = append(children[parent], id)
+		for _, t := range field[11:15] {
+			n, _ := strconv.Atoi(t)
+			ticks[id] += n
+		}
+	}
+	sum := 0
+	for todo := []int{pid}; len(todo) > 0; {
+		p := todo[0]
+		todo = append(todo[1:], children[p]...)
+		sum += ticks[p]
+	}
+	return time.Duration(sum) * tick
+}
+
+// flushes counts the flushes of each disk since the machine started: the 16th column after the name.
+func flushes() map[string]int {
+	b, _ := os.ReadFile("/proc/diskstats")
+	all := map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		field := strings.Fields(line)
+		if len(field) > 18 {
+			all[field[2]], _ = strconv.Atoi(field[18])
+		}
+	}
+	return all
+}
+
+// flushesSince is how many there were on the disk that had the most of them; other programs' are among them.
+func flushesSince(before map[string]int) (most int) {
+	for disk, n := range flushes() {
+		most = max(most, n-before[disk])
+	}
+	return most
+}

@@ -1,0 +1,158 @@
+#!/bin/bash
+# relay.sh [FOLDER]: how fast Postroad and Debian's Postfix take mail in and pass it on, in turns in one run.
+#
+# Both sync each message before they acknowledge it. "deliver" is mail from other servers for people here (port 25; Postfix
+# delivers to maildirs by itself), "relay" is mail of people here for elsewhere: taken in, queued, and sent to Postfix's
+# smtp-sink. Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
+# As root (Postfix's users), with: apt-get install postfix; and Go.
+# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"), SIZE (2048). SCALE (1): times so many messages.
+set -eu
+cd "$(dirname "$0")/.."
+D=${1:-$(mktemp -d /tmp/relaybench.XXXXXX)}
+REPS=${REPS:-3} CONNS=${CONNS:-1 10 50} TESTS=${TESTS:-deliver relay} SIZE=${SIZE:-2048} SCALE=${SCALE:-1}
+OURS=127.0.0.1:26025 SUBMIT=127.0.0.1:26587 THEIRS=127.0.0.1:27025 SINK=127.0.0.1:28025
+mkdir -p "$D"
+chmod 755 "$D"
+: "${POSTROAD:=$D/postroad}"
+[ -x "$POSTROAD" ] || go build -o "$POSTROAD" ./cmd/postroad
+go build -o "$D/load" ./bench/load
+ulimit -n 8192
+trap 'stop' EXIT
+
+waitport() {
+	for _ in $(seq 200); do (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null && return; sleep 0.05; done
+	echo "nobody listens at $1" >&2
+	exit 1
+}
+
+stop() {
+	for p in "$D"/*.pid; do [ -s "$p" ] && kill -TERM "$(cat "$p")" 2>/dev/null; rm -f "$p"; done
+	wait 2>/dev/null || true
+}
+
+start_postroad() {
+	if [ ! -s "$D/postroad.toml" ]; then
+		cat >"$D/postroad.toml" <<-T
+		hostname = "mail.bench.test"
+		data = "$D/data"
+		[log]
+		level = "warn"
+		[limits]
+		connections_per_address = 1000
+		[[listen]]
+		protocol = "smtp"
+		address = "$OURS"
+		[[listen]]
+		protocol = "submission"
+		address = "$SUBMIT"
+		plain_login = true
+		[dns]
+		servers = ["127.0.0.1:1"]
+		[[route]]
+		host = "127.0.0.1"
+		port = ${SINK#*:}
+		tls = "none"
+		T
+		c="$POSTROAD --config $D/postroad.toml"
+		$c domain add bench.test >/dev/null
+		for i in $(seq 0 39); do echo secret | $c account add "user$i@bench.test" --password-stdin >/dev/null; done
+	fi
+	"$POSTROAD" --config "$D/postroad.toml" serve >>"$D/postroad.log" 2>&1 &
+	echo $! >"$D/postroad.pid"
+	waitport $OURS
+}
+
+start_postfix() {
+	local e=$D/postfix/etc q=$D/postfix/spool
+	if [ ! -d "$e" ]; then
+		mkdir -p "$e" "$q" "$D/postfix/data" "$D/postfix/mail"
+		chown postfix "$D/postfix/data"
+		chown nobody "$D/postfix/mail"
+		postfix_settings "$e" "$q"
+		postfix -c "$e" check >>"$D/postfix/out" 2>&1
+	fi
+	MAIL_CONFIG=$e /usr/lib/postfix/sbin/master -c "$e" -d >>"$D/postfix/out" 2>&1 </dev/null &
+	echo $! >"$D/postfix.pid"
+	waitport $THEIRS
+}
+
+postfix_settings() {
+	cat >"$1/main.cf" <<-C
+	compatibility_level = 3.6
+	queue_directory = $2
+	data_directory = $D/postfix/data
+	command_directory = /usr/sbin
+	daemon_directory = /usr/lib/postfix/sbin
+	mail_owner = postfix
+	setgid_group = postdrop
+	maillog_file = $D/postfix/log
+	maillog_file_prefixes = $D
+	myhostname = mx.bench.test
+	inet_interfaces = 127.0.0.1
+	inet_protocols = ipv4
+	mydestination =
+	mynetworks = 127.0.0.0/8
+	alias_maps =
+	virtual_mailbox_domains = bench.test
+	virtual_mailbox_base = $D/postfix/mail
+	virtual_mailbox_maps = regexp:{ {/^(user[0-9]+)@/ \$1/} }
+	virtual_uid_maps = static:$(id -u nobody)
+	virtual_gid_maps = static:$(id -g nobody)
+	smtpd_relay_restrictions = permit_mynetworks, reject
+	smtpd_peername_lookup = no
+	smtpd_client_connection_count_limit = 0
+	in_flow_delay = 0
+	message_size_limit = 60000000
+	relayhost = [127.0.0.1]:${SINK#*:}
+	C
+	cat >"$1/master.cf" <<-C
+	$THEIRS   inet  n - n - 100 smtpd
+	pickup    unix  n - n 60 1 pickup
+	cleanup   unix  n - n - 0 cleanup
+	qmgr      unix  n - n 300 1 qmgr
+	tlsmgr    unix  - - n 1000? 1 tlsmgr
+	rewrite   unix  - - n - - trivial-rewrite
+	bounce    unix  - - n - 0 bounce
+	defer     unix  - - n - 0 bounce
+	trace     unix  - - n - 0 bounce
+	flush     unix  n - n 1000? 0 flush
+	proxymap  unix  - - n - - proxymap
+	smtp      unix  - - n - - smtp
+	relay     unix  - - n - - smtp
+	showq     unix  n - n - - showq
+	error     unix  - - n - - error
+	retry     unix  - - n - - error
+	virtual   unix  - n n - - virtual
+	anvil     unix  - - n - 1 anvil
+	scache    unix  - - n - 1 scache
+	postlog   unix-dgram n - n - 1 postlogd
+	C
+}
+
+count() { # CONNS TEST WHO: so many that it takes a few seconds
+	case $1 in 1) n=600 ;; 10) n=3000 ;; *) n=4000 ;; esac
+	[ "$3" = postroad ] && n=$((n * 4))
+	echo $((n * SCALE))
+}
+
+measure() { # WHO TEST CONNS
+	local flags="-label $1-$2 -conns $3 -size $SIZE -messages $(count "$3" "$2" "$1") -pid $(cat "$D/$1.pid")"
+	case $1-$2 in
+	postroad-deliver) "$D/load" $flags -server $OURS -from ann@elsewhere.test ;;
+	postroad-relay) "$D/load" $flags -server $SUBMIT -user user0@bench.test -password secret -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
+	postfix-deliver) "$D/load" $flags -server $THEIRS -from ann@elsewhere.test \
+		-done "test -z \"\$(find $D/postfix/spool/incoming $D/postfix/spool/active $D/postfix/spool/maildrop -type f -print -quit)\"" ;;
+	postfix-relay) "$D/load" $flags -server $THEIRS -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
+	esac | tee -a "$D/results.jsonl"
+}
+
+start_postfix
+start_postroad
+for test in $TESTS; do
+	for conns in $CONNS; do
+		for _ in $(seq "$REPS"); do
+			for who in postfix postroad; do measure $who "$test" "$conns"; done
+		done
+	done
+done
+"$D/load" table <"$D/results.jsonl"
