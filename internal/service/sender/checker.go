@@ -61,8 +61,6 @@ type Session struct {
 	Helo string
 	// MailFrom is the reverse-path without brackets; "" if it is null.
 	MailFrom string
-	// IPRev is what CheckIPRev says of IP, if that is known already; nil: it is found out.
-	IPRev *IPRev
 }
 
 // Check takes one message. It is an io.Writer that never fails; not safe for concurrent use. One that isn't finished
@@ -73,6 +71,7 @@ type Check struct {
 	scan    *dkim.Scan
 	dkim    *dkim.Verifier
 	arc     *arc.Verifier
+	iprev   *IPRev
 }
 
 // Begin starts the check of one message. Nothing is asked of the DNS before Verdict.
@@ -87,6 +86,9 @@ func (c *Checker) Begin(s Session) *Check {
 
 // Write takes the next portion of the message, header and body, with CRLF line ends.
 func (k *Check) Write(p []byte) (int, error) { return k.scan.Write(p) }
+
+// Known tells what CheckIPRev says of the session's IP, so that Verdict needn't ask.
+func (k *Check) Known(r IPRev) { k.iprev = &r }
 
 // Verdict is what the checks say.
 type Verdict struct {
@@ -135,8 +137,8 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	if q.MailFrom != "" {
 		wg.Go(func() { v.Helo = spf.CheckHelo(ctx, r, q) })
 	}
-	if known := k.session.IPRev; known != nil {
-		v.IPRev = *known
+	if k.iprev != nil {
+		v.IPRev = *k.iprev
 	} else {
 		wg.Go(func() { v.IPRev = CheckIPRev(ctx, r, k.session.IP) })
 	}
