@@ -228,6 +228,27 @@ func (d *Directory) DKIMKeys(ctx context.Context, domain string) (keys []DKIMKey
 	return keys, err
 }
 
+// DKIMKey finds one key of a domain; fault.NotFound if there is none such.
+func (d *Directory) DKIMKey(ctx context.Context, domain, selector string) (DKIMKey, error) {
+	keys, err := d.DKIMKeys(ctx, domain)
+	if err != nil {
+		return DKIMKey{}, err
+	}
+	i, err := indexOf(keys, domain, selector)
+	if err != nil {
+		return DKIMKey{}, err
+	}
+	return keys[i], nil
+}
+
+func indexOf(keys []DKIMKey, domain, selector string) (int, error) {
+	i := slices.IndexFunc(keys, func(k DKIMKey) bool { return strings.EqualFold(k.Selector, selector) })
+	if i < 0 {
+		return i, fault.New(fault.NotFound, "%s has no key %s", domain, selector)
+	}
+	return i, nil
+}
+
 // SigningKeys returns the keys to sign mail of a domain with, in the spelling of ParseDomain: the active ones, RSA first. None: the domain isn't ours,
 // or has none. The answer is remembered, and shared: don't change it.
 func (d *Directory) SigningKeys(ctx context.Context, domain string) ([]DKIMKey, error) {
@@ -352,9 +373,9 @@ func (d *Directory) changeKeys(ctx context.Context, domain string, fn func(tx kv
 // changeKey changes one of them, keys[i].
 func (d *Directory) changeKey(ctx context.Context, domain, selector string, fn func(tx kv.Tx, keys []DKIMKey, i int) error) error {
 	return d.changeKeys(ctx, domain, func(tx kv.Tx, keys []DKIMKey) error {
-		i := slices.IndexFunc(keys, func(k DKIMKey) bool { return strings.EqualFold(k.Selector, selector) })
-		if i < 0 {
-			return fault.New(fault.NotFound, "%s has no key %s", domain, selector)
+		i, err := indexOf(keys, domain, selector)
+		if err != nil {
+			return err
 		}
 		return fn(tx, keys, i)
 	})

@@ -27,9 +27,12 @@ type Admin interface {
 	Check(ctx context.Context) ([]Problem, error)
 
 	Domains(ctx context.Context) ([]Domain, error)
+	// AddDomain begins to serve a domain, with DKIM keys that are still pending.
 	AddDomain(ctx context.Context, name string) error
+	SetDomain(ctx context.Context, c DomainChange) error
 	// RemoveDomain refuses (fault.Conflict) while addresses are in it.
 	RemoveDomain(ctx context.Context, name string) error
+	KeyAdmin
 	Advisor
 
 	// Accounts lists all, in the order of their numbers.
@@ -51,6 +54,7 @@ type Admin interface {
 
 	Groups(ctx context.Context) ([]Group, error)
 	AddGroup(ctx context.Context, g Group) error
+	SetGroup(ctx context.Context, g GroupChange) error
 	SetMembers(ctx context.Context, address string, members []string) error
 	RemoveGroup(ctx context.Context, address string) error
 
@@ -86,11 +90,6 @@ type Problem struct {
 	Text    string `json:"text"`
 }
 
-// Domain is one that is served here.
-type Domain struct {
-	Name string `json:"name"`
-}
-
 // Account is somebody's mailbox, and how full it is.
 type Account struct {
 	ID         uint64    `json:"id"`
@@ -115,11 +114,4 @@ type NewAccount struct {
 type Alias struct {
 	Address string   `json:"address"`
 	Targets []string `json:"targets"`
-}
-
-// Group is a list of people with an address and a name, which may also be given rights.
-type Group struct {
-	Address string   `json:"address"`
-	Name    string   `json:"name,omitempty"`
-	Members []string `json:"members,omitempty"`
 }

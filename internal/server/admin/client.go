@@ -92,15 +92,6 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) Check(ctx context.Context) ([]Problem, error) {
 	return call[[]Problem](ctx, c, "check", none{})
 }
-func (c *Client) Domains(ctx context.Context) ([]Domain, error) {
-	return call[[]Domain](ctx, c, "domain.list", none{})
-}
-func (c *Client) AddDomain(ctx context.Context, name string) error {
-	return do(ctx, c, "domain.add", nameArg{name})
-}
-func (c *Client) RemoveDomain(ctx context.Context, name string) error {
-	return do(ctx, c, "domain.remove", nameArg{name})
-}
 func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
 	return call[[]Account](ctx, c, "account.list", none{})
 }
@@ -128,16 +119,6 @@ func (c *Client) Aliases(ctx context.Context) ([]Alias, error) {
 func (c *Client) AddAlias(ctx context.Context, a Alias) error { return do(ctx, c, "alias.add", a) }
 func (c *Client) RemoveAlias(ctx context.Context, address string) error {
 	return do(ctx, c, "alias.remove", addressArg{address})
-}
-func (c *Client) Groups(ctx context.Context) ([]Group, error) {
-	return call[[]Group](ctx, c, "group.list", none{})
-}
-func (c *Client) AddGroup(ctx context.Context, g Group) error { return do(ctx, c, "group.add", g) }
-func (c *Client) SetMembers(ctx context.Context, address string, members []string) error {
-	return do(ctx, c, "group.members", membersArg{address, members})
-}
-func (c *Client) RemoveGroup(ctx context.Context, address string) error {
-	return do(ctx, c, "group.remove", addressArg{address})
 }
 func (c *Client) Queue(ctx context.Context, f QueueFilter) (QueueList, error) {
 	return call[QueueList](ctx, c, "queue.list", f)

@@ -21,6 +21,8 @@ type Direct struct {
 	store  *mailbox.Store
 	status func() Status
 
+	published Publication // nil: the DNS can't be seen
+
 	// accounts is held while an account is made or removed, since that takes two
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
@@ -39,22 +41,6 @@ func NewDirect(db kv.DB, dir *directory.Directory, store *mailbox.Store, status 
 
 // Status implements Admin.
 func (d *Direct) Status(context.Context) (Status, error) { return d.status(), nil }
-
-// Domains implements Admin.
-func (d *Direct) Domains(ctx context.Context) ([]Domain, error) {
-	return collect(d.dir.Domains(ctx), func(x directory.Domain) (Domain, error) { return Domain{x.Name}, nil })
-}
-
-// AddDomain implements Admin.
-func (d *Direct) AddDomain(ctx context.Context, name string) error {
-	_, err := d.dir.AddDomain(ctx, name)
-	return err
-}
-
-// RemoveDomain implements Admin.
-func (d *Direct) RemoveDomain(ctx context.Context, name string) error {
-	return d.dir.RemoveDomain(ctx, name)
-}
 
 // Accounts implements Admin.
 func (d *Direct) Accounts(ctx context.Context) ([]Account, error) {
@@ -159,35 +145,6 @@ func (d *Direct) AddAlias(ctx context.Context, a Alias) error {
 // RemoveAlias implements Admin.
 func (d *Direct) RemoveAlias(ctx context.Context, address string) error {
 	return d.dir.RemoveAlias(ctx, address)
-}
-
-// Groups implements Admin.
-func (d *Direct) Groups(ctx context.Context) ([]Group, error) {
-	return collect(d.dir.Groups(ctx), func(g directory.Group) (Group, error) {
-		return Group{g.Address, g.Name, g.Members}, nil
-	})
-}
-
-// AddGroup implements Admin. If the members are refused, the group isn't made.
-func (d *Direct) AddGroup(ctx context.Context, g Group) error {
-	if _, err := d.dir.AddGroup(ctx, g.Address, g.Name); err != nil || len(g.Members) == 0 {
-		return err
-	}
-	err := d.dir.SetMembers(ctx, g.Address, g.Members)
-	if err != nil {
-		_ = d.dir.RemoveGroup(ctx, g.Address) // err says what went wrong first
-	}
-	return err
-}
-
-// SetMembers implements Admin.
-func (d *Direct) SetMembers(ctx context.Context, address string, members []string) error {
-	return d.dir.SetMembers(ctx, address, members)
-}
-
-// RemoveGroup implements Admin.
-func (d *Direct) RemoveGroup(ctx context.Context, address string) error {
-	return d.dir.RemoveGroup(ctx, address)
 }
 
 // Repair makes the mailboxes that a crash kept from being made. It returns how many.

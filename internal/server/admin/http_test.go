@@ -43,7 +43,7 @@ func (r *recorder) Check(context.Context) ([]Problem, error) {
 	return []Problem{{"ann@example.org", "odd"}}, r.note("check")
 }
 func (r *recorder) Domains(context.Context) ([]Domain, error) {
-	return []Domain{{"example.org"}}, r.note("domains")
+	return []Domain{{Name: "example.org", CatchAll: "ann@example.org", Delimiters: "+", Selectors: []string{"r1"}}}, r.note("domains")
 }
 func (r *recorder) AddDomain(_ context.Context, n string) error { return r.note("add domain %s", n) }
 func (r *recorder) RemoveDomain(_ context.Context, n string) error {
@@ -54,6 +54,26 @@ func (r *recorder) DomainRecords(_ context.Context, q RecordsQuery) ([]DomainRec
 }
 func (r *recorder) CheckDomain(_ context.Context, q CheckQuery) (DomainReport, error) {
 	return DomainReport{Domain: q.Domain, Addresses: []string{"192.0.2.1"}, Findings: []setup.Finding{{Topic: "mx", Level: setup.OK, Text: "fine"}}}, r.note("check domain %v", q)
+}
+func (r *recorder) SetDomain(_ context.Context, c DomainChange) error {
+	return r.note("set domain %s %s %s", c.Name, *c.CatchAll, *c.Delimiters)
+}
+
+var aKey = DKIMKey{Selector: "r1", Algorithm: "rsa-sha256", State: "active", Created: time.Unix(1e9, 0).UTC(), Changed: time.Unix(2e9, 0).UTC(), Name: "r1._domainkey.x", Record: "v=DKIM1"}
+
+func (r *recorder) Keys(_ context.Context, domain string) ([]DKIMKey, error) {
+	return []DKIMKey{aKey}, r.note("keys %s", domain)
+}
+func (r *recorder) RotateKeys(_ context.Context, domain string) ([]DKIMKey, error) {
+	return []DKIMKey{aKey, aKey}, r.note("rotate %s", domain)
+}
+func (r *recorder) ActivateKey(_ context.Context, k KeyChange) error {
+	return r.note("activate %v", k)
+}
+func (r *recorder) RetireKey(_ context.Context, k KeyChange) error { return r.note("retire %v", k) }
+func (r *recorder) RemoveKey(_ context.Context, k KeyChange) error { return r.note("remove key %v", k) }
+func (r *recorder) SetGroup(_ context.Context, g GroupChange) error {
+	return r.note("set group %s %s %v %s %v %s", g.Address, *g.Name, *g.List, *g.Description, *g.Owners, *g.Posters)
 }
 func (r *recorder) Accounts(context.Context) ([]Account, error) {
 	return []Account{anAccount}, r.note("accounts")
@@ -184,6 +204,9 @@ func madeUp(v reflect.Value, n int) {
 		v.SetInt(int64(n) << 40)
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		madeUp(v.Elem(), n)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		madeUp(v.Index(1), n+1)

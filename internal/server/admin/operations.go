@@ -42,7 +42,15 @@ var operations = map[string]operation{
 
 	"domain.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Domain, error) { return a.Domains(ctx) }),
 	"domain.add":    doing(func(ctx context.Context, a Admin, d nameArg) error { return a.AddDomain(ctx, d.Name) }),
+	"domain.set":    doing(func(ctx context.Context, a Admin, c DomainChange) error { return a.SetDomain(ctx, c) }),
 	"domain.remove": doing(func(ctx context.Context, a Admin, d nameArg) error { return a.RemoveDomain(ctx, d.Name) }),
+
+	"domain.keys":          asking(func(ctx context.Context, a Admin, d domainArg) ([]DKIMKey, error) { return a.Keys(ctx, d.Domain) }),
+	"domain.keys.rotate":   asking(func(ctx context.Context, a Admin, d domainArg) ([]DKIMKey, error) { return a.RotateKeys(ctx, d.Domain) }),
+	"domain.keys.activate": doing(func(ctx context.Context, a Admin, k KeyChange) error { return a.ActivateKey(ctx, k) }),
+	"domain.keys.retire":   doing(func(ctx context.Context, a Admin, k KeyChange) error { return a.RetireKey(ctx, k) }),
+	"domain.keys.remove":   doing(func(ctx context.Context, a Admin, k KeyChange) error { return a.RemoveKey(ctx, k) }),
+
 	"domain.records": asking(func(ctx context.Context, a Admin, q RecordsQuery) ([]DomainRecord, error) {
 		return a.DomainRecords(ctx, q)
 	}),
@@ -72,6 +80,7 @@ var operations = map[string]operation{
 
 	"group.list": asking(func(ctx context.Context, a Admin, _ none) ([]Group, error) { return a.Groups(ctx) }),
 	"group.add":  doing(func(ctx context.Context, a Admin, x Group) error { return a.AddGroup(ctx, x) }),
+	"group.set":  doing(func(ctx context.Context, a Admin, g GroupChange) error { return a.SetGroup(ctx, g) }),
 	"group.members": doing(func(ctx context.Context, a Admin, x membersArg) error {
 		return a.SetMembers(ctx, x.Address, x.Members)
 	}),
