@@ -51,7 +51,12 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 	if s.config.SMTP.BareLineEndings == config.Normalise {
 		endings = smtp.NormaliseBare
 	}
+	gate, err := s.gate()
+	if err != nil {
+		return nil, err
+	}
 	server, err := smtp.New(smtp.Config{
+		Gate:            gate,
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,

@@ -18,6 +18,7 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/server/proxyproto"
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
 )
 
@@ -36,6 +37,8 @@ type Server struct {
 	queue   *queue.Queue // nil: mail for other servers is refused
 
 	internet *internet           // nil: nothing leaves the machine
+	guard    *inbound.Guard      // of the door
+	accounts *inbound.Accounts   // and of what goes out
 	fronts   map[string]frontEnd // by protocol
 
 	bound   []bound // the open listeners; set before ready is closed
@@ -146,7 +149,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.tidy} {
+	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.tidy, s.tidyGuard} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

@@ -34,6 +34,8 @@ type Config struct {
 	TLS TLS `toml:"tls"`
 	// DNS says whom to ask for the hosts that take other domains' mail.
 	DNS DNS `toml:"dns"`
+	// Checks say how mail of strangers is judged.
+	Checks Checks `toml:"checks"`
 	// Sending says how to connect to them.
 	Sending Sending `toml:"sending"`
 	// Route are static routes and smart hosts; the first that matches decides. Without any, the DNS does.
@@ -85,6 +87,9 @@ type Limits struct {
 	Recipients            int      `toml:"recipients"`              // of one message; default 1,000
 	Shutdown              Duration `toml:"shutdown"`                // how long sessions may take to end; default 20 s
 	Cache                 Size     `toml:"cache"`                   // memory for recently read data; default 128 MiB
+
+	// Account bounds what one account sends.
+	Account AccountLimits `toml:"account"`
 }
 
 // Protocols that a listener may speak.
@@ -230,6 +235,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.validateSending(); err != nil {
+		return err
+	}
+	if err := c.Checks.validate(); err != nil {
 		return err
 	}
 	if err := c.MTASTS.validate(); err != nil {
