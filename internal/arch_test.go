@@ -34,7 +34,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                                                                                               // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                                                                                                              // joins the two
 	"service/delivery":  {"service/transfer", "service/trace", "service/forward"},                                                                                                            // what goes elsewhere
-	"service/reports":   {"service/dns", "service/outbound", "service/sender"},                                                                                                               // counts what those find
+	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
 	"service/setup":     {"service/dns", "service/mtasts", "service/dane", "service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/dmarc", "service/sender/spf"},  // sees a domain as others do

@@ -1,0 +1,178 @@
+package reports
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postroad/internal/service/dns"
+	"postroad/internal/storage/kv"
+)
+
+// Local parts of the addresses, at any domain of ours, that reports about us come to.
+const (
+	TLSAddress   = "tls-reports"
+	DMARCAddress = "dmarc-reports"
+)
+
+// Resolver asks the DNS: part of dns.Resolver.
+type Resolver interface {
+	LookupTXT(ctx context.Context, name string) (dns.Answer[string], error)
+	LookupIP(ctx context.Context, host string) (dns.Answer[netip.Addr], error)
+}
+
+// Identity is in whose name reports are sent.
+type Identity struct {
+	// Organization is a name for people; Domain is ours, as A-labels; Contact an address in it.
+	Organization, Domain, Contact string
+}
+
+// Mail is a report that leaves by mail.
+type Mail struct {
+	// From is the reverse-path too. It is ours.
+	From string
+	To   []string
+	// Text is the whole message.
+	Text []byte
+	// TLSOptional: it must arrive even where TLS fails (RFC 8460 §3).
+	TLSOptional bool
+}
+
+// Options are what a Service is made of. DB must be set.
+type Options struct {
+	DB kv.DB
+	// SendTLS and SendDMARC say which reports are sent; DNS, Who and Mail must be set then.
+	SendTLS, SendDMARC bool
+	DNS                Resolver
+	// Organization finds the organizational domain of a domain (RFC 9989 §4.10.2).
+	Organization func(ctx context.Context, domain string) (string, error)
+	// Who says in whose name reports are sent. fault.NotFound: nobody's, for now.
+	Who func(ctx context.Context) (Identity, error)
+	// Mail hands a message on; it is durable, or will never work, when Mail returns nil.
+	Mail func(ctx context.Context, m Mail) error
+	// HTTP posts reports. It must connect to public addresses only, and follow no redirects. Nil: reports by HTTPS aren't sent.
+	HTTP http.RoundTripper
+	// Ours tells whether reports about a domain are for us. Nil: none is.
+	Ours func(ctx context.Context, domain string) (bool, error)
+	// Generator names the program in reports.
+	Generator string
+	// Rand spreads the sending over some hours. Nil: it isn't spread.
+	Rand io.Reader
+	// Now tells the time. Nil: time.Now.
+	Now func() time.Time
+	// Logger hears of what was sent and received. Nil: nobody.
+	Logger *slog.Logger
+}
+
+// Service counts, sends and keeps reports. It is safe for concurrent use.
+type Service struct {
+	o       Options
+	db      kv.DB
+	now     func() time.Time
+	log     *slog.Logger
+	seed    [8]byte
+	tally   tally
+	sending sync.Mutex    // held while reports are sent
+	reading chan struct{} // has room while a report may be read
+	stats   counters
+}
+
+// counters are Stats as they are counted.
+type counters struct{ sent, failed, received, ignored, dropped atomic.Uint64 }
+
+// Stats counts since New.
+type Stats struct {
+	// Sent are reports sent, Failed those given up.
+	Sent, Failed uint64
+	// Received are reports kept, Ignored those that couldn't be read, believed or kept, or were about others.
+	Received, Ignored uint64
+	// Dropped counts what was not counted since a limit was met.
+	Dropped uint64
+}
+
+// New makes a Service.
+func New(o Options) *Service {
+	s := &Service{o: o, db: o.DB, now: o.Now, log: o.Logger, reading: make(chan struct{}, 1)}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Rand != nil {
+		io.ReadFull(o.Rand, s.seed[:]) //nolint:errcheck // without it reports of all are sent at the same times
+	}
+	s.tally = tally{limit: maxPending, kick: make(chan struct{}, 1)}
+	return s
+}
+
+// Stats returns the counts.
+func (s *Service) Stats() Stats {
+	c := &s.stats
+	return Stats{Sent: c.sent.Load(), Failed: c.failed.Load(), Received: c.received.Load(), Ignored: c.ignored.Load(), Dropped: c.dropped.Load()}
+}
+
+// How often Run looks.
+const (
+	flushEvery = time.Minute
+	sendEvery  = 5 * time.Minute
+	pruneEvery = 6 * time.Hour
+)
+
+// Run counts, sends and forgets until ctx ends. What was counted is in the store when it returns.
+func (s *Service) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { s.keepCounts(ctx) })
+	all.Go(func() { every(ctx, sendEvery, func() { s.logged(ctx, "send reports", s.sendDue) }) })
+	all.Go(func() { every(ctx, pruneEvery, func() { s.logged(ctx, "forget old reports", s.prune) }) })
+	all.Wait()
+}
+
+// keepCounts brings counts into the store now and then, and at the end.
+func (s *Service) keepCounts(ctx context.Context) {
+	t := time.NewTicker(flushEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			s.logged(last, "keep counts for reports", s.Flush)
+			return
+		case <-s.tally.kick:
+		case <-t.C:
+		}
+		s.logged(ctx, "keep counts for reports", s.Flush)
+	}
+}
+
+func (s *Service) sendDue(ctx context.Context) error {
+	_, err := s.Send(ctx, false)
+	return err
+}
+
+// logged tells the log what couldn't be done.
+func (s *Service) logged(ctx context.Context, what string, do func(context.Context) error) {
+	if err := do(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("cannot "+what, "err", err)
+	}
+}
+
+// every runs fn at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			fn()
+		}
+	}
+}
