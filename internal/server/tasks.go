@@ -33,6 +33,9 @@ func (s *Server) watchCerts(ctx context.Context) {
 	})
 }
 
+// index keeps the text indexes of mailboxes up to date.
+func (s *Server) index(ctx context.Context) { s.store.Mailboxes.RunIndexer(ctx) }
+
 // tidy removes from mailboxes, now and then, what has no further use.
 func (s *Server) tidy(ctx context.Context) {
 	every(ctx, tidyEvery, func() {

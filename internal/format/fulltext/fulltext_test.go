@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -252,12 +253,25 @@ func FuzzFold(f *testing.F) {
 	f.Add("Ärger\xff한漢")
 	f.Fuzz(func(t *testing.T, s string) {
 		once := AppendFolded(nil, s)
+		if twice := AppendFolded(nil, string(once)); !bytes.Equal(once, twice) {
+			t.Errorf("%q folds to %q, and that to %q", s, once, twice)
+		}
 		terms(once, func(term []byte) {
 			if len(term) == 0 || bytes.IndexByte(term, 0) >= 0 {
 				t.Errorf("term %q", term)
 			}
 		})
 	})
+}
+
+// TestFoldingTwice changes nothing, whatever the character.
+func TestFoldingTwice(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		once := AppendFolded(nil, string(r))
+		if twice := AppendFolded(nil, string(once)); !bytes.Equal(once, twice) {
+			t.Errorf("%U folds to %q, and that to %q", r, once, twice)
+		}
+	}
 }
 
 func sample(n int) string {

@@ -264,6 +264,7 @@ type Batch struct {
 	folded []byte // scratch
 	asked  bool   // hasTexts was; known is the answer
 	known  bool
+	read   int64 // see BytesRead
 }
 
 // Read runs fn with a Batch. fn must not wait for the network: a

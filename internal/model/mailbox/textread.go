@@ -38,6 +38,7 @@ func (b *Batch) headerText(row *Row) ([]byte, error) {
 			return nil, err
 		}
 	}
+	b.read += int64(len(header))
 	b.folded = appendHeader(b.folded[:0], header)
 	return b.folded, nil
 }
@@ -96,6 +97,7 @@ func (b *Batch) extracted(row *Row) (text, error) {
 
 // extract makes the records of a message's text from its bytes.
 func (b *Batch) extract(row *Row) ([][]byte, error) {
+	b.read += row.Size
 	all, err := b.AppendContent(nil, row, 0, min(row.Size, maxExtract))
 	if err != nil {
 		return nil, err
@@ -113,12 +115,16 @@ func (b *Batch) appendText(dst []byte, id ContentID) ([]byte, error) {
 	want := key48(keyText, uint64(id))
 	p, ok, err := c.Seek(want)
 	for ; ok && err == nil && bytes.HasPrefix(p.Key, want); p, ok, err = c.Next() {
+		b.read += int64(len(p.Value))
 		if dst, err = appendChunk(dst, p.Value); err != nil {
 			return dst, err
 		}
 	}
 	return dst, err
 }
+
+// BytesRead counts what the batch has read for searches in text, in bytes: a batch should not read on and on.
+func (b *Batch) BytesRead() int64 { return b.read }
 
 func (b *Batch) textCursor() (kv.Cursor, error) {
 	if b.texts == nil {

@@ -257,11 +257,11 @@ func (q *searching) highestTold() mailbox.ModSeq {
 const maxWholeKeys = 200
 
 // wholeText is text for such a key.
-func (q *searching) wholeText(d *decoder) []byte {
+func (q *searching) wholeText(d *decoder) string {
 	if q.whole++; q.whole > maxWholeKeys && d.ok() {
 		d.err = &limitError{"LIMIT", "too many texts to look for in whole messages"}
 	}
-	return q.text(d)
+	return string(q.text(d))
 }
 
 // text consumes a string to be searched for and returns it folded, as searches compare it.

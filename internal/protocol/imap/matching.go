@@ -2,11 +2,9 @@ package imap
 
 import (
 	"bytes"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
+	"postroad/internal/format/fulltext"
 	"postroad/internal/format/message"
 	"postroad/internal/format/summary"
 	"postroad/internal/model/mailbox"
@@ -19,13 +17,10 @@ type matching struct {
 	batch *mailbox.Batch
 	read  int64 // bytes of contents read in this batch
 
-	rec      summary.Record
-	recOf    mailbox.ContentID
-	folded   []byte            // scratch: text to be searched, folded
-	content  []byte            // scratch
-	whole    mailbox.ContentID // whose whole content is in there; 0 if none
-	bodyText []byte            // the decoded text of a message, folded
-	bodyOf   mailbox.ContentID
+	rec     summary.Record
+	recOf   mailbox.ContentID
+	folded  []byte // scratch: text to be searched, folded
+	content []byte // scratch
 }
 
 // begin starts a batch: what was read of records is valid no more.
@@ -63,26 +58,22 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 		d.sp()
 		return headerKey(q.text(d), string(field)), true
 	case "BODY":
-		needle := q.wholeText(d)
-		return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-			text, err := m.body(r)
-			return bytes.Contains(text, needle), err
-		}}, true
+		return indexKey(mailbox.SearchBody(q.wholeText(d))), true
 	case "TEXT":
-		needle := q.wholeText(d)
-		header := headerKey(needle, "")
-		return criterion{byContent, func(m *matching, at int, r *mailbox.Row) (bool, error) {
-			if ok, err := header.match(m, at, r); ok || err != nil {
-				return ok, err
-			}
-			text, err := m.body(r)
-			if err != nil || bytes.Contains(text, needle) {
-				return err == nil, err
-			}
-			return m.inPartHeaders(r, needle)
-		}}, true
+		return indexKey(mailbox.SearchAll(q.wholeText(d))), true
 	}
 	return criterion{}, false
+}
+
+// indexKey searches in whole messages, by the account's index.
+func indexKey(t *mailbox.TextSearch) criterion {
+	return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		before := m.batch.BytesRead()
+		ok, err := t.Match(m.batch, r)
+		m.read += m.batch.BytesRead() - before
+		m.rec, m.recOf = nil, 0 // read by the batch, which may have read another since
+		return ok, err
+	}}
 }
 
 // recordKey searches in text that a message's summary has; get appends it, folded.
@@ -137,7 +128,6 @@ func (m *matching) header(r *mailbox.Row, rec summary.Record) ([]byte, error) {
 	}
 	n := min(root.Header.Size, maxHeader)
 	m.read += n
-	m.whole = 0
 	var err error
 	m.content, err = m.batch.AppendContent(m.content[:0], r, root.Header.Offset, n)
 	return m.content, err
@@ -173,102 +163,8 @@ func appendFoldedValue(dst, v []byte) []byte {
 	return appendFolded(dst, message.DecodeWords(message.DecodeText(message.Unfold(string(v)))))
 }
 
-const (
-	maxText   = 16 << 20 // how much of a message's decoded text is searched, in bytes
-	maxInCore = 4 << 20  // larger messages are read from the store by portions
-)
-
-// body is a message's decoded text, folded: what BODY looks at.
-func (m *matching) body(r *mailbox.Row) ([]byte, error) {
-	if m.bodyOf == r.Content && r.Content != 0 {
-		return m.bodyText, nil
-	}
-	text, err := m.extract(r)
-	if err != nil {
-		return nil, err
-	}
-	m.bodyText, m.bodyOf = appendFolded(m.bodyText[:0], text), r.Content
-	return m.bodyText, nil
-}
-
-func (m *matching) extract(r *mailbox.Row) (string, error) {
-	m.read += r.Size
-	if r.Size <= maxInCore {
-		if err := m.readWhole(r); err != nil {
-			return "", err
-		}
-		return message.Text(message.Parse(m.content), bytes.NewReader(m.content), maxText), nil
-	}
-	content := m.s.mail.Content(r)
-	p := message.NewParser(message.Limits{})
-	if _, err := content.WriteTo(p); err != nil {
-		return "", err
-	}
-	return message.Text(p.Finish(), content, maxText), nil
-}
-
-// readWhole puts a message into content, if it isn't there.
-func (m *matching) readWhole(r *mailbox.Row) (err error) {
-	if m.whole == r.Content && r.Content != 0 {
-		return nil
-	}
-	m.whole = 0
-	if m.content, err = m.batch.AppendContent(m.content[:0], r, 0, r.Size); err == nil {
-		m.whole = r.Content
-	}
-	return err
-}
-
-// inPartHeaders reports whether the header of a part has the needle, as TEXT looks for it there too
-// (RFC 9051 §6.4.4). Of messages too large for that it sees file names alone, which body has.
-func (m *matching) inPartHeaders(r *mailbox.Row, needle []byte) (bool, error) {
-	rec, err := m.record(r)
-	if err != nil || r.Size > maxInCore {
-		return false, err
-	}
-	for depth, p := range rec.Parts() {
-		if depth == 0 {
-			continue
-		}
-		if err := m.readWhole(r); err != nil {
-			return false, err
-		}
-		if h := p.Header; h.Offset < 0 || h.Size < 0 || h.End() > int64(len(m.content)) {
-			return false, nil // a damaged summary
-		}
-		m.folded = appendFoldedFields(m.folded[:0], m.content[p.Header.Offset:p.Header.End()], "")
-		if bytes.Contains(m.folded, needle) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// appendFolded appends text as searches compare it: without case, and composed (RFC 5198 §3).
-func appendFolded(dst []byte, s string) []byte {
-	start := len(dst)
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			if !norm.NFC.IsNormalString(s) {
-				s = norm.NFC.String(s)
-			}
-			return appendFoldedRunes(dst[:start], s)
-		}
-		dst = append(dst, lower(s[i]))
-	}
-	return dst
-}
-
-func appendFoldedRunes(dst []byte, s string) []byte {
-	for _, r := range s {
-		if r < utf8.RuneSelf {
-			dst = append(dst, lower(byte(r)))
-		} else {
-			dst = utf8.AppendRune(dst, unicode.ToLower(unicode.ToUpper(r)))
-		}
-	}
-	return dst
-}
+// appendFolded appends text as searches compare it (RFC 5051).
+func appendFolded(dst []byte, s string) []byte { return fulltext.AppendFolded(dst, s) }
 
 func appendFoldedASCII(dst, s []byte) []byte {
 	for _, c := range s {
