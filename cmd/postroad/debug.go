@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server"
@@ -119,12 +120,12 @@ func (c *debugKeys) Run(ctx context.Context, g *Globals, t terminal) error {
 		return fault.Wrap(fault.Invalid, err, "--prefix is not hex")
 	}
 	return g.withStore(ctx, func(s *server.Store) error {
-		return s.DB.View(ctx, p, func(r kv.Reader) error { return c.print(t, r, prefix) })
+		return s.DB.View(ctx, p, func(r kv.Reader) error { return c.print(t, p, r, prefix) })
 	})
 }
 
 // print scans the records, then the bulk: a scan stays within one of the two.
-func (c *debugKeys) print(t terminal, r kv.Reader, prefix []byte) error {
+func (c *debugKeys) print(t terminal, p kv.Partition, r kv.Reader, prefix []byte) error {
 	left := c.Limit
 	for _, area := range []kv.Range{{Lo: []byte{0}, Hi: []byte{kv.BulkPrefix}}, {Lo: []byte{kv.BulkPrefix}, Hi: []byte{0xFF, 0xFF}}} {
 		for pair, err := range r.Scan(area) {
@@ -139,16 +140,20 @@ func (c *debugKeys) print(t terminal, r kv.Reader, prefix []byte) error {
 				continue
 			}
 			left--
-			c.printPair(t, pair)
+			c.printPair(t, p, pair)
 		}
 	}
 	return nil
 }
 
-func (c *debugKeys) printPair(t terminal, p kv.Pair) {
-	fmt.Fprintf(t.out, "%s %s  %d bytes\n", strconv.QuoteRuneToASCII(rune(p.Key[0])), hex.EncodeToString(p.Key[1:]), len(p.Value))
-	if c.Values {
-		fmt.Fprintf(t.out, "  %x\n", p.Value)
+func (c *debugKeys) printPair(t terminal, p kv.Partition, pair kv.Pair) {
+	fmt.Fprintf(t.out, "%s %s  %d bytes\n", strconv.QuoteRuneToASCII(rune(pair.Key[0])), hex.EncodeToString(pair.Key[1:]), len(pair.Value))
+	switch {
+	case !c.Values:
+	case directory.IsSecret(p, pair.Key):
+		fmt.Fprintln(t.out, "  (secret)")
+	default:
+		fmt.Fprintf(t.out, "  %x\n", pair.Value)
 	}
 }
 

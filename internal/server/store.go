@@ -77,7 +77,7 @@ func openModels(ctx context.Context, db kv.DB, spools string, w World, status fu
 	if err := spool.Clean(spools); err != nil {
 		return nil, err
 	}
-	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash})
+	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA})
 	if err != nil {
 		return nil, err
 	}

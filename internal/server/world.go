@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"io"
 	"log/slog"
@@ -54,6 +55,8 @@ type World struct {
 	Send func(ctx context.Context, job transfer.Job) []transfer.Outcome
 	// Hash is what a password costs. The zero value is the directory's default.
 	Hash directory.HashParams
+	// NewRSA makes the RSA keys that sign mail. Nil: real ones, which takes a while.
+	NewRSA func() (*rsa.PrivateKey, error)
 	// Version is the program's, for logs, metrics and the status.
 	Version string
 }

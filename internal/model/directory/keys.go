@@ -44,6 +44,12 @@ const (
 	keyUse        = 'u'
 )
 
+// IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and
+// what keys are derived from.
+func IsSecret(p kv.Partition, key []byte) bool {
+	return p == Partition && len(key) > 0 && (key[0] == keySecret || key[0] == keyCredential || key[0] == keyDKIM)
+}
+
 // maxID is the largest number that 48 bits hold.
 const maxID = 1<<48 - 1
 

@@ -46,6 +46,8 @@ type Config struct {
 	Trace Trace `toml:"trace"`
 	// MTASTS says which MTA-STS policies are served for our domains.
 	MTASTS MTASTS `toml:"mta_sts"`
+	// DKIM says how the keys that sign mail are kept.
+	DKIM DKIM `toml:"dkim"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -232,6 +234,9 @@ func (c *Config) validateTop() error {
 		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
 	}
 	if err := c.Trace.validate(); err != nil {
+		return err
+	}
+	if err := c.DKIM.validate(); err != nil {
 		return err
 	}
 	if err := c.validateSending(); err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -42,11 +43,21 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// Duration is a time span, written as "20s" or "1m30s".
+// Duration is a time span, written as "20s", "1m30s" or "180d".
 type Duration time.Duration
+
+const day = 24 * time.Hour
 
 // UnmarshalText reads a Duration.
 func (d *Duration) UnmarshalText(b []byte) error {
+	if text, ok := strings.CutSuffix(string(b), "d"); ok {
+		days, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || days < 0 || days > int64(math.MaxInt64/day) {
+			return fmt.Errorf("%q is not a number of days", b)
+		}
+		*d = Duration(days) * Duration(day)
+		return nil
+	}
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
 		return fmt.Errorf("%q is not a time span: write it like \"20s\" or \"5m\"", b)

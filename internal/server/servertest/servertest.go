@@ -7,6 +7,8 @@ package servertest
 
 import (
 	"context"
+	crand "crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -60,6 +62,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// oneRSA is the RSA key of all domains in a test's process: making one takes long.
+var oneRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(crand.Reader, directory.DKIMBits) })
+
 // Server is a running Postroad.
 type Server struct {
 	*server.Server
@@ -92,7 +97,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.Server, err = server.New(ctx, s.config(o), server.World{
 		Now: s.Clock.Now, Rand: rand.NewChaCha8([32]byte{1}), Logger: o.Logger, Files: o.Files,
 		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test", Send: o.Send,
-		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial,
+		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial, NewRSA: oneRSA,
 	})
 	if err != nil {
 		stop()
