@@ -24,24 +24,25 @@ var mailCapabilities = []string{
 	"CHILDREN",    // RFC 3348
 	"SPECIAL-USE", // RFC 6154
 	"CREATE-SPECIAL-USE",
-	"LIST-EXTENDED", // RFC 5258
-	"LIST-STATUS",   // RFC 5819
-	"STATUS=SIZE",   // RFC 8438
-	"ESEARCH",       // RFC 4731
-	"SEARCHRES",     // RFC 5182
-	"UTF8=ACCEPT",   // RFC 6855
-	"BINARY",        // RFC 3516
-	"MULTIAPPEND",   // RFC 3502
-	"REPLACE",       // RFC 8508
-	"CATENATE",      // RFC 4469
-	"CONDSTORE",     // RFC 7162
-	"QRESYNC",       // RFC 7162 §3.2
-	"UIDONLY",       // RFC 9586
-	"WITHIN",        // RFC 5032
-	"SAVEDATE",      // RFC 8514
-	"OBJECTID",      // RFC 8474
-	"PREVIEW",       // RFC 8970
-	"QUOTA",         // RFC 9208
+	"LIST-EXTENDED",  // RFC 5258
+	"LIST-STATUS",    // RFC 5819
+	"STATUS=SIZE",    // RFC 8438
+	"ESEARCH",        // RFC 4731
+	"SEARCHRES",      // RFC 5182
+	"UTF8=ACCEPT",    // RFC 6855
+	"BINARY",         // RFC 3516
+	"MULTIAPPEND",    // RFC 3502
+	"UNAUTHENTICATE", // RFC 8437
+	"REPLACE",        // RFC 8508
+	"CATENATE",       // RFC 4469
+	"CONDSTORE",      // RFC 7162
+	"QRESYNC",        // RFC 7162 §3.2
+	"UIDONLY",        // RFC 9586
+	"WITHIN",         // RFC 5032
+	"SAVEDATE",       // RFC 8514
+	"OBJECTID",       // RFC 8474
+	"PREVIEW",        // RFC 8970
+	"QUOTA",          // RFC 9208
 	"QUOTA=RES-STORAGE",
 	"QUOTA=RES-MESSAGE",
 }
@@ -54,6 +55,9 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 	if s.mail != nil {
 		for _, c := range mailCapabilities {
 			dst = append(append(dst, ' '), c...)
+		}
+		if s.deflated == nil {
+			dst = append(dst, " COMPRESS=DEFLATE"...) // RFC 4978
 		}
 		return strconv.AppendInt(append(dst, " APPENDLIMIT="...), s.lim.Message, 10) // RFC 7889
 	}

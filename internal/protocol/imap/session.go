@@ -33,18 +33,16 @@ type session struct {
 	tag   []byte // of the command at hand
 	byUID bool   // the command at hand was prefixed by UID
 
-	peer      auth.Peer
-	tlsOn     bool
-	loginBy   time.Time        // until when the client must have logged in
-	who       ident.Identity   // once logged in
-	mail      *mailbox.Session // nil before login
-	sel       *selected        // nil unless a folder is selected
-	saved     numSet           // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
-	rev2      bool             // IMAP4rev2 is enabled
-	utf8      bool             // mailbox names and quoted strings are UTF-8
-	condstore bool             // RFC 7162 §3.1
-	qresync   bool             // RFC 7162 §3.2: what was expunged is told by VANISHED
-	uidOnly   bool             // RFC 9586: message numbers are used no more
+	peer     auth.Peer
+	tlsOn    bool
+	loginBy  time.Time        // until when the client must have logged in
+	who      ident.Identity   // once logged in
+	mail     *mailbox.Session // nil before login
+	sel      *selected        // nil unless a folder is selected
+	saved    numSet           // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
+	deflated *deflated        // RFC 4978; nil: bytes go as they are
+	inflated bool             // compression has just ended
+	enabled                   // what the client has changed by its commands
 
 	// Of the command at hand:
 	numbered bool // it has asked for messages by number, so none may be told to be gone
@@ -53,6 +51,15 @@ type session struct {
 	ended    bool // no further command is read
 	bads     int  // commands with bad syntax; in a row, once logged in
 	failures int  // failed logins
+}
+
+// enabled is how a session differs from a new one.
+type enabled struct {
+	rev2      bool // IMAP4rev2 is enabled
+	utf8      bool // mailbox names and quoted strings are UTF-8
+	condstore bool // RFC 7162 §3.1
+	qresync   bool // RFC 7162 §3.2: what was expunged is told by VANISHED
+	uidOnly   bool // RFC 9586: message numbers are used no more
 }
 
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
@@ -125,12 +132,7 @@ func (s *session) farewell(err error) {
 
 // close gives back what the session holds.
 func (s *session) close() {
-	s.deselect()
-	if s.mail != nil {
-		s.mail.Close()
-		s.mail = nil
-		s.srv.dismissAccount(s.who.Account)
-	}
+	s.signOut()
 	s.conn.Close()
 }
 
@@ -142,6 +144,13 @@ func (s *session) step(ctx context.Context) error {
 	}
 	if err := s.in.wait(); err != nil {
 		return err
+	}
+	if s.inflated {
+		s.inflated = false
+		if err := s.in.skipLastBlock(); err != nil {
+			return err
+		}
+		return nil
 	}
 	if err := s.dec.begin(); err != nil {
 		return err

@@ -76,18 +76,31 @@ func (p *picture) run(command string) (done string) {
 	return done
 }
 
-// vanish takes messages away by their UIDs. Those that the client hasn't asked for yet are all alike.
+// vanish takes messages away by their UIDs. Of those that the client hasn't asked for yet it knows only where they stand:
+// UIDs ascend.
 func (p *picture) vanish(set string) {
 	for uid := range uidsOf(set) {
 		i := slices.IndexFunc(p.msgs, func(b believed) bool { return b.uid == uid })
 		if i < 0 {
-			i = slices.IndexFunc(p.msgs, func(b believed) bool { return b.uid == "?" })
+			i = p.place(uid)
 		}
-		if i < 0 {
+		if i == len(p.msgs) || p.msgs[i].uid != "?" && p.msgs[i].uid != uid {
 			p.t.Fatalf("VANISHED %s: there is no %s", set, uid)
 		}
 		p.msgs = slices.Delete(p.msgs, i, i+1)
 	}
+}
+
+// place is behind the last message with a smaller UID.
+func (p *picture) place(uid string) int {
+	at := 0
+	want, _ := strconv.Atoi(uid)
+	for i, b := range p.msgs {
+		if n, err := strconv.Atoi(b.uid); err == nil && n < want {
+			at = i + 1
+		}
+	}
+	return at
 }
 
 func (p *picture) take(b *believed, items, line string) {
