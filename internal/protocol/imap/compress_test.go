@@ -96,6 +96,15 @@ func TestCompress(t *testing.T) {
 	conn.Close()
 }
 
+// Commands sent before the answer are not compressed, so there is nothing to inflate (RFC 4978 §3).
+func TestNothingFollowsCompress(t *testing.T) {
+	w := newWorld(t)
+	out := string(w.sessionOf([]byte("a LOGIN ann@demo.test secret\r\nb COMPRESS DEFLATE\r\nc NOOP\r\n")))
+	if !strings.Contains(out, "\r\nb BAD ") || !strings.HasSuffix(out, "c OK that was nothing\r\n") {
+		t.Errorf("%q", out)
+	}
+}
+
 // However the bytes are cut, the same commands come out; and the commands of a client that flushes take little memory.
 func TestInflateInPortions(t *testing.T) {
 	var all bytes.Buffer
