@@ -121,8 +121,10 @@ func (w *world) dial(ctx context.Context, _, address string) (net.Conn, error) {
 // say greets, and waits for the other side to hang up.
 func say(line string) func(net.Conn) {
 	return func(c net.Conn) {
+		var reading sync.WaitGroup // a pipe holds nothing: both sides may be writing
+		reading.Go(func() { io.Copy(io.Discard, c) })
 		io.WriteString(c, line)
-		io.Copy(io.Discard, c)
+		reading.Wait()
 	}
 }
 
