@@ -22,9 +22,10 @@ import (
 
 // Mail is a message with a report. Domains are A-labels.
 type Mail struct {
-	// Organization names the sender for people, From is its address, To whose it is.
-	Organization, From, To string
-	Date                   time.Time
+	// Organization names the sender for people, From is its address.
+	Organization, From string
+	To                 []string
+	Date               time.Time
 	// Domain is whom the report is about, Submitter the domain of who made it, Begin and End the time that
 	// it covers.
 	Domain, Submitter string
@@ -57,10 +58,12 @@ func (m *Mail) Subject() string {
 // Compose writes the message. The same mail gives the same octets.
 func Compose(m *Mail) []byte {
 	d := message.Draft{Boundary: "=_report"}
-	local, host, _ := cutAddress(m.From)
-	d.AddAddresses("From", message.Address{Name: m.Organization, Mailbox: local, Host: host})
-	local, host, _ = cutAddress(m.To)
-	d.AddAddresses("To", message.Address{Mailbox: local, Host: host})
+	d.AddAddresses("From", mailbox(m.Organization, m.From))
+	var to []message.Address
+	for _, a := range m.To {
+		to = append(to, mailbox("", a))
+	}
+	d.AddAddresses("To", to...)
 	d.Add("Subject", m.Subject())
 	d.AddDate("Date", m.Date)
 	d.AddMessageIDs("Message-ID", m.ReportID)
@@ -84,6 +87,11 @@ func Gzip(file []byte) []byte {
 	w.Write(file) //nolint:errcheck // a Buffer takes all
 	w.Close()     //nolint:errcheck // likewise
 	return b.Bytes()
+}
+
+func mailbox(name, address string) message.Address {
+	local, host, _ := cutAddress(address)
+	return message.Address{Name: name, Mailbox: local, Host: host}
 }
 
 func cutAddress(a string) (local, host string, ok bool) {

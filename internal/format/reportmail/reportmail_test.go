@@ -14,7 +14,7 @@ import (
 
 func example() *Mail {
 	return &Mail{
-		Organization: "Company Ü", From: "tlsrpt@mail.sender.example.com", To: "mts-sts-tlsrpt@example.net",
+		Organization: "Company Ü", From: "tlsrpt@mail.sender.example.com", To: []string{"mts-sts-tlsrpt@example.net"},
 		Date: time.Date(2017, 5, 9, 16, 54, 30, 0, time.FixedZone("", -8*3600)), Domain: "example.net", Submitter: "mail.sender.example.com",
 		Begin: time.Unix(1470013207, 0), End: time.Unix(1470186007, 0), ReportID: "735ff.e317+bf22029@example.net",
 		ReportType: "tlsrpt", Text: "This is an aggregate TLS report from mail.sender.example.com\n",

@@ -37,10 +37,8 @@ type Mail struct {
 	// From is the reverse-path too. It is ours.
 	From string
 	To   []string
-	// Text is the whole message.
+	// Text is the whole message. "TLS-Required: No" in its header means what it says (RFC 8689 §5).
 	Text []byte
-	// TLSOptional: it must arrive even where TLS fails (RFC 8460 §3).
-	TLSOptional bool
 }
 
 // Options are what a Service is made of. DB must be set.
