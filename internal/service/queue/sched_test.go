@@ -50,8 +50,8 @@ func gated(t *testing.T, limits queue.Limits, fn func(w *world, g *gate)) {
 // a bounded number of attempts and items in memory, and mail for others goes through at once.
 func TestADeadDestinationCostsNobodyElse(t *testing.T) {
 	count := 100_000
-	if testing.Short() {
-		count = 5_000
+	if testing.Short() || underRace {
+		count = 10_000
 	}
 	inWorld(t, func(o *queue.Options) { o.Limits.Loaded = 500 }, func(w *world) {
 		w.reply = func(_ transfer.Job, r transfer.Recipient) transfer.Outcome {

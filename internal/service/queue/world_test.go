@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
@@ -17,7 +16,6 @@ import (
 	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func TestMain(m *testing.M) {
@@ -54,10 +52,7 @@ func inWorld(t *testing.T, o func(*queue.Options), fn func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, began: time.Now(), reply: say(transfer.Outcome{Result: transfer.Delivered})}
-		db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, MemtableBytes: 4 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := newMemory()
 		w.db = db
 		w.start(o)
 		fn(w)
