@@ -32,7 +32,9 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 // buildFronts makes one front end for each protocol; all its listeners share it, and its limits.
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	engine := auth.New(s.store.Directory, auth.Options{Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth")})
-	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{Logger: s.log, Now: s.world.Now, Queue: s.outbox()})
+	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{
+		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note,
+	})
 	s.metrics.services(engine, s.agent)
 	mail, err := s.smtpFront(engine, s.agent)
 	if err != nil {
@@ -56,7 +58,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 		return nil, err
 	}
 	server, err := smtp.New(smtp.Config{
-		Gate:            gate,
+		Gate: gate, Hold: s.hold(),
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,

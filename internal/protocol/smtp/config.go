@@ -28,6 +28,8 @@ type Config struct {
 	TLS *tls.Config
 	// Limits bound what clients may do; its zero value means the defaults.
 	Limits Limits
+	// Hold is how long a message in submission may ask to be held (FUTURERELEASE, RFC 4865). 0: it isn't offered.
+	Hold time.Duration
 	// BareLineEndings says what becomes of a message with a CR or LF that isn't part of a CRLF.
 	BareLineEndings BareLineEndings
 	// Logger gets one line for each message and what went wrong. Nil: no logging.

@@ -43,6 +43,7 @@ func (s *session) data(ctx context.Context, _ []byte) reply {
 // beginMessage makes the transaction ready for the message's bytes.
 func (s *session) beginMessage(dots bool) {
 	tx := s.tx
+	tx.envelope.Protocol = withProtocol(s.opts.Mode, s.extended, tx.envelope.UTF8, s.tls != nil, s.who != nil)
 	tx.room = message{
 		content: s.server.config.Post.NewContent(), envelope: &tx.envelope, limits: s.limits,
 		lenient:  s.server.config.BareLineEndings == NormaliseBare,
@@ -50,7 +51,7 @@ func (s *session) beginMessage(dots bool) {
 		began:    time.Now(),
 		trace: trace{
 			hostname: s.server.config.Hostname, helo: s.helo, peer: s.peer, tls: s.tls, now: s.server.config.Now(),
-			protocol: withProtocol(s.opts.Mode, s.extended, tx.envelope.UTF8, s.tls != nil, s.who != nil),
+			protocol: tx.envelope.Protocol,
 		},
 	}
 	tx.message = &tx.room
@@ -169,9 +170,9 @@ func (s *session) replyResults(ctx context.Context, results []error) reply {
 }
 
 // summarise makes one reply of the recipients' results. RFC 5321 §4.4 wants a
-// 250 if some succeeded, and a notice to the sender for the others. Until a queue
-// can send notices we say that it failed: then the sender's own server does, and
-// mail that arrives twice is better than mail that is lost.
+// 250 if some succeeded, and a notice to the sender for the others: the Post sees to that if it is
+// certain who the sender is. Where it isn't, the notice would go to somebody who has sent nothing: we say that it
+// failed, and the sender's own server tells them. Mail that arrives twice is better than mail that is lost.
 func (s *session) summarise(results []error) (reply, error) {
 	var worst error
 	failed := 0

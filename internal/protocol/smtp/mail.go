@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *session) mail(ctx context.Context, args []byte) reply {
 	}
 	s.messages++
 	s.tx = tx
-	return replySenderOK
+	return r
 }
 
 // parseMail reads MAIL's arguments.
@@ -62,13 +63,11 @@ func (s *session) parseMail(args []byte) (*transaction, reply) {
 		return nil, replyBadSender
 	}
 	tx := s.newTransaction(from.mailbox)
-	if r := s.mailParams(&tx.envelope, rest); !r.ok() {
-		return nil, r
-	}
-	if !from.ascii && !tx.envelope.UTF8 {
+	r := s.mailParams(&tx.envelope, rest)
+	if r.ok() && !from.ascii && !tx.envelope.UTF8 {
 		return nil, replyUTF8Sender
 	}
-	return tx, replySenderOK
+	return tx, r
 }
 
 // cutKeyword removes "FROM:" or "TO:".
@@ -84,33 +83,41 @@ func (s *session) newTransaction(from string) *transaction {
 		deadline: time.Now().Add(s.limits.TransactionTimeout),
 		envelope: Envelope{
 			ID: s.server.newID(), From: from, Who: s.who, Peer: s.peer, Helo: s.helo,
-			TLS: s.tls != nil, Mode: s.opts.Mode,
+			TLS: s.tls != nil, Cipher: s.cipher(), Mode: s.opts.Mode,
 		},
 	}
 	tx.envelope.Recipients = tx.first[:0]
 	return tx
 }
 
+// cipher names the connection's TLS version and cipher; empty without.
+func (s *session) cipher() string {
+	if s.tls == nil {
+		return ""
+	}
+	return tls.VersionName(s.tls.Version) + " " + tls.CipherSuiteName(s.tls.CipherSuite)
+}
+
 // mailParams reads the parameters of MAIL. Each may come once.
 func (s *session) mailParams(e *Envelope, b []byte) reply {
-	var seen paramSet
+	var a mailArgs
 	for {
 		keyword, value, rest, ok := nextParam(b)
 		if !ok {
 			return replyBadParameter
 		}
 		if len(keyword) == 0 {
-			return replySenderOK
+			return a.done(e, s.server.config.Now())
 		}
-		if r := s.mailParam(e, &seen, keyword, value); !r.ok() {
+		if r := s.mailParam(e, &a, keyword, value); !r.ok() {
 			return r
 		}
 		b = rest
 	}
 }
 
-func (s *session) mailParam(e *Envelope, seen *paramSet, keyword, value []byte) reply {
-	ok := true
+func (s *session) mailParam(e *Envelope, a *mailArgs, keyword, value []byte) reply {
+	seen, ok := &a.seen, true
 	switch {
 	case is(keyword, "SIZE"): // RFC 1870 §6
 		e.Declared, ok = parseSize(value)
@@ -132,7 +139,7 @@ func (s *session) mailParam(e *Envelope, seen *paramSet, keyword, value []byte) 
 	case is(keyword, "AUTH"): // RFC 4954 §5: checked, and otherwise as if it were <>
 		ok = isAuthParam(value) && seen.first(paramAuth)
 	default:
-		return replyUnknownParameter
+		return s.extension(e, a, keyword, value)
 	}
 	if !ok {
 		return replyBadParameter
@@ -152,6 +159,10 @@ const (
 	paramAuth
 	paramNotify
 	paramORCPT
+	paramHold
+	paramBy
+	paramPriority
+	paramRequireTLS
 )
 
 // first notes a parameter, and reports whether it had not come before.

@@ -1,8 +1,10 @@
 package smtp
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/fault"
 )
@@ -129,10 +131,15 @@ func FuzzPath(f *testing.F) {
 func FuzzParams(f *testing.F) {
 	f.Add([]byte(" SIZE=1 BODY=8BITMIME RET=FULL ENVID=a+2Bb AUTH=<>"))
 	f.Add([]byte(" NOTIFY=SUCCESS,DELAY ORCPT=utf-8;a\\x{20AC}@b"))
-	s := &session{limits: &Limits{MessageBytes: 1000}}
+	f.Add([]byte(" HOLDFOR=100 BY=120;RT MT-PRIORITY=-3 REQUIRETLS"))
+	f.Add([]byte(" HOLDUNTIL=2026-03-01T12:00:00.5+02:00 BY=-999999999;N"))
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := &session{limits: &Limits{MessageBytes: 1000}, opts: ListenerOptions{Mode: Submission}, tls: &tls.ConnectionState{}}
+	s.server = &Server{config: Config{Hold: time.Hour, Now: func() time.Time { return now }}}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var e Envelope
-		if r := s.mailParams(&e, in); r.ok() && (e.Declared > 1000 || len(e.EnvelopeID) > maxENVID) {
+		if r := s.mailParams(&e, in); r.ok() && (e.Declared > 1000 || len(e.EnvelopeID) > maxENVID || e.Priority < -9 || e.Priority > 0 ||
+			e.HoldUntil.After(now.Add(time.Hour)) || !e.Deadline.IsZero() && !e.NotifyLate && e.Deadline.Before(now.Add(leastBy))) {
 			t.Fatalf("%q gave %+v", in, e)
 		}
 		var r Recipient

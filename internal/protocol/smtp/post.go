@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net/netip"
+	"time"
 
 	"postroad/internal/model/ident"
 	"postroad/internal/service/delivery"
@@ -12,11 +13,11 @@ import (
 
 // Post is where messages go. Its methods are called from many sessions at once.
 type Post interface {
-	// Recipient finds who an address belongs to. who is nil for a stranger. address is
+	// Recipient finds who an address belongs to. e is what is known so far: it is only looked at. address is
 	// a mailbox of RFC 5321 §4.1.2 without angle brackets, or "postmaster" in any case.
 	// Errors: fault.NotFound (nobody here), fault.Unsupported (the domain is not
 	// ours), fault.OverQuota, and whatever else is in the way.
-	Recipient(ctx context.Context, who *ident.Identity, address string) (Mailbox, error)
+	Recipient(ctx context.Context, e *Envelope, address string) (Mailbox, error)
 	// NewContent begins a message.
 	NewContent() Content
 	// Deliver gives the message to all recipients and tells, for each, how it went.
@@ -49,8 +50,11 @@ type Envelope struct {
 	Peer netip.Addr
 	// Helo is the name that the client gave itself.
 	Helo string
-	// TLS: the connection is private.
-	TLS bool
+	// TLS: the connection is private; Cipher is its version and cipher, for the trace.
+	TLS    bool
+	Cipher string
+	// Protocol is the Received field's WITH clause.
+	Protocol string
 	// Mode of the listener.
 	Mode Mode
 	// UTF8: the client asserted SMTPUTF8 (RFC 6531 §3.4).
@@ -65,6 +69,17 @@ type Envelope struct {
 	EnvelopeID string
 	// Verdict is what the Gate's checks found out; nil: nothing was checked. It is there when the message is delivered.
 	Verdict *delivery.Verdict
+	// HoldUntil is before when nobody gets the message (RFC 4865); zero: at once.
+	HoldUntil time.Time
+	// Deadline is until when it must be delivered, or else be given back or, with NotifyLate, told of (RFC 2852);
+	// zero: there is none. ByTrace: the sender wants to hear of each host that passes it on.
+	Deadline            time.Time
+	NotifyLate, ByTrace bool
+	// Priority is from -9 to 9, as far as the client may have it (RFC 6710). Prioritised: the client gave one.
+	Priority    int
+	Prioritised bool
+	// RequireTLS: the message goes on over verified TLS or not at all (RFC 8689).
+	RequireTLS bool
 }
 
 // Recipient is one accepted RCPT.

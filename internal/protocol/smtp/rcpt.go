@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/forward"
 )
 
 // Replies to RCPT (RFC 5321 §4.1.1.3).
@@ -37,7 +38,7 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	if len(e.Recipients) >= s.limits.Recipients {
 		return replyTooManyRcpts
 	}
-	mailbox, err := s.server.config.Post.Recipient(ctx, s.who, rcpt.Address)
+	mailbox, err := s.server.config.Post.Recipient(ctx, e, rcpt.Address)
 	if r := s.askRecipient(ctx, rcpt.Address, err); !r.ok() {
 		return r
 	}
@@ -57,7 +58,7 @@ func (s *session) parseRcpt(args []byte) (Recipient, reply) {
 	}
 	to, rest, err := parsePath(rest)
 	switch {
-	case err == errPathLength, localPartTooLong(to.mailbox):
+	case err == errPathLength, localPartTooLong(to.mailbox) && !forward.Is(to.mailbox): // SRS: holds another address, so it may be longer
 		return Recipient{}, replyLongRecipient
 	case err != nil, to.mailbox == "":
 		return Recipient{}, replyBadRecipient

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/delivery"
 )
 
 // reply is an answer to a command (RFC 5321 §4.2).
@@ -91,4 +92,9 @@ var faultReplies = map[fault.Kind]reply{
 }
 
 // replyTo is the reply that tells of a failure.
-func replyTo(err error) reply { return faultReplies[fault.KindOf(err)] }
+func replyTo(err error) reply {
+	if p := delivery.ProblemOf(err); p != nil {
+		return reply{code: p.Code, status: p.Status, text: p.Text}
+	}
+	return faultReplies[fault.KindOf(err)]
+}

@@ -3,6 +3,7 @@ package smtp
 import (
 	"crypto/tls"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -40,14 +41,9 @@ func withProtocol(mode Mode, extended, utf8, private, signedIn bool) string {
 	return name
 }
 
-// append appends Return-Path and Received.
-//
-// A Return-Path that the message has already stays: we never change what came
-// (RFC 5321 §4.4 permits removal, it doesn't demand it).
+// append appends Received. (Return-Path is put in front at final delivery: who has the message for others must not note it.)
 func (t *trace) append(b []byte, e *Envelope) []byte {
-	b = append(b, "Return-Path: <"...)
-	b = append(b, e.From...)
-	b = append(b, ">\r\nReceived: from "...)
+	b = append(b, "Received: from "...)
 	b = t.appendClient(b)
 	if t.tls != nil {
 		b = append(b, "\r\n\t(using "...)
@@ -66,6 +62,10 @@ func (t *trace) append(b []byte, e *Envelope) []byte {
 		b = append(b, "\r\n\tfor <"...)
 		b = append(b, e.Recipients[0].Address...)
 		b = append(b, '>')
+	}
+	if e.Prioritised { // RFC 6710: what we pass on, not what was asked for
+		b = append(b, "\r\n\tpriority "...)
+		b = strconv.AppendInt(b, int64(e.Priority), 10)
 	}
 	b = append(b, ";\r\n\t"...)
 	b = t.now.AppendFormat(b, time.RFC1123Z)

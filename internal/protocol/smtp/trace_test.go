@@ -42,13 +42,13 @@ func TestTrace(t *testing.T) {
 		{
 			trace{hostname: "mx.example.org", helo: "client.example", peer: netip.MustParseAddr("2001:db8::7"), protocol: "ESMTPS", now: at,
 				tls: &tls.ConnectionState{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}},
-			"Return-Path: <a@b>\r\nReceived: from client.example ([IPv6:2001:db8::7])\r\n" +
+			"Received: from client.example ([IPv6:2001:db8::7])\r\n" +
 				"\t(using TLS 1.2 with cipher TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)\r\n" +
 				"\tby mx.example.org with ESMTPS id x1\r\n\tfor <c@d>;\r\n\tSun, 01 Mar 2026 09:05:07 +0100\r\n",
 		},
 		{
 			trace{hostname: "mx.example.org", helo: "not_a_domain", protocol: "LMTP", now: at},
-			"Return-Path: <a@b>\r\nReceived: from unknown\r\n\tby mx.example.org with LMTP id x1\r\n" +
+			"Received: from unknown\r\n\tby mx.example.org with LMTP id x1\r\n" +
 				"\tfor <c@d>;\r\n\tSun, 01 Mar 2026 09:05:07 +0100\r\n",
 		},
 	} {

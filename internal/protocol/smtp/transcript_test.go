@@ -271,6 +271,24 @@ func (s *script) delivered(want string) {
 	if e.Return != 0 {
 		got += fmt.Sprintf(" ret %d", e.Return)
 	}
+	if !e.HoldUntil.IsZero() {
+		got += " held until " + e.HoldUntil.UTC().Format(time.RFC3339)
+	}
+	if !e.Deadline.IsZero() {
+		got += " by " + e.Deadline.UTC().Format(time.RFC3339)
+		if e.NotifyLate {
+			got += " or told"
+		}
+		if e.ByTrace {
+			got += " traced"
+		}
+	}
+	if e.Priority != 0 {
+		got += fmt.Sprintf(" priority %d", e.Priority)
+	}
+	if e.RequireTLS {
+		got += " over TLS"
+	}
 	if got != want {
 		s.t.Fatalf("%s:\nwant %s\n got %s", s.at, want, got)
 	}

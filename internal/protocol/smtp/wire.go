@@ -5,10 +5,10 @@ import (
 	"crypto/x509"
 
 	"postroad/internal/fault"
-	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
+	history "postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 )
 
@@ -25,8 +25,8 @@ type post struct {
 	store *mailbox.Store
 }
 
-func (p post) Recipient(ctx context.Context, who *ident.Identity, address string) (Mailbox, error) {
-	return p.agent.Recipient(ctx, who, address)
+func (p post) Recipient(ctx context.Context, e *Envelope, address string) (Mailbox, error) {
+	return p.agent.Recipient(ctx, delivery.Sender{Who: e.Who, From: e.From}, address)
 }
 
 func (p post) NewContent() Content { return p.store.NewContent() }
@@ -43,10 +43,26 @@ func (p post) Deliver(ctx context.Context, e *Envelope, c Content) []error {
 		to[i].Notify = e.Recipients[i].Notify.transfer()
 		to[i].OriginalType, to[i].Original = e.Recipients[i].OriginalType, e.Recipients[i].Original
 	}
-	return p.agent.Deliver(ctx, delivery.Envelope{
-		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(), Verdict: e.Verdict,
+	return p.agent.Deliver(ctx, e.delivery(), to, content)
+}
+
+// delivery is the envelope in the agent's words.
+func (e *Envelope) delivery() delivery.Envelope {
+	return delivery.Envelope{
+		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), Client: e.client(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(), Verdict: e.Verdict,
 		EightBit: e.Body != Body7Bit, Binary: e.Body == BodyBinaryMIME, UTF8: e.UTF8,
-	}, to, content)
+		HoldUntil: e.HoldUntil, Deadline: e.Deadline, NotifyLate: e.NotifyLate, ByTrace: e.ByTrace,
+		Priority: e.Priority, RequireTLS: e.RequireTLS, Each: e.Mode == LMTP,
+	}
+}
+
+// client is who brought the message, for the trace.
+func (e *Envelope) client() history.Client {
+	c := history.Client{Addr: e.Peer, Helo: e.Helo, TLS: e.Cipher, Protocol: e.Protocol}
+	if e.Who != nil {
+		c.Account = e.Who.Login
+	}
+	return c
 }
 
 // finish ends the message's bytes.

@@ -63,7 +63,7 @@ func (c *content) Discard() {
 
 func (w *world) NewContent() Content { return &content{w: w} }
 
-func (w *world) Recipient(_ context.Context, who *ident.Identity, address string) (Mailbox, error) {
+func (w *world) Recipient(_ context.Context, e *Envelope, address string) (Mailbox, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
@@ -72,7 +72,7 @@ func (w *world) Recipient(_ context.Context, who *ident.Identity, address string
 		local, domain = local[:i], local[i+1:]
 	}
 	if domain != "example.org" && domain != "bücher.example" {
-		if who != nil {
+		if e.Who != nil {
 			return nil, fault.New(fault.Unsupported, "sending to other domains isn't available yet")
 		}
 		return nil, fault.New(fault.Unsupported, "mail for this domain is not handled here")
@@ -106,7 +106,7 @@ func (w *world) Deliver(_ context.Context, e *Envelope, c Content) []error {
 		}
 	}
 	if failed < len(errs) {
-		w.delivered = append(w.delivered, letter{Envelope: *e, Text: c.(*content).String()})
+		w.delivered = append(w.delivered, letter{Envelope: *e, Text: "Return-Path: <" + e.From + ">\r\n" + c.(*content).String()}) // as delivery does
 	}
 	return errs
 }
@@ -212,7 +212,7 @@ func (w *world) server(t testing.TB, change func(*Config)) *Server {
 	c := Config{
 		Hostname: "mx.example.org", Post: w, Auth: w, Senders: w, TLS: serverTLS(),
 		Now:  func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
-		Rand: bytes.NewReader(make([]byte, 8)),
+		Rand: bytes.NewReader(make([]byte, 8)), Hold: 30 * 24 * time.Hour,
 	}
 	if change != nil {
 		change(&c)

@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"context"
+	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 )
 
@@ -19,39 +21,58 @@ type Envelope struct {
 	Who *ident.Identity
 	// Source says where the message came from, for the log: an address, "lmtp", "demo", ...
 	Source string
+	// Client is who brought it, for the trace.
+	Client trace.Client
 	// EnvelopeID is what the sender calls the message (RFC 3461 §4.4), and Return how much
 	// of it a notification should give back (§4.3).
 	EnvelopeID string
 	Return     transfer.Return
 	// EightBit, Binary and UTF8: the client said that the message needs 8BITMIME, BINARYMIME, SMTPUTF8.
 	EightBit, Binary, UTF8 bool
+	// HoldUntil is before when nobody gets it (RFC 4865), if somebody who has signed in asks for it; zero: at once.
+	HoldUntil time.Time
+	// Deadline, NotifyLate, ByTrace, Priority and RequireTLS are as in transfer.Envelope.
+	Deadline            time.Time
+	NotifyLate, ByTrace bool
+	Priority            int
+	RequireTLS          bool
+	// Each: whoever brought it hears of each recipient apart, and keeps what fails (LMTP).
+	Each bool
 	// Verdict is what the checks found out; nil: nothing was checked.
 	Verdict *Verdict
+
+	queued bool // it comes out of the queue
 }
 
-// Deliver puts a copy of the message into the INBOX of every account that the recipients lead to, one
-// for each account, hands what must go elsewhere to the queue, and returns when all that succeeded is durable. The
-// result has an error, or nil, for each recipient. c stays the caller's.
+// Deliver puts a copy of the message into a mailbox of every account that the recipients lead to, one
+// for each account and list, hands what must go elsewhere to the queue, and returns when all that succeeded is durable. The
+// result has an error, or nil, for each recipient. c stays the caller's; it has no Return-Path field yet.
 //
 // Recipients that are aliases of several or groups succeed if somebody got the
 // message and the others can't for reasons of their own (no room, no account any more): else one full
 // mailbox would make the sender try again, and everybody else would get the message again and again.
-// Errors: fault.OverQuota, fault.NotFound if the account has gone since, and what the store may fail with.
+//
+// If some recipients fail, others don't, and the sender is known, the queue takes those that failed, and tells the sender
+// what becomes of them (RFC 5321 §4.4); otherwise the caller hears of it.
+//
+// Errors: fault.OverQuota, fault.NotFound if the account has gone since, those of Problem, and what the store and the queue may fail with.
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
-	r := run{a: a, content: c, copies: make(map[ident.AccountID]*copied, len(to))}
-	for i := range to {
-		for _, id := range to[i].accounts {
-			r.submit(ctx, id)
-		}
+	r := run{a: a, e: &e, to: to, content: c, copies: make(map[place]*copied, len(to))}
+	a.noteReceived(&r)
+	if a.queue != nil && e.Who != nil && e.HoldUntil.After(a.now()) {
+		r.hold(ctx)
+	} else {
+		r.begin(ctx)
 	}
-	r.enqueue(ctx, e, to)
 	r.wait()
 	results := make([]error, len(to))
 	for i := range to {
-		results[i] = r.outcome(to[i])
+		results[i] = r.outcome(i)
 	}
-	r.report(ctx, e, to, results)
+	r.keepFailed(ctx, results)
+	r.report(ctx, results)
 	a.count(&r, results)
+	r.noteDelivered(ctx)
 	a.note(ctx, e, to, c.Size(), results)
 	return results
 }
@@ -59,47 +80,116 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 // run is one message's delivery.
 type run struct {
 	a       *Agent
-	content *mailbox.Content
-	copies  map[ident.AccountID]*copied
+	e       *Envelope
+	to      []Recipient
+	content *mailbox.Content // as it came
+	mail    *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
+	copies  map[place]*copied
 	begun   []*copied // and not waited for yet
-	queued  int       // recipients elsewhere
-	lost    error     // why the queue didn't take them
+	own     *leg      // what goes on under the sender's own name; nil: nothing
+	legs    []*leg    // all that goes to the queue
+	lists   []*listing
+	head    *head
 }
 
 // together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
 const together = 256
 
+// place is where a copy goes: to an account, by its own name or as a member of a list.
+type place struct {
+	account ident.AccountID
+	list    *listing
+}
+
 // copied is one account's copy.
 type copied struct {
 	session *mailbox.Session
 	pending *mailbox.Pending
+	folder  string
 	err     error
 }
 
-// submit begins an account's copy, once.
-func (r *run) submit(ctx context.Context, id ident.AccountID) {
-	if r.copies[id] != nil {
+// begin begins all that the recipients lead to.
+func (r *run) begin(ctx context.Context) {
+	for i := range r.to {
+		to := &r.to[i]
+		for _, id := range to.accounts {
+			r.submit(ctx, place{account: id})
+		}
+		for l := range to.lists {
+			r.distribute(ctx, &to.lists[l])
+		}
+		r.gather(ctx, to)
+	}
+	if r.own != nil {
+		r.send(ctx, r.own)
+	}
+}
+
+// submit begins a copy, once.
+func (r *run) submit(ctx context.Context, p place) {
+	if r.copies[p] != nil {
 		return
 	}
 	if len(r.begun) == together {
-		r.wait()
+		r.waitCopies()
 	}
 	c := &copied{}
-	r.copies[id] = c
+	r.copies[p] = c
 	r.begun = append(r.begun, c)
-	if c.session, c.err = r.a.open(ctx, id); c.err != nil {
+	if c.session, c.err = r.a.open(ctx, p.account); c.err != nil {
 		return
 	}
-	inbox, ok := c.session.FolderByRole(mailbox.Inbox)
+	folder, ok := r.folder(c.session)
 	if !ok {
-		c.err = fault.New(fault.Corrupt, "account %d has no INBOX", id)
+		c.err = fault.New(fault.Corrupt, "account %d has no INBOX", p.account)
 		return
 	}
-	c.pending, c.err = c.session.SubmitAppend(ctx, inbox.ID, mailbox.Append{Content: r.content})
+	c.folder = folder.Name
+	c.pending, c.err = c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p)})
 }
 
-// wait returns when all copies that have begun are durable or have failed.
+// folder is where the message goes in a mailbox.
+func (r *run) folder(s *mailbox.Session) (mailbox.Folder, bool) {
+	if r.e.Verdict != nil && r.e.Verdict.Junk {
+		if f, ok := s.FolderByRole(mailbox.Junk); ok {
+			return f, true
+		}
+	}
+	return s.FolderByRole(mailbox.Inbox)
+}
+
+// copyFor is the message for a mailbox: the reverse-path, what the checks found, and what was in front when it came.
+func (r *run) copyFor(p place) *mailbox.Content {
+	if p.list != nil {
+		return p.list.mail
+	}
+	if r.mail == nil {
+		r.mail = r.content.Prefixed(r.front(r.e.From))
+	}
+	return r.mail
+}
+
+// front is what stands in front of a mailbox's copy.
+func (r *run) front(from string) []byte {
+	found := ""
+	if r.e.Verdict != nil {
+		found = r.e.Verdict.Field
+	}
+	b := appendReturnPath(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(found)), from)
+	return append(b, found...)
+}
+
+// wait returns when all that has begun is durable or has failed.
 func (r *run) wait() {
+	r.waitCopies()
+	for _, l := range r.legs {
+		l.wait()
+	}
+}
+
+// waitCopies does so for mailboxes.
+func (r *run) waitCopies() {
 	for _, c := range r.begun {
 		if c.err == nil {
 			_, c.err = c.pending.Wait()
@@ -111,43 +201,67 @@ func (r *run) wait() {
 	r.begun = r.begun[:0]
 }
 
-// outcome is what became of one recipient's message.
-func (r *run) outcome(to Recipient) error {
-	var own, first error // own: a failure that is one member's alone
-	delivered := false
-	if len(to.remote) > 0 {
-		first, delivered = r.lost, r.lost == nil
-	}
-	for _, id := range to.accounts {
-		switch err := r.copies[id].err; fault.KindOf(err) {
-		case fault.OverQuota, fault.NotFound:
-			own = err
-		default:
-			delivered = delivered || err == nil
-			if first == nil {
-				first = err
-			}
+// tally gathers what became of a recipient's parts.
+type tally struct {
+	own, first error // own: a failure that is one member's alone
+	delivered  bool
+}
+
+func (t *tally) add(err error) {
+	switch fault.KindOf(err) {
+	case fault.OverQuota, fault.NotFound, fault.Denied:
+		t.own = err
+	default:
+		t.delivered = t.delivered || err == nil
+		if t.first == nil {
+			t.first = err
 		}
 	}
-	if first == nil && !delivered {
-		first = own
+}
+
+// outcome is what became of one recipient's message.
+func (r *run) outcome(i int) error {
+	to := &r.to[i]
+	if to.mute {
+		return nil
 	}
-	return first
+	var t tally
+	for _, l := range r.legs {
+		if l.serves(to) {
+			t.add(l.err)
+		}
+	}
+	if r.held() {
+		return t.first
+	}
+	for _, id := range to.accounts {
+		t.add(r.copies[place{account: id}].err)
+	}
+	for l := range to.lists {
+		r.listing(&to.lists[l]).outcome(r, &t)
+	}
+	if t.first == nil && !t.delivered {
+		t.first = t.own
+	}
+	return t.first
 }
 
 func (a *Agent) count(r *run, results []error) {
-	delivered := uint64(0)
-	for _, c := range r.copies {
+	delivered, queued := uint64(0), uint64(0)
+	for p, c := range r.copies {
 		if c.err == nil {
 			delivered++
+			a.bytes.Add(uint64(r.copyFor(p).Size()))
+		}
+	}
+	for _, l := range r.legs {
+		if l.err == nil {
+			queued += uint64(len(l.to))
 		}
 	}
 	a.copies.Add(delivered)
-	a.bytes.Add(delivered * uint64(r.content.Size()))
-	if r.lost == nil {
-		a.queued.Add(uint64(r.queued))
-	}
-	if delivered > 0 || r.queued > 0 && r.lost == nil {
+	a.queued.Add(queued)
+	if delivered+queued > 0 {
 		a.messages.Add(1)
 	}
 	for _, err := range results {

@@ -102,7 +102,7 @@ func (h *house) recipients(t testing.TB, addresses ...string) []Recipient {
 	to := make([]Recipient, len(addresses))
 	for i, a := range addresses {
 		var err error
-		to[i], err = h.Recipient(t.Context(), nil, a)
+		to[i], err = h.Recipient(t.Context(), Sender{From: "x@y.example"}, a)
 		check(t, err)
 	}
 	return to
@@ -135,6 +135,9 @@ func (h *house) expect(t testing.TB, name string, want ...string) {
 
 const hello = "Subject: hello\r\n\r\nhello\r\n"
 
+// stored is what a mailbox has of a message from nobody.
+func stored(text string) string { return "Return-Path: <>\r\n" + text }
+
 func TestDeliver(t *testing.T) {
 	h := newHouse(t, "ann", "bob", "eve")
 	check(t, h.dir.AddAlias(t.Context(), "both@example.org", []string{"ann@example.org", "bob@example.org"}))
@@ -145,15 +148,16 @@ func TestDeliver(t *testing.T) {
 			t.Errorf("recipient %d: %v", i, err)
 		}
 	}
-	h.expect(t, "ann", hello)
-	h.expect(t, "bob", hello)
+	mine := "Return-Path: <x@y.example>\r\n" + hello
+	h.expect(t, "ann", mine)
+	h.expect(t, "bob", mine)
 	h.expect(t, "eve")
 	want := `level=INFO msg=message id=q1 from=x@y.example recipients=4 failed=0 size=25 ` +
 		`to="ANN@example.org, bob+lists@example.org, both@example.org, postmaster" source=192.0.2.1 envid=e7` + "\n"
 	if got := h.log.String(); got != want {
 		t.Errorf("the log says\n%swant\n%s", got, want)
 	}
-	if got, want := h.Stats(), (Stats{Messages: 1, Copies: 2, Bytes: 50}); got != want {
+	if got, want := h.Stats(), (Stats{Messages: 1, Copies: 2, Bytes: 2 * uint64(len(mine))}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -173,12 +177,12 @@ func TestRecipientsThatCantBe(t *testing.T) {
 		{who, "nobody@example.org", fault.NotFound, "there is no such mailbox here"},
 		{nil, "x@elsewhere.example", fault.Unsupported, "mail for this domain is not handled here"},
 		{who, "x@elsewhere.example", fault.Unsupported, "sending to other domains isn't available yet"},
-		{nil, "away@example.org", fault.Unsupported, "this address leads to another server, and forwarding isn't available yet"},
+		{nil, "away@example.org", fault.Unsupported, "this address leads to another server, and mail does not leave here"},
 		{nil, "", fault.Invalid, "not an address"},
 		{nil, "ann", fault.Invalid, "not an address"},
 		{nil, "ann@[192.0.2.1]", fault.Unsupported, "mail for this domain is not handled here"},
 	} {
-		_, err := h.Recipient(ctx, c.who, c.address)
+		_, err := h.Recipient(ctx, Sender{Who: c.who}, c.address)
 		if !fault.Is(err, c.kind) || fault.TextOf(err) != c.text {
 			t.Errorf("%q: %v", c.address, err)
 		}
@@ -188,8 +192,8 @@ func TestRecipientsThatCantBe(t *testing.T) {
 func TestQuota(t *testing.T) {
 	h := newHouse(t, "ann")
 	ctx := t.Context()
-	h.add(t, "small", int64(len(hello)))
-	h.add(t, "smaller", int64(len(hello))-1)
+	h.add(t, "small", int64(len(stored(hello))))
+	h.add(t, "smaller", int64(len(stored(hello)))-1)
 	_, err := h.dir.AddGroup(ctx, "all@example.org", "")
 	check(t, err)
 	check(t, h.dir.SetMembers(ctx, "all@example.org", []string{"ann@example.org", "small@example.org", "smaller@example.org"}))
@@ -198,17 +202,17 @@ func TestQuota(t *testing.T) {
 	check(t, got[0])
 	fails(t, got[1], fault.OverQuota)
 	check(t, got[2]) // ann got it: one full mailbox doesn't hold up the group
-	h.expect(t, "ann", hello)
-	h.expect(t, "small", hello)
+	h.expect(t, "ann", stored(hello))
+	h.expect(t, "small", stored(hello))
 	h.expect(t, "smaller")
-	_, err = h.Recipient(ctx, nil, "small@example.org")
+	_, err = h.Recipient(ctx, Sender{}, "small@example.org")
 	fails(t, err, fault.OverQuota)
 	h.recipients(t, "smaller@example.org", "all@example.org") // there is room for something
 	if want := `to="small@example.org, smaller@example.org (over quota), all@example.org"`; !strings.Contains(h.log.String(), want) {
 		t.Errorf("the log lacks %s:\n%s", want, h.log.String())
 	}
 	check(t, h.dir.SetMembers(ctx, "all@example.org", []string{"small@example.org"}))
-	_, err = h.Recipient(ctx, nil, "all@example.org")
+	_, err = h.Recipient(ctx, Sender{}, "all@example.org")
 	fails(t, err, fault.OverQuota)
 	got = h.Deliver(ctx, Envelope{ID: "q2"}, to[:1], h.message(t, hello))
 	fails(t, got[0], fault.OverQuota)
@@ -222,7 +226,7 @@ func TestMissingMailboxesAreMade(t *testing.T) {
 	h.ids["ann"] = acc.ID
 	to := h.recipients(t, "ann@example.org")
 	check(t, h.Deliver(t.Context(), Envelope{}, to, h.message(t, hello))[0])
-	h.expect(t, "ann", hello)
+	h.expect(t, "ann", stored(hello))
 	got := h.Deliver(t.Context(), Envelope{}, to, h.message(t, strings.Repeat("x", 80)))
 	fails(t, got[0], fault.OverQuota) // the limit came along
 }
@@ -239,7 +243,7 @@ func TestAccountsThatGoMeanwhile(t *testing.T) {
 	fails(t, got[0], fault.NotFound)
 	check(t, got[1])
 	check(t, got[2])
-	h.expect(t, "bob", hello)
+	h.expect(t, "bob", stored(hello))
 }
 
 func TestManyRecipients(t *testing.T) {
@@ -254,7 +258,7 @@ func TestManyRecipients(t *testing.T) {
 		check(t, err)
 	}
 	for _, name := range names {
-		h.expect(t, name, hello)
+		h.expect(t, name, stored(hello))
 	}
 	if !strings.Contains(h.log.String(), "u19@example.org, ...\"") {
 		t.Errorf("the log names too many, or too few: %s", h.log.String())
@@ -268,7 +272,7 @@ func TestLargeMessages(t *testing.T) {
 		check(t, err)
 	}
 	for _, name := range []string{"ann", "bob"} {
-		if got := h.inbox(t, name); len(got) != 1 || got[0] != text {
+		if got := h.inbox(t, name); len(got) != 1 || got[0] != stored(text) {
 			t.Errorf("%s doesn't have the message", name)
 		}
 	}
@@ -280,7 +284,7 @@ func TestCanceledDeliveriesFail(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got := h.Deliver(ctx, Envelope{}, to, h.message(t, hello)); got[0] == nil {
-		h.expect(t, "ann", hello) // what is said to be delivered is there
+		h.expect(t, "ann", stored(hello)) // what is said to be delivered is there
 	} else {
 		h.expect(t, "ann")
 	}

@@ -1,83 +1,232 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
-	"io"
+	"fmt"
+	"hash/fnv"
 	"strings"
+	"time"
 
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/forward"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 )
 
-// enqueue hands the recipients on other servers to the queue, each once.
-func (r *run) enqueue(ctx context.Context, e Envelope, to []Recipient) {
-	var elsewhere []transfer.Recipient
-	seen := map[string]bool{}
-	for i := range to {
-		for _, address := range to[i].remote {
-			if !seen[address] {
-				seen[address] = true
-				elsewhere = append(elsewhere, to[i].at(address))
-			}
+// leg is the message as it goes to the queue for some recipients: under one envelope, with the same fields in front.
+type leg struct {
+	kind    trace.Kind // Forwarded or Listed; 0: under the sender's own name
+	e       transfer.Envelope
+	to      []transfer.Recipient
+	content *mailbox.Content // but for the seal
+	leaving Leaving
+	hold    time.Time
+	served  []*Recipient // nil: those that hold is about, which are all, or a list's
+	pending Pending
+	err     error
+}
+
+var noTime time.Time
+
+// serves reports whether a recipient's mail goes by this leg, a list's apart.
+func (l *leg) serves(to *Recipient) bool {
+	for _, r := range l.served {
+		if r == to {
+			return true
 		}
 	}
-	if r.queued = len(elsewhere); r.queued > 0 {
-		r.lost = r.a.queue.Submit(ctx, e.transfer(r.a), elsewhere, withoutReturnPath(r.content))
+	return false
+}
+
+// gather adds a recipient's addresses elsewhere to the leg that they belong to.
+func (r *run) gather(ctx context.Context, to *Recipient) {
+	switch {
+	case len(to.remote) == 0:
+	case r.e.Who != nil && !to.back:
+		if r.own == nil {
+			r.own = &leg{e: r.transfer(), content: r.content, leaving: r.leaving("")}
+		}
+		r.own.add(to)
+	default:
+		r.send(ctx, r.forwardLeg(to))
 	}
 }
 
-const returnPath = "Return-Path:"
-
-// withoutReturnPath leaves out the Return-Path line that stands in front of messages for mailboxes: what
-// isn't at its end yet must not have one (RFC 5321 §4.4).
-func withoutReturnPath(c transfer.Content) transfer.Content {
-	begin := make([]byte, min(c.Size(), maxReturnPath))
-	if n, err := c.ReadAt(begin, 0); err != nil && n < len(begin) {
-		return c // whoever reads on will hear of it
+// add adds a recipient's addresses elsewhere, each once.
+func (l *leg) add(to *Recipient) {
+	l.served = append(l.served, to)
+	for _, address := range to.remote {
+		known := false
+		for i := range l.to {
+			known = known || l.to[i].Address == address
+		}
+		if !known {
+			l.to = append(l.to, to.to(address))
+		}
 	}
-	if len(begin) < len(returnPath) || !strings.EqualFold(string(begin[:len(returnPath)]), returnPath) {
-		return c
-	}
-	end := bytes.Index(begin, []byte("\r\n")) + 2
-	if end < 2 || end < len(begin) && (begin[end] == ' ' || begin[end] == '\t') {
-		return c // not the line that we write
-	}
-	return io.NewSectionReader(c, int64(end), c.Size()-int64(end))
 }
 
-// maxReturnPath bounds the line that we write: a path has at most 256 octets (RFC 5321 §4.5.3.1.3), more with UTF-8.
-const maxReturnPath = 2048
+// forwardLeg is a stranger's mail that goes on from an address of ours, or a notification on its way back to who wrote through
+// us. The sender hears of it only if it is certain who that is: else we would write to somebody who has sent nothing.
+func (r *run) forwardLeg(to *Recipient) *leg {
+	e := r.transfer()
+	e.ID = r.child(to.Address)
+	l := &leg{kind: trace.Forwarded, e: e, content: r.content, leaving: r.leaving(to.via)}
+	l.add(to)
+	voice := forward.Told
+	if !r.known() {
+		voice = forward.Mute
+		for i := range l.to {
+			l.to[i].Notify = transfer.NotifyNever
+		}
+	}
+	if to.back { // once more in the name of nobody
+		return l
+	}
+	if r.header().passed(to.at) {
+		l.err = errLoop()
+		return l
+	}
+	l.content = r.content.Prefixed(deliveredTo(to.at))
+	l.e.From, l.err = r.a.paths.Path(r.e.From, to.via, voice)
+	return l
+}
+
+// known reports whether the sender is who the reverse-path says: they may be written to.
+func (r *run) known() bool {
+	return r.e.Who != nil || r.e.Each || r.e.Verdict != nil && r.e.Verdict.Sender
+}
+
+// hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then.
+func (r *run) hold(ctx context.Context) {
+	l := &leg{e: r.transfer(), content: r.content, leaving: r.leaving(""), hold: r.e.HoldUntil}
+	for i := range r.to {
+		l.served = append(l.served, &r.to[i])
+		l.to = append(l.to, r.to[i].to(r.to[i].Address))
+	}
+	r.send(ctx, l)
+}
+
+// held reports whether all was left to the queue.
+func (r *run) held() bool { return len(r.legs) == 1 && !r.legs[0].hold.IsZero() }
+
+// send seals a leg and begins to hand it in.
+func (r *run) send(ctx context.Context, l *leg) {
+	r.legs = append(r.legs, l)
+	if l.err != nil {
+		return
+	}
+	content := l.content
+	if r.a.sealer != nil {
+		fields, err := r.a.sealer.Seal(ctx, l.leaving, l.content)
+		if err != nil { // it is better to arrive unsigned than not at all
+			r.a.log.WarnContext(ctx, "a message leaves unsigned", "id", l.e.ID, "err", err)
+		}
+		content = content.Prefixed(fields)
+	}
+	job := transfer.Job{Envelope: l.e, Recipients: l.to, Content: content}
+	l.pending, l.err = r.a.queue.Begin(ctx, Submission{Job: job, HoldUntil: l.hold})
+	if r.e.queued && fault.Is(l.err, fault.Exists) {
+		l.err = nil // handed in by an attempt that was broken off
+	}
+	if l.err == nil && l.kind != 0 {
+		r.noteLeg(l)
+	}
+}
+
+// wait returns when the leg is durable or has failed.
+func (l *leg) wait() {
+	if l.pending != nil && l.err == nil {
+		l.err = l.pending.Wait()
+		l.pending = nil
+	}
+}
+
+// keepFailed has the queue take the recipients that failed while others got the message: the client can only be told of all
+// together, and would bring all of it again (RFC 5321 §4.4). Whoever can't be written to must be told now.
+func (r *run) keepFailed(ctx context.Context, results []error) {
+	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict != nil && r.e.Verdict.Junk {
+		return
+	}
+	l := &leg{e: r.transfer(), content: r.content}
+	if r.e.Verdict != nil {
+		l.content = r.content.Prefixed([]byte(r.e.Verdict.Field))
+	}
+	l.e.ID = r.child("later")
+	for i, err := range results {
+		if err != nil {
+			l.to = append(l.to, r.to[i].to(r.to[i].Address))
+		}
+	}
+	if len(l.to) == 0 || len(l.to) == len(results) {
+		return
+	}
+	job := transfer.Job{Envelope: l.e, Recipients: l.to, Content: l.content}
+	if l.pending, l.err = r.a.queue.Begin(ctx, Submission{Job: job}); l.err == nil {
+		l.wait()
+	}
+	if l.err != nil {
+		return // then the client hears of it
+	}
+	for i, err := range results {
+		if err != nil {
+			r.a.log.InfoContext(ctx, "a recipient is left to the queue", "id", r.e.ID, "to", r.to[i].Address, "err", err)
+			results[i] = nil
+		}
+	}
+}
 
 // report has the queue tell the sender of the recipients here that have the message, if they asked to be told
-// (NOTIFY=SUCCESS). Only those who have signed in are told: strangers may give any address for theirs. The
-// message is delivered whatever becomes of the notification.
-func (r *run) report(ctx context.Context, e Envelope, to []Recipient, results []error) {
-	if e.Who == nil || r.a.queue == nil || e.From == "" {
+// (NOTIFY=SUCCESS): if it is certain who they are, for strangers may give any address for theirs. A list has the message when it was
+// taken for the members (RFC 3461 §5.2.7.3). The message is delivered whatever becomes of the notification.
+func (r *run) report(ctx context.Context, results []error) {
+	if r.a.queue == nil || r.e.From == "" || !r.known() || r.held() {
 		return
 	}
 	var here []transfer.Recipient
-	for i := range to {
-		if results[i] == nil && len(to[i].accounts) > 0 && len(to[i].remote) == 0 && to[i].Notify&transfer.NotifySuccess != 0 {
-			here = append(here, to[i].at(to[i].Address))
+	for i := range r.to {
+		to := &r.to[i]
+		if results[i] == nil && len(to.accounts)+len(to.lists) > 0 && len(to.remote) == 0 && to.Notify&transfer.NotifySuccess != 0 && r.outcome(i) == nil {
+			here = append(here, to.to(to.Address))
 		}
 	}
 	if len(here) == 0 {
 		return
 	}
-	err := r.a.queue.Delivered(ctx, transfer.Job{Envelope: e.transfer(r.a), Recipients: here, Content: withoutReturnPath(r.content)})
+	err := r.a.queue.Delivered(ctx, transfer.Job{Envelope: r.transfer(), Recipients: here, Content: r.content})
 	if err != nil {
-		r.a.log.WarnContext(ctx, "a notification of success could not be sent", "id", e.ID, "err", err)
+		r.a.log.WarnContext(ctx, "a notification of success could not be sent", "id", r.e.ID, "err", err)
 	}
 }
 
-// at is the recipient as the queue wants it, at one of the addresses that it leads to.
-func (r *Recipient) at(address string) transfer.Recipient {
-	return transfer.Recipient{Address: address, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original}
-}
-
-func (e *Envelope) transfer(a *Agent) transfer.Envelope {
-	return transfer.Envelope{
+// transfer is the envelope in the queue's words.
+func (r *run) transfer() transfer.Envelope {
+	e := r.e
+	t := transfer.Envelope{
 		ID: e.ID, From: e.From, EnvelopeID: e.EnvelopeID, Return: e.Return,
-		EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, Received: a.now(),
+		EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, RequireTLS: e.RequireTLS, TLSOptional: r.header().tlsOptional,
+		Priority: e.Priority, Deadline: e.Deadline, NotifyLate: e.NotifyLate, ByTrace: e.ByTrace, Received: r.a.now(),
 	}
+	if e.queued {
+		t.ID = r.child("on")
+	}
+	if e.Who != nil {
+		t.Account = e.Who.Account
+	}
+	if e.RequireTLS {
+		t.Return = transfer.ReturnHeaders // RFC 8689 §5
+	}
+	return t
+}
+
+func (r *run) leaving(via string) Leaving {
+	return Leaving{Who: r.e.Who, From: r.e.From, Via: via, Verdict: r.e.Verdict}
+}
+
+// child names a copy with an envelope of its own: the same whenever the same message is tried again.
+func (r *run) child(what string) string {
+	h := fnv.New32a()
+	h.Write([]byte(strings.ToLower(what)))
+	return fmt.Sprintf("%s.%08x", r.e.ID[:min(len(r.e.ID), 240)], h.Sum32())
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/trace"
 )
 
 // shown is how many recipients the log names.
@@ -80,4 +81,62 @@ func details(results []error) []slog.Attr {
 		}
 	}
 	return nil
+}
+
+// noteReceived tells the trace that we have the message.
+func (a *Agent) noteReceived(r *run) {
+	if a.event == nil || r.e.queued {
+		return // told when it came
+	}
+	text := ""
+	if r.e.Verdict != nil {
+		text = r.e.Verdict.Summary
+	}
+	ev := trace.Event{Kind: trace.Received, ID: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: r.content.Size(), Client: r.e.Client, Text: text}
+	for i := range r.to {
+		ev.To = append(ev.To, r.to[i].Address)
+	}
+	a.event(ev)
+}
+
+// noteLeg tells it of a copy that goes on under an envelope of its own.
+func (r *run) noteLeg(l *leg) {
+	if r.a.event == nil {
+		return
+	}
+	ev := trace.Event{Kind: l.kind, ID: l.e.ID, Parent: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: l.content.Size()}
+	for i := range l.to {
+		ev.To = append(ev.To, l.to[i].Address)
+	}
+	r.a.event(ev)
+}
+
+// noteDelivered tells it of the mailboxes that have a copy.
+func (r *run) noteDelivered(ctx context.Context) {
+	if r.a.event == nil {
+		return
+	}
+	for i := range r.to {
+		to := &r.to[i]
+		for _, id := range to.accounts {
+			r.noteCopy(ctx, to.Address, place{account: id})
+		}
+		for l := range to.lists {
+			for _, id := range to.lists[l].Accounts {
+				r.noteCopy(ctx, to.Address, place{id, r.listing(&to.lists[l])})
+			}
+		}
+	}
+}
+
+func (r *run) noteCopy(ctx context.Context, to string, p place) {
+	c := r.copies[p]
+	if c == nil || c.err != nil {
+		return
+	}
+	ev := trace.Event{Kind: trace.Delivered, ID: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, To: []string{to}, Folder: c.folder}
+	if who, err := r.a.dir.ProfileByID(ctx, p.account); err == nil {
+		ev.Account = who.Account.Address
+	}
+	r.a.event(ev)
 }
