@@ -127,6 +127,10 @@ func (s *script) given(words []string) {
 		s.conf.Hostname = "-"
 	case "normalise":
 		s.conf.BareLineEndings = NormaliseBare
+	case "gate": // "gate STEP HOW": it refuses the step, or the address
+		g, err := refusals(words)
+		g.no = map[string]error{words[1]: err}
+		s.conf.Gate = g
 	case "failing":
 		s.world.fail[words[1]] = fault.New(kindNamed(words[2]), "as the transcript says")
 	case "limit":
@@ -158,7 +162,7 @@ func (s *script) connect() {
 		return
 	}
 	server := s.world.server(s.t, func(c *Config) {
-		c.Limits, c.BareLineEndings = s.conf.Limits, s.conf.BareLineEndings
+		c.Limits, c.BareLineEndings, c.Gate = s.conf.Limits, s.conf.BareLineEndings, s.conf.Gate
 		if s.conf.Hostname == "-" {
 			c.TLS = nil
 		}
