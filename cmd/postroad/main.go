@@ -28,6 +28,7 @@ type commandLine struct {
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where mail is that was to leave, and what other servers said to it."`
+	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
 	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
 	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`

@@ -34,6 +34,7 @@ type Admin interface {
 	RemoveDomain(ctx context.Context, name string) error
 	KeyAdmin
 	Advisor
+	ReportAdmin
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)

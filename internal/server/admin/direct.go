@@ -10,6 +10,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/queue"
+	"postroad/internal/service/reports"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 )
@@ -30,8 +31,9 @@ type Direct struct {
 	advisor Advisor // nil: nobody knows of the DNS
 
 	opening sync.Mutex
-	queue   *queue.Queue // guarded by opening; nil: not opened yet
-	trace   *trace.Log   // nil: nothing is remembered
+	queue   *queue.Queue     // guarded by opening; nil: not opened yet
+	trace   *trace.Log       // nil: nothing is remembered
+	reports *reports.Service // nil: the server is stopped
 }
 
 // NewDirect returns an Admin on the directory and mailboxes of one store, which is db. status answers Status.

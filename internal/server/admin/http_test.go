@@ -112,6 +112,20 @@ func (r *recorder) SetMembers(_ context.Context, a string, m []string) error {
 	return r.note("members %s %v", a, m)
 }
 
+func (r *recorder) TLSReports(_ context.Context, q ReportQuery) ([]TLSReport, error) {
+	return []TLSReport{{ReportHead: aHead, Policies: []TLSPolicy{{Domain: "x", Type: "sts", Policy: []string{"a"}, Successes: 1 << 60, Failures: 1,
+		Details: []TLSFailure{{"a", 1, "b", "c", "d", "e", "f"}}}}}}, r.note("tls reports %v", q)
+}
+func (r *recorder) DMARCReports(_ context.Context, q ReportQuery) (DMARCReports, error) {
+	return DMARCReports{[]DMARCSource{{"x", "::1", 1, "pass", "fail", "none", []string{"a (pass)"}, "b", []string{"c"}, 2}},
+		[]DMARCReport{{aHead, "x", "reject", 3, 2}}, true}, r.note("dmarc reports %v", q)
+}
+func (r *recorder) SendReports(context.Context) (SentReports, error) {
+	return SentReports{6}, r.note("send")
+}
+
+var aHead = ReportHead{time.Unix(1e9, 0).UTC(), "B", "b@c", "1", "c", time.Unix(2e9, 0).UTC(), time.Unix(3e9, 0).UTC()}
+
 func (r *recorder) Queue(_ context.Context, f QueueFilter) (QueueList, error) {
 	return QueueList{Items: []QueueItem{anItem}, More: true}, r.note("queue %v", f)
 }

@@ -96,6 +96,10 @@ var operations = map[string]operation{
 	"queue.drop":    asking(func(ctx context.Context, a Admin, c QueueChange) (Changed, error) { return a.DropQueue(ctx, c) }),
 	"queue.flush":   asking(func(ctx context.Context, a Admin, x domainArg) (Changed, error) { return a.FlushQueue(ctx, x.Domain) }),
 
+	"reports.tls":   asking(func(ctx context.Context, a Admin, q ReportQuery) ([]TLSReport, error) { return a.TLSReports(ctx, q) }),
+	"reports.dmarc": asking(func(ctx context.Context, a Admin, q ReportQuery) (DMARCReports, error) { return a.DMARCReports(ctx, q) }),
+	"reports.send":  asking(func(ctx context.Context, a Admin, _ none) (SentReports, error) { return a.SendReports(ctx) }),
+
 	"trace": asking(func(ctx context.Context, a Admin, q TraceQuery) ([]Trace, error) { return a.Trace(ctx, q) }),
 }
 

@@ -48,6 +48,8 @@ type Config struct {
 	MTASTS MTASTS `toml:"mta_sts"`
 	// DKIM says how the keys that sign mail are kept.
 	DKIM DKIM `toml:"dkim"`
+	// Reports say which reports are sent to other sites.
+	Reports Reports `toml:"reports"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -234,6 +236,9 @@ func (c *Config) validateTop() error {
 		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
 	}
 	if err := c.Trace.validate(); err != nil {
+		return err
+	}
+	if err := c.Reports.validate(); err != nil {
 		return err
 	}
 	if err := c.DKIM.validate(); err != nil {
