@@ -55,7 +55,7 @@ func newShell(t *testing.T) shell {
 
 func TestCommandsOnAStoppedServer(t *testing.T) {
 	s := newShell(t)
-	s.do("", "domain", "add", "example.org")
+	s.do("", "domain", "add", "example.org", "--offline")
 	if out := s.do("", "domain", "list"); !strings.Contains(out, "\nexample.org   none       +           none\nexample.test  none       +           none\n") {
 		t.Errorf("domains: %q", out)
 	}

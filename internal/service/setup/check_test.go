@@ -228,7 +228,8 @@ func TestDKIM(t *testing.T) {
 	runAll(t, []one{
 		{"active key missing", func(w *world) { w.Remove(name) }, []string{"wrong dkim: the key r1 isn't in the DNS > publish the TXT record of " + name}},
 		{"pending key missing", func(w *world) { w.Remove("e1._domainkey.example.org") }, []string{"warn dkim: the next key e1 isn't in the DNS yet > publish: e1._domainkey.example.org. TXT v=DKIM1"}},
-		{"retired key missing", func(w *world) { w.facts.Keys[0].State = setup.Retired; w.Remove(name) }, []string{"warn dkim: the old key r1 has left the DNS already"}},
+		{"retired key missing", func(w *world) { w.facts.Keys[0].State = setup.Retired; w.Remove(name) },
+			[]string{"warn dkim: the old key r1 has left the DNS already", "warn dkim: no key is in use yet > domain keys activate example.org"}},
 		{"another key", func(w *world) { w.replace(name, name+`. TXT "`+record(w.t, keyOf(9))+`"`) }, []string{"wrong dkim: the key r1 in the DNS is another than ours > publish"}},
 		{"two records", func(w *world) { w.Add(w.t, name+`. TXT "v=DKIM1; p="`) }, []string{"wrong dkim: has 2 text records > leave only the right one"}},
 		{"revoked", func(w *world) { w.replace(name, name+`. TXT "v=DKIM1; p="`) }, []string{"wrong dkim: key revoked > publish"}},
@@ -240,6 +241,7 @@ func TestDKIM(t *testing.T) {
 			w.replace("e1._domainkey.example.org", `e1._domainkey.example.org. TXT "`+record(w.t, keyOf(3))+`; s=other"`)
 		}, []string{"wrong dkim: key is not for mail > publish"}},
 		{"no answer", func(w *world) { w.Fail(name, "", dead) }, []string{"warn dkim: " + name + ": no answer"}},
+		{"none in use", func(w *world) { w.facts.Keys[0].State = setup.Pending }, []string{"warn dkim: no key is in use yet, so mail isn't signed > domain keys activate example.org"}},
 		{"no keys", func(w *world) { w.facts.Keys = nil }, []string{"wrong dkim: has no key > domain keys rotate example.org"}},
 		{"our own is none", func(w *world) { w.facts.Keys[1].Record = "nonsense" }, []string{"wrong dkim: our own key e1 can't be used > domain keys rotate"}},
 	})

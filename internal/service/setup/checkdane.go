@@ -69,12 +69,14 @@ func (k *checker) checkDANE(ctx context.Context, n *notes) {
 		n.wrong("see that the zone's name servers answer questions for TLSA", "%s: no answer to TLSA questions, so that senders with DANE keep their mail", name)
 	case tlsa.unknown():
 		unanswered(n, name, tlsa.err)
+	case len(k.Chain) == 0 && tlsa.err == nil:
+		n.warn("start the server, which finds or makes one", "there are TLSA records, but no certificate to compare them with")
+	case len(k.Chain) == 0:
+		n.ok("no TLSA record, and no certificate to make one of")
 	case tlsa.none() && signed:
 		n.warn(k.record(name, "TLSA"), "the zone is signed, but has no TLSA record: others can't be sure of this server")
 	case tlsa.none():
 		n.ok("no TLSA record; it is of use only where DNSSEC vouches for it")
-	case len(k.Chain) == 0:
-		n.warn("", "there are TLSA records, but no certificate to compare them with")
 	default:
 		k.compareTLSA(n, tlsa.Answer)
 	}

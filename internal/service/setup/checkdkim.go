@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"crypto"
+	"slices"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/dkim"
@@ -16,6 +17,9 @@ func (k *checker) checkDKIM(ctx context.Context, n *notes) {
 	}
 	for _, key := range k.Keys {
 		k.checkKey(ctx, n, key)
+	}
+	if !slices.ContainsFunc(k.Keys, func(key Key) bool { return key.State == Active }) {
+		n.warn("once the keys are in the DNS the server takes them into use within a day; at once: postroad domain keys activate "+k.Domain, "no key is in use yet, so mail isn't signed")
 	}
 }
 
