@@ -149,7 +149,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.index, s.tidy, s.tidyGuard} {
+	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

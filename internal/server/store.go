@@ -69,6 +69,7 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Admin.SetTrace(s.Trace)
 	s.engine = db
 	s.Admin.Advise(&advisor{c, w, s.Directory})
+	s.Admin.SetPublication(publication(c.DNS, w))
 	return s, nil
 }
 
