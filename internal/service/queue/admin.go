@@ -249,7 +249,7 @@ func (q *Queue) change(ctx context.Context, f Filter, fn func(kv.Tx, *change) er
 func (q *Queue) changeSome(ctx context.Context, shard uint8, ms []match, fn func(kv.Tx, *change) error) (n int, err error) {
 	q.mu.Lock()
 	for i := range ms {
-		q.s.block(ms[i].it.dest, ms[i].it.class, []itemKey{ms[i].key}, q.now())
+		q.s.block(ms[i].it.dest, ms[i].it.lane, []itemKey{ms[i].key}, q.now())
 	}
 	q.mu.Unlock()
 	var done []change
@@ -334,7 +334,7 @@ func (q *Queue) unblock(shard uint8, ms []match, done []change) {
 		if ms[i].it.due != 0 {
 			due = ms[i].it.due // as it was: if the change failed
 		}
-		q.s.unblock(ms[i].it.dest, ms[i].it.class, []itemKey{ms[i].key}, due, now)
+		q.s.unblock(ms[i].it.dest, ms[i].it.lane, []itemKey{ms[i].key}, due, now)
 	}
 	for i := range done {
 		c := &done[i]
@@ -342,7 +342,7 @@ func (q *Queue) unblock(shard uint8, ms []match, done []change) {
 			continue
 		}
 		if c.it.due != 0 {
-			q.s.unblock(c.it.dest, c.it.class, nil, c.it.due, now)
+			q.s.unblock(c.it.dest, c.it.lane, nil, c.it.due, now)
 		}
 		if c.revive {
 			q.s.revive(c.it.dest, now)

@@ -71,7 +71,7 @@ func (q *Queue) ended(ctx context.Context, r *recording, broken bool) {
 	}
 	q.mu.Lock()
 	q.s.finished(j, v, q.now())
-	q.s.release(j.dest, j.class, rest, r.due, q.now())
+	q.s.release(j.dest, j.lane, rest, r.due, q.now())
 	q.markAt(j.shard, r.mark)
 	q.mu.Unlock()
 	q.wake()

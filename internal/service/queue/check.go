@@ -63,7 +63,7 @@ func (c *checker) allItems(r kv.Reader) error {
 			c.report("item %d.%d is %v, but will never be looked at", n, rcpt, it.state)
 		}
 		if it.due != 0 {
-			if _, ok, err := r.Get(dueKey(it.dest, it.class, it.due, n, rcpt)); err != nil || !ok {
+			if _, ok, err := r.Get(dueKey(it.dest, it.lane, it.due, n, rcpt)); err != nil || !ok {
 				c.report("item %d.%d is not in the index of due ones (%v)", n, rcpt, err)
 			}
 		}
@@ -117,13 +117,13 @@ func (c *checker) allMessages(r kv.Reader) error {
 
 func (c *checker) dueIndex(r kv.Reader) error {
 	return scan(r, keyDue, func(p kv.Pair) error {
-		dest, class, due, n, rcpt, ok := splitDue(p.Key)
+		dest, lane, due, n, rcpt, ok := splitDue(p.Key)
 		if !ok {
 			c.report("strange key %x", p.Key)
 			return nil
 		}
 		it, there, err := readItem(r, n, rcpt)
-		if err != nil || !there || it.due != due || it.dest != dest || it.class != class {
+		if err != nil || !there || it.due != due || it.dest != dest || it.lane != lane {
 			c.report("item %d.%d stands wrongly in the index of due ones (%v)", n, rcpt, err)
 		}
 		return nil

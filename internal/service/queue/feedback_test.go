@@ -22,7 +22,7 @@ func newFeedback() *feedback {
 // begin starts an attempt, or returns nil.
 func (f *feedback) begin() *job {
 	f.next++
-	j := &job{dest: "a.example", class: normal, msg: f.next, due: f.now, items: []jobItem{{due: f.now}}}
+	j := &job{dest: "a.example", lane: 1, msg: f.next, due: f.now, items: []jobItem{{due: f.now}}}
 	f.s.claim(j.key(0))
 	f.s.arrive(j, f.now)
 	a, _ := f.s.next(f.now)
@@ -31,7 +31,7 @@ func (f *feedback) begin() *job {
 
 func (f *feedback) end(j *job, v verdict) {
 	f.s.finished(j, v, f.now)
-	f.s.release(j.dest, j.class, []itemKey{j.key(0)}, never, f.now)
+	f.s.release(j.dest, j.lane, []itemKey{j.key(0)}, never, f.now)
 }
 
 func TestOneSuccessBetweenFailuresKeepsADestinationAlive(t *testing.T) {

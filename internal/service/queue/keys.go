@@ -21,13 +21,13 @@ const FirstPartition kv.Partition = 2 << 56
 //	n <id>                                   number of the message that is called so
 //	i <msg> <rcpt>                           item: recipient, state, times
 //	o <msg> <rcpt>                           the item's last attempts, oldest first
-//	d <dest> 00 <class> <due> <msg> <rcpt>   items to try, in order; empty value
+//	d <dest> 00 <lane> <due> <msg> <rcpt>    items to try, in order; empty value
 //	e <at> <msg> <rcpt>                      items to look at whatever attempts say (to warn, to give up); empty value
 //	g <msg>                                  content staged that no message refers to yet; empty value
 //	t ...                                    not used any more, removed at open: what happened (now package trace)
 //	F0 'b' <msg> <chunk>                     content (storage/blob)
 //
-// Numbers are big-endian: <msg> 6 bytes, <rcpt> 4, <class> 1, <due> and <at> 8 (Unix milliseconds). A
+// Numbers are big-endian: <msg> 6 bytes, <rcpt> 4, <lane> 1 (see laneID), <due> and <at> 8 (Unix milliseconds). A
 // destination has no zero byte and at most maxDest bytes.
 const (
 	keyHead     = 'h'
@@ -82,35 +82,35 @@ func stagedKey(m msgNum) []byte               { return appendMsg([]byte{keyStage
 func recKey(m msgNum, rcpt uint32) []byte     { return appendItem([]byte{keyItem}, m, rcpt) }
 func historyKey(m msgNum, rcpt uint32) []byte { return appendItem([]byte{keyHistory}, m, rcpt) }
 
-// lanePrefix begins the keys of a destination's items to try, of one class.
-func lanePrefix(dest string, class int) []byte {
+// lanePrefix begins the keys of a destination's items to try, of one lane.
+func lanePrefix(dest string, lane laneID) []byte {
 	k := append(make([]byte, 0, len(dest)+22), keyDue)
 	k = append(k, dest...)
-	return append(k, 0, byte(class))
+	return append(k, 0, byte(lane))
 }
 
-func dueKey(dest string, class int, due int64, m msgNum, rcpt uint32) []byte {
-	return appendItem(binary.BigEndian.AppendUint64(lanePrefix(dest, class), uint64(due)), m, rcpt)
+func dueKey(dest string, lane laneID, due int64, m msgNum, rcpt uint32) []byte {
+	return appendItem(binary.BigEndian.AppendUint64(lanePrefix(dest, lane), uint64(due)), m, rcpt)
 }
 
 // laneRange is the lane's keys from the due time on.
-func laneRange(dest string, class int, from int64) kv.Range {
+func laneRange(dest string, lane laneID, from int64) kv.Range {
 	return kv.Range{
-		Lo: binary.BigEndian.AppendUint64(lanePrefix(dest, class), uint64(from)),
-		Hi: append(lanePrefix(dest, class), 0xff), // no time begins so
+		Lo: binary.BigEndian.AppendUint64(lanePrefix(dest, lane), uint64(from)),
+		Hi: append(lanePrefix(dest, lane), 0xff), // no time begins so
 	}
 }
 
 // splitDue takes a key of the due index apart.
-func splitDue(k []byte) (dest string, class int, due int64, m msgNum, rcpt uint32, ok bool) {
+func splitDue(k []byte) (dest string, lane laneID, due int64, m msgNum, rcpt uint32, ok bool) {
 	const tail = 1 + 1 + 8 + 6 + 4
 	at := len(k) - tail
 	if at < 1 || k[at] != 0 {
 		return "", 0, 0, 0, 0, false
 	}
 	due, m, rcpt = splitTimed(k[at+2:])
-	class = int(k[at+1])
-	return string(k[1:at]), class, due, m, rcpt, class < classes
+	lane = laneID(k[at+1])
+	return string(k[1:at]), lane, due, m, rcpt, lane.valid()
 }
 
 func markKey(at int64, m msgNum, rcpt uint32) []byte {

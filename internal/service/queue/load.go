@@ -71,7 +71,7 @@ func (q *Queue) read(ctx context.Context, ld *load) (jobs []*job, next int64, er
 // find lists a shard's items of a lane that are due and nobody's, as many as one load needs, and when the next one is due.
 func (q *Queue) find(r kv.Reader, ld *load, shard uint8, now int64) (items []found, next int64, err error) {
 	messages, last := 0, msgNum(0)
-	for p, err := range r.Scan(laneRange(ld.dest, ld.class, min(ld.from, now))) {
+	for p, err := range r.Scan(laneRange(ld.dest, ld.lane, min(ld.from, now))) {
 		if err != nil {
 			return nil, 0, err
 		}
@@ -130,7 +130,7 @@ func (q *Queue) readJob(ctx context.Context, ld *load, g []found) (j *job, err e
 		if err != nil {
 			return err
 		}
-		j = &job{dest: ld.dest, class: ld.class, shard: shard, msg: n, env: m.env, size: m.size, due: g[0].due}
+		j = &job{dest: ld.dest, lane: ld.lane, shard: shard, msg: n, env: m.env, size: m.size, due: g[0].due}
 		for _, f := range g {
 			it, there, err := readItem(r, n, f.key.rcpt)
 			if err != nil {
@@ -148,7 +148,7 @@ func (q *Queue) readJob(ctx context.Context, ld *load, g []found) (j *job, err e
 		return nil, err
 	}
 	q.mu.Lock()
-	q.s.release(ld.dest, ld.class, stale, never, q.now())
+	q.s.release(ld.dest, ld.lane, stale, never, q.now())
 	q.mu.Unlock()
 	if len(j.items) == 0 {
 		return nil, nil
@@ -162,7 +162,7 @@ func (q *Queue) unclaim(groups [][]found, jobs []*job, ld *load) {
 	defer q.mu.Unlock()
 	for _, g := range groups {
 		for _, f := range g {
-			q.s.release(ld.dest, ld.class, []itemKey{f.key}, f.due, q.now())
+			q.s.release(ld.dest, ld.lane, []itemKey{f.key}, f.due, q.now())
 		}
 	}
 	for _, j := range jobs {

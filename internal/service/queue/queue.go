@@ -52,7 +52,7 @@ type Limits struct {
 	PerDestination, Initial int
 	// JobRecipients is how many recipients go in one attempt (100).
 	JobRecipients int
-	// Window is how many jobs of one destination and class wait in memory (64), and Loaded how many items in all (10,000);
+	// Window is how many jobs of one destination, level and share of senders wait in memory (64), and Loaded how many items in all (10,000);
 	// above that each gets a window of one.
 	Window, Loaded int
 	// Recipients is how many a message may have (10,000).
@@ -210,7 +210,7 @@ func (q *Queue) forgetTrace(ctx context.Context, shard uint8) error {
 	})
 }
 
-// readLanes finds each lane's first item: one seek for each destination and class.
+// readLanes finds each lane's first item: one seek for each lane.
 func (q *Queue) readLanes(r kv.Reader) error {
 	c, err := r.Cursor([]byte{keyDue}, []byte{keyDue + 1})
 	if err != nil {
@@ -218,14 +218,14 @@ func (q *Queue) readLanes(r kv.Reader) error {
 	}
 	p, ok, err := c.Seek([]byte{keyDue})
 	for ok && err == nil {
-		dest, class, due, _, _, valid := splitDue(p.Key)
+		dest, lane, due, _, _, valid := splitDue(p.Key)
 		if !valid {
 			return fault.New(fault.Corrupt, "the queue has a strange key %x", p.Key)
 		}
 		d := q.s.dest(dest)
-		d.lanes[class].note(due)
+		d.lane(lane).note(due)
 		q.s.refresh(d, q.now())
-		p, ok, err = c.Seek(append(lanePrefix(dest, class), 0xff))
+		p, ok, err = c.Seek(append(lanePrefix(dest, lane), 0xff))
 	}
 	return err
 }

@@ -125,7 +125,7 @@ func readMessage(r kv.Reader, n msgNum) (m message, ok bool, err error) {
 type item struct {
 	rcpt     transfer.Recipient
 	dest     string
-	class    int
+	lane     laneID
 	state    State
 	attempts uint64
 	due      int64 // in the due index; 0: not there
@@ -138,7 +138,7 @@ type item struct {
 }
 
 func (it *item) encode() []byte {
-	b := append(make([]byte, 0, 120), recordVersion, byte(it.state), byte(it.class), boolByte(it.warned), boolByte(it.late))
+	b := append(make([]byte, 0, 120), recordVersion, byte(it.state), byte(it.lane), boolByte(it.warned), boolByte(it.late))
 	b = appendUints(b, it.attempts, uint64(it.due), uint64(it.mark), uint64(it.rcpt.Notify))
 	for _, s := range []string{it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original} {
 		b = record.AppendString(b, s)
@@ -152,7 +152,7 @@ func (it *item) encode() []byte {
 
 func decodeItem(v []byte) (it item, err error) {
 	d := decode(v)
-	it.state, it.class, it.warned, it.late = State(d.Byte()), int(d.Byte()), d.Byte() != 0, d.Byte() != 0
+	it.state, it.lane, it.warned, it.late = State(d.Byte()), laneID(d.Byte()), d.Byte() != 0, d.Byte() != 0
 	it.attempts, it.due, it.mark = d.Uint(), int64(d.Uint()), int64(d.Uint())
 	it.rcpt.Notify = transfer.Notify(d.Uint())
 	it.dest, it.rcpt.Address, it.rcpt.OriginalType, it.rcpt.Original = d.String(), d.String(), d.String(), d.String()
@@ -160,7 +160,7 @@ func decodeItem(v []byte) (it item, err error) {
 		it.action = dsn.Action(d.Byte())
 		it.last = d.outcome()
 	}
-	if it.class >= classes || it.state >= stateEnd {
+	if !it.lane.valid() || it.state >= stateEnd {
 		d.Fail()
 	}
 	return it, d.end("item")

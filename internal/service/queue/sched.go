@@ -2,37 +2,16 @@ package queue
 
 import (
 	"container/heap"
-	"math"
+	"slices"
 	"time"
 
 	"postroad/internal/service/transfer"
 )
 
-// The classes, best first.
-const (
-	urgent = iota
-	normal
-	bulk
-	classes
-)
-
-func classOf(priority int) int {
-	switch {
-	case priority > 0:
-		return urgent
-	case priority < 0:
-		return bulk
-	}
-	return normal
-}
-
-// never is later than all times.
-const never = math.MaxInt64
-
-// job is items of one message for one destination and class.
+// job is items of one message for one destination.
 type job struct {
 	dest  string
-	class int
+	lane  laneID
 	shard uint8
 	msg   msgNum
 	env   transfer.Envelope
@@ -50,23 +29,12 @@ type jobItem struct {
 
 func (j *job) key(i int) itemKey { return itemKey{msg: j.msg, rcpt: j.items[i].rcpt, shard: j.shard} }
 
-// lane is a destination's items of one class.
-type lane struct {
-	window  []*job // next to be tried, in memory
-	due     int64  // when to look for more on disk: nothing is due there earlier
-	low     int64  // nothing on disk is before it
-	loading bool
-	inTries bool // in the ring of those with a job to try
-	inLoads bool // in the ring of those with something to load
-}
-
-// note says that there is something on disk.
-func (l *lane) note(due int64) { l.due, l.low = min(l.due, due), min(l.low, due) }
-
 // dest is a destination with items that wait or are tried.
 type dest struct {
 	name     string
-	lanes    [classes]lane
+	lanes    []*lane         // those with something; few
+	parked   [levels][]*lane // by rank: they wait for a place
+	ready    [levels]int     // by rank: how many wait for a worker
 	active   int
 	bulk     int     // of the active ones
 	limit    float64 // of active ones
@@ -78,6 +46,18 @@ type dest struct {
 	at       int   // in the heap, -1: not there
 }
 
+// lane is the lane called id, which is made if needed.
+func (d *dest) lane(id laneID) *lane {
+	for _, l := range d.lanes {
+		if l.id == id {
+			return l
+		}
+	}
+	l := &lane{id: id, dest: d, due: never, low: never}
+	d.lanes = append(d.lanes, l)
+	return l
+}
+
 // sched decides what is tried next. It does nothing itself, knows no clock, and is not safe for concurrent use.
 //
 // An item is known while it is in a window, being tried, or otherwise somebody's: nobody else may act upon it.
@@ -87,8 +67,9 @@ type sched struct {
 	known   map[itemKey]struct{}
 	blocked map[itemKey]int // administrators are at them
 	epoch   uint64          // counts the administrators' changes: what was read before is stale
-	tries   [classes]ring   // in turn
-	toLoad  [classes]ring
+	tries   [levels]turns   // by rank: lanes that are ready
+	toLoad  [levels]turns   // by rank: lanes with something to load
+	share   [senders]int    // items in windows, by share of senders
 	wakes   wakes
 	active  int
 	loaded  int // items in windows
@@ -103,23 +84,8 @@ func (s *sched) dest(name string) *dest {
 	d := s.dests[name]
 	if d == nil {
 		d = &dest{name: name, limit: s.initial(), at: -1, wake: never}
-		for c := range d.lanes {
-			d.lanes[c].due, d.lanes[c].low = never, never
-		}
 		s.dests[name] = d
 	}
-	return d
-}
-
-// ring has destinations that take turns.
-type ring []*dest
-
-func (r *ring) push(d *dest) { *r = append(*r, d) }
-
-func (r *ring) pop() *dest {
-	d := (*r)[0]
-	(*r)[0] = nil
-	*r = (*r)[1:]
 	return d
 }
 
@@ -144,8 +110,9 @@ func (s *sched) taken(k itemKey) bool {
 // arrive takes a job whose items are known and durable, and due. What has waited longer on disk goes first.
 func (s *sched) arrive(j *job, now int64) {
 	d := s.dest(j.dest)
-	l := &d.lanes[j.class]
-	if d.dead || s.anyBlocked(j) || l.due <= now || l.loading || len(l.window) >= s.o.Limits.Window || s.loaded >= s.o.Limits.Loaded {
+	l := d.lane(j.lane)
+	full := s.loaded >= s.o.Limits.Loaded && s.share[l.id.sender()] > 0
+	if d.dead || full || s.anyBlocked(j) || l.due <= now || l.loading || len(l.window) >= s.o.Limits.Window {
 		s.letGo(j, now)
 		return
 	}
@@ -155,32 +122,47 @@ func (s *sched) arrive(j *job, now int64) {
 
 func (s *sched) push(l *lane, j *job) {
 	l.window = append(l.window, j)
-	s.loaded += len(j.items)
+	s.count(j, len(j.items))
+}
+
+// count counts items that come into a window, or leave one.
+func (s *sched) count(j *job, n int) {
+	s.loaded += n
+	s.share[j.lane.sender()] += n
 }
 
 // letGo leaves a job's items to the disk.
 func (s *sched) letGo(j *job, now int64) {
 	d := s.dest(j.dest)
+	l := d.lane(j.lane)
 	for i := range j.items {
 		delete(s.known, j.key(i))
-		d.lanes[j.class].note(j.items[i].due)
+		l.note(j.items[i].due)
 	}
 	s.refresh(d, now)
 }
 
-// refresh puts a destination where it belongs: into the rings of the classes that have something to do, among
+// refresh puts a destination's lanes where they belong: in line, as far as they have something to do; and the destination among
 // those to be looked at later, or away.
 func (s *sched) refresh(d *dest, now int64) {
-	for c := range d.lanes {
-		l := &d.lanes[c]
-		if !l.inTries && s.canTry(d, c, now) {
-			l.inTries = true
-			s.tries[c].push(d)
+	kept := d.lanes[:0]
+	for _, l := range d.lanes {
+		if l.place == nowhere && len(l.window) > 0 {
+			l.place = parked
+			d.parked[l.id.rank()] = append(d.parked[l.id.rank()], l)
 		}
-		if !l.inLoads && s.canLoad(d, c, now) {
+		if !l.inLoads && s.canLoad(l, now) {
 			l.inLoads = true
-			s.toLoad[c].push(d)
+			s.toLoad[l.id.rank()].push(l)
 		}
+		if !l.idle() {
+			kept = append(kept, l)
+		}
+	}
+	clear(d.lanes[len(kept):])
+	d.lanes = kept
+	for rank := range levels {
+		s.advance(d, rank, now)
 	}
 	if !d.busy() && (!d.dead || now >= d.until) {
 		s.sleep(d, never)
@@ -190,12 +172,43 @@ func (s *sched) refresh(d *dest, now int64) {
 	s.sleep(d, d.wakeAt(now))
 }
 
+// advance has as many lanes wait for a worker as there are places at their destination; the others keep their order. So in a
+// destination, too, senders take turns.
+func (s *sched) advance(d *dest, rank int, now int64) {
+	free := d.free(classAt[rank], now)
+	for d.ready[rank] < free && len(d.parked[rank]) > 0 {
+		l := d.parked[rank][0]
+		d.parked[rank][0] = nil
+		d.parked[rank] = d.parked[rank][1:]
+		if len(l.window) == 0 { // it went back to the disk
+			l.place = nowhere
+			continue
+		}
+		l.place = ready
+		d.ready[rank]++
+		s.tries[rank].push(l)
+	}
+}
+
+// free is how many attempts of a class may begin, as far as d is concerned. Bulk leaves one place to others.
+func (d *dest) free(class int, now int64) int {
+	limit := int(d.limit)
+	switch {
+	case d.dead && (now < d.until || d.active > 0):
+		return 0
+	case d.dead:
+		return 1
+	case class == bulk:
+		return min(limit-1-d.bulk, limit-d.active)
+	}
+	return limit - d.active
+}
+
 // busy reports whether anything of d waits or is under way.
 func (d *dest) busy() bool {
 	waits := false
-	for c := range d.lanes {
-		l := &d.lanes[c]
-		waits = waits || l.inTries || l.inLoads || l.due != never
+	for _, l := range d.lanes {
+		waits = waits || l.place == ready || l.inLoads || l.due != never
 	}
 	return waits || d.inMemory()
 }
@@ -203,8 +216,8 @@ func (d *dest) busy() bool {
 // inMemory reports whether d has attempts, loads or windows, whose end will be followed by a refresh.
 func (d *dest) inMemory() bool {
 	some := d.active > 0
-	for c := range d.lanes {
-		some = some || d.lanes[c].loading || len(d.lanes[c].window) > 0
+	for _, l := range d.lanes {
+		some = some || l.loading || len(l.window) > 0
 	}
 	return some
 }
@@ -212,8 +225,8 @@ func (d *dest) inMemory() bool {
 // wakeAt is when d has to be looked at although nothing happens to it before.
 func (d *dest) wakeAt(now int64) int64 {
 	wake := int64(never)
-	for c := range d.lanes {
-		if l := &d.lanes[c]; !l.loading && (l.due > now || d.dead) {
+	for _, l := range d.lanes {
+		if !l.loading && (l.due > now || d.dead) {
 			wake = min(wake, l.due)
 		}
 	}
@@ -232,23 +245,9 @@ func (d *dest) wakeAt(now int64) int64 {
 	return wake
 }
 
-// canTry reports whether a job of the class may begin, as far as d is concerned. Bulk leaves one place to others.
-func (s *sched) canTry(d *dest, class int, now int64) bool {
-	switch limit := int(d.limit); {
-	case len(d.lanes[class].window) == 0:
-		return false
-	case d.dead:
-		return now >= d.until && d.active == 0
-	case class == bulk && d.bulk >= limit-1:
-		return false
-	default:
-		return d.active < limit
-	}
-}
-
-// canLoad reports whether there is something to load for a class of d; a dead one needs a single job.
-func (s *sched) canLoad(d *dest, class int, now int64) bool {
-	l := &d.lanes[class]
+// canLoad reports whether there is something to load; a dead destination needs a single job.
+func (s *sched) canLoad(l *lane, now int64) bool {
+	d := l.dest
 	if d.dead && (now < d.until || d.inMemory()) {
 		return false
 	}
@@ -279,7 +278,7 @@ type action struct {
 // load reads up to jobs jobs of a lane.
 type load struct {
 	dest  string
-	class int
+	lane  laneID
 	from  int64
 	jobs  int
 	epoch uint64
@@ -287,57 +286,99 @@ type load struct {
 
 // next gives the next thing to do, and counts it as begun.
 func (s *sched) next(now int64) (action, bool) {
-	for c := range classes {
-		for s.active < s.places(c) && len(s.tries[c]) > 0 {
-			d := s.tries[c].pop()
-			d.lanes[c].inTries = false
-			if s.canTry(d, c, now) {
-				j := s.start(d, c)
-				s.refresh(d, now)
-				return action{try: j}, true
-			}
+	for rank := range levels {
+		if j := s.nextTry(rank, now); j != nil {
+			return action{try: j}, true
 		}
-		for s.mayLoad(c) && len(s.toLoad[c]) > 0 {
-			d := s.toLoad[c].pop()
-			d.lanes[c].inLoads = false
-			if s.canLoad(d, c, now) {
-				ld := s.startLoad(d, c)
-				s.refresh(d, now)
-				return action{load: ld}, true
-			}
-			s.refresh(d, now)
+		if ld := s.nextLoad(rank, now); ld != nil {
+			return action{load: ld}, true
 		}
 	}
 	return action{}, false
 }
 
-// mayLoad keeps memory bounded: above the limit only what can be tried at once is loaded.
-func (s *sched) mayLoad(class int) bool {
-	return s.loads < maxLoads && (s.loaded < s.o.Limits.Loaded || s.active < s.places(class))
+func (s *sched) nextTry(rank int, now int64) *job {
+	line := &s.tries[rank]
+	for s.active < s.places(classAt[rank]) && !line.empty() {
+		l := line.pop(everybody)
+		d := l.dest
+		d.ready[rank]--
+		l.place = nowhere
+		switch {
+		case len(l.window) == 0:
+		case d.free(classAt[rank], now) <= 0: // others came first: it keeps its turn
+			l.place = parked
+			d.parked[rank] = slices.Insert(d.parked[rank], 0, l)
+		default:
+			line.served(l)
+			j := s.start(l)
+			s.refresh(d, now)
+			return j
+		}
+		s.refresh(d, now)
+	}
+	return nil
 }
 
-func (s *sched) start(d *dest, class int) *job {
-	l := &d.lanes[class]
+func (s *sched) nextLoad(rank int, now int64) *load {
+	line := &s.toLoad[rank]
+	for !line.empty() {
+		l := line.pop(s.mayLoad(classAt[rank]))
+		if l == nil {
+			break
+		}
+		l.inLoads = false
+		if s.canLoad(l, now) {
+			line.served(l)
+			ld := s.startLoad(l)
+			s.refresh(l.dest, now)
+			return ld
+		}
+		s.refresh(l.dest, now)
+	}
+	return nil
+}
+
+// mayLoad says whose lanes may be loaded. Memory is bounded: above the limit only what can be tried at once, or what is of
+// senders who have nothing there.
+func (s *sched) mayLoad(class int) (mask uint64) {
+	switch {
+	case s.loads >= maxLoads:
+		return 0
+	case s.loaded < s.o.Limits.Loaded, s.active < s.places(class):
+		return everybody
+	}
+	for i, n := range s.share {
+		if n == 0 {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+func (s *sched) start(l *lane) *job {
 	j := l.window[0]
 	l.window[0] = nil
-	l.window = l.window[1:]
-	s.loaded -= len(j.items)
+	if l.window = l.window[1:]; len(l.window) == 0 {
+		l.window = nil
+	}
+	s.count(j, -len(j.items))
+	d := l.dest
 	j.probe = d.dead
 	d.active++
 	s.active++
-	if class == bulk {
+	if l.id.class() == bulk {
 		d.bulk++
 	}
 	return j
 }
 
-func (s *sched) startLoad(d *dest, class int) *load {
-	l := &d.lanes[class]
+func (s *sched) startLoad(l *lane) *load {
 	jobs := s.o.Limits.Window
-	if d.dead || s.loaded >= s.o.Limits.Loaded {
+	if l.dest.dead || s.loaded >= s.o.Limits.Loaded {
 		jobs = 1
 	}
-	ld := &load{dest: d.name, class: class, from: l.low, jobs: jobs, epoch: s.epoch}
+	ld := &load{dest: l.dest.name, lane: l.id, from: l.low, jobs: jobs, epoch: s.epoch}
 	l.loading, l.due, l.low = true, never, never
 	s.loads++
 	return ld
@@ -347,7 +388,7 @@ func (s *sched) startLoad(d *dest, class int) *load {
 // before a change by an administrator is let go.
 func (s *sched) loadedJobs(ld *load, jobs []*job, next, now int64) {
 	d := s.dest(ld.dest)
-	l := &d.lanes[ld.class]
+	l := d.lane(ld.lane)
 	l.loading = false
 	s.loads--
 	l.note(next)
@@ -364,7 +405,7 @@ func (s *sched) loadedJobs(ld *load, jobs []*job, next, now int64) {
 // loadFailed has the lane looked at again after a while.
 func (s *sched) loadFailed(ld *load, now int64) {
 	d := s.dest(ld.dest)
-	l := &d.lanes[ld.class]
+	l := d.lane(ld.lane)
 	l.loading = false
 	s.loads--
 	l.low = min(l.low, ld.from)
@@ -388,7 +429,7 @@ func (s *sched) finished(j *job, v verdict, now int64) {
 	d := s.dest(j.dest)
 	d.active--
 	s.active--
-	if j.class == bulk {
+	if j.lane.class() == bulk {
 		d.bulk--
 	}
 	switch {
@@ -435,12 +476,11 @@ func (s *sched) pause(d *dest, now int64) {
 		pause = min(pause, s.o.Limits.FirstPause<<shift)
 	}
 	d.until = now + s.o.spread(pause).Milliseconds()
-	for c := range d.lanes {
-		l := &d.lanes[c]
+	for _, l := range slices.Clone(d.lanes) { // letting go may change them
 		jobs := l.window
 		l.window = nil
 		for _, j := range jobs {
-			s.loaded -= len(j.items)
+			s.count(j, -len(j.items))
 			s.letGo(j, now)
 		}
 	}
@@ -455,7 +495,7 @@ func (s *sched) revive(name string, now int64) {
 }
 
 // block keeps items from being taken up, those in windows too. What is being tried goes on.
-func (s *sched) block(dest string, class int, keys []itemKey, now int64) {
+func (s *sched) block(dest string, id laneID, keys []itemKey, now int64) {
 	for _, k := range keys {
 		s.blocked[k]++
 	}
@@ -463,11 +503,11 @@ func (s *sched) block(dest string, class int, keys []itemKey, now int64) {
 	if d == nil {
 		return
 	}
-	l := &d.lanes[class]
+	l := d.lane(id)
 	var keep []*job
 	for _, j := range l.window {
 		if s.anyBlocked(j) {
-			s.loaded -= len(j.items)
+			s.count(j, -len(j.items))
 			s.letGo(j, now)
 		} else {
 			keep = append(keep, j)
@@ -487,7 +527,7 @@ func (s *sched) anyBlocked(j *job) bool {
 }
 
 // unblock gives items free, and has their lane looked at from due on.
-func (s *sched) unblock(dest string, class int, keys []itemKey, due, now int64) {
+func (s *sched) unblock(dest string, id laneID, keys []itemKey, due, now int64) {
 	s.epoch++
 	for _, k := range keys {
 		if s.blocked[k]--; s.blocked[k] <= 0 {
@@ -495,18 +535,18 @@ func (s *sched) unblock(dest string, class int, keys []itemKey, due, now int64) 
 		}
 	}
 	d := s.dest(dest)
-	d.lanes[class].note(due)
+	d.lane(id).note(due)
 	s.refresh(d, now)
 }
 
 // release gives up items after an attempt or a look at them; what is left on disk is due then. never: nothing is left.
-func (s *sched) release(destName string, class int, keys []itemKey, due, now int64) {
+func (s *sched) release(destName string, id laneID, keys []itemKey, due, now int64) {
 	for _, k := range keys {
 		delete(s.known, k)
 	}
 	if due != never {
 		d := s.dest(destName)
-		d.lanes[class].note(due)
+		d.lane(id).note(due)
 		s.refresh(d, now)
 	}
 }

@@ -175,7 +175,7 @@ func TestBetterClassesGoFirst(t *testing.T) {
 		for _, s := range w.attempts("") {
 			order = append(order, s.id)
 		}
-		if got, want := strings.Join(order, ","), "first,2 5,5 9,1 0,4 0,0 -5,3 -1"; got != want {
+		if got, want := strings.Join(order, ","), "first,5 9,2 5,1 0,4 0,3 -1,0 -5"; got != want {
 			t.Errorf("order %s, want %s", got, want)
 		}
 	})

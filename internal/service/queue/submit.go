@@ -215,9 +215,10 @@ func (p *Pending) prepare(s *Submission, n msgNum) {
 	}
 	p.items = make([]item, len(s.Recipients))
 	p.keys = make([]itemKey, len(s.Recipients))
+	lane := laneOf(&s.Envelope)
 	for i := range p.items {
 		it := &p.items[i]
-		*it = item{rcpt: s.Recipients[i], class: classOf(s.Priority), due: p.msg.start}
+		*it = item{rcpt: s.Recipients[i], lane: lane, due: p.msg.start}
 		it.dest = p.q.o.destination(&s.Envelope, &it.rcpt)
 		it.mark = p.q.o.nextMark(&p.msg, it)
 		if s.Held {
@@ -255,7 +256,7 @@ func (p *Pending) write(tx kv.Tx, n msgNum, s *Submission, staged bool) error {
 func writeItem(tx kv.Tx, m msgNum, rcpt uint32, it *item) error {
 	err := tx.Set(recKey(m, rcpt), it.encode())
 	if it.due != 0 {
-		err = errors.Join(err, tx.Set(dueKey(it.dest, it.class, it.due, m, rcpt), nil))
+		err = errors.Join(err, tx.Set(dueKey(it.dest, it.lane, it.due, m, rcpt), nil))
 	}
 	if it.mark != 0 {
 		err = errors.Join(err, tx.Set(markKey(it.mark, m, rcpt), nil))
@@ -267,7 +268,7 @@ func writeItem(tx kv.Tx, m msgNum, rcpt uint32, it *item) error {
 func unlist(tx kv.Tx, m msgNum, rcpt uint32, it *item) error {
 	var err error
 	if it.due != 0 {
-		err = tx.Delete(dueKey(it.dest, it.class, it.due, m, rcpt))
+		err = tx.Delete(dueKey(it.dest, it.lane, it.due, m, rcpt))
 	}
 	if it.mark != 0 {
 		err = errors.Join(err, tx.Delete(markKey(it.mark, m, rcpt)))
@@ -314,7 +315,7 @@ func (p *Pending) jobs() []*job {
 		}
 		j := open[it.dest]
 		if j == nil || len(j.items) == p.q.o.Limits.JobRecipients {
-			j = &job{shard: p.shard, msg: p.keys[i].msg, env: p.msg.env, size: p.msg.size, dest: it.dest, class: it.class, due: it.due}
+			j = &job{shard: p.shard, msg: p.keys[i].msg, env: p.msg.env, size: p.msg.size, dest: it.dest, lane: it.lane, due: it.due}
 			open[it.dest] = j
 			jobs = append(jobs, j)
 		}

@@ -144,7 +144,7 @@ func (q *Queue) look(ctx context.Context, shard uint8, n msgNum, rcpts []uint32)
 			due = l.items[i].due
 		}
 		if i < len(l.items) {
-			q.s.release(l.items[i].dest, l.items[i].class, k, due, now)
+			q.s.release(l.items[i].dest, l.items[i].lane, k, due, now)
 		} else {
 			q.s.release("", 0, k, never, now)
 		}
