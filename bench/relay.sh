@@ -6,7 +6,7 @@
 # smtp-sink. Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
 # As root (Postfix's users), with: apt-get install postfix; and Go.
 # REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"), SIZE (2048). SCALE (1): times so many messages.
-set -eu
+set -eu -o pipefail
 cd "$(dirname "$0")/.."
 D=${1:-$(mktemp -d /tmp/relaybench.XXXXXX)}
 REPS=${REPS:-3} CONNS=${CONNS:-1 10 50} TESTS=${TESTS:-deliver relay} SIZE=${SIZE:-2048} SCALE=${SCALE:-1}
@@ -53,13 +53,16 @@ start_postroad() {
 		port = ${SINK#*:}
 		tls = "none"
 		T
-		c="$POSTROAD --config $D/postroad.toml"
-		$c domain add bench.test >/dev/null
-		for i in $(seq 0 39); do echo secret | $c account add "user$i@bench.test" --password-stdin >/dev/null; done
 	fi
 	"$POSTROAD" --config "$D/postroad.toml" serve >>"$D/postroad.log" 2>&1 &
 	echo $! >"$D/postroad.pid"
 	waitport $OURS
+	if [ ! -e "$D/accounts" ]; then
+		local c="$POSTROAD --config $D/postroad.toml"
+		$c domain add bench.test >/dev/null
+		for i in $(seq 0 39); do echo secret | $c account add "user$i@bench.test" --password-stdin >/dev/null; done
+		touch "$D/accounts"
+	fi
 }
 
 start_postfix() {
@@ -95,14 +98,14 @@ postfix_settings() {
 	alias_maps =
 	virtual_mailbox_domains = bench.test
 	virtual_mailbox_base = $D/postfix/mail
-	virtual_mailbox_maps = regexp:{ {/^(user[0-9]+)@/ \$1/} }
+	virtual_mailbox_maps = inline:{ $(for i in $(seq 0 39); do printf 'user%d@bench.test=user%d/ ' "$i" "$i"; done)}
 	virtual_uid_maps = static:$(id -u nobody)
 	virtual_gid_maps = static:$(id -g nobody)
 	smtpd_relay_restrictions = permit_mynetworks, reject
 	smtpd_peername_lookup = no
 	smtpd_client_connection_count_limit = 0
 	in_flow_delay = 0
-	message_size_limit = 60000000
+	virtual_mailbox_limit = 0
 	relayhost = [127.0.0.1]:${SINK#*:}
 	C
 	cat >"$1/master.cf" <<-C

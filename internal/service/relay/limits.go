@@ -27,9 +27,9 @@ type Limits struct {
 
 	// IdleConns is how many connections without work are kept for more of it, in all; 100.
 	IdleConns int
-	// IdlePerHop is the same for one hop; 5.
+	// IdlePerHop is the same for one hop; 20, as many as the queue has attempts for one destination.
 	IdlePerHop int
-	// IdleTime is how long one is kept; 5 seconds.
+	// IdleTime is how long one is kept; 2 seconds.
 	IdleTime time.Duration
 	// Messages is how many transactions one connection serves; 100.
 	Messages int
@@ -51,12 +51,12 @@ func (l Limits) withDefaults() Limits {
 	orTime(&l.DataBlock, 3*time.Minute)
 	orTime(&l.DataEnd, 10*time.Minute)
 	orTime(&l.Job, 30*time.Minute)
-	orTime(&l.IdleTime, 5*time.Second)
+	orTime(&l.IdleTime, 2*time.Second)
 	orInt(&l.Hops, 5)
 	orInt(&l.Sessions, 2)
 	orInt(&l.Recipients, 100)
 	orInt(&l.IdleConns, 100)
-	orInt(&l.IdlePerHop, 5)
+	orInt(&l.IdlePerHop, 20)
 	orInt(&l.Messages, 100)
 	if l.BytesPerSecond <= 0 {
 		l.BytesPerSecond = 1000

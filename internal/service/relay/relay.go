@@ -66,6 +66,8 @@ func (r *Relay) Close() { r.idle.close() }
 func (r *Relay) Send(ctx context.Context, hops []Hop, job transfer.Job) []transfer.Outcome {
 	a := &attempt{relay: r, began: r.now(), results: make([]transfer.Outcome, len(job.Recipients))}
 	a.mail.Job = &job
+	whole := a.hold()
+	defer whole.release()
 	to := a.check()
 	if len(to) > 0 && len(hops) == 0 {
 		a.settle(nil, to, temporary("4.4.4", "there is no host to try").elsewhere())

@@ -607,3 +607,32 @@ func TestPolicyConfig(t *testing.T) {
 		t.Error("the caller's configuration was changed")
 	}
 }
+
+// counted counts how often it is read.
+type counted struct {
+	transfer.Content
+	reads int
+}
+
+func (c *counted) ReadAt(b []byte, off int64) (int, error) {
+	c.reads++
+	return c.Content.ReadAt(b, off)
+}
+
+// TestReadOnce: a small message is read once, though it is looked through before it is sent; of a large one no more than a
+// block is held.
+func TestReadOnce(t *testing.T) {
+	for size, want := range map[int]int{100: 1, blockSize: 1, blockSize + 1: 4} {
+		p := newPeers(t)
+		r := p.relay(Limits{})
+		p.at(1, func(c net.Conn) { sink(c, "") })
+		job := letter(strings.Repeat("a line of text\r\n", size/16+1)[:size], "bob@there.example")
+		c := &counted{Content: job.Content}
+		job.Content = c
+		if out := r.Send(t.Context(), []Hop{hop(1)}, job); out[0].Code != 250 || c.reads != want {
+			t.Errorf("%d bytes: read %d times: %+v", size, c.reads, out[0])
+		}
+		r.Close()
+		p.all.Wait()
+	}
+}

@@ -38,6 +38,31 @@ const blockSize = 64 << 10
 
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
+// held is the memory that holds a message for the time of a Send; nil: none.
+type held [blockSize]byte
+
+func (h *held) release() {
+	if h != nil {
+		blocks.Put((*[blockSize]byte)(h))
+	}
+}
+
+// hold reads a small message into memory, since it is looked through before it is sent: the store is
+// asked once. One that can't be read is left as it is, so that this shows where it always does.
+func (a *attempt) hold() *held {
+	size := a.mail.Content.Size()
+	if size > blockSize || len(a.mail.Recipients) == 0 {
+		return nil
+	}
+	buf := blocks.Get().(*[blockSize]byte)
+	if n, _ := a.mail.Content.ReadAt(buf[:size], 0); int64(n) < size {
+		blocks.Put(buf)
+		return nil
+	}
+	a.mail.Content = bytes.NewReader(buf[:size])
+	return (*held)(buf)
+}
+
 // errContent marks a failure to read the message.
 var errContent = errors.New("cannot read the message")
 
