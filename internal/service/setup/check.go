@@ -59,7 +59,7 @@ type checker struct {
 	// mx is where mail for the domain goes, host where the server is.
 	mx   found[dns.MX]
 	host found[netip.Addr]
-	// sources are the addresses that mail is sent from, as far as is known.
+	// sources are the addresses that mail is sent from, as far as is known; none if all leaves through a smart host.
 	sources []netip.Addr
 }
 
@@ -89,7 +89,7 @@ func Check(ctx context.Context, f Facts, o Options) Report {
 	alive := k.first(ctx)
 	k.settle()
 	r := Report{Domain: f.Domain, Hostname: f.Hostname, Addresses: []string{}}
-	for _, a := range k.sources {
+	for _, a := range k.known() {
 		r.Addresses = append(r.Addresses, a.String())
 	}
 	if !alive {
@@ -136,6 +136,9 @@ func (k *checker) first(ctx context.Context) (alive bool) {
 // settle decides which addresses are ours to send from: those that are known, and for a family of which none is known what
 // the DNS says of the host, since this machine may stand behind a translator.
 func (k *checker) settle() {
+	if k.SmartHost != "" {
+		return // mail comes from there
+	}
 	k.sources = slices.Clone(k.Sources)
 	if k.Told {
 		return
@@ -146,6 +149,14 @@ func (k *checker) settle() {
 		}
 	}
 	k.sources = k.sources[:min(len(k.sources), maxHosts)]
+}
+
+// known are the addresses that this server is taken to have.
+func (k *checker) known() []netip.Addr {
+	if len(k.sources) > 0 {
+		return k.sources
+	}
+	return k.Addrs[:min(len(k.Addrs), maxHosts)]
 }
 
 // run runs the parts, a few at a time, and puts their findings in order.

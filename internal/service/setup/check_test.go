@@ -407,6 +407,14 @@ func TestBlocklists(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	runAll(t, []one{
+		{"not ours", func(w *world) { // strangers aren't knocked at
+			w.facts.Addrs = []netip.Addr{addr6}
+			for p := range w.ports {
+				if strings.HasPrefix(p, "192.0.2.1:") {
+					delete(w.ports, p)
+				}
+			}
+		}, []string{"wrong host: has 192.0.2.1, which is not this server's"}},
 		{"closed", func(w *world) { delete(w.ports, "192.0.2.1:993") }, []string{"warn ports: 192.0.2.1 port 993 (imap) can't be reached from here: > let the port in"}},
 		{"another server", func(w *world) { w.ports["192.0.2.1:25"] = say("220 router.provider.example ESMTP\r\n") }, []string{"wrong ports: 192.0.2.1 port 25 (smtp) is not this server: it greets with \"220 router.provider.example ESMTP\""}},
 		{"no TLS", func(w *world) { w.ports["192.0.2.1:993"] = say("* OK ready\r\n") }, []string{"warn ports: port 993"}},
@@ -427,7 +435,14 @@ func TestOutbound(t *testing.T) {
 		{"not welcome", func(w *world) { w.ports[v4] = say("554 you are on a list\r\n") }, []string{"warn port 25 out: doesn't welcome us: \"554 you are on a list\" > listed"}},
 		{"a domain without mail", func(w *world) { w.options.Probe = "nowhere.example" }, []string{"warn port 25 out: no mail host of \"nowhere.example\" > --probe"}},
 		{"a host without address", func(w *world) { w.options.Probe = "odd.example"; w.Add(w.t, "odd.example. MX 1 gone.example.") }, []string{"warn port 25 out: \"gone.example\" has no address > --probe"}},
-		{"smart host", func(w *world) { delete(w.ports, v4); w.facts.SmartHost = "smtp.provider.example" }, nil},
+		{"smart host", func(w *world) {
+			delete(w.ports, v4)
+			w.facts.SmartHost = "smtp.provider.example"
+			w.Remove("1.2.0.192.in-addr.arpa")
+			w.Add(w.t, "1.2.0.192.list.example. A 127.0.0.2")
+			w.replace("example.org", "example.org. MX 10 mail.example.org.\nexample.org. TXT \"v=spf1 include:provider.example ~all\"")
+			w.Add(w.t, "provider.example. TXT \"v=spf1 ip4:198.51.100.0/24 -all\"")
+		}, nil},
 	})
 }
 

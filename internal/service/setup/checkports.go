@@ -42,7 +42,7 @@ func (k *checker) checkPorts(ctx context.Context, n *notes) {
 func (k *checker) reachable() (all []netip.Addr) {
 	for _, want4 := range []bool{true, false} {
 		for _, a := range k.host.Records {
-			if a.Is4() == want4 && IsPublic(a) {
+			if a.Is4() == want4 && k.ours(a) {
 				all = append(all, a)
 				break
 			}

@@ -8,6 +8,10 @@ import (
 
 // checkReverse looks at the names of the addresses that mail is sent from (RFC 8601 §3, iprev).
 func (k *checker) checkReverse(ctx context.Context, n *notes) {
+	if k.SmartHost != "" {
+		n.ok("mail leaves through %s, whose name and addresses count with others", k.SmartHost)
+		return
+	}
 	if len(k.sources) == 0 {
 		n.warn("say --public-ip with this server's addresses", "it isn't known from which address this server sends, so its name can't be looked up")
 	}

@@ -58,7 +58,10 @@ func (k *checker) evaluateSPF(ctx context.Context, n *notes, record string) {
 			n.wrong("add "+spfTerm(a)+" to the record, before its last term", "the SPF record doesn't let %s send for %s (%s): %s", a, k.Domain, r.Status, shown(record))
 		}
 	}
-	if len(k.sources) == 0 {
+	switch {
+	case k.SmartHost != "":
+		n.ok("there is an SPF record; as mail leaves through %s, it must have what they ask for, mostly an include", k.SmartHost)
+	case len(k.sources) == 0:
 		n.warn("say --public-ip with this server's addresses", "there is an SPF record, but it isn't known from which address this server sends")
 	}
 	k.strangers(ctx, n, from)

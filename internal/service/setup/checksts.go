@@ -35,12 +35,20 @@ func (k *checker) checkSTS(ctx context.Context, n *notes) {
 	}
 }
 
+// fetchTimeout is how long the policy may take.
+const fetchTimeout = 2 * dialTimeout
+
 // fetchPolicy gets the policy from its web server.
 func (k *checker) fetchPolicy(ctx context.Context, n *notes, id string) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	client := mtasts.New(mtasts.Options{TXT: k.DNS, Transport: mtasts.NewTransport(k.dialName, k.Roots), Now: k.Now})
 	found, err := client.Find(ctx, k.Domain)
 	if err == nil {
 		err = found.Trouble
+	}
+	if ctx.Err() != nil {
+		err = errors.New("no answer in time")
 	}
 	if err != nil {
 		n.wrong(k.policyFix(err), "the record says that there is a policy, but nobody gets it from https://mta-sts.%s: %s", k.Domain, clean(cause(err), 300))

@@ -71,9 +71,13 @@ func (l *list) spf() {
 			terms = append(terms, spfTerm(a))
 		}
 	}
+	more := ""
+	if l.f.SmartHost != "" {
+		more = " Mail leaves through " + l.f.SmartHost + ": add before ~all what they ask for, mostly an include."
+	}
 	l.add(Needed, l.f.Domain, "TXT", strings.Join(append(terms, "~all"), " "),
 		"Says which servers send mail of %s (SPF): those that also take it. Others are suspect, and are left to DMARC. "+
-			"If the domain has such a record already, add to it: there must be only one.", l.f.Domain)
+			"If the domain has such a record already, add to it: there must be only one.%s", l.f.Domain, more)
 	if l.f.Hostname != l.f.Domain {
 		l.add(Recommended, l.f.Hostname, "TXT", "v=spf1 a -all",
 			"The same for the server's own name, which stands for notifications, since they have no sender.")
@@ -195,6 +199,9 @@ func publicKeyDigest(spki []byte) string {
 // reverse names are looked after by whoever gives out the addresses.
 func (l *list) reverse() {
 	sources := l.f.Sources
+	if l.f.SmartHost != "" {
+		return
+	}
 	if len(sources) == 0 {
 		sources = l.f.Addrs
 	}

@@ -106,6 +106,12 @@ func TestRecordsFollowTheFacts(t *testing.T) {
 	}
 
 	f = facts(t)
+	f.SmartHost = "smtp.provider.example"
+	if records := setup.Records(f); len(find(records, "1.2.0.192.in-addr.arpa", "PTR")) > 0 || !strings.Contains(zone(t, "example.org", records), "leaves through smtp.provider.example") {
+		t.Error("a smart host changes nothing")
+	}
+
+	f = facts(t)
 	f.Signed = false
 	if z := zone(t, "example.org", setup.Records(f)); !strings.Contains(z, "\n; _25._tcp.mail.example.org. 3600 IN TLSA 3 1 1 ") {
 		t.Error("TLSA in a zone that isn't signed")
