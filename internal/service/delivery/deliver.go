@@ -90,6 +90,9 @@ type run struct {
 	legs    []*leg    // all that goes to the queue
 	lists   []*listing
 	head    *head
+
+	handed    bool  // to the handler
+	unhandled error // why it didn't take it
 }
 
 // together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
@@ -118,6 +121,9 @@ func (r *run) begin(ctx context.Context) {
 		}
 		for l := range to.lists {
 			r.distribute(ctx, &to.lists[l])
+		}
+		if to.handled {
+			r.hand(ctx)
 		}
 		r.gather(ctx, to)
 	}
@@ -239,6 +245,9 @@ func (r *run) outcome(i int) error {
 	}
 	for l := range to.lists {
 		r.listing(&to.lists[l]).outcome(r, &t)
+	}
+	if to.handled {
+		t.add(r.unhandled)
 	}
 	if t.first == nil && !t.delivered {
 		t.first = t.own

@@ -34,6 +34,8 @@ type Options struct {
 	Queue Queue
 	// Sealer signs what leaves. Nil: nothing is signed.
 	Sealer Sealer
+	// Handler takes the mail for addresses that nobody has. Nil: there are none such.
+	Handler Handler
 	// Note hears what becomes of messages. It must not wait. Nil: nobody hears.
 	Note func(trace.Event)
 	Now  func() time.Time // default: time.Now
@@ -64,14 +66,15 @@ type Pending interface {
 
 // Agent delivers messages. It is safe for concurrent use.
 type Agent struct {
-	dir    *directory.Directory
-	store  *mailbox.Store
-	queue  Queue
-	sealer Sealer
-	event  func(trace.Event) // nil: nobody hears
-	paths  *forward.Rewriter
-	now    func() time.Time
-	log    *slog.Logger
+	dir     *directory.Directory
+	store   *mailbox.Store
+	queue   Queue
+	sealer  Sealer
+	handler Handler           // nil: there is none
+	event   func(trace.Event) // nil: nobody hears
+	paths   *forward.Rewriter
+	now     func() time.Time
+	log     *slog.Logger
 
 	messages, copies, refused, bytes, queued atomic.Uint64
 }
@@ -85,7 +88,7 @@ func New(dir *directory.Directory, store *mailbox.Store, o Options) *Agent {
 		o.Now = time.Now
 	}
 	return &Agent{
-		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, event: o.Note, now: o.Now, log: o.Logger,
+		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, event: o.Note, now: o.Now, log: o.Logger,
 		paths: forward.New(dir.Secret("srs"), o.Now),
 	}
 }

@@ -84,11 +84,12 @@ func (r *run) forwardLeg(to *Recipient) *leg {
 	if to.back { // once more in the name of nobody
 		return l
 	}
-	if r.header().passed(to.at) {
+	at := to.at.String()
+	if r.header().passed(at) {
 		l.err = errLoop()
 		return l
 	}
-	l.content = r.content.Prefixed(deliveredTo(to.at))
+	l.content = r.content.Prefixed(deliveredTo(at))
 	l.e.From, l.err = r.a.paths.Path(r.e.From, to.via, voice)
 	return l
 }

@@ -31,9 +31,10 @@ type Recipient struct {
 	accounts []ident.AccountID      // here
 	remote   []string               // elsewhere
 	lists    []directory.ListTarget // whose members get it
-	at       string                 // the address as it is known here; "": it isn't ours
+	at       directory.Address      // the address as it is known here; zero: it isn't ours
 	via      string                 // the domain of ours by which it is forwarded to remote
 	back     bool                   // remote is who a rewritten reverse-path of ours leads back to
+	handled  bool                   // the handler gets it
 	mute     bool                   // a rewritten reverse-path that leads nowhere
 }
 
@@ -54,13 +55,16 @@ func (a *Agent) Recipient(ctx context.Context, s Sender, address string) (Recipi
 		}
 	}
 	t, err := a.dir.Resolve(ctx, address)
+	if r, ok := a.handled(t, err, address); ok {
+		return r, nil
+	}
 	if fault.Is(err, fault.Unsupported) && s.Who != nil && a.queue != nil {
 		return Recipient{Address: address, remote: []string{address}}, nil
 	}
 	if err != nil {
 		return Recipient{}, refusal(s.Who, err)
 	}
-	r := Recipient{Address: address, accounts: t.Accounts, remote: t.Remote, lists: t.Lists, at: t.Address.String(), via: t.Via}
+	r := Recipient{Address: address, accounts: t.Accounts, remote: t.Remote, lists: t.Lists, at: t.Address, via: t.Via}
 	if err := a.admit(ctx, s, &r); err != nil {
 		return Recipient{}, err
 	}
