@@ -160,10 +160,16 @@ func TestFlagsAreSeenBySessionsOnTheSameFolder(t *testing.T) {
 	s.Check()
 }
 
-// bytesOf fetches a message by IMAP.
+// bytesOf fetches a message in INBOX by IMAP.
 func bytesOf(t *testing.T, c *imapclient.Client, uid imap.UID) string {
 	t.Helper()
-	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+	return bytesIn(t, c, "INBOX", uid)
+}
+
+// bytesIn fetches a message in a folder by IMAP.
+func bytesIn(t *testing.T, c *imapclient.Client, folder string, uid imap.UID) string {
+	t.Helper()
+	if _, err := c.Select(folder, nil).Wait(); err != nil {
 		t.Fatal(err)
 	}
 	all, err := c.Fetch(imap.UIDSetNum(uid), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{{Peek: true}}}).Collect()

@@ -58,7 +58,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 		return nil, err
 	}
 	server, err := smtp.New(smtp.Config{
-		Gate: gate, Hold: s.hold(),
+		Gate: gate, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
