@@ -89,6 +89,18 @@ func TestLongLines(t *testing.T) {
 	c.ok("NOOP")
 }
 
+// TestLongestID: 30 fields of 1,024 octets (RFC 2971 §3.3), also from those who haven't signed in.
+func TestLongestID(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial()
+	c.line()
+	fields := strings.Repeat(` "a23456789012345678901234567890" "`+strings.Repeat("v", 1024)+`"`, 30)
+	c.ok("ID (" + fields[1:] + ")")
+	if _, done := c.do("ID (" + fields[1:] + fields + ")"); !strings.HasPrefix(done, "BAD") {
+		t.Error(done)
+	}
+}
+
 // A client that sends nothing sensible is shown the door.
 func TestTooManyBadCommands(t *testing.T) {
 	w := newWorld(t)

@@ -30,6 +30,8 @@ type Limits struct {
 	Idle time.Duration
 	// Write is how long a client may take to read what fills the socket. Default 2 minutes.
 	Write time.Duration
+	// Progress is how often a client that waits for a long command is told that it goes on. Default 10 seconds.
+	Progress time.Duration
 	// LiteralRate is the fewest bytes a second at which a message to append must arrive on
 	// average, after a grace of two minutes. Default 256.
 	LiteralRate int64
@@ -51,6 +53,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Login, 3*time.Minute)
 	def(&l.Idle, 30*time.Minute)
 	def(&l.Write, 2*time.Minute)
+	def(&l.Progress, 10*time.Second)
 	def(&l.LiteralRate, 256)
 	def(&l.Conns, 50_000)
 	def(&l.ConnsPerAddr, 5000)
@@ -58,10 +61,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// beforeLogin are the limits for strangers: room for a name and a password, or a line of an authentication
-// exchange, so that many connections of theirs hold little memory.
+// beforeLogin are the limits for strangers: room for a name and a password, a line of an authentication
+// exchange or the longest ID (30 fields of 1,024 octets, RFC 2971 §3.3),
+// so that many connections of theirs hold little memory.
 func (l Limits) beforeLogin() Limits {
-	l.Line = min(l.Line, 16<<10)
+	l.Line = min(l.Line, 34<<10)
 	l.Literal = min(l.Literal, 4<<10)
 	l.Literals = min(l.Literals, 8<<10)
 	return l
