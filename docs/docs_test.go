@@ -16,6 +16,7 @@ var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
 	"relay.md":     {"service/relay"},
 	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
+	"setup.md":     {"service/setup", "server", "../cmd/postroad"},
 	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane"},
 	"sender.md":    {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }

@@ -50,6 +50,9 @@ func (c *initCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		return err
 	}
 	fmt.Fprintf(t.out, "Wrote %s; data lies in %s.\nStart the server with: postroad serve --config %s\n", g.Config, whole.Data, g.Config)
+	if c.Domain != "" {
+		fmt.Fprintf(t.out, "What to publish in the DNS: postroad domain records --config %s %s\n", g.Config, c.Domain)
+	}
 	return nil
 }
 
