@@ -109,12 +109,15 @@ func (h *house) recipients(t testing.TB, addresses ...string) []Recipient {
 }
 
 // inbox gives an account's messages.
-func (h *house) inbox(t testing.TB, name string) (texts []string) {
+func (h *house) inbox(t testing.TB, name string) (texts []string) { return h.folder(t, name, "inbox") }
+
+// folder gives those in "inbox" or "junk".
+func (h *house) folder(t testing.TB, name, role string) (texts []string) {
 	t.Helper()
 	s, err := h.store.Open(t.Context(), h.ids[name], ident.System())
 	check(t, err)
 	defer s.Close()
-	f, _ := s.FolderByRole(mailbox.Inbox)
+	f, _ := s.FolderByRole(map[string]mailbox.Role{"inbox": mailbox.Inbox, "junk": mailbox.Junk}[role])
 	v, err := s.View(t.Context(), f.ID)
 	check(t, err)
 	for _, row := range v.All(0, v.Len()) {

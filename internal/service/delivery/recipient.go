@@ -81,7 +81,7 @@ func (a *Agent) returning(ctx context.Context, s Sender, address string) (r Reci
 	to, voice, err := a.paths.Back(address)
 	switch {
 	case err != nil || s.From != "":
-		return Recipient{}, true, fault.Wrap(fault.NotFound, err, "there is no such mailbox here")
+		return Recipient{}, true, fault.New(fault.NotFound, "there is no such mailbox here")
 	case voice == forward.Mute:
 		return Recipient{Address: address, mute: true}, true, nil
 	case a.queue == nil:
