@@ -18,6 +18,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/service/dns"
+	"postroad/internal/service/reports"
 	"postroad/internal/service/sender/dkim"
 	"postroad/internal/service/setup"
 )
@@ -110,7 +111,7 @@ func (a *advisor) facts(ctx context.Context, q admin.RecordsQuery) (setup.Facts,
 	}
 	host := hostOf(a.config)
 	f := setup.Facts{Domain: domain, Hostname: host, Keys: keys, Services: services(a.config.Listen), Policy: policyFor(a.config, domain),
-		Chain: chainOf(a.config), DMARCReports: "dmarc-reports@" + domain, TLSReports: "tls-reports@" + domain, SmartHost: smartHost(a.config.Route)}
+		Chain: chainOf(a.config), DMARCReports: reports.DMARCAddress + "@" + domain, TLSReports: reports.TLSAddress + "@" + domain, SmartHost: smartHost(a.config.Route)}
 	return f, a.addresses(&f, q.PublicIPs)
 }
 

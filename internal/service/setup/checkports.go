@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +65,7 @@ func (k *checker) tellPorts(n *notes, a netip.Addr, results []knocked) {
 				"%s port %d (%s) can't be reached from here: %s", a, s.Port, s.Protocol, clean(r.err.Error(), maxShown))
 		}
 	}
+	slices.Sort(good)
 	if len(good) > 0 {
 		n.ok("%s answers on %s, seen from here; a firewall farther out may still be in the way of others", a, many(good))
 	}
