@@ -21,6 +21,7 @@ type accountCmd struct {
 	Quota    accountQuota    `cmd:"" help:"Limit an account's mail."`
 	Enable   accountEnable   `cmd:"" help:"Let an account sign in."`
 	Disable  accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
+	Limits   accountLimits   `cmd:"" help:"What accounts may send."`
 	Remove   accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
 }
 

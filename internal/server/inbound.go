@@ -11,6 +11,8 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/service/dns"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/transfer"
+	"postroad/internal/storage/kv"
 )
 
 // gate is who decides who may hand in mail: strangers are checked where the DNS can be asked, and what
@@ -19,8 +21,8 @@ func (s *Server) gate() (smtp.Gate, error) {
 	if err := s.openGuard(); err != nil {
 		return nil, err
 	}
-	s.metrics.inbound(s.guard, s.accounts)
-	return smtp.NewGate(s.guard, s.accounts), nil
+	s.metrics.inbound(s.guard, s.store.Accounts)
+	return smtp.NewGate(s.guard, s.store.Accounts), nil
 }
 
 func (s *Server) openGuard() error {
@@ -41,15 +43,43 @@ func (s *Server) openGuard() error {
 		Helo:  inbound.HeloRules{Refuse: c.Helo == config.Refuse, Resolve: c.HeloResolve},
 		Block: block, Allow: allow, Sealers: c.TrustedSealers,
 		Rates: inbound.Rates{Connections: c.Connections, Messages: c.Messages, Domain: c.DomainMessages},
-		Now:   s.world.Now, Logger: s.log.With("part", "inbound"),
+		Now:   s.world.Now, Logger: s.log.With("part", "inbound"), Report: s.evaluated,
 	})
-	l := s.config.Limits.Account
-	s.accounts = inbound.NewAccounts(inbound.AccountOptions{
-		DB: s.store.DB, Now: s.world.Now, Logger: s.log.With("part", "limits"),
+	return nil
+}
+
+// openAccounts reads what people here have sent.
+func openAccounts(db kv.DB, c config.Config, w World) *inbound.Accounts {
+	l := c.Limits.Account
+	return inbound.NewAccounts(inbound.AccountOptions{
+		DB: db, Now: w.Now, Logger: w.Logger.With("part", "limits"),
 		Limits: inbound.AccountLimits{MessagesPerHour: l.MessagesPerHour, MessagesPerDay: l.MessagesPerDay, RecipientsPerHour: l.RecipientsPerHour,
 			RecipientsPerDay: l.RecipientsPerDay, NewRecipientsPerDay: l.NewRecipientsPerDay, Refused: l.RefusedPerDay, RefusedPercent: l.RefusedPercent},
 	})
-	return nil
+}
+
+// countBounces counts the recipients that other servers refuse, for the account that wrote to them.
+func (s *Server) countBounces(send sender) sender {
+	return func(ctx context.Context, job transfer.Job) []transfer.Outcome {
+		outs := send(ctx, job)
+		failed := 0
+		for i := range outs {
+			if outs[i].Result == transfer.Failed {
+				failed++
+			}
+		}
+		if failed == 0 || job.From == "" {
+			return outs
+		}
+		t, err := s.store.Directory.Resolve(ctx, job.From)
+		if err != nil || len(t.Accounts) != 1 || len(t.Remote) > 0 {
+			return outs // forwarded mail, or a list's: nobody's own
+		}
+		if err := s.store.Accounts.Bounced(ctx, t.Accounts[0], failed); err != nil {
+			s.log.ErrorContext(ctx, "cannot count what others refuse", "id", job.ID, "err", err)
+		}
+		return outs
+	}
 }
 
 // resolver is whom to ask about strangers; nil: nobody.
@@ -66,7 +96,7 @@ const tidyGuardEvery = time.Hour
 // tidyGuard forgets strangers and correspondents that haven't been seen for long.
 func (s *Server) tidyGuard(ctx context.Context) {
 	tidy := func() {
-		err := errors.Join(s.guard.Tidy(ctx), s.accounts.Tidy(ctx))
+		err := errors.Join(s.guard.Tidy(ctx), s.store.Accounts.Tidy(ctx))
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("cannot tidy what is known of senders", "err", err)
 		}

@@ -231,3 +231,35 @@ func TestAccountLimit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStolenAccount: an account whose mail others refuse again and again is held, until an administrator releases it.
+func TestStolenAccount(t *testing.T) {
+	out := &outside{make(chan string, 10)}
+	s := servertest.Start(t, servertest.Options{Send: out.send, Change: func(c *config.Config) { c.Limits.Account.RefusedPerDay = 2 }})
+	s.AddAccount("ann")
+	told := watch(t, s, "ann")
+	ann := "ann@" + servertest.Domain
+	for n := range 2 {
+		if err := submit(t, s, ann, "nobody@elsewhere.example"); err != nil {
+			t.Fatal(err)
+		}
+		told.hears(t, fmt.Sprintf("exists %d", n+1)) // the bounce
+	}
+	if err := submit(t, s, ann, "ben@elsewhere.example"); err == nil || !strings.Contains(err.Error(), "4.7.1 Sending is on hold") {
+		t.Error(err)
+	}
+	a := s.Store().Admin
+	held, err := a.HeldAccounts(t.Context())
+	if err != nil || len(held) != 1 || held[0].Address != ann || held[0].RefusedDay.Count != 2 || held[0].RecipientsDay.Count != 2 {
+		t.Errorf("%+v, %v", held, err)
+	}
+	if err := a.ResetAccountLimits(t.Context(), ann); err != nil {
+		t.Fatal(err)
+	}
+	if err := submit(t, s, ann, "ben@elsewhere.example"); err != nil {
+		t.Error(err)
+	}
+	if u, err := a.AccountLimits(t.Context(), ann); err != nil || !u.Held.IsZero() || u.MessagesDay != (admin.Count{Count: 1, Limit: 2000}) {
+		t.Errorf("%+v, %v", u, err)
+	}
+}

@@ -21,7 +21,7 @@ func (s *Server) openQueue(ctx context.Context) (err error) {
 		return nil
 	}
 	s.queue, err = queue.Open(ctx, s.store.DB, queue.Options{
-		Send: s.withLocal(send), Bounce: s.bounce, Host: s.config.Hostname, Now: s.world.Now, Logger: s.log.With("part", "queue"),
+		Send: s.countBounces(s.withLocal(send)), Bounce: s.bounce, Host: s.config.Hostname, Now: s.world.Now, Logger: s.log.With("part", "queue"),
 		Note: s.store.Trace.Note,
 	})
 	s.store.Admin.SetQueue(s.queue)

@@ -36,10 +36,11 @@ type Server struct {
 	agent   *delivery.Agent
 	queue   *queue.Queue // nil: mail for other servers is refused
 
-	internet *internet           // nil: nothing leaves the machine
-	guard    *inbound.Guard      // of the door
-	accounts *inbound.Accounts   // and of what goes out
-	fronts   map[string]frontEnd // by protocol
+	internet *internet      // nil: nothing leaves the machine
+	guard    *inbound.Guard // of the door
+	// evaluated hears what DMARC made of each message; nil: nobody does.
+	evaluated func(inbound.Evaluated)
+	fronts    map[string]frontEnd // by protocol
 
 	bound   []bound // the open listeners; set before ready is closed
 	started time.Time

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/service/inbound"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
@@ -37,7 +38,8 @@ type Store struct {
 	Directory *directory.Directory
 	Mailboxes *mailbox.Store
 	Admin     *admin.Direct
-	Trace     *trace.Log // of what happens to messages
+	Trace     *trace.Log        // of what happens to messages
+	Accounts  *inbound.Accounts // what people here have sent
 
 	engine *pebble.DB // what DB is
 }
@@ -67,6 +69,8 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 		return nil, errors.Join(err, db.Close())
 	}
 	s.Admin.SetTrace(s.Trace)
+	s.Accounts = openAccounts(db, c, w)
+	s.Admin.SetAccounts(s.Accounts)
 	s.engine = db
 	s.Admin.Advise(&advisor{c, w, s.Directory})
 	s.Admin.SetPublication(publication(c.DNS, w))

@@ -48,6 +48,12 @@ type Admin interface {
 	SetQuota(ctx context.Context, address string, bytes int64) error
 	// SetEnabled lets the account sign in, or not. Mail for it is kept either way.
 	SetEnabled(ctx context.Context, address string, enabled bool) error
+	// AccountLimits tells what an account has sent, and its limits.
+	AccountLimits(ctx context.Context, address string) (AccountUsage, error)
+	// ResetAccountLimits forgets what an account has sent, and releases it if it is held.
+	ResetAccountLimits(ctx context.Context, address string) error
+	// HeldAccounts lists those from which nothing is taken.
+	HeldAccounts(ctx context.Context) ([]AccountUsage, error)
 
 	Aliases(ctx context.Context) ([]Alias, error)
 	AddAlias(ctx context.Context, a Alias) error

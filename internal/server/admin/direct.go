@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"iter"
+	"postroad/internal/service/inbound"
 	"sync"
 
 	"postroad/internal/fault"
@@ -29,6 +30,8 @@ type Direct struct {
 	accounts sync.Mutex
 
 	advisor Advisor // nil: nobody knows of the DNS
+
+	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 
 	opening sync.Mutex
 	queue   *queue.Queue     // guarded by opening; nil: not opened yet

@@ -70,6 +70,11 @@ var operations = map[string]operation{
 	"account.quota": doing(func(ctx context.Context, a Admin, x quotaArg) error {
 		return a.SetQuota(ctx, x.Address, x.Bytes)
 	}),
+	"account.limits": asking(func(ctx context.Context, a Admin, x addressArg) (AccountUsage, error) {
+		return a.AccountLimits(ctx, x.Address)
+	}),
+	"account.limits.reset": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.ResetAccountLimits(ctx, x.Address) }),
+	"account.limits.held":  asking(func(ctx context.Context, a Admin, _ none) ([]AccountUsage, error) { return a.HeldAccounts(ctx) }),
 	"account.enabled": doing(func(ctx context.Context, a Admin, x enabledArg) error {
 		return a.SetEnabled(ctx, x.Address, x.Enabled)
 	}),

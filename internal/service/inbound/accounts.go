@@ -246,6 +246,22 @@ func (a *Accounts) Show(ctx context.Context, id ident.AccountID) (u Usage, err e
 		NewRecipientsDay: d.fresh, RefusedDay: d.refused, Held: c.held, Reason: c.reason, Limits: a.limits}, err
 }
 
+// Held lists the accounts that are held.
+func (a *Accounts) Held(ctx context.Context) (ids []ident.AccountID, err error) {
+	err = a.db.View(ctx, AccountPartition, func(r kv.Reader) error {
+		for p, err := range r.Scan(all(keyAccount)) {
+			if err != nil {
+				return err
+			}
+			if c, err := decodeAccount(p.Value); err == nil && !c.held.IsZero() && len(p.Key) == 9 {
+				ids = append(ids, ident.AccountID(binary.BigEndian.Uint64(p.Key[1:])))
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
 // Reset forgets what an account has sent, and holds it no longer. Whom it has written to stays known.
 func (a *Accounts) Reset(ctx context.Context, id ident.AccountID) error {
 	return a.db.Update(ctx, AccountPartition, func(tx kv.Tx) error {
