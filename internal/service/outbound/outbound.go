@@ -128,7 +128,20 @@ func (s *Sender) policy(p *route.Policy) relay.Policy {
 		out.Mode = relay.Required
 	default: // Verified, DANE, and whatever may come: never less than asked for
 		out.Mode = relay.Verified
-		out.Config = p.Config(s.o.Roots, s.o.Now)
+		out.Config, out.Pins = p.Config(s.o.Roots, s.o.Now), pins(p)
 	}
 	return out
+}
+
+// pins are the records and names that a certificate is checked against: a connection from before they changed is
+// not one that they vouch for.
+func pins(p *route.Policy) string {
+	var b []byte
+	for _, r := range p.TLSA {
+		b = append(append(b, r.Usage, r.Selector, r.Matching, byte(len(r.Data)>>8), byte(len(r.Data))), r.Data...)
+	}
+	for _, n := range p.Names {
+		b = append(append(b, n...), 0)
+	}
+	return string(b)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"postroad/internal/service/dns"
 	"postroad/internal/service/relay"
 	"postroad/internal/service/route"
 	"postroad/internal/service/transfer"
@@ -124,5 +125,30 @@ func TestNoWay(t *testing.T) {
 	}
 	if out := sender(f).Send(t.Context(), job()); out != nil {
 		t.Errorf("%+v", out)
+	}
+}
+
+// TestConnectionsAreSharedByPins: what was verified by other records or names isn't verified.
+func TestConnectionsAreSharedByPins(t *testing.T) {
+	pinsOf := func(p route.Policy) string {
+		f := &fakes{plan: route.Plan{Hops: []route.Hop{{Host: "mx", TLS: p}}}}
+		sender(f).Send(t.Context(), job("a@example.org"))
+		return f.hops[0].TLS.Pins
+	}
+	base := route.Policy{Mode: route.DANE, Names: []string{"a"}, TLSA: []dns.TLSA{{Usage: 3, Selector: 1, Matching: 1, Data: []byte("x")}}}
+	same := base
+	for what, change := range map[string]func(*route.Policy){
+		"data":  func(p *route.Policy) { p.TLSA = []dns.TLSA{{Usage: 3, Selector: 1, Matching: 1, Data: []byte("y")}} },
+		"usage": func(p *route.Policy) { p.TLSA = []dns.TLSA{{Usage: 2, Selector: 1, Matching: 1, Data: []byte("x")}} },
+		"more":  func(p *route.Policy) { p.TLSA = append(p.TLSA[:1:1], p.TLSA[0]) },
+		"names": func(p *route.Policy) { p.Names = []string{"b"} },
+	} {
+		other := base
+		if change(&other); pinsOf(other) == pinsOf(base) {
+			t.Errorf("%s doesn't count", what)
+		}
+	}
+	if pinsOf(same) != pinsOf(base) || pinsOf(base) == "" {
+		t.Error("the same isn't the same")
 	}
 }

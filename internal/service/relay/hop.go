@@ -65,6 +65,8 @@ type Policy struct {
 	// Label says in outcomes how the hop was verified: "DANE", "MTA-STS". Connections are shared between jobs with the
 	// same Label for the same hop. "" stands for "verified" or "unverified".
 	Label string
+	// Pins tells Configs with one Label apart: connections are shared between jobs with the same Pins only.
+	Pins string
 	// Implicit: TLS from the first byte (RFC 8314 §3.3). Mode must be Required or Verified.
 	Implicit bool
 }

@@ -15,6 +15,7 @@ type key struct {
 	protocol Protocol
 	mode     Mode
 	label    string
+	pins     string
 	implicit bool
 	auth     Credentials
 }
@@ -22,7 +23,7 @@ type key struct {
 func keyOf(hop *Hop) key {
 	k := key{
 		addr: hop.Addr, socket: hop.Socket, source: hop.Source, host: hop.Host, protocol: hop.Protocol,
-		mode: hop.TLS.Mode, label: hop.TLS.label(), implicit: hop.TLS.Implicit,
+		mode: hop.TLS.Mode, label: hop.TLS.label(), pins: hop.TLS.Pins, implicit: hop.TLS.Implicit,
 	}
 	if hop.Auth != nil {
 		k.auth = *hop.Auth

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,6 +271,9 @@ func TestKeys(t *testing.T) {
 		"protocol": func(h *Hop) { h.Protocol = LMTP },
 		"mode":     func(h *Hop) { h.TLS.Mode = Required },
 		"label":    func(h *Hop) { h.TLS.Label = "DANE" },
+		"pins":     func(h *Hop) { h.TLS.Pins = "x" },
+		"socket":   func(h *Hop) { h.Socket = "/x" },
+		"source":   func(h *Hop) { h.Source = netip.MustParseAddr("192.0.2.9") },
 		"implicit": func(h *Hop) { h.TLS.Implicit = true },
 		"user":     func(h *Hop) { h.Auth = &Credentials{User: "ann"} },
 		"password": func(h *Hop) { h.Auth = &Credentials{Password: "x"} },
