@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -48,6 +49,8 @@ type World struct {
 	// Dial connects to these hosts; network is "tcp", or "unix" for a socket's path. Nil: the machine's network, which
 	// alone obeys the settings' source addresses.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Roots are the authorities that other servers' certificates are verified by. Nil: the system's.
+	Roots *x509.CertPool
 	// DialFrom is Dial from an address of ours, or any if it is invalid. Nil: Dial, whatever the address.
 	DialFrom func(ctx context.Context, from netip.Addr, network, address string) (net.Conn, error)
 	// Send, if set, passes mail on to other servers in place of that, as queue.Options.Send. Without

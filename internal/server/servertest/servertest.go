@@ -56,6 +56,8 @@ type Options struct {
 	// DNS and Dial are the network outside, which mail for other domains goes by, if both are set.
 	DNS  dns.Resolver
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Roots verify the certificates of other servers.
+	Roots *x509.CertPool
 	// Send, if set, stands for all servers outside. Without it, DNS and Dial mail for them is refused.
 	Send func(context.Context, transfer.Job) []transfer.Outcome
 	// Logger hears what the server says. Nil: nobody.
@@ -97,7 +99,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.Server, err = server.New(ctx, s.config(o), server.World{
 		Now: s.Clock.Now, Rand: rand.NewChaCha8([32]byte{1}), Logger: o.Logger, Files: o.Files,
 		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test", Send: o.Send,
-		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial, NewRSA: oneRSA,
+		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial, Roots: o.Roots, NewRSA: oneRSA,
 	})
 	if err != nil {
 		stop()
