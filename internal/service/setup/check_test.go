@@ -388,7 +388,7 @@ func TestBlocklists(t *testing.T) {
 	runAll(t, []one{
 		{"listed", func(w *world) {
 			w.Add(w.t, entry4+"list.example. A 127.0.0.4\n"+entry4+"list.example. TXT \"see https://list.example/?192.0.2.1\"")
-		}, []string{"wrong blocklists: 192.0.2.1 is on the list list.example (127.0.0.4) \"see https://list.example/?192.0.2.1\" > taken off at the list's web page"}},
+		}, []string{"wrong blocklists: 192.0.2.1 is on the list list.example (127.0.0.4): \"see https://list.example/?192.0.2.1\" > taken off at the list's web page"}},
 		{"listed by IPv6", func(w *world) { w.Add(w.t, test6+"list.example. A 127.0.0.2\n"+entry6+"list.example. A 127.0.0.2") },
 			[]string{"wrong blocklists: 2001:db8::1 is on the list list.example (127.0.0.2)"}},
 		{"policy list", func(w *world) {

@@ -9,7 +9,7 @@ import (
 
 // DefaultBlocklists are lists that many consult, and that list for reasons which can be undone.
 func DefaultBlocklists() []string {
-	return []string{"zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com", "bl.mailspike.net"}
+	return []string{"zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com"}
 }
 
 // maxLists is how many lists are asked.
@@ -44,7 +44,7 @@ func (k *checker) tellLists(n *notes, a netip.Addr, lists []string, verdicts []v
 	for j, zone := range lists {
 		switch v := verdicts[j]; v.state {
 		case isListed:
-			n.wrong(listFix(zone, v.codes), "%s is on the list %s (%s) %s", a, zone, many(v.codes), v.text)
+			n.wrong(listFix(zone, v.codes), "%s is on the list %s (%s)%s", a, zone, many(v.codes), v.text)
 		case isClear:
 			clear = append(clear, zone)
 		case isRefused:
@@ -113,7 +113,7 @@ func (k *checker) listed(ctx context.Context, a netip.Addr, zone string) verdict
 			return verdict{}
 		}
 		if txt := ask(ctx, k.DNS.LookupTXT, reversed(a)+"."+zone); txt.err == nil {
-			v.text = shown(txt.Records[0])
+			v.text = ": " + shown(txt.Records[0])
 		}
 	case isClear:
 		if s := k.entry(ctx, must).state; s == isRefused {
