@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/service/dns"
 	checks "postroad/internal/service/sender"
@@ -17,8 +18,7 @@ import (
 const (
 	// keysEvery is how often the keeper looks whether pending keys have been published, and at all else.
 	keysEvery = time.Hour
-	// keptPublished is how long a key that signs no more stays in the DNS, for mail that is still under way: the queue gives up
-	// after five days.
+	// keptPublished is how long a key that signs no more stays in the DNS at least, for mail that is still under way elsewhere.
 	keptPublished = 7 * 24 * time.Hour
 	// keyLookup bounds one question to the DNS.
 	keyLookup = 20 * time.Second
@@ -30,9 +30,11 @@ type keyKeeper struct {
 	dir *directory.Directory
 	// published says whether the DNS has a key, as admin.Publication does. Nil: the DNS can't be seen, and nothing is activated.
 	published func(ctx context.Context, k directory.DKIMKey) error
-	now       func() time.Time
-	log       *slog.Logger
-	rotate    time.Duration // 0: never
+	// waiting reports whether mail that came in before a moment waits in our queue still.
+	waiting func(ctx context.Context, before time.Time) (bool, error)
+	now     func() time.Time
+	log     *slog.Logger
+	rotate  time.Duration // 0: never
 
 	seen   map[keyName]bool      // pending keys that were in the DNS when last looked
 	warned map[keyName]time.Time // when something was last said of a key
@@ -43,8 +45,14 @@ type keyName struct{ domain, selector string }
 func nameOf(k directory.DKIMKey) keyName { return keyName{k.Domain, k.Selector} }
 
 func newKeyKeeper(s *Server) *keyKeeper {
-	return &keyKeeper{dir: s.store.Directory, published: publication(s.config.DNS, s.world), now: s.world.Now,
+	return &keyKeeper{dir: s.store.Directory, published: publication(s.config.DNS, s.world), waiting: s.hasQueued, now: s.world.Now,
 		log: s.log.With("part", "keys"), rotate: time.Duration(s.config.DKIM.Rotate)}
+}
+
+// hasQueued reports whether the queue has mail that came in before a moment.
+func (s *Server) hasQueued(ctx context.Context, before time.Time) (bool, error) {
+	list, err := s.store.Admin.Queue(ctx, admin.QueueFilter{ReceivedBefore: before, Limit: 1})
+	return len(list.Items) > 0, err
 }
 
 // keepKeys looks after the keys until ctx ends.
@@ -135,10 +143,14 @@ func (k *keyKeeper) active(ctx context.Context, key directory.DKIMKey) {
 	}
 }
 
-// retired removes a key that has been retired for long enough.
+// retired removes a key that has been retired for long enough, and has signed nothing that hasn't left yet: mail may be held for
+// months.
 func (k *keyKeeper) retired(ctx context.Context, key directory.DKIMKey) error {
 	if k.now().Sub(key.Changed) < keptPublished {
 		return nil
+	}
+	if waiting, err := k.waiting(ctx, key.Changed); err != nil || waiting {
+		return err
 	}
 	err := k.dir.RemoveKey(ctx, key.Domain, key.Selector)
 	if err == nil {
