@@ -13,7 +13,7 @@ import (
 
 // packagesOf says where the tests of a conformance table are.
 var packagesOf = map[string][]string{
-	"smtp.md": {"protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
+	"smtp.md": {"protocol/smtp"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
 	"relay.md":     {"service/relay"},
 	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
 	"setup.md":     {"service/setup", "server", "../cmd/postroad"},
