@@ -110,6 +110,9 @@ func (a *advisor) facts(ctx context.Context, q admin.RecordsQuery) (setup.Facts,
 		return setup.Facts{}, err
 	}
 	host := hostOf(a.config)
+	if !strings.Contains(host, ".") {
+		return setup.Facts{}, fault.New(fault.Invalid, "the setting hostname is %q, which others can't find: it must be a complete name, like mail.%s", host, domain)
+	}
 	f := setup.Facts{Domain: domain, Hostname: host, Keys: keys, Services: services(a.config.Listen), Policy: policyFor(a.config, domain),
 		Chain: chainOf(a.config), DMARCReports: reports.DMARCAddress + "@" + domain, TLSReports: reports.TLSAddress + "@" + domain, SmartHost: smartHost(a.config.Route)}
 	return f, a.addresses(&f, q.PublicIPs)

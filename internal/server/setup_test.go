@@ -88,6 +88,15 @@ func TestWhatCannotBeChecked(t *testing.T) {
 	}
 }
 
+// TestHostnameMustBeComplete: what nobody can find isn't to be published.
+func TestHostnameMustBeComplete(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Hostname = "mailbox" }})
+	_, err := s.Store().Admin.DomainRecords(t.Context(), admin.RecordsQuery{Domain: servertest.Domain})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.TextOf(err), "like mail.example.test") {
+		t.Error(err)
+	}
+}
+
 // TestRecordsFollowTheSettings: ports, smart hosts and names are those of the settings.
 func TestRecordsFollowTheSettings(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
