@@ -33,9 +33,11 @@ type Visit interface {
 	Hello(ctx context.Context, name string) error
 	// Mail begins a message; from is the reverse-path without brackets.
 	Mail(ctx context.Context, from string) error
-	// Recipient takes a recipient. found: the Post would have it; else there is no such mailbox, which strangers must not
-	// be able to tell from the answer.
-	Recipient(ctx context.Context, address string, found bool) error
+	// Recipient takes a recipient, before anybody has looked whether there is such a mailbox: who is refused here can't tell, not even
+	// by the time it takes.
+	Recipient(ctx context.Context, address string) error
+	// Found is told of a recipient that the Post would have, or else that there is no such mailbox here.
+	Found(ctx context.Context, address string, found bool) error
 	// Message begins the check of the message's bytes; nil: nothing is checked.
 	Message(e *Envelope) Check
 	// Close ends the visit.
@@ -92,7 +94,7 @@ func (s *session) welcome() {
 	}
 }
 
-// askHello, askMail and askRecipient ask the gate. A reply that is ok says nothing.
+// askHello, askMail, askRecipient and askFound ask the gate. A reply that is ok says nothing.
 func (s *session) askHello(ctx context.Context, name string) reply {
 	if s.visit == nil {
 		return reply{}
@@ -107,13 +109,11 @@ func (s *session) askMail(ctx context.Context, from string) reply {
 	return s.gated(ctx, stageMail, "", s.visit.Mail(ctx, from))
 }
 
-// askRecipient: err is what the Post has to say of the address. Only where that hangs on the mailbox the gate has a word: that a domain
-// isn't ours everybody may know.
-func (s *session) askRecipient(ctx context.Context, address string, err error) reply {
-	if s.visit == nil || err != nil && !ofMailbox(err) {
+func (s *session) askRecipient(ctx context.Context, address string) reply {
+	if s.visit == nil {
 		return reply{}
 	}
-	r := s.gated(ctx, stageRcpt, address, s.visit.Recipient(ctx, address, err == nil))
+	r := s.gated(ctx, stageRcpt, address, s.visit.Recipient(ctx, address))
 	if r.ok() {
 		return r
 	}
@@ -121,6 +121,14 @@ func (s *session) askRecipient(ctx context.Context, address string, err error) r
 		return r.closing()
 	}
 	return r
+}
+
+// askFound: err is what the Post has to say of the address.
+func (s *session) askFound(ctx context.Context, address string, err error) reply {
+	if s.visit == nil || err != nil && !fault.Is(err, fault.NotFound) {
+		return reply{}
+	}
+	return s.gated(ctx, stageRcpt, address, s.visit.Found(ctx, address, err == nil))
 }
 
 // gated makes a reply of the gate's answer, and tells of a refusal.
@@ -234,9 +242,7 @@ func (g gate) SignedIn(who ident.Identity) Visit {
 // stranger is a visit of somebody who hasn't signed in.
 type stranger struct{ *inbound.Visit }
 
-func (s stranger) Recipient(ctx context.Context, address string, _ bool) error {
-	return s.Visit.Recipient(ctx, address)
-}
+func (stranger) Found(context.Context, string, bool) error { return nil }
 
 func (s stranger) Message(e *Envelope) Check {
 	to := make([]string, len(e.Recipients))
@@ -249,11 +255,7 @@ func (s stranger) Message(e *Envelope) Check {
 // member is a visit of somebody who has.
 type member struct{ *inbound.Sending }
 
-func (member) Hello(context.Context, string) error { return nil }
-func (member) Message(*Envelope) Check             { return nil }
-func (member) Close()                              {}
-
-// ofMailbox reports whether a failure of the Post says something of a mailbox.
-func ofMailbox(err error) bool {
-	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.OverQuota)
-}
+func (member) Hello(context.Context, string) error     { return nil }
+func (member) Message(*Envelope) Check                 { return nil }
+func (member) Recipient(context.Context, string) error { return nil }
+func (member) Close()                                  {}

@@ -66,11 +66,12 @@ type guarded struct {
 func (v *guarded) Hello(_ context.Context, name string) error { return v.g.step("helo", name) }
 func (v *guarded) Mail(_ context.Context, from string) error  { return v.g.step("mail", from) }
 
-func (v *guarded) Recipient(_ context.Context, address string, found bool) error {
-	if !found {
-		return v.g.step("rcpt", "unknown", address)
-	}
+func (v *guarded) Recipient(_ context.Context, address string) error {
 	return v.g.step("rcpt", address)
+}
+
+func (v *guarded) Found(_ context.Context, address string, found bool) error {
+	return v.g.step("found", fmt.Sprint(found), address)
 }
 
 func (v *guarded) Message(e *Envelope) Check {
@@ -123,7 +124,8 @@ func TestGateSees(t *testing.T) {
 	msg := "Subject: a\r\n" + foreign + "Authentication-Results: other.example; spf=pass\r\n\r\n" + foreign + ".\r\n"
 	talk(t, l, "EHLO c.example\r\nMAIL FROM:<x@y.example>\r\nRCPT TO:<nobody@example.org>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<a@elsewhere.example>\r\nDATA\r\n"+
 		strings.Replace(msg, "\r\n.\r\n", "\r\n..\r\n", 1)+".\r\nQUIT\r\n")
-	want := []string{"connect 192.0.2.7", "helo c.example", "mail x@y.example", "rcpt unknown nobody@example.org", "rcpt alice@example.org", "data"}
+	want := []string{"connect 192.0.2.7", "helo c.example", "mail x@y.example",
+		"rcpt nobody@example.org", "found false nobody@example.org", "rcpt alice@example.org", "found true alice@example.org", "rcpt a@elsewhere.example", "data"}
 	if diff := cmp.Diff(want, g.steps); diff != "" {
 		t.Error(diff)
 	}
@@ -163,7 +165,7 @@ func TestGateOnMembers(t *testing.T) {
 	w, l := guardedWorld(t, g, ListenerOptions{Mode: Submission, PlainAllowed: true}, nil)
 	talk(t, l, "EHLO c.example\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlc2FtZQ==\r\nMAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"+
 		"DATA\r\n"+foreign+"Subject: a\r\n\r\n.\r\nQUIT\r\n")
-	if diff := cmp.Diff([]string{"signed-in alice@example.org", "mail alice@example.org", "rcpt bob@example.org"}, g.steps); diff != "" {
+	if diff := cmp.Diff([]string{"signed-in alice@example.org", "mail alice@example.org", "rcpt bob@example.org", "found true bob@example.org"}, g.steps); diff != "" {
 		t.Error(diff)
 	}
 	if last := w.last(t); last.Envelope.Verdict != nil || strings.Contains(last.Text, "dkim=pass") {

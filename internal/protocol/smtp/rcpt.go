@@ -38,8 +38,11 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	if len(e.Recipients) >= s.limits.Recipients {
 		return replyTooManyRcpts
 	}
+	if r := s.askRecipient(ctx, rcpt.Address); !r.ok() {
+		return r
+	}
 	mailbox, err := s.server.config.Post.Recipient(ctx, e, rcpt.Address)
-	if r := s.askRecipient(ctx, rcpt.Address, err); !r.ok() {
+	if r := s.askFound(ctx, rcpt.Address, err); !r.ok() {
 		return r
 	}
 	if err != nil {

@@ -107,8 +107,8 @@ func (s *Sending) Mail(ctx context.Context, _ string) error {
 	})
 }
 
-// Recipient counts a recipient, which the message is for if found; else there is no such mailbox here. Errors as Mail's.
-func (s *Sending) Recipient(ctx context.Context, address string, found bool) error {
+// Found counts a recipient, which the message is for if found; else there is no such mailbox here. Errors as Mail's.
+func (s *Sending) Found(ctx context.Context, address string, found bool) error {
 	if !found {
 		return s.all.fail(ctx, s.who, 1)
 	}

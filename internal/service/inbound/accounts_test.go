@@ -26,7 +26,7 @@ func send(t testing.TB, a *Accounts, from, n int) error {
 		return err
 	}
 	for i := range n {
-		if err := s.Recipient(t.Context(), fmt.Sprintf("p%d@example.net", from+i), true); err != nil {
+		if err := s.Found(t.Context(), fmt.Sprintf("p%d@example.net", from+i), true); err != nil {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func TestStolenAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range n {
-			if err := s.Recipient(t.Context(), "nobody@example.org", false); err != nil {
+			if err := s.Found(t.Context(), "nobody@example.org", false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -144,8 +144,8 @@ func TestHeldInTheMiddle(t *testing.T) {
 	if err := s.Mail(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	s.Recipient(t.Context(), "nobody@example.org", false)
-	refused(t, s.Recipient(t.Context(), "bob@example.org", true), AccountHeld, 450)
+	s.Found(t.Context(), "nobody@example.org", false)
+	refused(t, s.Found(t.Context(), "bob@example.org", true), AccountHeld, 450)
 }
 
 func TestShow(t *testing.T) {

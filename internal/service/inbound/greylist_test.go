@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -209,4 +210,22 @@ func TestRecordsAreReadBack(t *testing.T) {
 			t.Errorf("past %x", b)
 		}
 	}
+}
+
+// TestForeignDomains: whoever tries to relay learns that at once, and isn't remembered.
+func TestForeignDomains(t *testing.T) {
+	w := newWorld(t, Options{Block: []List{{Zone: "bl.example"}}, Local: func(_ context.Context, a string) (bool, error) {
+		return strings.HasSuffix(a, "@example.org"), nil
+	}})
+	w.dns.Add(t, zones)
+	c := shady()
+	c.To = "x@elsewhere.example"
+	if _, err := w.visit(c); err != nil {
+		t.Error(err)
+	}
+	if left := w.memory.greyRoom.Load(); left != int64(w.memory.most) {
+		t.Error(left)
+	}
+	_, err := w.visit(shady())
+	refused(t, err, BlockList, 554)
 }

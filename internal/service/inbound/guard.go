@@ -58,6 +58,8 @@ type Options struct {
 	Hostname string
 	// Secret makes hashes in the store a secret of this installation. It is required.
 	Secret []byte
+	// Local reports whether an address is in a domain of ours; nil: all are. Only for those strangers hear of lists and greylisting.
+	Local func(ctx context.Context, address string) (bool, error)
 	// Trusted are networks whose hosts nobody checks; nil: loopback.
 	Trusted []netip.Prefix
 	// DMARC says what becomes of messages that fail it.

@@ -194,6 +194,11 @@ func (v *Visit) Mail(_ context.Context, from string) error {
 // Recipient takes a recipient of the message, whether or not there is such a mailbox: who is told to come back learns
 // nothing of that. Errors: a Refusal.
 func (v *Visit) Recipient(ctx context.Context, address string) error {
+	if local := v.g.o.Local; local != nil {
+		if ours, err := local(ctx, address); err != nil || !ours {
+			return nil // whoever is asked next says so
+		}
+	}
 	address = strings.ToLower(address)
 	if len(v.g.o.Block) > 0 && !isRole(address) {
 		if err := v.blocked(ctx); err != nil {
