@@ -344,3 +344,38 @@ func TestOurOwnMailStaysHere(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestOneOfTwoFails: a recipient goes between RCPT and DATA. Who has signed in has their message accepted, and hears of it from us
+// (RFC 5321 §4.4); a stranger whom nothing proves hears of it at once, from their own server.
+func TestOneOfTwoFails(t *testing.T) {
+	out := &outside{make(chan string, 10)}
+	s := servertest.Start(t, servertest.Options{Send: out.send})
+	ann, ben := addBox(t, s, "ann@example.test"), addBox(t, s, "ben@example.test")
+	for i, c := range []struct {
+		port  int
+		login bool
+		reply string
+	}{{servertest.Submission, true, "250 2.0.0 "}, {servertest.SMTP, false, "550 5.1.1 "}} {
+		addBox(t, s, "gone@example.test")
+		l := s.Line(c.port)
+		l.Ask("EHLO client")
+		if c.login {
+			l.Ask("AUTH PLAIN AGFubkBleGFtcGxlLnRlc3QAc2VjcmV0")
+		}
+		l.Ask("MAIL FROM:<ann@example.test>")
+		l.Ask("RCPT TO:<ben@example.test>")
+		l.Ask("RCPT TO:<gone@example.test>")
+		must(t, s.Store().Admin.RemoveAccount(t.Context(), "gone@example.test"))
+		l.Ask("DATA")
+		got, err := l.Try("Subject: two\r\n\r\nA line.\r\n.")
+		if err != nil || !strings.HasPrefix(got, c.reply) {
+			t.Errorf("%s, %v; want %s", got, err, c.reply)
+		}
+		ben.wait(i + 1)
+		l.Close()
+	}
+	contains(t, ann.wait(1), "Return-Path: <>\r\n", "multipart/report", "gone@example.test", "5.1.1", "Subject: two")
+	if n := len(ann.texts()); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
