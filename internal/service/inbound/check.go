@@ -105,8 +105,9 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 	r.DMARC.Disposition, r.Override = j.disposition, j.why()
 	r.Others = v.others(ctx)
 	h := r.Results()
+	results := h.Value()
 	d := &delivery.Verdict{
-		Field: h.Field(), Results: h.Value(), Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine,
+		Field: authres.FieldOf(results), Results: results, Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine,
 		Sender: j.authentic, Summary: summary(h.Methods),
 	}
 	if d.Junk {

@@ -285,13 +285,29 @@ func TestOddMessages(t *testing.T) {
 	}
 }
 
+// BenchmarkVisit is a whole visit with a signed message, once the resolver has the answers.
 func BenchmarkVisit(b *testing.B) {
-	w := newWorld(b, Options{Rates: Rates{-1, -1, -1}})
+	w := newWorld(b, Options{})
+	resolver, err := dns.New(dns.Options{Servers: []dns.Server{{Addr: netip.MustParseAddrPort("127.0.0.1:53")}}, Dial: w.dns.Dial, Now: w.now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.Guard = New(Options{Resolver: resolver, DB: w.db, Hostname: "mx.example.org", Secret: []byte("secret"), Rates: Rates{-1, -1, -1}, Now: w.now})
 	c := good(w)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := w.deliver(c); err != nil {
+		v, err := w.Connect(b.Context(), Client{Addr: netip.MustParseAddr(c.IP)})
+		if err != nil {
 			b.Fatal(err)
 		}
+		v.Hello(b.Context(), c.Helo)
+		v.Mail(b.Context(), c.From)
+		v.Recipient(b.Context(), "bob@example.org")
+		check := v.Message([]string{"bob@example.org"})
+		check.Write([]byte(c.Message))
+		if d, err := check.Verdict(b.Context()); err != nil || !d.Sender {
+			b.Fatal(d, err)
+		}
+		v.Close()
 	}
 }

@@ -58,7 +58,10 @@ const (
 
 // Field returns the whole field, folded, with its final CRLF. Values are made harmless: whatever
 // they hold, the field stays one field.
-func (h Header) Field() string { return "Authentication-Results: " + h.Value() + "\r\n" }
+func (h Header) Field() string { return FieldOf(h.Value()) }
+
+// FieldOf is the field whose body is value, as Value made it.
+func FieldOf(value string) string { return "Authentication-Results: " + value + "\r\n" }
 
 // Value returns the field's body, folded, without the final CRLF.
 func (h Header) Value() string {
@@ -142,13 +145,19 @@ func clean(s string) string {
 	return s
 }
 
+// What has to be escaped in comments and quoted strings (RFC 5322 §3.2.1).
+var (
+	commentEscapes = strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`)
+	stringEscapes  = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+)
+
 // comment escapes what would end a comment or nest in it (RFC 5322 §3.2.2).
 func comment(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(clean(s))
+	return commentEscapes.Replace(clean(s))
 }
 
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + stringEscapes.Replace(s) + `"`
 }
 
 // value is RFC 2045's value: a token, or a quoted-string.
