@@ -90,10 +90,27 @@ func TestHostAndMX(t *testing.T) {
 		{"a machine behind a router", func(w *world) {
 			w.facts.Told, w.facts.Addrs, w.facts.Sources = false, []netip.Addr{addr6}, []netip.Addr{addr6}
 		}, []string{"warn host: has 192.0.2.1, which can't be compared > --public-ip"}},
+		{"a machine behind a router, whose address has no name", func(w *world) {
+			w.facts.Told, w.facts.Addrs, w.facts.Sources = false, []netip.Addr{addr6}, []netip.Addr{addr6}
+			w.Remove("1.2.0.192.in-addr.arpa")
+		}, []string{"warn host: can't be compared", "wrong reverse: 192.0.2.1 has no name"}},
 		{"no MX", func(w *world) {
 			w.replace("example.org", "example.org. TXT \"v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ~all\"")
 		},
 			[]string{"wrong mx: no MX record > publish: example.org. MX 10 mail.example.org."}},
+		{"the host is the domain, without MX", func(w *world) {
+			w.facts.Hostname = "example.org"
+			w.facts.Chain = chain(w.t, "example.org", "mta-sts.example.org")
+			w.facts.Policy = mtasts.Policy{}
+			w.facts.Services = nil
+			w.World = dnstest.New(w.t, outside)
+			w.Secure("org")
+			w.publish(setup.Records(w.facts))
+			w.replace("example.org", "example.org. A 192.0.2.1\nexample.org. AAAA 2001:db8::1\nexample.org. TXT \"v=spf1 a ~all\"")
+			for _, ptr := range []string{"1.2.0.192.in-addr.arpa", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"} {
+				w.replace(ptr, ptr+". PTR example.org.")
+			}
+		}, []string{"warn mx: no MX record; its address counts in its place > publish: example.org. MX 10 example.org."}},
 		{"null MX", func(w *world) {
 			w.replace("example.org", "example.org. MX 0 .\nexample.org. TXT \"v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ~all\"")
 			w.facts.Policy = mtasts.Policy{}
@@ -265,6 +282,11 @@ func TestDMARC(t *testing.T) {
 		{"no policy", with("v=DMARC1; p=maybe"), []string{"wrong dmarc: no valid policy > publish: _dmarc"}},
 		{"wrong beginning", with("p=none; v=DMARC1"), []string{"wrong dmarc: doesn't begin with v=DMARC1 > publish: _dmarc"}},
 		{"reports elsewhere", with("v=DMARC1; p=none; rua=mailto:x@reports.example"), []string{"warn dmarc: reports to \"x@reports.example\" aren't sent > publish: example.org._report._dmarc.reports.example. TXT v=DMARC1"}},
+		{"reports elsewhere, not quite allowed", func(w *world) {
+			with("v=DMARC1; p=none; rua=mailto:x@reports.example")(w)
+			w.Add(w.t, "example.org._report._dmarc.reports.example. TXT v=DMARC2")
+		}, []string{"warn dmarc: aren't sent"}},
+		{"reports above", with("v=DMARC1; p=none; rua=mailto:x@org,mailto:y@sub.example.org"), nil},
 		{"reports elsewhere, allowed", func(w *world) {
 			with("v=DMARC1; p=none; rua=mailto:x@reports.example")(w)
 			w.Add(w.t, "*._report._dmarc.reports.example. TXT nothing\nexample.org._report._dmarc.reports.example. TXT v=DMARC1")
@@ -395,6 +417,11 @@ func TestBlocklists(t *testing.T) {
 			w.options.Blocklists = []string{"zen.spamhaus.org"}
 			w.Add(w.t, "2.0.0.127.zen.spamhaus.org. A 127.0.0.2\n"+entry4+"zen.spamhaus.org. A 127.0.0.10")
 		}, []string{"wrong blocklists: zen.spamhaus.org (127.0.0.10) > shouldn't send mail by themselves"}},
+		{"such a code of another list", func(w *world) { w.Add(w.t, entry4+"list.example. A 127.0.0.10") }, []string{"wrong blocklists: list.example (127.0.0.10) > find out what was sent"}},
+		{"policy list, and more", func(w *world) {
+			w.options.Blocklists = []string{"zen.spamhaus.org"}
+			w.Add(w.t, "2.0.0.127.zen.spamhaus.org. A 127.0.0.2\n"+entry4+"zen.spamhaus.org. A 127.0.0.11\n"+entry4+"zen.spamhaus.org. A 127.0.0.4")
+		}, []string{"wrong blocklists: zen.spamhaus.org (127.0.0.11, 127.0.0.4) > find out what was sent"}},
 		{"lists everybody", func(w *world) { w.Add(w.t, "1.0.0.127.list.example. A 127.0.0.2\n"+entry4+"list.example. A 127.0.0.2") }, []string{"warn blocklists: list.example gave no answer that makes sense"}},
 		{"dead", func(w *world) { w.Remove("2.0.0.127.list.example") }, []string{"warn blocklists: list.example gave no answer that makes sense > --blocklist"}},
 		{"taken over", func(w *world) { w.Add(w.t, entry4+"list.example. A 198.51.100.1") }, []string{"warn blocklists: list.example gave no answer that makes sense"}},

@@ -18,7 +18,7 @@ const maxLists = 20
 // checkBlocklists asks lists of bad senders for our addresses (RFC 5782).
 func (k *checker) checkBlocklists(ctx context.Context, n *notes) {
 	lists := k.Blocklists[:min(len(k.Blocklists), maxLists)]
-	if len(lists) == 0 || len(k.sources) == 0 {
+	if len(lists) == 0 {
 		return
 	}
 	verdicts := make([]verdict, len(lists)*len(k.sources))

@@ -93,6 +93,12 @@ func TestRecordsFollowTheFacts(t *testing.T) {
 	}
 
 	f = facts(t)
+	f.Services = []setup.Service{{Protocol: setup.IMAP, Port: 1993, Implicit: true}, {Protocol: setup.IMAP, Port: 993, Implicit: true}, {Protocol: setup.IMAP, Port: 1994, Implicit: true}}
+	if got := find(setup.Records(f), "_imaps._tcp.example.org", "SRV"); !slices.Equal(got, []string{"0 1 993 mail.example.org."}) {
+		t.Errorf("%q", got)
+	}
+
+	f = facts(t)
 	f.Policy = mtasts.Policy{}
 	f.Chain, f.TLSReports, f.DMARCReports = nil, "", ""
 	records := setup.Records(f)
