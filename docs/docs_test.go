@@ -14,10 +14,10 @@ import (
 // packagesOf says where the tests of a conformance table are.
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
-	"relay.md":     {"service/relay"},
+	"relay.md":     {"service/relay", "server"},
 	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
 	"setup.md":     {"service/setup", "server", "../cmd/postroad"},
-	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane"},
+	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
 	"sender.md":    {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 

@@ -355,6 +355,7 @@ func TestRulesThatCannotBe(t *testing.T) {
 		"optional TLS from start": {Host: "a.test", ImplicitTLS: true},
 		"port without host":       {Recipient: "a.test", Port: 26},
 		"TLS without host":        {Recipient: "a.test", TLS: route.Verified},
+		"LMTP on port 25":         {Host: "a.test", Port: 25, Protocol: route.LMTP},
 	} {
 		if _, err := route.New(route.Options{Rules: []route.Rule{rule}}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", what, err)

@@ -70,6 +70,9 @@ func (rule *Rule) prepare() (err error) {
 	if rule.Port == 0 {
 		rule.Port = rule.defaultPort()
 	}
+	if rule.Protocol == LMTP && rule.Port == 25 { // RFC 2033 §1: "MUST NOT"
+		return fault.New(fault.Invalid, "route: port 25 is for SMTP, not for LMTP")
+	}
 	return rule.prepareHost()
 }
 
