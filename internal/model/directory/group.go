@@ -128,6 +128,10 @@ func (d *Directory) NewGroup(ctx context.Context, n NewGroup) (Group, error) {
 		if err := claim(tx, a, entry{kind: isGroup, id: id}); err != nil {
 			return err
 		}
+		g.List = n.List
+		if err := tx.Set(groupKey(g.ID), g.encode()); err != nil { // members and owners may be looked up as its own addresses
+			return err
+		}
 		return p.apply(tx, a, &g)
 	})
 	return g, err
