@@ -50,7 +50,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies := mtasts.New(mtasts.Options{TXT: resolver, Transport: mtasts.NewTransport(w.Dial, nil), Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
+	policies := mtasts.New(mtasts.Options{TXT: resolver, Transport: mtasts.NewTransport(w.Dial, w.Roots), Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
 	router, err := route.New(route.Options{
 		DNS: resolver, Rules: rules, Hostnames: c.Sending.Hostnames(c.Hostname), Now: w.Now, STS: policies,
 		Sources: sources(c.Sending.Bind), Families: families[c.Sending.Family],
@@ -62,7 +62,7 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		Dial: w.DialFrom, Hostname: func(from netip.Addr) string { return c.Sending.Name(from, c.Hostname) },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
-	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Credentials: passwords.get})
+	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Roots: w.Roots, Credentials: passwords.get})
 	return &internet{sender, r, policies, resolver}, nil
 }
 
@@ -87,7 +87,7 @@ func newResolver(c config.DNS, w World) (dns.Resolver, error) {
 		one := dns.Server{Addr: a.Addr}
 		if a.TLS {
 			one.Validating = true
-			one.TLS = &tls.Config{ServerName: a.Name, Time: w.Now, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
+			one.TLS = &tls.Config{ServerName: a.Name, RootCAs: w.Roots, Time: w.Now, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
 		}
 		servers = append(servers, one)
 	}
