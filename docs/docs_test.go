@@ -15,6 +15,7 @@ import (
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
 	"relay.md":     {"service/relay", "server"},
+	"delivery.md":  {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
 	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
 	"setup.md":     {"service/setup", "server", "../cmd/postroad"},
 	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
