@@ -22,7 +22,7 @@ func (s *Server) openQueue(ctx context.Context) (err error) {
 	}
 	s.queue, err = queue.Open(ctx, s.store.DB, queue.Options{
 		Send: s.countBounces(s.withLocal(send)), Bounce: s.bounce, Host: s.config.Hostname, Now: s.world.Now, Logger: s.log.With("part", "queue"),
-		Note: s.store.Trace.Note,
+		Note: s.store.Trace.Note, Destination: s.destination,
 	})
 	s.store.Admin.SetQueue(s.queue)
 	return err

@@ -22,6 +22,7 @@ type internet struct {
 	*outbound.Sender
 	relay    *relay.Relay
 	policies *mtasts.Client
+	router   *route.Router
 	dns      dns.Resolver
 }
 
@@ -62,8 +63,8 @@ func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
 		Dial: w.DialFrom, Hostname: func(from netip.Addr) string { return c.Sending.Name(from, c.Hostname) },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
-	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Roots: w.Roots, Credentials: passwords.get})
-	return &internet{sender, r, policies, resolver}, nil
+	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Roots: w.Roots, Credentials: passwords.get, Observe: observe})
+	return &internet{sender, r, policies, router, resolver}, nil
 }
 
 // close says goodbye on connections that are kept for the next message.

@@ -15,7 +15,7 @@ type QueueFilter struct {
 	// sender of notifications.
 	Sender    string `json:"sender,omitempty"`
 	Recipient string `json:"recipient,omitempty"`
-	// Domain is the destination: the recipient's domain.
+	// Domain is the recipient's domain, or the destination: what shares the next hop, like "smtp.provider.example:587".
 	Domain string `json:"domain,omitempty"`
 	// States are "waiting", "scheduled" (for later, by the sender), "held", "notifying".
 	States         []string  `json:"states,omitempty"`

@@ -47,7 +47,8 @@ func (s State) String() string {
 type Filter struct {
 	ID string
 	// From and To match without regard to case; "@example.org" matches everybody there, "<>" the null reverse-path.
-	From, To    string
+	From, To string
+	// Destination is a recipient's domain, or what Options.Destination calls it.
 	Destination string
 	// States are those to match. Waiting does not mean Scheduled.
 	States []State
@@ -437,8 +438,12 @@ func (q *Queue) matches(r kv.Reader, shard uint8, rng kv.Range, f *Filter) (ms [
 }
 
 func (f *Filter) matchItem(it *item) bool {
-	return trace.MatchAddress(f.To, it.rcpt.Address) && (f.Destination == "" || f.Destination == it.dest) &&
+	return trace.MatchAddress(f.To, it.rcpt.Address) && f.matchDestination(it) &&
 		(it.state == Waiting || f.matchState(it.state))
+}
+
+func (f *Filter) matchDestination(it *item) bool {
+	return f.Destination == "" || f.Destination == it.dest || f.Destination == domainOf(nil, &it.rcpt)
 }
 
 func (f *Filter) matchState(s State) bool { return len(f.States) == 0 || slices.Contains(f.States, s) }

@@ -123,6 +123,9 @@ func TestSharedDestination(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		w.set(say(delivered))
+		if es, _, err := w.q.List(t.Context(), queue.Filter{Destination: "d7.example"}); len(es) != 1 || err != nil {
+			t.Error(es, err)
+		}
 		if n, err := w.q.Flush(t.Context(), "smart.example"); n == 0 || err != nil { // some are gone before it comes to them
 			t.Error(n, err)
 		}
