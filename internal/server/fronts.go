@@ -33,7 +33,7 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	engine := auth.New(s.store.Directory, auth.Options{Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth")})
 	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{
-		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(),
+		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Handler: reportReader{s.reports},
 	})
 	s.metrics.services(engine, s.agent)
 	mail, err := s.smtpFront(engine, s.agent)

@@ -43,8 +43,9 @@ func (s *Server) openGuard() error {
 		DMARC: policies[c.DMARC], SPFRefuse: c.SPFFail == config.Refuse, Greylist: grey[c.Greylist],
 		Helo:  inbound.HeloRules{Refuse: c.Helo == config.Refuse, Resolve: c.HeloResolve},
 		Block: block, Allow: allow, Sealers: c.TrustedSealers,
-		Rates: inbound.Rates{Connections: c.Connections, Messages: c.Messages, Domain: c.DomainMessages},
-		Now:   s.world.Now, Logger: s.log.With("part", "inbound"), Report: s.evaluated,
+		Rates:  inbound.Rates{Connections: c.Connections, Messages: c.Messages, Domain: c.DomainMessages},
+		Report: s.countEvaluated,
+		Now:    s.world.Now, Logger: s.log.With("part", "inbound"),
 	})
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 func (s *Server) openQueue(ctx context.Context) (err error) {
 	send := s.world.Send
 	if send == nil && s.world.Online {
-		if s.internet, err = newInternet(s.config, s.world, s.store.DB); err != nil {
+		if s.internet, err = newInternet(s.config, s.world, s.store.DB, s.observeTLS); err != nil {
 			return err
 		}
 		send = s.internet.Send

@@ -40,9 +40,9 @@ func sources(bind []string) (s route.Sources) {
 	return s
 }
 
-// newInternet makes one as the settings say; what it learns of other servers is kept in db. It fails
+// newInternet makes one as the settings say; what it learns of other servers is kept in db, and observe hears of TLS with them. It fails
 // with fault.Invalid if the settings can't be right.
-func newInternet(c config.Config, w World, db kv.DB) (*internet, error) {
+func newInternet(c config.Config, w World, db kv.DB, observe func(outbound.Observation)) (*internet, error) {
 	rules, passwords, err := rules(c.Route)
 	if err != nil {
 		return nil, err

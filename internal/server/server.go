@@ -20,6 +20,7 @@ import (
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
+	"postroad/internal/service/reports"
 )
 
 // Server is a whole Postroad. New opens it, Run serves until told to stop, and
@@ -36,11 +37,10 @@ type Server struct {
 	agent   *delivery.Agent
 	queue   *queue.Queue // nil: mail for other servers is refused
 
-	internet *internet      // nil: nothing leaves the machine
-	guard    *inbound.Guard // of the door
-	// evaluated hears what DMARC made of each message; nil: nobody does.
-	evaluated func(inbound.Evaluated)
-	fronts    map[string]frontEnd // by protocol
+	internet *internet           // nil: nothing leaves the machine
+	guard    *inbound.Guard      // of the door
+	reports  *reports.Service    // to others, and of others
+	fronts   map[string]frontEnd // by protocol
 
 	bound   []bound // the open listeners; set before ready is closed
 	started time.Time
@@ -91,6 +91,7 @@ func (s *Server) build(ctx context.Context) (err error) {
 		return err
 	}
 	s.metrics = newMetrics(s)
+	s.openReports()
 	s.fronts, err = s.buildFronts()
 	return err
 }
@@ -150,7 +151,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
+	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

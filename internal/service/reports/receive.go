@@ -57,7 +57,7 @@ func (s *Service) Take(ctx context.Context, a *Arrived) error {
 	}
 	switch kind := fault.KindOf(err); {
 	case err == nil:
-		s.stats.received.Add(1)
+		s.count(got)
 		s.log.Info("report received", "id", a.ID, "kind", got.kind.String(), "from", got.from, "by", got.by)
 	case kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal:
 		return err
@@ -68,6 +68,18 @@ func (s *Service) Take(ctx context.Context, a *Arrived) error {
 	return nil
 }
 
+// count adds up what a report tells of.
+func (s *Service) count(a *arrival) {
+	s.stats.received.Add(1)
+	if a.kind == TLS {
+		s.stats.tlsSessions.Add(a.total)
+		s.stats.tlsFailures.Add(a.failed)
+		return
+	}
+	s.stats.dmarcMessages.Add(a.total)
+	s.stats.dmarcFailures.Add(a.failed)
+}
+
 func ignored(text string) error { return fault.New(fault.Invalid, "%s", text) }
 
 // arrival is a report that came.
@@ -76,6 +88,8 @@ type arrival struct {
 	// from is who made it, id what they call it, by the domain that vouches for it ("": nobody was asked).
 	from, id, by string
 	file         []byte
+	// total and failed count the sessions or messages that it tells of.
+	total, failed uint64
 }
 
 // read finds the report and decides whether to keep it.
@@ -113,7 +127,12 @@ func (s *Service) readTLS(ctx context.Context, a *Arrived, file []byte) (*arriva
 	if r.Policies = ours; len(ours) == 0 {
 		return nil, ignored("the report is not about a domain of ours")
 	}
-	return &arrival{TLS, r.Organization, r.ID, by, r.JSON()}, nil
+	got := &arrival{kind: TLS, from: r.Organization, id: r.ID, by: by, file: r.JSON()}
+	for _, p := range ours {
+		got.total += p.Successes + p.Failures
+		got.failed += p.Failures
+	}
+	return got, nil
 }
 
 // readDMARC: RFC 9990 wants such mail to pass DMARC.
@@ -138,7 +157,15 @@ func (s *Service) readDMARC(ctx context.Context, a *Arrived, file []byte) (*arri
 	}
 	slices.SortStableFunc(r.Records, func(a, b dmarcxml.Record) int { return int(b.Count) - int(a.Count) })
 	r.Records = r.Records[:min(len(r.Records), maxKeptRecords)]
-	return &arrival{DMARC, r.Organization, r.ID, by, r.XML()}, nil
+	got := &arrival{kind: DMARC, from: r.Organization, id: r.ID, by: by, file: r.XML()}
+	for i := range r.Records {
+		x := &r.Records[i]
+		got.total += x.Count
+		if x.DKIM != "pass" && x.SPF != "pass" {
+			got.failed += x.Count
+		}
+	}
+	return got, nil
 }
 
 func (s *Service) ours(ctx context.Context, domain string) (bool, error) {

@@ -87,7 +87,7 @@ func TestReceiving(t *testing.T) {
 		if err != nil || err2 != nil || len(tls) != c.tls || len(dm.Reports) != c.dm {
 			t.Errorf("%s: %d %d %v %v", c.name, len(tls), len(dm.Reports), err, err2)
 		}
-		if s := w.Stats(); s.Received != 2*uint64(c.tls+c.dm) || s.Received+s.Ignored != 2 {
+		if s := w.Stats(); s.TLSSessions != 16*uint64(c.tls) || s.TLSFailures != 2*uint64(c.tls) || s.DMARCMessages != 6*uint64(c.dm) || s.DMARCFailures != 0 || s.Received != 2*uint64(c.tls+c.dm) || s.Received+s.Ignored != 2 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 		if len(tls) == 1 && len(tls[0].Policies) != 1 {

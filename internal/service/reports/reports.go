@@ -34,6 +34,8 @@ type Identity struct {
 
 // Mail is a report that leaves by mail.
 type Mail struct {
+	// ID is the report's: the same when it is sent again.
+	ID string
 	// From is the reverse-path too. It is ours.
 	From string
 	To   []string
@@ -81,7 +83,10 @@ type Service struct {
 }
 
 // counters are Stats as they are counted.
-type counters struct{ sent, failed, received, ignored, dropped atomic.Uint64 }
+type counters struct {
+	sent, failed, received, ignored, dropped               atomic.Uint64
+	tlsSessions, tlsFailures, dmarcMessages, dmarcFailures atomic.Uint64
+}
 
 // Stats counts since New.
 type Stats struct {
@@ -91,6 +96,8 @@ type Stats struct {
 	Received, Ignored uint64
 	// Dropped counts what was not counted since a limit was met.
 	Dropped uint64
+	// What received reports tell of: sessions with our servers and messages in our name, and those that failed.
+	TLSSessions, TLSFailures, DMARCMessages, DMARCFailures uint64
 }
 
 // New makes a Service.
@@ -112,7 +119,8 @@ func New(o Options) *Service {
 // Stats returns the counts.
 func (s *Service) Stats() Stats {
 	c := &s.stats
-	return Stats{Sent: c.sent.Load(), Failed: c.failed.Load(), Received: c.received.Load(), Ignored: c.ignored.Load(), Dropped: c.dropped.Load()}
+	return Stats{Sent: c.sent.Load(), Failed: c.failed.Load(), Received: c.received.Load(), Ignored: c.ignored.Load(), Dropped: c.dropped.Load(),
+		TLSSessions: c.tlsSessions.Load(), TLSFailures: c.tlsFailures.Load(), DMARCMessages: c.dmarcMessages.Load(), DMARCFailures: c.dmarcFailures.Load()}
 }
 
 // How often Run looks.

@@ -157,7 +157,7 @@ func (s *Service) submit(ctx context.Context, who *Identity, x *toSend, to []des
 		return err
 	}
 	packed := reportmail.Gzip(m.File)
-	mail := Mail{From: who.Contact}
+	mail := Mail{ID: m.ReportID, From: who.Contact}
 	var bits uint64
 	for i, d := range to {
 		switch bit := uint64(1) << min(i, 63); {
