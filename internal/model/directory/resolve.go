@@ -153,6 +153,7 @@ func (x *expansion) expand() error {
 
 // found expands what the address was found to be.
 func (x *expansion) found(f found) error {
+	asked := x.t.Address
 	x.t.Address, x.t.Detail, x.t.Role = f.at, f.detail, f.role
 	x.t.Many = f.entry.kind == isGroup || len(f.entry.targets) > 1
 	if f.role == NoRole {
@@ -163,6 +164,7 @@ func (x *expansion) found(f found) error {
 			return err
 		}
 		x.t.List = &g
+		x.top.first(asked)
 	}
 	return x.follow(&x.top, f)
 }
@@ -185,15 +187,18 @@ func (x *expansion) nobody() error {
 	return fault.New(fault.NotFound, "there is no %s here", x.t.Address)
 }
 
+// empty reports whether nobody has been reached yet.
+func (x *expansion) empty() bool {
+	return x.top.empty() && !slices.ContainsFunc(x.boxes, func(b *box) bool { return !b.empty() })
+}
+
 // finish moves what was collected to x.t.
 func (x *expansion) finish() error {
-	empty := x.top.empty()
 	x.t.Accounts, x.t.Remote = x.top.accounts, x.top.remote
 	for i, b := range x.boxes {
 		x.t.Lists[i].Accounts, x.t.Lists[i].Remote = b.accounts, b.remote
-		empty = empty && b.empty()
 	}
-	if empty {
+	if x.empty() {
 		return fault.New(fault.NotFound, "nobody is at %s", x.t.Address)
 	}
 	if len(x.t.Remote) == 0 {
@@ -241,8 +246,7 @@ func (x *expansion) list(at Address, g Group) error {
 // owners goes on to those who run a list.
 func (x *expansion) owners(b *box, g *Group) error {
 	err := x.followAll(b, g.Owners)
-	somebody := !b.empty() || slices.ContainsFunc(x.boxes, func(b *box) bool { return !b.empty() })
-	if err != nil || somebody {
+	if err != nil || !x.empty() {
 		return err
 	}
 	if err = x.postmaster(); fault.Is(err, fault.NotFound) { // then there is nobody here at all, but others may come yet
