@@ -34,15 +34,28 @@ var mailCapabilities = []string{
 	"MULTIAPPEND",    // RFC 3502
 	"UNAUTHENTICATE", // RFC 8437
 	"REPLACE",        // RFC 8508
-	"CATENATE",       // RFC 4469
-	"CONDSTORE",      // RFC 7162
-	"QRESYNC",        // RFC 7162 §3.2
-	"UIDONLY",        // RFC 9586
-	"WITHIN",         // RFC 5032
-	"SAVEDATE",       // RFC 8514
-	"OBJECTID",       // RFC 8474
-	"PREVIEW",        // RFC 8970
-	"QUOTA",          // RFC 9208
+	"PARTIAL",        // RFC 9394
+	"SORT",           // RFC 5256
+	"SORT=DISPLAY",   // RFC 5957
+	"ESORT",          // RFC 5267
+	"CONTEXT=SEARCH",
+	"CONTEXT=SORT",
+	"THREAD=ORDEREDSUBJECT", // RFC 5256
+	"THREAD=REFERENCES",
+	"THREAD=REFS",  // draft-ietf-morg-inthread
+	"SEARCH=FUZZY", // RFC 6203
+	"MULTISEARCH",  // RFC 7377
+	"INPROGRESS",   // RFC 9585
+	"UIDBATCHES",   // RFC 10022
+	"CATENATE",     // RFC 4469
+	"CONDSTORE",    // RFC 7162
+	"QRESYNC",      // RFC 7162 §3.2
+	"UIDONLY",      // RFC 9586
+	"WITHIN",       // RFC 5032
+	"SAVEDATE",     // RFC 8514
+	"OBJECTID",     // RFC 8474
+	"PREVIEW",      // RFC 8970
+	"QUOTA",        // RFC 9208
 	"QUOTA=RES-STORAGE",
 	"QUOTA=RES-MESSAGE",
 }

@@ -16,6 +16,7 @@ type fetching struct {
 	atts  []attribute
 	since mailbox.ModSeq // CHANGEDSINCE; only newer ones
 	gones bool           // VANISHED: those expunged since then too
+	part  *partialRange  // PARTIAL: only these of the messages (RFC 9394 §3.3)
 	fresh *mailbox.View  // the newest; rows are taken from here, numbers from the client's view
 
 	sets    bool // \Seen is set by what is fetched
@@ -63,6 +64,9 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	if f.msgs, err = s.resolve(set); err != nil {
 		return reply{}, err
 	}
+	if f.part != nil {
+		f.msgs = f.msgs.part(f.part)
+	}
 	if f.fresh, err = s.fresh(ctx); err != nil {
 		return reply{}, err
 	}
@@ -97,10 +101,16 @@ func (f *fetching) modifiers(d *decoder) {
 			f.want(attribute{name: "MODSEQ", write: writeModSeq})
 		case "VANISHED": // RFC 7162 §3.2.6
 			f.gones = true
+		case "PARTIAL": // RFC 9394 §3.3
+			d.sp()
+			f.part = d.partialRange()
 		default:
 			d.fail("no such modifier of FETCH")
 		}
 	})
+	if f.part != nil && !f.s.byUID {
+		d.fail("PARTIAL is for UID FETCH")
+	}
 	switch {
 	case !d.ok() || !f.gones:
 	case !f.s.qresync:

@@ -4,44 +4,50 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strconv"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/charset"
 	"postroad/internal/model/mailbox"
 )
 
-// searching is a SEARCH command (RFC 9051 §6.4.4) and what it has found.
+// searching is a SEARCH command (RFC 9051 §6.4.4), or one that begins with a search: SORT, THREAD, ESEARCH.
 type searching struct {
-	extended bool // answered by ESEARCH (RFC 4731)
-	min, max bool
-	all      bool
-	count    bool
-	save     bool // RFC 5182
+	returnOptions
+	sort   []sortKey // SORT: the order of what is found
+	thread threading // THREAD: nil if it is none
+	byUID  bool      // what is found is told by UID
 
 	charset string
 	whole   int  // BODY and TEXT keys so far
 	modseq  bool // MODSEQ was among the keys (RFC 7162 §3.1.5)
+	fuzzy   int  // how many FUZZY keys we are inside of
+	scored  bool // there was such a key
 
-	numbers    numSet // of the messages found: places plus one
-	uids       numSet
-	found      int
-	first      mailbox.Row // the first and last message found
-	last       mailbox.Row
-	highest    mailbox.ModSeq // the largest change number of those found
-	firstPlace int
-	lastPlace  int
+	found
+}
+
+// returnOptions are search-return-opts (RFC 9051 §9, RFC 5267 §4, RFC 9394 §3.1, RFC 6203 §4).
+type returnOptions struct {
+	extended  bool // answered by ESEARCH (RFC 4731)
+	min, max  bool
+	all       bool
+	count     bool
+	save      bool          // RFC 5182
+	partial   *partialRange // RFC 9394
+	relevancy bool          // RFC 6203
+	update    bool          // RFC 5267 §4.3
+	news      []attribute   // what is told of new messages with UPDATE (RFC 5465 §7)
+	newsRead  bool          // that needs their summaries
 }
 
 // search: RFC 9051 §6.4.4.
 func (s *session) search(ctx context.Context) (reply, error) {
-	q := &searching{}
+	q := &searching{byUID: s.byUID}
 	d := &s.dec
 	d.sp()
 	if d.tryKeyword("RETURN") {
-		q.extended = true
 		d.sp()
-		q.returnOptions(d)
+		q.parseOptions(s)
 		d.sp()
 	}
 	if d.tryKeyword("CHARSET") {
@@ -49,39 +55,63 @@ func (s *session) search(ctx context.Context) (reply, error) {
 		q.charset = string(d.astring())
 		d.sp()
 	}
-	known := q.charset == "" || charset.Known(q.charset)
-	key := s.searchKeys(q, d.atEnd)
-	if err := d.end(); err != nil {
+	key, err := s.searchProgram(q)
+	if err != nil {
 		return reply{}, err
-	}
-	if !known {
-		if q.save {
-			s.saved = nil // RFC 5182 §2.1
-		}
-		return reply{}, no("BADCHARSET (UTF-8 US-ASCII)", "that character set is not known")
-	}
-	if q.modseq {
-		s.enableCondstore()
 	}
 	if s.rev2 && !q.extended { // RFC 9051 §6.4.4: as if RETURN (ALL) had been given
 		q.extended, q.all = true, true
 	}
-	err := s.runSearch(ctx, q, key)
-	if err != nil {
-		if q.save {
-			s.saved = nil // RFC 5182 §2.1
-		}
+	if err := s.searchSelected(ctx, q, key); err != nil {
 		return reply{}, err
 	}
-	if q.save {
-		s.saved = q.toSave()
-	}
-	s.sendFound(q)
-	return reply{text: "searched"}, nil
+	s.sendFound(q, nil)
+	return s.watchSearch(ctx, q, key, "searched")
 }
 
-// returnOptions consumes search-return-opts (RFC 9051 §9).
-func (q *searching) returnOptions(d *decoder) {
+// searchProgram consumes the keys, to the end of the command. The character set has been consumed.
+func (s *session) searchProgram(q *searching) (criterion, error) {
+	d := &s.dec
+	key := s.searchKeys(q, d.atEnd)
+	if d.ok() && q.relevancyNeeded() && !q.scored { // RFC 6203 §4
+		d.fail("RELEVANCY needs a FUZZY key")
+	}
+	err := d.end()
+	if err == nil && q.charset != "" && !charset.Known(q.charset) {
+		err = no("BADCHARSET (UTF-8 US-ASCII)", "that character set is not known")
+	}
+	if err != nil {
+		if q.save && !isSyntax(err) {
+			s.saved = nil // RFC 5182 §2.1
+		}
+		return key, err
+	}
+	if q.modseq {
+		s.enableCondstore()
+	}
+	return key, nil
+}
+
+// searchSelected searches the selected folder, and keeps what is asked to be kept.
+func (s *session) searchSelected(ctx context.Context, q *searching, key criterion) error {
+	sc := s.selectedScope()
+	err := sc.refresh(ctx, s)
+	if err == nil {
+		err = s.runSearch(ctx, q, key, sc)
+	}
+	if q.save {
+		s.saved = nil // RFC 5182 §2.1
+		if err == nil {
+			s.saved = q.toSave()
+		}
+	}
+	return err
+}
+
+// parseOptions consumes search-return-opts.
+func (q *searching) parseOptions(s *session) {
+	d := &s.dec
+	q.extended = true
 	d.list(func() {
 		switch d.keyword() {
 		case "MIN":
@@ -94,13 +124,48 @@ func (q *searching) returnOptions(d *decoder) {
 			q.count = true
 		case "SAVE":
 			q.save = true
+		case "PARTIAL":
+			if q.partial != nil {
+				d.fail("PARTIAL twice")
+			}
+			d.sp()
+			q.partial = d.partialRange()
+		case "RELEVANCY":
+			q.relevancy = true
+		case "CONTEXT": // RFC 5267 §4.2: a hint; what is fast needs none
+		case "UPDATE":
+			q.update = true
+			q.newsAttributes(s)
+			if s.sel != nil && s.sel.context(string(s.tag)) >= 0 { // RFC 5267 §4.3
+				d.fail("another search with UPDATE has that tag")
+			}
 		default:
 			d.fail("no such return option of SEARCH")
 		}
 	})
-	if !q.min && !q.max && !q.count && !q.save {
+	if q.all && q.partial != nil { // RFC 9394 §3.1
+		d.fail("ALL or PARTIAL, not both")
+	}
+	if !q.min && !q.max && !q.count && !q.save && q.partial == nil && !q.relevancy && !q.update {
 		q.all = true // RFC 4731 §3.1: () is (ALL)
 	}
+}
+
+// newsAttributes consumes what UPDATE is to tell of new messages, if anything.
+func (q *searching) newsAttributes(s *session) {
+	d := &s.dec
+	if !d.tryText(" (") {
+		return
+	}
+	d.pos-- // the parenthesis is the list's
+	f := &fetching{s: s}
+	f.parseAttributes(d)
+	q.news, q.newsRead = f.atts, f.records
+}
+
+// relevancyNeeded reports whether scores are told, or order what is found.
+func (q *searching) relevancyNeeded() bool {
+	return q.relevancy || slices.ContainsFunc(q.sort, func(k sortKey) bool { return k.name == "RELEVANCY" })
 }
 
 // searchBatch is how many messages are looked at in one snapshot, or with contents how many bytes.
@@ -109,49 +174,84 @@ const (
 	searchBytes = 8 << 20
 )
 
-// runSearch looks at every message of the client's view.
-func (s *session) runSearch(ctx context.Context, q *searching, key criterion) error {
-	fresh, err := s.fresh(ctx)
-	if err != nil {
-		return err
+// scope is a folder that is searched.
+type scope struct {
+	id    mailbox.FolderID
+	sel   *selected     // the selected one; nil if it is another
+	shown *mailbox.View // whose places are the numbers
+	fresh *mailbox.View // whose rows are looked at
+}
+
+func (s *session) selectedScope() *scope {
+	return &scope{id: s.sel.id, sel: s.sel, shown: s.sel.shown, fresh: s.sel.shown}
+}
+
+// refresh takes the newest rows.
+func (sc *scope) refresh(ctx context.Context, s *session) (err error) {
+	sc.fresh, err = s.fresh(ctx)
+	return err
+}
+
+// row is the message at a place as it is now; nil if it is gone.
+func (sc *scope) row(at int) *mailbox.Row {
+	row := sc.shown.At(at)
+	if sc.fresh != sc.shown {
+		i, ok := sc.fresh.Find(row.UID)
+		if !ok {
+			return nil
+		}
+		row = sc.fresh.At(i)
 	}
-	m := &matching{s: s, now: s.srv.now().Unix()}
-	shown, n := s.sel.shown, s.sel.shown.Len()
-	for at := 0; at < n; {
-		step := func(b *mailbox.Batch) error {
+	return row
+}
+
+// runSearch looks at every message of a folder.
+func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc *scope) error {
+	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc}
+	q.listing = q.sort != nil || q.thread != nil || q.partial != nil || q.relevancy
+	n := sc.shown.Len()
+	step := func(at *int) func(*mailbox.Batch) error {
+		return func(b *mailbox.Batch) error {
 			m.begin(b)
-			for end := min(n, at+searchBatch); at < end && m.read < searchBytes; at++ {
-				row := shown.At(at)
-				if fresh != shown {
-					i, ok := fresh.Find(row.UID)
-					if !ok {
-						continue
-					}
-					row = fresh.At(i)
+			for end := min(n, *at+searchBatch); *at < end && m.read < searchBytes; *at++ {
+				row := sc.row(*at)
+				if row == nil {
+					continue
 				}
-				hit, err := m.matches(&key, at, row)
+				m.score, m.scores = 0, 0
+				hit, err := m.matches(&key, *at, row)
 				if err != nil {
 					return err
 				}
 				if hit {
-					q.add(at, row)
+					q.add(*at, row, m.relevancy())
 				}
 			}
 			return nil
 		}
-		if key.cost == byRow {
-			err = step(nil)
-		} else {
-			err = s.mail.Read(ctx, step)
+	}
+	for at := 0; at < n; {
+		if err := s.searchStep(ctx, key.cost, step(&at)); err != nil {
+			return err
 		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+		if err := s.progress(at, n); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.order(ctx, q)
+}
+
+// searchStep runs a part of a search, in a snapshot if it needs one.
+func (s *session) searchStep(ctx context.Context, c cost, step func(*mailbox.Batch) error) (err error) {
+	if c == byRow {
+		err = step(nil)
+	} else {
+		err = s.mail.Read(ctx, step)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 // matches is match, where a message that was expunged meanwhile doesn't.
@@ -161,96 +261,6 @@ func (m *matching) matches(key *criterion, at int, row *mailbox.Row) (bool, erro
 		return false, nil
 	}
 	return hit, err
-}
-
-// add notes a message found. They come in order.
-func (q *searching) add(at int, r *mailbox.Row) {
-	if q.found++; q.found == 1 {
-		q.first, q.firstPlace = *r, at
-	}
-	q.last, q.lastPlace = *r, at
-	q.highest = max(q.highest, r.ModSeq())
-	q.numbers = q.numbers.add(uint32(at + 1))
-	q.uids = q.uids.add(uint32(r.UID))
-}
-
-// toSave is what "$" will stand for (RFC 5182 §2.1).
-func (q *searching) toSave() numSet {
-	if q.found == 0 || q.all || q.count || !q.min && !q.max {
-		return q.uids
-	}
-	var set numSet
-	if q.min {
-		set = set.add(uint32(q.first.UID))
-	}
-	if q.max && (!q.min || q.found > 1) {
-		set = set.add(uint32(q.last.UID))
-	}
-	return set
-}
-
-// sendFound sends what was asked for.
-func (s *session) sendFound(q *searching) {
-	if q.extended {
-		if q.all || q.min || q.max || q.count { // RFC 5182 §2.2: SAVE alone has no answer
-			s.out.set(s.appendESearch(s.out.buf(), q))
-		}
-		return
-	}
-	b := append(s.out.buf(), "* SEARCH"...)
-	set := q.numbers
-	if s.byUID {
-		set = q.uids
-	}
-	for _, r := range set {
-		for n := uint64(r.lo); n <= uint64(r.hi); n++ {
-			b = strconv.AppendUint(append(b, ' '), n, 10)
-		}
-	}
-	if q.modseq && q.found > 0 { // RFC 7162 §3.1.5
-		b = append(appendUint(append(b, " (MODSEQ "...), q.highest), ')')
-	}
-	s.out.set(append(b, crlf...))
-}
-
-// appendESearch: RFC 9051 §7.3.4.
-func (s *session) appendESearch(b []byte, q *searching) []byte {
-	b = append(append(b, "* ESEARCH (TAG "...), '"')
-	b = append(append(b, s.tag...), '"', ')')
-	set, first, last := q.numbers, uint32(q.firstPlace+1), uint32(q.lastPlace+1)
-	if s.byUID {
-		b = append(b, " UID"...)
-		set, first, last = q.uids, uint32(q.first.UID), uint32(q.last.UID)
-	}
-	if q.found > 0 && q.min {
-		b = appendUint(append(b, " MIN "...), first)
-	}
-	if q.found > 0 && q.max {
-		b = appendUint(append(b, " MAX "...), last)
-	}
-	if q.found > 0 && q.all {
-		b = set.appendTo(append(b, " ALL "...))
-	}
-	if q.count {
-		b = strconv.AppendInt(append(b, " COUNT "...), int64(q.found), 10)
-	}
-	if q.found > 0 && q.modseq {
-		b = appendUint(append(b, " MODSEQ "...), q.highestTold())
-	}
-	return append(b, crlf...)
-}
-
-// highestTold is the largest change number of the messages that are told of (RFC 7162 §3.1.10).
-func (q *searching) highestTold() mailbox.ModSeq {
-	switch {
-	case q.all || q.count || !q.min && !q.max:
-		return q.highest
-	case q.min && q.max:
-		return max(q.first.ModSeq(), q.last.ModSeq())
-	case q.min:
-		return q.first.ModSeq()
-	}
-	return q.last.ModSeq()
 }
 
 // maxWholeKeys is how many keys of a SEARCH may look for text in whole messages: each goes through all of it again.

@@ -30,7 +30,7 @@ func (s *session) store(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	gone := s.tellStored(&st, res)
+	gone := s.tellStored(ctx, &st, res)
 	switch {
 	case len(res.Failed) > 0:
 		return reply{s.modified(res.Failed), "some messages have changed since"}, nil
@@ -94,7 +94,7 @@ func (s *session) storeModifier() *mailbox.ModSeq {
 
 // tellStored sends the new flags of the messages asked for, and moves the client's view to the result if it can.
 // It reports whether some messages are gone.
-func (s *session) tellStored(st *storing, res mailbox.FlagResult) (gone bool) {
+func (s *session) tellStored(ctx context.Context, st *storing, res mailbox.FlagResult) (gone bool) {
 	s.tellKeywords()
 	failed := uidSet(res.Failed)
 	expect := newExpectation(&st.change)
@@ -110,7 +110,7 @@ func (s *session) tellStored(st *storing, res mailbox.FlagResult) (gone bool) {
 			s.tellFlags(i+1, row, !st.silent)
 		}
 	}
-	s.tell(res.View, s.byUID, func(i int, old, row *mailbox.Row) bool {
+	s.tell(ctx, res.View, s.byUID, func(i int, old, row *mailbox.Row) bool {
 		return st.msgs.has(i) && !failed.contains(uint32(row.UID)) && (!st.silent || expect.met(old, row))
 	})
 	return gone

@@ -69,6 +69,7 @@ func commandTable() map[string]*command {
 		"ENABLE":         {states: loggedIn, run: (*session).enable},
 		"COMPRESS":       {states: loggedIn, run: (*session).compress},
 		"UNAUTHENTICATE": {states: loggedIn, run: (*session).unauthenticate},
+		"ESEARCH":        {states: loggedIn, byNumber: true, run: (*session).esearch},
 		"SELECT":         {states: loggedIn, run: (*session).selectCommand},
 		"EXAMINE":        {states: loggedIn, run: (*session).examine},
 		"CREATE":         {states: loggedIn, run: (*session).create},
@@ -85,16 +86,20 @@ func commandTable() map[string]*command {
 		"GETQUOTA":       {states: loggedIn, run: (*session).getQuota},
 		"GETQUOTAROOT":   {states: loggedIn, run: (*session).getQuotaRoot},
 
-		"CHECK":    {states: selectedState, run: (*session).noop},
-		"CLOSE":    {states: selectedState, run: (*session).closeMailbox},
-		"UNSELECT": {states: selectedState, run: (*session).unselect},
-		"EXPUNGE":  {states: selectedState, run: (*session).expunge},
-		"SEARCH":   {states: selectedState, byNumber: true, numbers: true, run: (*session).search},
-		"FETCH":    {states: selectedState, byNumber: true, numbers: true, run: (*session).fetch},
-		"STORE":    {states: selectedState, byNumber: true, numbers: true, run: (*session).store},
-		"COPY":     {states: selectedState, numbers: true, run: (*session).copy},
-		"REPLACE":  {states: selectedState, numbers: true, run: (*session).replace},
-		"MOVE":     {states: selectedState, numbers: true, run: (*session).move},
+		"CHECK":        {states: selectedState, run: (*session).noop},
+		"CLOSE":        {states: selectedState, run: (*session).closeMailbox},
+		"UNSELECT":     {states: selectedState, run: (*session).unselect},
+		"EXPUNGE":      {states: selectedState, run: (*session).expunge},
+		"SEARCH":       {states: selectedState, byNumber: true, numbers: true, run: (*session).search},
+		"SORT":         {states: selectedState, byNumber: true, numbers: true, run: (*session).sortCommand},
+		"CANCELUPDATE": {states: selectedState, run: (*session).cancelUpdate},
+		"UIDBATCHES":   {states: selectedState, run: (*session).uidBatches},
+		"THREAD":       {states: selectedState, byNumber: true, numbers: true, run: (*session).threadCommand},
+		"FETCH":        {states: selectedState, byNumber: true, numbers: true, run: (*session).fetch},
+		"STORE":        {states: selectedState, byNumber: true, numbers: true, run: (*session).store},
+		"COPY":         {states: selectedState, numbers: true, run: (*session).copy},
+		"REPLACE":      {states: selectedState, numbers: true, run: (*session).replace},
+		"MOVE":         {states: selectedState, numbers: true, run: (*session).move},
 	}
 }
 
@@ -102,7 +107,7 @@ func commandTable() map[string]*command {
 func uidTable() map[string]*command {
 	all := commandTable()
 	uid := map[string]*command{}
-	for _, name := range []string{"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "REPLACE"} {
+	for _, name := range []string{"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "REPLACE", "SORT", "THREAD", "ESEARCH"} {
 		uid[name] = all[name]
 	}
 	return uid

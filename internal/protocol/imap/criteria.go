@@ -103,7 +103,7 @@ func (s *session) searchKey(q *searching) criterion {
 		d.special(')')
 		return k
 	case isDigit(c) || c == '*' || c == '$':
-		return s.numberKey()
+		return s.numberKey(q)
 	}
 	name := d.keyword()
 	if d.err != nil {
@@ -126,26 +126,51 @@ func (s *session) searchKey(q *searching) criterion {
 }
 
 // numberKey is a sequence-set: messages by number, or "$".
-func (s *session) numberKey() criterion {
+func (s *session) numberKey(q *searching) criterion {
 	sent := s.messageSet()
 	if sent.saved {
-		return uidKey(s.saved)
+		return savedKey(s.saved)
 	}
 	if s.uidOnly && s.dec.ok() { // RFC 9586 §3.5
 		s.dec.err = errUIDRequired
 	}
 	s.numbered = true // RFC 9051 §7.5.1, of UID SEARCH
 	set := slices.Clone(sent.set)
-	if n := s.sel.shown.Len(); n > 0 {
-		set = set.resolve(uint32(n))
+	if q.update { // RFC 5267 §4.3: these are the messages that have the numbers now
+		msgs, _ := s.resolveNumbers(set)
+		return uidKey(uidSet(msgs.uids(s.sel.shown)))
 	}
-	return criterion{byRow, func(_ *matching, at int, _ *mailbox.Row) (bool, error) {
-		return set.contains(uint32(at + 1)), nil
+	var of *scope
+	var resolved numSet
+	return criterion{byRow, func(m *matching, at int, _ *mailbox.Row) (bool, error) {
+		if m.scope != of {
+			of, resolved = m.scope, slices.Clone(set).resolve(uint32(max(1, m.scope.shown.Len())))
+		}
+		return resolved.contains(uint32(at + 1)), nil
 	}}
 }
 
 func uidKey(set numSet) criterion {
 	return onRow(func(r *mailbox.Row) bool { return set.contains(uint32(r.UID)) })
+}
+
+// savedKey is "$", which are messages of the selected folder (RFC 5182 §2.1).
+func savedKey(set numSet) criterion {
+	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		return m.scope.sel != nil && set.contains(uint32(r.UID)), nil
+	}}
+}
+
+// uidsKey is a set of UIDs, in which "*" is the largest of the folder that is searched.
+func uidsKey(set numSet) criterion {
+	var of *scope
+	var resolved numSet
+	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		if m.scope != of {
+			of, resolved = m.scope, slices.Clone(set).resolve(largestUID(m.scope.shown))
+		}
+		return resolved.contains(uint32(r.UID)), nil
+	}}
 }
 
 // plainKey is a key without arguments.
@@ -172,16 +197,20 @@ var flagKeys = map[string]mailbox.Flags{
 
 // recentKey: RFC 3501 §6.4.4.
 func (s *session) recentKey(name string) (criterion, bool) {
-	recent := s.sel.isRecent
+	var is func(recent bool, r *mailbox.Row) bool
 	switch name {
 	case "RECENT":
-		return onRow(recent), true
+		is = func(recent bool, _ *mailbox.Row) bool { return recent }
 	case "OLD":
-		return onRow(func(r *mailbox.Row) bool { return !recent(r) }), true
+		is = func(recent bool, _ *mailbox.Row) bool { return !recent }
 	case "NEW":
-		return onRow(func(r *mailbox.Row) bool { return recent(r) && r.Flags&mailbox.Seen == 0 }), true
+		is = func(recent bool, r *mailbox.Row) bool { return recent && r.Flags&mailbox.Seen == 0 }
+	default:
+		return criterion{}, false
 	}
-	return criterion{}, false
+	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		return is(m.scope.sel != nil && m.scope.sel.isRecent(r), r), nil
+	}}, true
 }
 
 // argumentKey is a key with arguments, which stand next.
@@ -197,9 +226,11 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 	case "UID":
 		sent := s.messageSet()
 		if sent.saved {
-			return uidKey(s.saved), true
+			return savedKey(s.saved), true
 		}
-		return uidKey(slices.Clone(sent.set).resolve(largestUID(s.sel.shown))), true
+		return uidsKey(slices.Clone(sent.set)), true
+	case "FUZZY": // RFC 6203 §3
+		return s.fuzzyKey(q), true
 	case "KEYWORD", "UNKEYWORD":
 		word, has := string(d.atom()), name == "KEYWORD"
 		return onRow(func(r *mailbox.Row) bool { return r.Keywords.Has(word) == has }), true

@@ -14,6 +14,7 @@ import (
 type matching struct {
 	s     *session
 	now   int64 // Unix seconds
+	scope *scope
 	batch *mailbox.Batch
 	read  int64 // bytes of contents read in this batch
 
@@ -21,6 +22,8 @@ type matching struct {
 	recOf   mailbox.ContentID
 	folded  []byte // scratch: text to be searched, folded
 	content []byte // scratch
+
+	score, scores int // points of the FUZZY keys that the message at hand has met, and how many they are
 }
 
 // begin starts a batch: what was read of records is valid no more.
@@ -42,55 +45,74 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 	d := &s.dec
 	switch name {
 	case "SUBJECT":
-		return recordKey(q.text(d), func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
+		return q.recordKey(q.text(d), func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
 			return appendFolded(b, rec.Subject()), nil
 		}), true
 	case "FROM":
-		return addressKey(q.text(d), "from", summary.Record.From), true
+		return q.addressKey(q.text(d), "from", summary.Record.From), true
 	case "TO":
-		return addressKey(q.text(d), "to", summary.Record.To), true
+		return q.addressKey(q.text(d), "to", summary.Record.To), true
 	case "CC":
-		return addressKey(q.text(d), "cc", summary.Record.Cc), true
+		return q.addressKey(q.text(d), "cc", summary.Record.Cc), true
 	case "BCC":
-		return addressKey(q.text(d), "bcc", summary.Record.Bcc), true
+		return q.addressKey(q.text(d), "bcc", summary.Record.Bcc), true
 	case "HEADER":
 		field := bytes.ToLower(d.astring())
 		d.sp()
-		return headerKey(q.text(d), string(field)), true
+		return q.headerKey(q.text(d), string(field)), true
 	case "BODY":
-		return indexKey(mailbox.SearchBody(q.wholeText(d))), true
+		return q.indexKey(q.wholeText(d), mailbox.SearchBody), true
 	case "TEXT":
-		return indexKey(mailbox.SearchAll(q.wholeText(d))), true
+		return q.indexKey(q.wholeText(d), mailbox.SearchAll), true
 	}
 	return criterion{}, false
 }
 
 // indexKey searches in whole messages, by the account's index.
-func indexKey(t *mailbox.TextSearch) criterion {
-	return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-		before := m.batch.BytesRead()
-		ok, err := t.Match(m.batch, r)
-		m.read += m.batch.BytesRead() - before
-		m.rec, m.recOf = nil, 0 // read by the batch, which may have read another since
-		return ok, err
-	}}
+func (q *searching) indexKey(needle string, search func(string) *mailbox.TextSearch) criterion {
+	if q.fuzzy > 0 {
+		return fuzzyIndexKey(needle, search)
+	}
+	w := indexed{search: func() *mailbox.TextSearch { return search(needle) }}
+	return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) { return m.ask(&w, r) }}
+}
+
+// indexed is a text that is looked for in the index: anew each time that a search is run, since a search knows nothing of
+// messages that come later.
+type indexed struct {
+	search func() *mailbox.TextSearch
+	now    *mailbox.TextSearch
+	of     *matching
+}
+
+// ask asks the index about a message.
+func (m *matching) ask(t *indexed, r *mailbox.Row) (bool, error) {
+	if t.of != m {
+		t.now, t.of = t.search(), m
+	}
+	before := m.batch.BytesRead()
+	ok, err := t.now.Match(m.batch, r)
+	m.read += m.batch.BytesRead() - before
+	m.rec, m.recOf = nil, 0 // read by the batch, which may have read another since
+	return ok, err
 }
 
 // recordKey searches in text that a message's summary has; get appends it, folded.
-func recordKey(needle []byte, get func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error)) criterion {
+func (q *searching) recordKey(needle []byte, get func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error)) criterion {
+	words := q.fuzzyWords(needle)
 	return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 		rec, err := m.record(r)
 		if err != nil {
 			return false, err
 		}
 		m.folded, err = get(m, r, rec, m.folded[:0])
-		return err == nil && bytes.Contains(m.folded, needle), err
+		return err == nil && m.matchText(m.folded, needle, words), err
 	}}
 }
 
 // addressKey searches in addresses as people see them, "name <user@host>", and in the field as it was written.
-func addressKey(needle []byte, field string, get func(summary.Record) []message.Address) criterion {
-	return recordKey(needle, func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
+func (q *searching) addressKey(needle []byte, field string, get func(summary.Record) []message.Address) criterion {
+	return q.recordKey(needle, func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
 		for _, a := range get(rec) {
 			b = appendFolded(b, a.Name)
 			b = appendFolded(append(b, " <"...), a.Mailbox)
@@ -104,7 +126,8 @@ func addressKey(needle []byte, field string, get func(summary.Record) []message.
 
 // headerKey searches in the header fields of a name, in all if it is "". An empty needle is found in
 // any such field (RFC 9051 §6.4.4).
-func headerKey(needle []byte, field string) criterion {
+func (q *searching) headerKey(needle []byte, field string) criterion {
+	words := q.fuzzyWords(needle)
 	return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 		rec, err := m.record(r)
 		if err != nil {
@@ -113,7 +136,7 @@ func headerKey(needle []byte, field string) criterion {
 		h, err := m.header(r, rec)
 		m.folded = appendFoldedFields(m.folded[:0], h, field)
 		// A field leaves a line end at least, so that an empty needle isn't found where there is no field.
-		return len(m.folded) > 0 && bytes.Contains(m.folded, needle), err
+		return len(m.folded) > 0 && m.matchText(m.folded, needle, words), err
 	}}
 }
 

@@ -62,6 +62,15 @@ func byNumber(v *mailbox.View, set numSet) (messages, error) {
 	return m, nil
 }
 
+// resolveNumbers is byNumber for searches, where numbers of messages that don't exist are no error (RFC 7377 §2).
+func (s *session) resolveNumbers(set numSet) (messages, error) {
+	v := s.sel.shown
+	if v.Len() == 0 {
+		return nil, nil
+	}
+	return byNumber(v, slices.Clone(set).resolve(uint32(v.Len())).intersect(numSet{{1, uint32(v.Len())}}))
+}
+
 // byUID finds the messages of a resolved set of UIDs.
 func byUID(v *mailbox.View, set numSet) messages {
 	m := make(messages, 0, len(set))
@@ -94,6 +103,20 @@ func (m messages) count() int {
 		n += s.hi - s.lo
 	}
 	return n
+}
+
+// part is those that PARTIAL asks for.
+func (m messages) part(p *partialRange) (some messages) {
+	lo, hi := p.clip(m.count())
+	at := 0
+	for _, s := range m {
+		n := s.hi - s.lo
+		if from, to := max(lo-at, 0), min(hi-at, n); from < to {
+			some = append(some, span{s.lo + from, s.lo + to})
+		}
+		at += n
+	}
+	return some
 }
 
 // has reports whether place i is among them.

@@ -22,6 +22,8 @@ type selected struct {
 	claimed mailbox.UID
 	// keywords is how many keywords the client has been told of in FLAGS.
 	keywords int
+	// contexts are searches whose results the client is kept informed about (RFC 5267 §4.3).
+	contexts []*searchContext
 }
 
 // isRecent reports whether a message is shown as \Recent.
@@ -46,7 +48,7 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 	if newest == s.sel.shown && before != s.sel.recent.max() {
 		s.tellRecent() // EXISTS was told in another way
 	}
-	if !s.tell(newest, mayExpunge, nil) && s.condstore {
+	if !s.tell(ctx, newest, mayExpunge, nil) && s.condstore {
 		// Later changes may have been told: the client must not believe that it knows the earlier ones (RFC 7162 §3.2).
 		s.out.line("* OK [", s.highestCode(), "] some news must wait")
 	}
@@ -67,7 +69,7 @@ func (s *session) lostFolder(err error) error {
 
 // tell makes newest the view that the client knows, but for changed messages that told says it knows
 // already (i is a message's place in the view known so far). It reports false, and does nothing, if that would need an EXPUNGE that may not be sent.
-func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, old, new *mailbox.Row) bool) bool {
+func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge bool, told func(i int, old, new *mailbox.Row) bool) bool {
 	old := s.sel.shown
 	if old == newest {
 		return true
@@ -76,6 +78,7 @@ func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, o
 	if len(d.Removed) > 0 && !mayExpunge {
 		return false
 	}
+	s.forget(old, d.Removed)
 	s.tellRemoved(old, d.Removed)
 	s.sel.shown = newest
 	if d.Added < newest.Len() {
@@ -88,6 +91,7 @@ func (s *session) tell(newest *mailbox.View, mayExpunge bool, told func(i int, o
 	for _, i := range d.Changed {
 		s.tellChanged(old, newest, i, told)
 	}
+	s.updateContexts(ctx, d)
 	return true
 }
 

@@ -45,8 +45,10 @@ type session struct {
 	enabled                   // what the client has changed by its commands
 
 	// Of the command at hand:
-	numbered bool // it has asked for messages by number, so none may be told to be gone
-	removed  bool // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
+	begun    time.Time
+	toldAt   time.Time // when the client was told last that it goes on
+	numbered bool      // it has asked for messages by number, so none may be told to be gone
+	removed  bool      // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
 
 	ended    bool // no further command is read
 	bads     int  // commands with bad syntax; in a row, once logged in
@@ -164,6 +166,7 @@ func (s *session) step(ctx context.Context) error {
 func (s *session) command(ctx context.Context) error {
 	start := time.Now()
 	s.byUID, s.numbered, s.removed = false, false, false
+	s.begun, s.toldAt = start, time.Time{}
 	s.tag = s.dec.tag()
 	s.dec.sp()
 	cmd, name := s.lookUp()

@@ -111,6 +111,16 @@ func (w *world) open(name string) *mailbox.Session {
 	return s
 }
 
+// guest acts on an account of somebody else, who has given rights on a folder.
+func (w *world) guest(name, owner string, f mailbox.FolderID, rights mailbox.Rights) *mailbox.Session {
+	w.t.Helper()
+	must(w.t, w.open(owner).SetGrants(context.Background(), f, []mailbox.Grant{{Kind: mailbox.ToAccount, ID: uint64(w.accounts[name]), Rights: rights}}))
+	s, err := w.store.Open(context.Background(), w.accounts[owner], ident.Identity{Account: w.accounts[name], Login: name + "@demo.test"})
+	must(w.t, err)
+	w.t.Cleanup(s.Close)
+	return s
+}
+
 // deliver puts a message into a folder behind IMAP's back.
 func (w *world) deliver(s *mailbox.Session, f mailbox.FolderID, text string, flags mailbox.Flags, keywords ...string) mailbox.Appended {
 	w.t.Helper()

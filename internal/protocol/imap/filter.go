@@ -1,0 +1,66 @@
+package imap
+
+import (
+	"strings"
+
+	"postroad/internal/model/mailbox"
+)
+
+// mailboxFilter says which mailboxes a command is about: filter-mailboxes of RFC 5465 §6, with what RFC 7377 §2.2 adds.
+type mailboxFilter struct {
+	kind  string // in lower case
+	paths []string
+}
+
+// maxFilterNames is how many mailboxes may be named in one command.
+const maxFilterNames = 1000
+
+// mailboxFilter consumes filter-mailboxes.
+func (s *session) mailboxFilter() (f mailboxFilter) {
+	d := &s.dec
+	f.kind = strings.ToLower(d.keyword())
+	switch f.kind {
+	case "selected", "selected-delayed", "inboxes", "personal", "subscribed":
+	case "subtree", "subtree-one", "mailboxes":
+		d.sp()
+		if d.peek() != '(' {
+			f.paths = []string{s.mailboxName()}
+			break
+		}
+		d.list(func() {
+			if f.paths = append(f.paths, s.mailboxName()); len(f.paths) > maxFilterNames {
+				d.fail("too many mailboxes")
+			}
+		})
+		if d.ok() && len(f.paths) == 0 {
+			d.expected("a mailbox")
+		}
+	default:
+		d.fail("no such kind of mailboxes")
+	}
+	return f
+}
+
+// selects reports whether the filter is about the selected mailbox as such.
+func (f *mailboxFilter) selects() bool { return f.kind == "selected" || f.kind == "selected-delayed" }
+
+// covers reports whether a folder is among those meant. Mail may come to any folder, so "inboxes" is "personal" (RFC 5465
+// §6.3).
+func (f *mailboxFilter) covers(path string, folder *mailbox.Folder, foreign bool) bool {
+	switch f.kind {
+	case "inboxes", "personal":
+		return !foreign
+	case "subscribed":
+		return folder.Subscribed
+	}
+	for _, p := range f.paths {
+		below, found := strings.CutPrefix(path, p+string(separator))
+		switch {
+		case path == p,
+			found && f.kind == "subtree",
+			found && f.kind == "subtree-one" && !strings.ContainsRune(below, separator):
+			return true
+		}
+	}
+	return false
+}
