@@ -83,11 +83,16 @@ func (s *session) newTransaction(from string) *transaction {
 		deadline: time.Now().Add(s.limits.TransactionTimeout),
 		envelope: Envelope{
 			ID: s.server.newID(), From: from, Who: s.who, Peer: s.peer, Helo: s.helo,
-			TLS: s.tls != nil, Cipher: s.cipher(), Mode: s.opts.Mode,
+			TLS: s.tls != nil, Cipher: s.cipher(), Mode: s.opts.Mode, Trusted: s.trusted(),
 		},
 	}
 	tx.envelope.Recipients = tx.first[:0]
 	return tx
+}
+
+// trusted: see Envelope. Where there is no Gate, nobody was looked at.
+func (s *session) trusted() bool {
+	return s.opts.Mode == LMTP || s.who == nil && s.visit == nil && s.server.config.Gate != nil
 }
 
 // cipher names the connection's TLS version and cipher; empty without.

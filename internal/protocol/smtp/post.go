@@ -57,6 +57,8 @@ type Envelope struct {
 	Protocol string
 	// Mode of the listener.
 	Mode Mode
+	// Trusted: the client is one of ours, whom the Gate doesn't check: a relay that speaks LMTP, a host of a trusted network.
+	Trusted bool
 	// UTF8: the client asserted SMTPUTF8 (RFC 6531 §3.4).
 	UTF8 bool
 	// Body is the encoding that the client declared.

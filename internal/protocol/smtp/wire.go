@@ -52,7 +52,7 @@ func (e *Envelope) delivery() delivery.Envelope {
 		ID: e.ID, From: e.From, Who: e.Who, Source: e.source(), Client: e.client(), EnvelopeID: e.EnvelopeID, Return: e.Return.transfer(), Verdict: e.Verdict,
 		EightBit: e.Body != Body7Bit, Binary: e.Body == BodyBinaryMIME, UTF8: e.UTF8,
 		HoldUntil: e.HoldUntil, Deadline: e.Deadline, NotifyLate: e.NotifyLate, ByTrace: e.ByTrace,
-		Priority: e.Priority, RequireTLS: e.RequireTLS, Each: e.Mode == LMTP,
+		Priority: e.Priority, RequireTLS: e.RequireTLS, Each: e.Mode == LMTP, Trusted: e.Trusted,
 	}
 }
 

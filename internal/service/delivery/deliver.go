@@ -38,6 +38,8 @@ type Envelope struct {
 	RequireTLS          bool
 	// Each: whoever brought it hears of each recipient apart, and keeps what fails (LMTP).
 	Each bool
+	// Trusted: whoever brought it is one of ours, who know from whom they take mail: a relay in front, a host of a trusted network.
+	Trusted bool
 	// Verdict is what the checks found out; nil: nothing was checked.
 	Verdict *Verdict
 

@@ -96,7 +96,7 @@ func (r *run) forwardLeg(to *Recipient) *leg {
 
 // known reports whether the sender is who the reverse-path says: they may be written to.
 func (r *run) known() bool {
-	return r.e.Who != nil || r.e.Each || r.e.Verdict != nil && r.e.Verdict.Sender
+	return r.e.Who != nil || r.e.Trusted || r.e.Verdict != nil && r.e.Verdict.Sender
 }
 
 // hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then.
@@ -115,6 +115,9 @@ func (r *run) held() bool { return len(r.legs) == 1 && !r.legs[0].hold.IsZero() 
 // send seals a leg and begins to hand it in.
 func (r *run) send(ctx context.Context, l *leg) {
 	r.legs = append(r.legs, l)
+	if r.e.queued && l.kind == 0 { // another attempt may have other recipients
+		l.e.ID = r.child(strings.Join(addresses(l.to), " "))
+	}
 	if l.err != nil {
 		return
 	}
@@ -209,9 +212,6 @@ func (r *run) transfer() transfer.Envelope {
 		EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, RequireTLS: e.RequireTLS, TLSOptional: r.header().tlsOptional,
 		Priority: e.Priority, Deadline: e.Deadline, NotifyLate: e.NotifyLate, ByTrace: e.ByTrace, Received: r.a.now(),
 	}
-	if e.queued {
-		t.ID = r.child("on")
-	}
 	if e.Who != nil {
 		t.Account = e.Who.Account
 	}
@@ -227,7 +227,15 @@ func (r *run) leaving(via string) Leaving {
 
 // child names a copy with an envelope of its own: the same whenever the same message is tried again.
 func (r *run) child(what string) string {
-	h := fnv.New32a()
+	h := fnv.New64a()
 	h.Write([]byte(strings.ToLower(what)))
-	return fmt.Sprintf("%s.%08x", r.e.ID[:min(len(r.e.ID), 240)], h.Sum32())
+	return fmt.Sprintf("%s.%016x", r.e.ID[:min(len(r.e.ID), 230)], h.Sum64())
+}
+
+func addresses(to []transfer.Recipient) []string {
+	all := make([]string, len(to))
+	for i := range to {
+		all[i] = to[i].Address
+	}
+	return all
 }

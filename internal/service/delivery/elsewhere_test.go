@@ -135,7 +135,7 @@ func TestSuccessIsReportedToThoseWhoAsk(t *testing.T) {
 		{Envelope{Verdict: &Verdict{}}, false},
 		{Envelope{Verdict: &Verdict{Sender: true}}, true},
 		{Envelope{Who: who}, true},
-		{Envelope{Each: true}, true},
+		{Envelope{Trusted: true}, true},
 	} {
 		out.delivered = nil
 		c.e.ID, c.e.From, c.e.EnvelopeID = "q1", "ann@example.org", "e7"

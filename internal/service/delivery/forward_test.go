@@ -43,7 +43,7 @@ func TestForwarding(t *testing.T) {
 		{"a sender that is proved", Envelope{Verdict: &Verdict{Sender: true}}, forward.Told, transfer.NotifyFailure, true},
 		{"one that isn't", Envelope{Verdict: &Verdict{}}, forward.Mute, transfer.NotifyNever, true},
 		{"nothing was checked", Envelope{}, forward.Mute, transfer.NotifyNever, true},
-		{"a relay of ours", Envelope{Each: true}, forward.Told, transfer.NotifyFailure, true},
+		{"a relay of ours", Envelope{Trusted: true}, forward.Told, transfer.NotifyFailure, true},
 	} {
 		h, out, _ := withQueue(t)
 		s := &seal{}
@@ -219,10 +219,15 @@ func TestWhatTheQueueHasForUs(t *testing.T) {
 	if len(out.delivered) != 1 || out.delivered[0].Recipients[0].Address != "bob@example.org" {
 		t.Errorf("told of %+v", out.delivered)
 	}
+	// Another attempt, with others that lead elsewhere: it goes under another name.
+	check(t, h.dir.AddAlias(t.Context(), "more@example.org", []string{"more@elsewhere.example"}))
+	job.Recipients = []transfer.Recipient{{Address: "more@example.org"}}
+	if o := h.Attempt(t.Context(), job); o[0].Result != transfer.Delivered || len(out.got) != 2 || out.got[1].ID == out.got[0].ID {
+		t.Errorf("%+v, %+v", o, out.got)
+	}
 	// An attempt that was broken off after the copy was handed in: it isn't handed in twice.
 	first := out.got[0].ID
 	out.err = fault.New(fault.Exists, "%s is there", first)
-	job.Recipients = job.Recipients[1:2]
 	if o := h.Attempt(t.Context(), job); o[0].Result != transfer.Delivered {
 		t.Errorf("%+v", o)
 	}
@@ -239,7 +244,8 @@ func TestOnlySomeFail(t *testing.T) {
 		{"proved", Envelope{Verdict: &Verdict{Sender: true, Field: "Authentication-Results: x\r\n"}}, true},
 		{"not proved", Envelope{Verdict: &Verdict{}}, false},
 		{"nothing known", Envelope{}, false},
-		{"LMTP", Envelope{Each: true}, false},
+		{"LMTP", Envelope{Trusted: true, Each: true}, false},
+		{"a trusted network", Envelope{Trusted: true}, true},
 		{"junk", Envelope{Verdict: &Verdict{Sender: true, Junk: true}}, false},
 	} {
 		h, out, _ := withQueue(t)
