@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -54,7 +55,7 @@ func newInternet(c config.Config, w World, db kv.DB, observe func(outbound.Obser
 	policies := mtasts.New(mtasts.Options{TXT: resolver, Transport: mtasts.NewTransport(w.Dial, w.Roots), Store: mtasts.InKV(db), Now: w.Now, Logger: w.Logger})
 	router, err := route.New(route.Options{
 		DNS: resolver, Rules: rules, Hostnames: c.Sending.Hostnames(c.Hostname), Now: w.Now, STS: policies,
-		Sources: sources(c.Sending.Bind), Families: families[c.Sending.Family],
+		Sources: sources(c.Sending.Bind), Families: families[c.Sending.Family], Own: newOwnAddresses(c.Listen, w.Now, net.InterfaceAddrs).has,
 	})
 	if err != nil {
 		return nil, err
