@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -344,21 +345,6 @@ func TestTLSReports(t *testing.T) {
 	})
 }
 
-// unsigned is a resolver that validates, of hosts and domains that aren't signed.
-type unsigned struct{ setup.Resolver }
-
-func (u unsigned) LookupMX(ctx context.Context, name string) (dns.Answer[dns.MX], error) {
-	a, err := u.Resolver.LookupMX(ctx, name)
-	a.Secure = false
-	return a, err
-}
-
-func (u unsigned) LookupIP(ctx context.Context, name string) (dns.Answer[netip.Addr], error) {
-	a, err := u.Resolver.LookupIP(ctx, name)
-	a.Secure = false
-	return a, err
-}
-
 func TestDNSSECAndDANE(t *testing.T) {
 	const name = "_25._tcp.mail.example.org"
 	insecure := func(w *world) {
@@ -379,10 +365,49 @@ func TestDNSSECAndDANE(t *testing.T) {
 			[]string{"warn dnssec: isn't known", "warn dane: no TLSA record is that of the certificate in use"}},
 		{"no TLSA without DNSSEC", func(w *world) { insecure(w); w.Remove(name) }, []string{"warn dnssec: isn't known"}},
 		{"only the top is signed", func(w *world) {
-			w.options.DNS = unsigned{w}
+			w.options.DNS = half{w, nil}
 			w.Remove(name)
 		}, nil},
 	})
+}
+
+// TestWhichZoneIsNotSigned: the domain's zone and the host's can be two.
+func TestWhichZoneIsNotSigned(t *testing.T) {
+	for want, signed := range map[string][]string{
+		"DNSSEC vouches for example.org and mail.example.org":        {"org"},
+		"DNSSEC doesn't vouch for mail.example.org.":                 {"example.org"},
+		"DNSSEC doesn't vouch for example.org.":                      {"mail.example.org"},
+		"DNSSEC doesn't vouch for example.org and mail.example.org.": {},
+	} {
+		w := newWorld(t)
+		w.options.DNS = half{w, signed}
+		i := slices.IndexFunc(w.check().Findings, func(f setup.Finding) bool { return f.Topic == "dnssec" && strings.HasPrefix(f.Text, want) })
+		if i < 0 {
+			t.Errorf("%v: %s", signed, text(w.check()))
+		}
+	}
+}
+
+// half is a resolver that validates, where some names are signed: "org" for all below it.
+type half struct {
+	setup.Resolver
+	signed []string
+}
+
+func (h half) vouches(name string) bool {
+	return slices.Contains(h.signed, name) || slices.Contains(h.signed, "org")
+}
+
+func (h half) LookupMX(ctx context.Context, name string) (dns.Answer[dns.MX], error) {
+	a, err := h.Resolver.LookupMX(ctx, name)
+	a.Secure = h.vouches(name)
+	return a, err
+}
+
+func (h half) LookupIP(ctx context.Context, name string) (dns.Answer[netip.Addr], error) {
+	a, err := h.Resolver.LookupIP(ctx, name)
+	a.Secure = h.vouches(name)
+	return a, err
 }
 
 func TestServices(t *testing.T) {
@@ -445,6 +470,9 @@ func TestPorts(t *testing.T) {
 		{"closed", func(w *world) { delete(w.ports, "192.0.2.1:993") }, []string{"warn ports: 192.0.2.1 port 993 (imap) can't be reached from here: > let the port in"}},
 		{"another server", func(w *world) { w.ports["192.0.2.1:25"] = say("220 router.provider.example ESMTP\r\n") }, []string{"wrong ports: 192.0.2.1 port 25 (smtp) is not this server: it greets with \"220 router.provider.example ESMTP\""}},
 		{"no TLS", func(w *world) { w.ports["192.0.2.1:993"] = say("* OK ready\r\n") }, []string{"warn ports: port 993"}},
+		{"ends in the middle of its line", func(w *world) {
+			w.ports["192.0.2.1:25"] = func(c net.Conn) { io.WriteString(c, "220 mail.example.org") }
+		}, nil},
 		{"says nothing", func(w *world) { w.ports["[2001:db8::1]:143"] = func(net.Conn) {} }, []string{"warn ports: 2001:db8::1 port 143"}},
 	})
 }

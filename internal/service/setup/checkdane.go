@@ -27,7 +27,7 @@ func (k *checker) checkDNSSEC(ctx context.Context, n *notes) {
 		n.warn("run a validating resolver on this machine (unbound, for example) and say [dns] servers = [\"127.0.0.1\"]; others' DANE needs it too",
 			"the resolver isn't one that is believed to validate DNSSEC, so it isn't known whether the zones are signed")
 	default:
-		n.ok("%s isn't signed with DNSSEC. It may be: others then can be sure of this server (DANE); the DNS host and the registrar offer it", strings.Join(unsigned, " and "))
+		n.ok("DNSSEC doesn't vouch for %s. It could: others can be sure of this server then (DANE); the DNS host and the registrar offer it", strings.Join(unsigned, " and "))
 	}
 }
 
