@@ -283,6 +283,7 @@ func (s *Session) deleteSome(ctx context.Context, id FolderID) (more bool, err e
 		if !more {
 			t.change(FolderRemoved, id, 0, 0)
 			f.removed = true
+			return t.dropFolderProps(id)
 		}
 		return nil
 	})

@@ -16,6 +16,7 @@ import (
 //	X item                 where the item is: folder, uid
 //	P item                 the item's property bag
 //	A                      the account's own property bag
+//	M folder account       properties of a folder: one account's own, or with account 0 those that all share
 //	C content              content record: size, references
 //	S content              summary: what was learned when it was parsed
 //	G content              being staged since (Unix seconds); gone once referred to
@@ -29,21 +30,22 @@ import (
 //
 // Every record begins with its version. Schema version: 1.
 const (
-	keyHead    = 'H'
-	keyFolder  = 'F'
-	keyRow     = 'I'
-	keyItem    = 'X'
-	keyBag     = 'P'
-	keyProps   = 'A'
-	keyContent = 'C'
-	keySummary = 'S'
-	keyStaged  = 'G'
-	keyKeyword = 'K'
-	keyLog     = 'L'
-	keyIndex   = 'N'
-	keyTail    = 'U'
-	keyText    = kv.BulkPrefix + 1
-	keySegment = kv.BulkPrefix + 2
+	keyHead        = 'H'
+	keyFolder      = 'F'
+	keyRow         = 'I'
+	keyItem        = 'X'
+	keyBag         = 'P'
+	keyProps       = 'A'
+	keyFolderProps = 'M'
+	keyContent     = 'C'
+	keySummary     = 'S'
+	keyStaged      = 'G'
+	keyKeyword     = 'K'
+	keyLog         = 'L'
+	keyIndex       = 'N'
+	keyTail        = 'U'
+	keyText        = kv.BulkPrefix + 1
+	keySegment     = kv.BulkPrefix + 2
 )
 
 // FirstPartition and LastPartition bound the partitions that are accounts:
