@@ -105,7 +105,7 @@ func (r *Rewriter) second(host, rest string, v Voice) string {
 // 5321 §4.5.3.1.1), and so may ours be.
 func split(address string) (directory.Address, bool) {
 	at := strings.LastIndexByte(address, '@')
-	if at <= 0 || at == len(address)-1 || len(address) > maxPath || strings.ContainsFunc(address, unicode.IsControl) {
+	if at <= 0 || at == len(address)-1 || len(address) > maxPath || strings.ContainsFunc(address, unicode.IsControl) || strings.Contains(address[at:], "=") {
 		return directory.Address{}, false
 	}
 	a := directory.Address{Local: address[:at], Domain: strings.ToLower(address[at+1:])}
