@@ -23,6 +23,8 @@ type Gate interface {
 	// Connect is asked when a stranger connects from peer to local, either of which may be the zero Addr; ctx
 	// lasts as long as the connection. A nil Visit is somebody who isn't checked.
 	Connect(ctx context.Context, peer, local netip.Addr) (Visit, error)
+	// Trusts reports whether a client is one of ours, who isn't checked, and whose word counts.
+	Trusts(peer netip.Addr) bool
 	// SignedIn begins the visit of somebody who has signed in, in place of the one that Connect began; nil: they aren't limited.
 	SignedIn(who ident.Identity) Visit
 }
@@ -231,6 +233,8 @@ func (g gate) Connect(ctx context.Context, peer, local netip.Addr) (Visit, error
 	}
 	return stranger{v}, err
 }
+
+func (g gate) Trusts(peer netip.Addr) bool { return g.guard.Trusts(peer) }
 
 func (g gate) SignedIn(who ident.Identity) Visit {
 	if who.System || who.Account == 0 {

@@ -46,6 +46,8 @@ func (g *guard) note(e history.Event) {
 	g.noted = append(g.noted, e)
 }
 
+func (g *guard) Trusts(peer netip.Addr) bool { return peer.IsLoopback() }
+
 func (g *guard) Connect(_ context.Context, peer, _ netip.Addr) (Visit, error) {
 	if err := g.step("connect", peer.String()); err != nil {
 		return nil, err

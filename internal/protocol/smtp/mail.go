@@ -90,9 +90,10 @@ func (s *session) newTransaction(from string) *transaction {
 	return tx
 }
 
-// trusted: see Envelope. Where there is no Gate, nobody was looked at.
+// trusted: see Envelope.
 func (s *session) trusted() bool {
-	return s.opts.Mode == LMTP || s.who == nil && s.visit == nil && s.server.config.Gate != nil
+	g := s.server.config.Gate
+	return s.opts.Mode == LMTP || s.opts.Mode == MX && g != nil && g.Trusts(s.peer)
 }
 
 // cipher names the connection's TLS version and cipher; empty without.

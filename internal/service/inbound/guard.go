@@ -136,8 +136,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// trusts reports whether nobody checks a client. One that has no address is a program on this machine.
-func (g *Guard) trusts(a netip.Addr) bool {
+// Trusts reports whether nobody checks a client because it is one of ours. One that has no address is a program on this machine.
+func (g *Guard) Trusts(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
 	return !a.IsValid() || slices.ContainsFunc(g.o.Trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 

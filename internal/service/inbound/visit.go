@@ -61,7 +61,7 @@ const lookTime = 10 * time.Second
 // lasts as long as the visit. Errors: a Refusal.
 func (g *Guard) Connect(ctx context.Context, c Client) (*Visit, error) {
 	c.Addr, c.Local = c.Addr.Unmap().WithZone(""), c.Local.Unmap().WithZone("")
-	if g.o.Resolver == nil || g.trusts(c.Addr) {
+	if g.o.Resolver == nil || g.Trusts(c.Addr) {
 		return nil, nil
 	}
 	if !g.connections.take(peer.Network(c.Addr), g.o.Now()) {
