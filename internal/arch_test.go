@@ -20,20 +20,20 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 // neighbours lists the imports allowed inside a layer, each with its reason.
 // A package may always import packages below its own folder and its parents' contract.
 var neighbours = map[string][]string{
-	"format/message":    {"format/charset", "format/htmltext"},                                                                                                                               // decodes text
-	"format/summary":    {"format/message", "format/charset", "format/record"},                                                                                                               // describes a parsed message, as a record
-	"format/dsn":        {"format/message"},                                                                                                                                                  // composes a message
-	"format/reportmail": {"format/message"},                                                                                                                                                  // composes a message, and looks into one
-	"storage/blob":      {"storage/kv"},                                                                                                                                                      // keeps bytes in the kv, in chunks
-	"model/mailbox":     {"model/ident"},                                                                                                                                                     // identities act on accounts
-	"model/directory":   {"model/ident"},                                                                                                                                                     // gives identities
-	"service/auth":      {"service/peer"},                                                                                                                                                    // counts by client
-	"service/trace":     {"service/transfer"},                                                                                                                                                // remembers outcomes
-	"service/queue":     {"service/transfer", "service/trace"},                                                                                                                               // when to pass mail on
-	"service/relay":     {"service/transfer"},                                                                                                                                                // and how
-	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                                                                                               // and where to
-	"service/outbound":  {"service/transfer", "service/route", "service/relay"},                                                                                                              // joins the two
-	"service/delivery":  {"service/transfer", "service/trace", "service/forward"},                                                                                                            // what goes elsewhere
+	"format/message":    {"format/charset", "format/htmltext"},                                                   // decodes text
+	"format/summary":    {"format/message", "format/charset", "format/record"},                                   // describes a parsed message, as a record
+	"format/dsn":        {"format/message"},                                                                      // composes a message
+	"format/reportmail": {"format/message"},                                                                      // composes a message, and looks into one
+	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
+	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
+	"model/directory":   {"model/ident"},                                                                         // gives identities
+	"service/auth":      {"service/peer"},                                                                        // counts by client
+	"service/trace":     {"service/transfer"},                                                                    // remembers outcomes
+	"service/queue":     {"service/transfer", "service/trace"},                                                   // when to pass mail on
+	"service/relay":     {"service/transfer"},                                                                    // and how
+	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
+	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
+	"service/delivery":  {"service/transfer", "service/trace", "service/forward"},                                // what goes elsewhere
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
