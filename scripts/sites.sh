@@ -26,7 +26,7 @@ main() {
 	prepare
 	start_dns; start_web; start_postroad a; start_postroad b; start_postfix
 	accounts
-	for test in everywhere dane mtasts smarthost sockets fallback source outage outage_postfix; do
+	for test in everywhere dane mtasts smarthost sockets loops fallback source outage outage_postfix; do
 		echo "== $test"
 		"$test"
 	done
@@ -119,6 +119,9 @@ zone() {
 	closed.v.test. 5 IN A 192.0.2.14
 	mx.v.test. 5 IN AAAA 2001:db8:ffff::2
 	mx.v.test. 5 IN A $B
+	; an MX that is a itself, by a name that it doesn't know
+	loop.test. 5 IN MX 10 alias.loop.test.
+	alias.loop.test. 5 IN A $A
 	11.2.0.192.in-addr.arpa. 5 IN PTR mx.a.test.
 	12.2.0.192.in-addr.arpa. 5 IN PTR mx.b.test.
 	13.2.0.192.in-addr.arpa. 5 IN PTR mx.p.test.
@@ -421,6 +424,11 @@ sockets() {
 	ok "it arrives" arrived b lmtp
 }
 
+loops() {
+	ok "mail that would come back" send ann@a.test x@loop.test loop
+	ok "is given up" protected a x@loop.test "5\.4\.6"
+}
+
 fallback() {
 	ok "the third host, without IPv6" send ann@a.test ben@v.test fallback
 	ok "it arrives" arrived b fallback
@@ -462,4 +470,4 @@ outage_postfix() {
 	ok "b was restarted, p is back: it arrives, once" arrived p outage-postfix 1 150
 }
 
-main
+main; exit # on one line, so that the script can be edited while it runs
