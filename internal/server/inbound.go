@@ -111,8 +111,8 @@ func (s *Server) tidyGuard(ctx context.Context) {
 func (m *metrics) inbound(g *inbound.Guard, a *inbound.Accounts) {
 	for _, r := range inbound.Reasons() {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "postroad_refusals_total",
-			Help: "What strangers were refused, by reason.", ConstLabels: prometheus.Labels{"reason": string(r)}},
-			func() float64 { return float64(g.Stats().Refused[r]) }))
+			Help: "What strangers and accounts were refused, by reason.", ConstLabels: prometheus.Labels{"reason": string(r)}},
+			func() float64 { return float64(g.Stats().Refused[r] + a.Stats().Refused[r]) }))
 	}
 	for result, value := range map[string]func(inbound.Stats) uint64{
 		"pass": func(s inbound.Stats) uint64 { return s.Pass }, "fail": func(s inbound.Stats) uint64 { return s.Fail },
@@ -128,5 +128,4 @@ func (m *metrics) inbound(g *inbound.Guard, a *inbound.Accounts) {
 	m.counter("postroad_dns_list_failures_total", "Questions to DNS lists that got no answer.", func() float64 { return float64(g.Stats().ListTrouble) })
 	m.counter("postroad_accounts_limited_total", "Accounts that came to a limit of what they may send.", func() float64 { return float64(a.Stats().Limited) })
 	m.counter("postroad_accounts_held_total", "Accounts that were held because much of what they sent was refused.", func() float64 { return float64(a.Stats().Held) })
-	m.counter("postroad_account_refusals_total", "What accounts were refused by limits, and while held.", func() float64 { return float64(a.Stats().Refused) })
 }

@@ -105,6 +105,9 @@ func (d *Direct) RemoveAccount(ctx context.Context, address string) error {
 	if err := d.store.Delete(ctx, a.ID); err != nil {
 		return err
 	}
+	if err := d.forgetSending(ctx, a.ID); err != nil {
+		return err
+	}
 	return d.dir.RemoveAccount(ctx, a.ID)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
 	"postroad/internal/service/inbound"
 )
 
@@ -66,6 +67,14 @@ func (d *Direct) ResetAccountLimits(ctx context.Context, address string) error {
 		return fault.New(fault.Unsupported, "nothing is known of what accounts send")
 	}
 	return d.sending.Reset(ctx, a.ID)
+}
+
+// forgetSending forgets what an account has sent.
+func (d *Direct) forgetSending(ctx context.Context, id ident.AccountID) error {
+	if d.sending == nil {
+		return nil
+	}
+	return d.sending.Forget(ctx, id)
 }
 
 // HeldAccounts implements Admin.

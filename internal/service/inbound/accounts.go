@@ -59,7 +59,8 @@ type Accounts struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	limited, held, refused atomic.Uint64
+	limited, held            atomic.Uint64
+	refusedRate, refusedHeld atomic.Uint64
 }
 
 // NewAccounts makes Accounts.
@@ -76,13 +77,15 @@ func NewAccounts(o AccountOptions) *Accounts {
 
 // AccountStats are totals since Accounts were made.
 type AccountStats struct {
-	// Limited counts accounts that came to a limit, each once a day at most; Held those that were held; Refused all that was refused for either.
-	Limited, Held, Refused uint64
+	// Limited counts accounts that came to a limit, each once a day at most; Held those that were held.
+	Limited, Held uint64
+	// Refused counts refusals by reason: AccountRate and AccountHeld.
+	Refused map[Reason]uint64
 }
 
 // Stats returns the counts.
 func (a *Accounts) Stats() AccountStats {
-	return AccountStats{a.limited.Load(), a.held.Load(), a.refused.Load()}
+	return AccountStats{a.limited.Load(), a.held.Load(), map[Reason]uint64{AccountRate: a.refusedRate.Load(), AccountHeld: a.refusedHeld.Load()}}
 }
 
 // Sending is one connection of somebody who has signed in. It is not safe for concurrent use.
@@ -177,10 +180,11 @@ func (a *Accounts) fail(ctx context.Context, who ident.Identity, n uint64) error
 
 // refuse says why no more is taken, and complains of it once a day. changed: c is to be kept.
 func (a *Accounts) refuse(who ident.Identity, c *account, more tally) (changed bool, err error) {
-	a.refused.Add(1)
 	if !c.held.IsZero() {
+		a.refusedHeld.Add(1)
 		return false, (&Refusal{AccountHeld, 450, "4.7.1", "Sending is on hold for your account: please ask your administrator", false}).fault()
 	}
+	a.refusedRate.Add(1)
 	what := c.over(more, &a.limits)
 	if c.hour-c.told >= day {
 		c.told, changed = c.hour, true
@@ -271,6 +275,16 @@ func (a *Accounts) Reset(ctx context.Context, id ident.AccountID) error {
 		}
 		c = account{known: c.known}
 		return tx.Set(accountKey(id), c.encode())
+	})
+}
+
+// Forget forgets all of an account, which is no more.
+func (a *Accounts) Forget(ctx context.Context, id ident.AccountID) error {
+	return a.db.Update(ctx, AccountPartition, func(tx kv.Tx) error {
+		if err := tx.DeleteRange(toKeys(id), toKeys(id+1)); err != nil {
+			return err
+		}
+		return tx.Delete(accountKey(id))
 	})
 }
 

@@ -2,6 +2,8 @@ package inbound
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +70,7 @@ func TestAccountLimits(t *testing.T) {
 					t.Error(got)
 				}
 			}
-			if s := a.Stats(); s.Limited != 1 || s.Refused != 3 {
+			if s := a.Stats(); s.Limited != 1 || s.Refused[AccountRate] != 3 {
 				t.Errorf("one notice a day: %+v", s)
 			}
 			b := NewAccounts(AccountOptions{DB: w.db, Limits: c.limits, Now: w.now})
@@ -126,7 +128,7 @@ func TestStolenAccount(t *testing.T) {
 	if err != nil || u.Held.IsZero() || u.Reason != "12 of 24 recipients were refused" || u.MessagesDay != 0 || u.Limits.Refused != 10 {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if s := a.Stats(); s.Held != 1 {
+	if s := a.Stats(); s.Held != 1 || s.Refused[AccountHeld] != 2 {
 		t.Errorf("%+v", s)
 	}
 	if err := a.Reset(t.Context(), ann.Account); err != nil {
@@ -219,5 +221,53 @@ func BenchmarkSending(b *testing.B) {
 		if err := send(b, a, n%1000, 1); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestForget: an account that is removed leaves nothing behind, and its neighbours alone.
+func TestForget(t *testing.T) {
+	a, w := accounts(t, AccountLimits{})
+	for _, id := range []ident.AccountID{6, 7, 8} {
+		s := a.Begin(ident.Identity{Account: id})
+		for n := range 3 {
+			if err := s.Found(t.Context(), fmt.Sprint(n), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := a.Forget(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	left := map[byte]int{}
+	w.db.View(t.Context(), AccountPartition, func(r kv.Reader) error {
+		for _, first := range []byte{keyAccount, keyTo} {
+			for p := range r.Scan(all(first)) {
+				left[p.Key[8]]++
+			}
+		}
+		return nil
+	})
+	if len(left) != 2 || left[6] != 4 || left[8] != 4 {
+		t.Error(left)
+	}
+}
+
+// TestManyAtOnce: many connections of one account, counted to the last.
+func TestManyAtOnce(t *testing.T) {
+	a, _ := accounts(t, AccountLimits{MessagesPerHour: 100})
+	var wg sync.WaitGroup
+	var taken atomic.Int64
+	for n := range 20 {
+		wg.Go(func() {
+			for k := range 10 {
+				if send(t, a, 100*n+k, 1) == nil {
+					taken.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if taken.Load() != 100 {
+		t.Errorf("%d were taken", taken.Load())
 	}
 }

@@ -19,18 +19,21 @@ func (v *Visit) greylist(ctx context.Context, to string) error {
 	if len(v.allow) > 0 || v.past.known() || v.g.o.Greylist == GreyAuto && v.suspicious(ctx) == "" {
 		return nil
 	}
-	signs := false
+	signs, place := false, farm(v.client.Addr).String()
 	if domain := domainOf(v.from); domain != "" {
 		past, err := v.g.memory.recall(ctx, v.g.o.Now(), v.g.subject(bySPF, domain), v.g.subject(byDKIM, domain))
 		if err != nil {
 			return nil // our own trouble is no reason to keep mail away
 		}
-		if past[0].known() && v.checkSPF(ctx).Status == authres.Pass {
-			return nil
+		if v.checkSPF(ctx).Status == authres.Pass {
+			if past[0].known() {
+				return nil
+			}
+			place = "spf " + domain // wherever in its network it comes back from
 		}
 		signs = past[1].known()
 	}
-	pass, err := v.g.memory.mayPass(ctx, v.g.memory.hash("grey", farm(v.client.Addr).String(), v.from, to), v.g.o.Now())
+	pass, err := v.g.memory.mayPass(ctx, v.g.memory.hash("grey", place, v.from, to), v.g.o.Now())
 	if err != nil || pass {
 		v.back = v.back || pass
 		return nil

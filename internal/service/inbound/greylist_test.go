@@ -229,3 +229,20 @@ func TestForeignDomains(t *testing.T) {
 	_, err := w.visit(shady())
 	refused(t, err, BlockList, 554)
 }
+
+// TestComesBackFromElsewhere: who has many networks may come back from another one that SPF permits.
+func TestComesBackFromElsewhere(t *testing.T) {
+	w := newWorld(t, Options{Greylist: GreyAlways})
+	w.dns.Add(t, `large.example. TXT "v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 -all"`)
+	c := client{IP: goodIP, From: "ann@large.example"}
+	_, err := w.visit(c)
+	refused(t, err, Greylisted, 451)
+	w.advance(greyDelay)
+	c.IP = badIP
+	_, err = w.visit(c)
+	refused(t, err, Greylisted, 451)
+	c.IP = listIP
+	if _, err := w.visit(c); err != nil {
+		t.Error(err)
+	}
+}

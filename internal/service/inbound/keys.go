@@ -17,7 +17,7 @@ const (
 // Schema of Partition, version 1. Records carry their own version in their first byte; times are Unix seconds.
 //
 //	g <hash>          greylisting: flags (1: has come back in time), first seen, last seen.
-//	                  The hash is of network, sender and recipient
+//	                  The hash is of network (or that it is one that SPF permits), sender and recipient
 //	r <what> <hash>   somebody who delivered before: first seen, last seen, messages. What: n, a network; s, a domain that
 //	                  SPF vouched for; d, a domain that signed
 //
@@ -46,7 +46,12 @@ func accountKey(a ident.AccountID) []byte {
 }
 
 func toKey(a ident.AccountID, h hash) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{keyTo}, uint64(a)), h[:8]...)
+	return append(toKeys(a), h[:8]...)
+}
+
+// toKeys begins the keys of all addresses that an account has written to.
+func toKeys(a ident.AccountID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyTo}, uint64(a))
 }
 
 // all is the range of keys that begin with a letter.

@@ -127,7 +127,7 @@ func (g *Guard) ask(ctx context.Context, lists []List, a netip.Addr, withText bo
 
 func (g *Guard) askOne(ctx context.Context, l *listed, a netip.Addr, withText bool) {
 	name := listName(a, l.list.Zone)
-	answer, err := g.o.Resolver.LookupIP(ctx, name)
+	answer, err := g.lookup(ctx, name)
 	if err != nil {
 		if !fault.Is(err, fault.NotFound) && ctx.Err() == nil {
 			g.counts.listTrouble.Add(1)
@@ -144,6 +144,16 @@ func (g *Guard) askOne(ctx context.Context, l *listed, a netip.Addr, withText bo
 			l.text = printable(txt.Records[0])
 		}
 	}
+}
+
+// lookup asks for what lists answer with: IPv4 addresses. Resolvers that can ask for those alone do.
+func (g *Guard) lookup(ctx context.Context, name string) (dns.Answer[netip.Addr], error) {
+	if r, ok := g.o.Resolver.(interface {
+		LookupIPv4(context.Context, string) (dns.Answer[netip.Addr], error)
+	}); ok {
+		return r.LookupIPv4(ctx, name)
+	}
+	return g.o.Resolver.LookupIP(ctx, name)
 }
 
 // find picks the first answer that counts; the zero Addr if none does.
@@ -163,7 +173,7 @@ func (g *Guard) inOrder(ctx context.Context, l *List, a netip.Addr) bool {
 	if a.Is6() {
 		name = listName(neverListed6, l.Zone)
 	}
-	answer, err := g.o.Resolver.LookupIP(ctx, name)
+	answer, err := g.lookup(ctx, name)
 	if err != nil {
 		return fault.Is(err, fault.NotFound) // else nobody knows
 	}

@@ -94,6 +94,27 @@ func TestBlockListOfIPv6(t *testing.T) {
 	}
 }
 
+// TestListsAreAskedOnce: lists have IPv4 addresses only, and are asked for no others, by resolvers that can.
+func TestListsAreAskedOnce(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.dns.Add(t, zones)
+	resolver, err := dns.New(dns.Options{Servers: []dns.Server{{Addr: netip.MustParseAddrPort("127.0.0.1:53")}}, Dial: w.dns.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.Guard.o
+	o.Resolver, o.Block = resolver, []List{{Zone: "bl.example"}}
+	w.Guard = New(o)
+	for range 3 {
+		_, err = w.visit(client{IP: badIP, From: "x@bad.example"})
+		refused(t, err, BlockList, 554)
+	}
+	name := "9.113.0.203.bl.example"
+	if a, aaaa := w.dns.Asked(name, "A"), w.dns.Asked(name, "AAAA"); a != 1 || aaaa != 0 {
+		t.Errorf("asked for A %d times, for AAAA %d", a, aaaa)
+	}
+}
+
 // TestBlockedMayComplain: postmaster and abuse hear those who are on a list by mistake.
 func TestBlockedMayComplain(t *testing.T) {
 	w := newWorld(t, Options{Block: []List{{Zone: "bl.example"}}, Greylist: GreyOff})
