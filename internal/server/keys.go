@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto"
 	"log/slog"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
@@ -25,7 +28,7 @@ const (
 )
 
 // keyKeeper looks after the DKIM keys of all domains: it activates those whose records appear in the DNS, removes those that
-// have been retired for long enough, and makes new ones when it is time. Only one goroutine uses it.
+// have been retired for long enough, and makes new ones when it is time. Only one goroutine uses it, but for the counts.
 type keyKeeper struct {
 	dir *directory.Directory
 	// published says whether the DNS has a key, as admin.Publication does. Nil: the DNS can't be seen, and nothing is activated.
@@ -36,8 +39,13 @@ type keyKeeper struct {
 	log     *slog.Logger
 	rotate  time.Duration // 0: never
 
+	// How many keys were pending, and how many signed without their record, when last looked.
+	pendingKeys, unpublishedKeys atomic.Int64
+
 	seen   map[keyName]bool      // pending keys that were in the DNS when last looked
 	warned map[keyName]time.Time // when something was last said of a key
+
+	waits, lost int64 // counted while looking
 }
 
 type keyName struct{ domain, selector string }
@@ -58,14 +66,29 @@ func (s *Server) hasQueued(ctx context.Context, before time.Time) (bool, error) 
 // keepKeys looks after the keys until ctx ends.
 func (s *Server) keepKeys(ctx context.Context) {
 	k := newKeyKeeper(s)
+	s.metrics.keys(k)
 	k.look(ctx)
 	every(ctx, keysEvery, func() { k.look(ctx) })
+}
+
+// keys shows how many keys somebody has to see to.
+func (m *metrics) keys(k *keyKeeper) {
+	for name, g := range map[string]struct {
+		help  string
+		value *atomic.Int64
+	}{
+		"postroad_dkim_keys_pending":     {"DKIM keys that wait for their records to be published.", &k.pendingKeys},
+		"postroad_dkim_keys_unpublished": {"DKIM keys that sign mail, though their records are not in the DNS.", &k.unpublishedKeys},
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: g.help}, func() float64 { return float64(g.value.Load()) }))
+	}
 }
 
 // look looks after all domains once.
 func (k *keyKeeper) look(ctx context.Context) {
 	seen, warned := k.seen, k.warned
 	k.seen, k.warned = map[keyName]bool{}, map[keyName]time.Time{}
+	k.waits, k.lost = 0, 0
 	for dom, err := range k.dir.Domains(ctx) {
 		if err == nil {
 			err = k.domain(ctx, dom.Name, seen, warned)
@@ -77,6 +100,8 @@ func (k *keyKeeper) look(ctx context.Context) {
 			k.log.Error("cannot look after a domain's DKIM keys", "domain", dom.Name, "err", err)
 		}
 	}
+	k.pendingKeys.Store(k.waits)
+	k.unpublishedKeys.Store(k.lost)
 }
 
 // domain looks after one domain's keys. seen and warned are those of the last time.
@@ -111,6 +136,7 @@ func (k *keyKeeper) domain(ctx context.Context, domain string, seen map[keyName]
 // domain's name servers don't all get a record at the same moment.
 func (k *keyKeeper) pending(ctx context.Context, key directory.DKIMKey, all []directory.DKIMKey, before bool) error {
 	if err := k.inDNS(ctx, key); err != nil {
+		k.waits++
 		k.complain(ctx, key, "a new DKIM key waits for its record to be published", err)
 		return nil
 	}
@@ -139,6 +165,7 @@ func signsAlready(keys []directory.DKIMKey, a directory.KeyAlgorithm) bool {
 // active warns if the record of a key that signs is not in the DNS: nobody can verify what it signs.
 func (k *keyKeeper) active(ctx context.Context, key directory.DKIMKey) {
 	if err := k.inDNS(ctx, key); fault.Is(err, fault.Conflict) {
+		k.lost++
 		k.complain(ctx, key, "a DKIM key signs mail, but its record is not in the DNS", err)
 	}
 }

@@ -119,6 +119,9 @@ func TestFirstKeysSignOnceTheyArePublished(t *testing.T) {
 	if n := strings.Count(w.log.String(), "waits for its record"); n != 2 {
 		t.Errorf("said %d times, not once a key:\n%s", n, &w.log)
 	}
+	if n := w.pendingKeys.Load(); n != 2 {
+		t.Errorf("%d keys are counted as pending", n)
+	}
 	w.publish(t, w.keys(t)[1])
 	w.pass(t, time.Hour)
 	if signing := w.keys(t, directory.KeyActive); len(signing) != 1 || signing[0].Algorithm != directory.Ed25519SHA256 {
@@ -139,6 +142,9 @@ func TestFirstKeysSignOnceTheyArePublished(t *testing.T) {
 	clear(w.zone)
 	for range 30 {
 		w.pass(t, time.Hour)
+	}
+	if p, u := w.pendingKeys.Load(), w.unpublishedKeys.Load(); p != 0 || u != 2 {
+		t.Errorf("%d keys are counted as pending, %d as unpublished", p, u)
 	}
 	if n := strings.Count(w.log.String(), "its record is not in the DNS"); n != 4 || len(w.keys(t, directory.KeyActive)) != 2 {
 		t.Errorf("said %d times, not once a day and key:\n%s", n, &w.log)

@@ -11,7 +11,7 @@ import (
 type Verdict struct {
 	// Field is our Authentication-Results field with its final CRLF, which goes in front of the message (RFC 8601 §4); "": none.
 	Field string
-	// Results is the field's body without the authserv-id, for ARC seals.
+	// Results is the field's body, for ARC seals.
 	Results string
 	// Chain is the state of the ARC chain that the message came with: "none", "pass" or "fail"; "": not looked at (RFC 8617 §4.4).
 	Chain string

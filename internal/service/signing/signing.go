@@ -238,6 +238,6 @@ func (w *work) keyless(domain string) {
 	w.unsigned.Add(1)
 	if w.complain.due(domain, w.now()) {
 		w.log.WarnContext(w.ctx, "mail leaves unsigned: the domain has no active DKIM key", "domain", domain,
-			"help", "postroad domain keys list "+domain)
+			"help", "publish its keys (postroad domain records "+domain+"), or make some (postroad domain keys rotate "+domain+")")
 	}
 }
