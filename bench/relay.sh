@@ -39,6 +39,12 @@ start_postroad() {
 		level = "warn"
 		[limits]
 		connections_per_address = 1000
+		[limits.account]
+		messages_per_hour = -1
+		messages_per_day = -1
+		recipients_per_hour = -1
+		recipients_per_day = -1
+		new_recipients_per_day = -1
 		[[listen]]
 		protocol = "smtp"
 		address = "$OURS"

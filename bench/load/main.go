@@ -27,6 +27,7 @@ type options struct {
 	conns, messages, size, users, pid                   int
 	perConn                                             int
 	patience                                            time.Duration
+	ended                                               time.Time // when all were through
 }
 
 // report is what is printed. Times are in milliseconds, rates in messages a second.
@@ -98,7 +99,7 @@ func run(o *options) error {
 		if err := through(); err != nil {
 			return err
 		}
-		r.Through = rate(o.messages, time.Since(began))
+		r.Through = rate(o.messages, o.ended.Sub(began))
 	}
 	r.CPU = micros(cpuOf(o.pid)-cpu) / float64(o.messages)
 	r.Flushes = float64(flushesSince(flushes)) / float64(o.messages)

@@ -18,7 +18,11 @@ func watch(ctx context.Context, o *options) (func() error, error) {
 	case o.sink != "":
 		return startSink(ctx, o)
 	case o.done != "":
-		return func() error { return pollFor(ctx, o.done) }, nil
+		return func() error {
+			err := pollFor(ctx, o.done)
+			o.ended = time.Now()
+			return err
+		}, nil
 	}
 	return nil, nil
 }
@@ -53,10 +57,13 @@ func startSink(ctx context.Context, o *options) (func() error, error) {
 	go func() { enough <- count(out, o.messages) }()
 	return func() error {
 		defer func() {
-			sink.Process.Kill() //nolint:errcheck // it has ended
-			sink.Wait()         //nolint:errcheck // it was killed
+			time.Sleep(200 * time.Millisecond) // it counts a message before it replies
+			sink.Process.Kill()                //nolint:errcheck // it has ended
+			sink.Wait()                        //nolint:errcheck // it was killed
 		}()
-		return <-enough
+		err := <-enough
+		o.ended = time.Now()
+		return err
 	}, nil
 }
 
