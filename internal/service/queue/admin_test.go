@@ -330,3 +330,21 @@ func TestScheduled(t *testing.T) {
 		}
 	})
 }
+
+// TestHeldDuringTheLastAttempt: what is held doesn't expire, also when the attempt under way fails after its time. (TestModel found it.)
+func TestHeldDuringTheLastAttempt(t *testing.T) {
+	gated(t, queue.Limits{MaxAge: 2 * time.Hour}, func(w *world, g *gate) {
+		w.set(say(deferred))
+		w.submit(env("m1"), to("bob@a.example")...)
+		synctest.Wait()
+		if n, err := w.q.Hold(t.Context(), queue.Filter{ID: "m1"}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		time.Sleep(3 * time.Hour)
+		g.open <- struct{}{}
+		synctest.Wait()
+		if es, err := w.q.Show(t.Context(), "m1"); err != nil || es[0].State != queue.Held || len(w.notices()) != 0 {
+			t.Errorf("%+v %v", es, err)
+		}
+	})
+}

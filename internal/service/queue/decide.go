@@ -30,7 +30,7 @@ func (o *Options) decide(m *message, it *item, out *transfer.Outcome, now int64)
 	case transfer.Failed:
 		return told(m, it, transfer.NotifyFailure), dsn.Failed
 	}
-	if now >= o.expiry(m) {
+	if it.state != Held && now >= o.expiry(m) {
 		return told(m, it, transfer.NotifyFailure), dsn.Failed
 	}
 	return again, 0
