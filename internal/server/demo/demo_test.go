@@ -148,6 +148,9 @@ func TestFillOnlyWhatIsEmpty(t *testing.T) {
 	if states[0].Change != states[2].Change || states[1].Change != states[3].Change {
 		t.Error("a second start changed what was there")
 	}
+	if keys, err := w.Directory.SigningKeys(ctx, Domain); err != nil || len(keys) != 2 {
+		t.Errorf("%d keys sign: %v", len(keys), err)
+	}
 	if used := stateOf(t, w, person{address: "user4@" + Domain}).Used; used.Items != 0 {
 		t.Errorf("user4 has mail: %v", used)
 	}
