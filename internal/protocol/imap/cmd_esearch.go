@@ -10,7 +10,8 @@ import (
 
 // esearch is ESEARCH: a search in any mailboxes (RFC 7377). What is found is told by UID.
 func (s *session) esearch(ctx context.Context) (reply, error) {
-	q := &searching{byUID: true}
+	q := s.newSearch(ctx)
+	q.byUID = true
 	d := &s.dec
 	sources := []mailboxFilter{{kind: "selected"}}
 	d.sp()

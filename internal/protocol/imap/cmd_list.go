@@ -20,6 +20,7 @@ type listing struct {
 	// return options
 	showSubscribed bool
 	statusItems    []statusItem
+	entries        []string // annotations (RFC 9590)
 
 	// above has the paths below which something meets the selection options, but doesn't match the
 	// pattern and so isn't listed itself (RFC 5258 §3.5). Filled if recursive.
@@ -137,6 +138,16 @@ func (l *listing) returns(d *decoder) {
 	case "STATUS": // RFC 5819
 		d.sp()
 		l.statusItems = d.statusItems()
+	case "METADATA": // RFC 9590
+		d.sp()
+		d.list(func() {
+			if l.entries = append(l.entries, d.entryName(false)); len(l.entries) > maxEntries {
+				d.fail("too many entries")
+			}
+		})
+		if d.ok() && len(l.entries) == 0 {
+			d.expected("an entry")
+		}
 	default:
 		d.fail("no such return option")
 	}
@@ -159,12 +170,30 @@ func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
 		b = l.appendChildInfo(b)
 	}
 	s.out.set(append(b, crlf...))
+	if err := s.listMetadata(ctx, l, e, selected); err != nil {
+		return err
+	}
 	if len(l.statusItems) == 0 || e.folder == nil || !selected || s.mail.Rights(e.folder.ID)&mailbox.RightRead == 0 {
 		return nil
 	}
 	err := s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 		return nil // RFC 5819 §2: the rest is listed all the same
+	}
+	return err
+}
+
+// listMetadata tells a listed mailbox's annotations, if they are asked for and may be read (RFC 9590).
+func (s *session) listMetadata(ctx context.Context, l *listing, e *entry, selected bool) error {
+	if len(l.entries) == 0 || e.folder == nil || !selected {
+		return nil
+	}
+	all, err := s.annotations(ctx, e.folder)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		return nil
+	}
+	if err == nil {
+		s.sendMetadata(e.path, all, l.entries, &metadataOptions{maxSize: -1})
 	}
 	return err
 }

@@ -170,6 +170,9 @@ func (s *session) renameInbox(ctx context.Context, inbox mailbox.Folder, to stri
 	if err != nil {
 		return reply{}, err
 	}
+	if err := s.copyAnnotations(ctx, &inbox, &made); err != nil {
+		return reply{}, err
+	}
 	view, err := s.mail.View(ctx, inbox.ID)
 	if err != nil {
 		return reply{}, err
@@ -182,6 +185,15 @@ func (s *session) renameInbox(ctx context.Context, inbox mailbox.Folder, to stri
 		_, _, err = s.mail.Move(ctx, inbox.ID, uids, made.ID)
 	}
 	return reply{text: "messages moved"}, err
+}
+
+// copyAnnotations: those of INBOX stay, and its new name has them too (RFC 5464 §4.1).
+func (s *session) copyAnnotations(ctx context.Context, from, to *mailbox.Folder) error {
+	all, err := s.annotations(ctx, from)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return s.annotateFolder(ctx, to, all)
 }
 
 // namespace: RFC 9051 §6.3.10.

@@ -18,10 +18,12 @@ type searching struct {
 	byUID  bool      // what is found is told by UID
 
 	charset string
-	whole   int  // BODY and TEXT keys so far
-	modseq  bool // MODSEQ was among the keys (RFC 7162 §3.1.5)
-	fuzzy   int  // how many FUZZY keys we are inside of
-	scored  bool // there was such a key
+	whole   int                               // BODY and TEXT keys so far
+	modseq  bool                              // MODSEQ was among the keys (RFC 7162 §3.1.5)
+	fuzzy   int                               // how many FUZZY keys we are inside of
+	scored  bool                              // there was such a key
+	filters int                               // FILTER keys so far
+	filter  func(name string) ([]byte, error) // gives a filter's text (RFC 5466)
 
 	found
 }
@@ -42,7 +44,7 @@ type returnOptions struct {
 
 // search: RFC 9051 §6.4.4.
 func (s *session) search(ctx context.Context) (reply, error) {
-	q := &searching{byUID: s.byUID}
+	q := s.newSearch(ctx)
 	d := &s.dec
 	d.sp()
 	if d.tryKeyword("RETURN") {

@@ -9,7 +9,7 @@ import (
 
 // sortCommand is SORT and UID SORT: RFC 5256 §3, with return options as in RFC 5267 §3.
 func (s *session) sortCommand(ctx context.Context) (reply, error) {
-	q := &searching{byUID: s.byUID}
+	q := s.newSearch(ctx)
 	d := &s.dec
 	d.sp()
 	if d.tryKeyword("RETURN") {
@@ -40,7 +40,7 @@ func (s *session) charsetAndProgram(q *searching) (criterion, error) {
 
 // threadCommand is THREAD and UID THREAD: RFC 5256 §3.
 func (s *session) threadCommand(ctx context.Context) (reply, error) {
-	q := &searching{byUID: s.byUID}
+	q := s.newSearch(ctx)
 	d := &s.dec
 	d.sp()
 	if q.thread = threadings[d.keyword()]; q.thread == nil {

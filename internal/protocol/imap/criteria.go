@@ -229,6 +229,8 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 			return savedKey(s.saved), true
 		}
 		return uidsKey(slices.Clone(sent.set)), true
+	case "FILTER": // RFC 5466 §3.1
+		return s.filterKey(q), true
 	case "FUZZY": // RFC 6203 §3
 		return s.fuzzyKey(q), true
 	case "KEYWORD", "UNKEYWORD":

@@ -323,6 +323,18 @@ func (d *decoder) quoted() []byte {
 
 // literal consumes a literal of a size that may lie in memory, inviting it first if the client waits for that.
 func (d *decoder) literal() []byte {
+	b := d.literal8()
+	for _, c := range b {
+		if c == 0 {
+			d.fail("NUL in a literal")
+			return nil
+		}
+	}
+	return b
+}
+
+// literal8 is literal, where NUL may be in it (RFC 3516 §4.4).
+func (d *decoder) literal8() []byte {
 	size, async := d.literalSize()
 	if d.err != nil {
 		return nil
@@ -337,14 +349,23 @@ func (d *decoder) literal() []byte {
 			return nil
 		}
 	}
-	b := d.readLiteral(int(size))
-	for _, c := range b {
-		if c == 0 {
-			d.fail("NUL in a literal")
-			return nil
+	return d.readLiteral(int(size))
+}
+
+// announcedSize is the size of a literal that a text begins with.
+func announcedSize(b []byte) (size int64, ok bool) {
+	if len(b) == 0 || b[0] != '{' {
+		return 0, false
+	}
+	for _, c := range b[1:] {
+		if !isDigit(c) {
+			break
+		}
+		if size = size*10 + int64(c-'0'); size > math.MaxInt64/100 {
+			break
 		}
 	}
-	return b
+	return size, true
 }
 
 // readLiteral reads size bytes and the line behind them.
