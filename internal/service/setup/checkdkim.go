@@ -19,7 +19,7 @@ func (k *checker) checkDKIM(ctx context.Context, n *notes) {
 		k.checkKey(ctx, n, key)
 	}
 	if !slices.ContainsFunc(k.Keys, func(key Key) bool { return key.State == Active }) {
-		n.warn("once the keys are in the DNS the server takes them into use within a day; at once: postroad domain keys activate "+k.Domain, "no key is in use yet, so mail isn't signed")
+		n.warn("once the keys are in the DNS the server takes them into use by itself, within hours; at once: postroad domain keys activate "+k.Domain, "no key is in use yet, so mail isn't signed")
 	}
 }
 
