@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/forward"
 	"postroad/internal/service/trace"
@@ -159,9 +160,13 @@ func (r *run) keepFailed(ctx context.Context, results []error) {
 	}
 	l.e.ID = r.child("later")
 	for i, err := range results {
-		if err != nil {
-			l.to = append(l.to, r.to[i].to(r.to[i].Address))
+		if err == nil {
+			continue
 		}
+		if r.to[i].at == (directory.Address{}) {
+			return // it isn't ours: the queue itself is in trouble
+		}
+		l.to = append(l.to, r.to[i].to(r.to[i].Address))
 	}
 	if len(l.to) == 0 || len(l.to) == len(results) {
 		return

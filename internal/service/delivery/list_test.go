@@ -3,6 +3,7 @@ package delivery
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/message"
@@ -40,7 +41,8 @@ func TestList(t *testing.T) {
 	v := &Verdict{Sender: true, Field: "Authentication-Results: here\r\n"}
 	var told []trace.Event
 	h.event = func(e trace.Event) { told = append(told, e) }
-	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: v, EnvelopeID: "e7", Return: transfer.ReturnFull, Priority: 4}, letter, to...)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: v, EnvelopeID: "e7", Return: transfer.ReturnFull, Priority: 4,
+		Deadline: h.now().Add(time.Hour), NotifyLate: true, ByTrace: true}, letter, to...)
 	// Whoever is a member and written to as well gets both, as from any list.
 	h.expect(t, "ann", "Return-Path: <club+bounces@example.org>\r\nAuthentication-Results: here\r\n"+clubFields+letter,
 		"Return-Path: <carol@far.example>\r\nAuthentication-Results: here\r\n"+letter)
@@ -48,7 +50,7 @@ func TestList(t *testing.T) {
 		t.Fatalf("%+v", out.got)
 	}
 	got := out.got[0]
-	if got.From != "club+bounces@example.org" || got.EnvelopeID != "" || got.Return != transfer.ReturnHeaders || got.Priority != -1 ||
+	if got.From != "club+bounces@example.org" || got.EnvelopeID != "" || got.Return != transfer.ReturnHeaders || got.Priority != -1 || !got.Deadline.IsZero() || got.NotifyLate || got.ByTrace ||
 		len(got.Recipients) != 1 || got.Recipients[0] != (transfer.Recipient{Address: "zoe@far.example"}) {
 		t.Errorf("%+v", got)
 	}
