@@ -3,14 +3,15 @@
 #
 # Both sync each message before they acknowledge it. "deliver" is mail from other servers for people here (port 25; Postfix
 # delivers to maildirs by itself), "relay" is mail of people here for elsewhere: taken in, queued, and sent to Postfix's
-# smtp-sink. Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
+# smtp-sink; "signed" is relay with a DKIM signature (RSA-2048; Postroad adds one by Ed25519 too, Postfix has OpenDKIM as its
+# milter, apt-get install opendkim). Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
 # As root (Postfix's users), with: apt-get install postfix; and Go.
-# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"), SIZE (2048). SCALE (1): times so many messages.
+# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"; also: signed), SIZE (2048). SCALE (1): times so many messages.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 D=${1:-$(mktemp -d /tmp/relaybench.XXXXXX)}
 REPS=${REPS:-3} CONNS=${CONNS:-1 10 50} TESTS=${TESTS:-deliver relay} SIZE=${SIZE:-2048} SCALE=${SCALE:-1}
-OURS=127.0.0.1:26025 SUBMIT=127.0.0.1:26587 THEIRS=127.0.0.1:27025 SINK=127.0.0.1:28025
+OURS=127.0.0.1:26025 SUBMIT=127.0.0.1:26587 THEIRS=127.0.0.1:27025 SINK=127.0.0.1:28025 SIGNED=127.0.0.1:27026
 mkdir -p "$D"
 chmod 755 "$D"
 : "${POSTROAD:=$D/postroad}"
@@ -116,6 +117,7 @@ postfix_settings() {
 	C
 	cat >"$1/master.cf" <<-C
 	$THEIRS   inet  n - n - 100 smtpd
+	$SIGNED   inet  n - n - 100 smtpd -o smtpd_milters=unix:$D/opendkim.sock
 	pickup    unix  n - n 60 1 pickup
 	cleanup   unix  n - n - 0 cleanup
 	qmgr      unix  n - n 300 1 qmgr
@@ -139,25 +141,43 @@ postfix_settings() {
 }
 
 count() { # CONNS TEST WHO: so many that it takes a few seconds
+	case $1-$2 in *-signed) echo $((1500 * SCALE)); return ;; esac
 	case $1 in 1) n=600 ;; 10) n=3000 ;; *) n=4000 ;; esac
 	[ "$3" = postroad ] && n=$((n * 4))
 	echo $((n * SCALE))
 }
 
 measure() { # WHO TEST CONNS
-	local flags="-label $1-$2 -conns $3 -size $SIZE -messages $(count "$3" "$2" "$1") -pid $(cat "$D/$1.pid")"
+	local pid=$(cat "$D/$1.pid")
+	[ "$1-$2" = postfix-signed ] && pid=$pid,$(cat "$D/opendkim.pid")
+	local flags="-label $1-$2 -conns $3 -size $SIZE -messages $(count "$3" "$2" "$1") -pid $pid"
 	case $1-$2 in
 	postroad-deliver) "$D/load" $flags -server $OURS -from ann@elsewhere.test ;;
 	postroad-relay) "$D/load" $flags -server $SUBMIT -user user0@bench.test -password secret -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	postfix-deliver) "$D/load" $flags -server $THEIRS -from ann@elsewhere.test \
 		-done "test -z \"\$(find $D/postfix/spool/incoming $D/postfix/spool/active $D/postfix/spool/maildrop -type f -print -quit)\"" ;;
+	postroad-signed) "$D/load" $flags -server $SUBMIT -user user0@bench.test -password secret -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
+	postfix-signed) "$D/load" $flags -server $SIGNED -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	postfix-relay) "$D/load" $flags -server $THEIRS -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	esac | tee -a "$D/results.jsonl"
 }
 
+start_opendkim() {
+	if [ ! -s "$D/opendkim.key" ]; then
+		openssl genrsa -traditional -out "$D/opendkim.key" 2048 2>/dev/null
+		printf 'Socket local:%s\nUMask 000\nDomain bench.test\nSelector r\nKeyFile %s\nMode s\nSignatureAlgorithm rsa-sha256\nCanonicalization relaxed/relaxed\nRequireSafeKeys no\nPidFile %s\nInternalHosts 127.0.0.1\n' \
+			"$D/opendkim.sock" "$D/opendkim.key" "$D/opendkim.itself" >"$D/opendkim.conf"
+	fi
+	opendkim -f -x "$D/opendkim.conf" >>"$D/opendkim.log" 2>&1 &
+	echo $! >"$D/opendkim.pid"
+	until [ -S "$D/opendkim.sock" ]; do sleep 0.05; done
+}
+
 start_postfix
 start_postroad
+case $TESTS in *signed*) start_opendkim ;; esac
 for test in $TESTS; do
+	if [ "$test" = signed ]; then "$POSTROAD" --config "$D/postroad.toml" domain keys activate --unchecked bench.test >/dev/null; fi
 	for conns in $CONNS; do
 		for _ in $(seq "$REPS"); do
 			for who in postfix postroad; do measure $who "$test" "$conns"; done

@@ -23,11 +23,11 @@ import (
 
 // options are what the flags say.
 type options struct {
-	server, from, to, user, password, sink, done, label string
-	conns, messages, size, users, pid                   int
-	perConn                                             int
-	patience                                            time.Duration
-	ended                                               time.Time // when all were through
+	server, from, to, user, password, sink, done, label, pids string
+	conns, messages, size, users                              int
+	perConn                                                   int
+	patience                                                  time.Duration
+	ended                                                     time.Time // when all were through
 }
 
 // report is what is printed. Times are in milliseconds, rates in messages a second.
@@ -63,7 +63,7 @@ func main() {
 	flag.IntVar(&o.messages, "messages", 1000, "messages in all")
 	flag.IntVar(&o.perConn, "per-conn", 0, "messages on one connection; 0: any number")
 	flag.IntVar(&o.size, "size", 2048, "bytes of a message, about")
-	flag.IntVar(&o.pid, "pid", 0, "the server's `process`, whose CPU time is counted with all below it")
+	flag.StringVar(&o.pids, "pid", "", "the server's `processes`, with commas, whose CPU time is counted with all below them")
 	flag.StringVar(&o.sink, "sink", "", "`host:port` where smtp-sink is to take what the server sends on")
 	flag.StringVar(&o.done, "done", "", "the shell `command` that succeeds once all messages are through")
 	flag.DurationVar(&o.patience, "patience", 2*time.Minute, "how long all may take")
@@ -88,7 +88,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	cpu, flushes, began := cpuOf(o.pid), flushes(), time.Now()
+	cpu, flushes, began := cpuOf(o.pids), flushes(), time.Now()
 	times, err := sendAll(ctx, o)
 	accepted := time.Since(began)
 	if err != nil {
@@ -101,7 +101,7 @@ func run(o *options) error {
 		}
 		r.Through = rate(o.messages, o.ended.Sub(began))
 	}
-	r.CPU = micros(cpuOf(o.pid)-cpu) / float64(o.messages)
+	r.CPU = micros(cpuOf(o.pids)-cpu) / float64(o.messages)
 	r.Flushes = float64(flushesSince(flushes)) / float64(o.messages)
 	slices.Sort(times)
 	r.Median, r.P99 = micros(times[len(times)/2])/1000, micros(times[len(times)*99/100])/1000

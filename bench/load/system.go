@@ -11,11 +11,8 @@ import (
 // tick is the unit of CPU times in /proc: USER_HZ, which Linux has at 100.
 const tick = 10 * time.Millisecond
 
-// cpuOf is the CPU time of a process and all below it, those that have ended included; 0 without one.
-func cpuOf(pid int) time.Duration {
-	if pid == 0 {
-		return 0
-	}
+// cpuOf is the CPU time of processes and all below them, those that have ended included.
+func cpuOf(pids string) time.Duration {
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	children, ticks := map[int][]int{}, map[int]int{}
 	for _, f := range files {
@@ -33,8 +30,14 @@ func cpuOf(pid int) time.Duration {
 			ticks[id] += n
 		}
 	}
+	var todo []int
+	for p := range strings.SplitSeq(pids, ",") {
+		if n, err := strconv.Atoi(p); err == nil {
+			todo = append(todo, n)
+		}
+	}
 	sum := 0
-	for todo := []int{pid}; len(todo) > 0; {
+	for len(todo) > 0 {
 		p := todo[0]
 		todo = append(todo[1:], children[p]...)
 		sum += ticks[p]
