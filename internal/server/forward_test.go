@@ -281,6 +281,22 @@ func TestListOnTwoServers(t *testing.T) {
 	}
 	contains(t, eve.wait(1), "To: <club+bounces@example.test>", "nobody@there.example", "Remote-MTA: dns; mx.there.example")
 
+	// Its story is told as one.
+	stories, err := w.house.Store().Admin.Trace(t.Context(), admin.TraceQuery{Recipient: "club@example.test"})
+	if err != nil || len(stories) != 1 {
+		t.Fatalf("%+v, %v", stories, err)
+	}
+	var events []string
+	for _, e := range stories[0].Events {
+		if e.Event == "received" || e.Event == "listed" || e.Event == "delivered" {
+			events = append(events, e.Event+" "+e.Account+" "+strings.Join(e.Recipients, ","))
+		}
+	}
+	want := "received  club@example.test|listed club@example.test ben@there.example,nobody@there.example|delivered ann@example.test club@example.test"
+	if got := strings.Join(events, "|"); !strings.HasPrefix(got, want) {
+		t.Errorf("the story is %s, want %s", got, want)
+	}
+
 	// Back from a member's forwarding it isn't sent again.
 	if got := from(t, w.house, neighbourIP, "ben@there.example", "club", there); !strings.HasPrefix(got, "554 5.4.6 ") {
 		t.Error(got)

@@ -18,6 +18,7 @@ import (
 // leg is the message as it goes to the queue for some recipients: under one envelope, with the same fields in front.
 type leg struct {
 	kind    trace.Kind // Forwarded or Listed; 0: under the sender's own name
+	by      string     // the address of ours from which it goes on
 	e       transfer.Envelope
 	to      []transfer.Recipient
 	content *mailbox.Content // but for the seal
@@ -73,7 +74,7 @@ func (l *leg) add(to *Recipient) {
 func (r *run) forwardLeg(to *Recipient) *leg {
 	e := r.transfer()
 	e.ID = r.child(to.Address)
-	l := &leg{kind: trace.Forwarded, e: e, content: r.content, leaving: r.leaving(to.via)}
+	l := &leg{kind: trace.Forwarded, by: to.Address, e: e, content: r.content, leaving: r.leaving(to.via)}
 	l.add(to)
 	voice := forward.Told
 	if !r.known() {
@@ -86,6 +87,7 @@ func (r *run) forwardLeg(to *Recipient) *leg {
 		return l
 	}
 	at := to.at.String()
+	l.by = at
 	if r.header().passed(at) {
 		l.err = errLoop()
 		return l

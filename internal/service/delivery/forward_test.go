@@ -298,7 +298,7 @@ func TestTrace(t *testing.T) {
 	if len(told) != 3 || told[0].Kind != trace.Received || told[0].Text != "spf=pass" || told[0].MessageID != "1@x" || told[0].To[0] != "both@example.org" {
 		t.Fatalf("%+v", told)
 	}
-	if e := told[1]; e.Kind != trace.Forwarded || e.Parent != "q1" || e.ID == "q1" || e.To[0] != "ann@elsewhere.example" || e.From != "carol@far.example" {
+	if e := told[1]; e.Kind != trace.Forwarded || e.Parent != "q1" || e.ID == "q1" || e.To[0] != "ann@elsewhere.example" || e.Account != "both@example.org" || e.From != "carol@far.example" {
 		t.Errorf("%+v", e)
 	}
 	if e := told[2]; e.Kind != trace.Delivered || e.Account != "bob@example.org" || e.Folder != "INBOX" || e.To[0] != "both@example.org" {

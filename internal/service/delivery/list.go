@@ -90,7 +90,7 @@ func (r *run) listLeg(l *listing, bounces string) *leg {
 	e.ID, e.From, e.EnvelopeID, e.Return = r.child(l.target.Address.String()), bounces, "", transfer.ReturnHeaders
 	e.Priority = min(e.Priority, -1)
 	e.Deadline, e.NotifyLate, e.ByTrace = noTime, false, false
-	out := &leg{kind: trace.Listed, e: e, content: l.content, leaving: r.leaving(l.target.Address.Domain)}
+	out := &leg{kind: trace.Listed, by: l.target.Group.Address, e: e, content: l.content, leaving: r.leaving(l.target.Address.Domain)}
 	out.leaving.List = true
 	for _, address := range l.target.Remote {
 		out.to = append(out.to, transfer.Recipient{Address: address})

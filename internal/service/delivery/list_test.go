@@ -64,7 +64,7 @@ func TestList(t *testing.T) {
 	if len(out.delivered) != 1 || out.delivered[0].Recipients[0].Address != "club@example.org" || out.delivered[0].EnvelopeID != "e7" {
 		t.Errorf("%+v", out.delivered)
 	}
-	if told[1].Kind != trace.Listed || told[1].Parent != "q1" {
+	if told[1].Kind != trace.Listed || told[1].Parent != "q1" || told[1].Account != "club@example.org" {
 		t.Errorf("%+v", told)
 	}
 	if got := h.Stats(); got.Copies != 2 || got.Queued != 1 {

@@ -104,7 +104,7 @@ func (r *run) noteLeg(l *leg) {
 	if r.a.event == nil {
 		return
 	}
-	ev := trace.Event{Kind: l.kind, ID: l.e.ID, Parent: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: l.content.Size()}
+	ev := trace.Event{Kind: l.kind, ID: l.e.ID, Parent: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: l.content.Size(), Account: l.by}
 	for i := range l.to {
 		ev.To = append(ev.To, l.to[i].Address)
 	}
