@@ -46,7 +46,12 @@ type keyKeeper struct {
 	warned map[keyName]time.Time // when something was last said of a key
 
 	waits, lost int64 // counted while looking
+	answered    bool  // the DNS has, for the domain at hand, all that it was asked
+	silent      int   // domains in a row for which the DNS had no answer
 }
+
+// deaf is how many domains without an answer mean that the DNS has none for anybody now: asking on would take a minute each.
+const deaf = 8
 
 type keyName struct{ domain, selector string }
 
@@ -88,7 +93,7 @@ func (m *metrics) keys(k *keyKeeper) {
 func (k *keyKeeper) look(ctx context.Context) {
 	seen, warned := k.seen, k.warned
 	k.seen, k.warned = map[keyName]bool{}, map[keyName]time.Time{}
-	k.waits, k.lost = 0, 0
+	k.waits, k.lost, k.silent = 0, 0, 0
 	for dom, err := range k.dir.Domains(ctx) {
 		if err == nil {
 			err = k.domain(ctx, dom.Name, seen, warned)
@@ -113,6 +118,7 @@ func (k *keyKeeper) domain(ctx context.Context, domain string, seen map[keyName]
 		}
 		return err
 	}
+	k.answered = k.silent < deaf
 	for _, key := range keys {
 		if at, ok := warned[nameOf(key)]; ok {
 			k.warned[nameOf(key)] = at
@@ -128,6 +134,11 @@ func (k *keyKeeper) domain(ctx context.Context, domain string, seen map[keyName]
 		if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) { // somebody else was faster
 			return err
 		}
+	}
+	if k.answered {
+		k.silent = 0
+	} else {
+		k.silent++
 	}
 	return k.renew(ctx, domain, keys)
 }
@@ -214,7 +225,12 @@ func (k *keyKeeper) inDNS(ctx context.Context, key directory.DKIMKey) error {
 	if k.published == nil {
 		return fault.New(fault.Unsupported, "this server can't see the DNS")
 	}
-	return k.published(ctx, key)
+	if !k.answered {
+		return fault.New(fault.Unavailable, "the DNS doesn't answer")
+	}
+	err := k.published(ctx, key)
+	k.answered = !fault.Is(err, fault.Unavailable)
+	return err
 }
 
 // complain says what is wrong with a key, once a day.

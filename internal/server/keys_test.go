@@ -280,6 +280,36 @@ func TestNewKeysAreSeenTwice(t *testing.T) {
 	}
 }
 
+// A DNS that doesn't answer is soon left alone, and asked again the next time.
+func TestDeadDNS(t *testing.T) {
+	w := newKeyWorld(t, 0)
+	for i := range 2 * deaf {
+		if _, err := w.dir.AddSigningDomain(t.Context(), fmt.Sprintf("d%d.example", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0
+	published := w.published
+	w.published = func(ctx context.Context, k directory.DKIMKey) error {
+		asked++
+		return published(ctx, k)
+	}
+	w.down = true
+	for range 2 {
+		asked = 0
+		w.pass(t, time.Hour)
+		if asked != deaf {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+	w.down = false
+	w.publish(t, w.keys(t)...)
+	w.pass(t, time.Hour)
+	if n := len(w.keys(t, directory.KeyActive)); n != 2 {
+		t.Errorf("%d keys sign", n)
+	}
+}
+
 // Without a DNS to see, nothing is activated, and nothing breaks.
 func TestKeysWithoutDNS(t *testing.T) {
 	w := newKeyWorld(t, 30*24*time.Hour)
