@@ -136,7 +136,7 @@ func TestStrangersCannotRelay(t *testing.T) {
 	}
 }
 
-// TestRoutesAreObeyed: the settings' routes and resolvers are what mail goes by, and a password that can't be
+// TestRoutesAreObeyed: the settings' routes, resolvers, source addresses and names are what mail goes by, and a password that can't be
 // read ends the start.
 func TestRoutesAreObeyed(t *testing.T) {
 	smart, err := net.Listen("tcp", "127.0.0.1:0")
@@ -147,6 +147,7 @@ func TestRoutesAreObeyed(t *testing.T) {
 	c := config.Default()
 	c.Hostname, c.Data, c.Listen = "mx.example.test", t.TempDir(), []config.Listener{{Protocol: config.LMTP, Address: "127.0.0.1:0", TLS: config.NoTLS}}
 	c.DNS.Servers = []string{"127.0.0.1:1"}
+	c.Sending = config.Sending{Bind: []string{"127.0.0.2"}, Names: map[string]string{"127.0.0.2": "out.example.test"}}
 	c.Route = []config.Route{{Host: "127.0.0.1", Port: smart.Addr().(*net.TCPAddr).AddrPort().Port(), TLS: config.NoTLS}}
 	s, err := server.New(t.Context(), c, server.World{Online: true, Files: vfs.NewMem()})
 	if err != nil {
@@ -165,8 +166,11 @@ func TestRoutesAreObeyed(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(conn, "220 smart.example\r\n")
-	if hello, err := bufio.NewReader(conn).ReadString('\n'); hello != "EHLO mx.example.test\r\n" {
+	if hello, err := bufio.NewReader(conn).ReadString('\n'); hello != "EHLO out.example.test\r\n" {
 		t.Errorf("%q %v", hello, err)
+	}
+	if from := conn.RemoteAddr().(*net.TCPAddr).IP.String(); from != "127.0.0.2" {
+		t.Errorf("connected from %s", from)
 	}
 	conn.Close()
 	stop()
