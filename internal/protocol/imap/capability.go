@@ -47,6 +47,7 @@ var mailCapabilities = []string{
 	"MULTISEARCH",   // RFC 7377
 	"INPROGRESS",    // RFC 9585
 	"UIDBATCHES",    // RFC 10022
+	"NOTIFY",        // RFC 5465
 	"METADATA",      // RFC 5464
 	"LIST-METADATA", // RFC 9590
 	"FILTERS",       // RFC 5466

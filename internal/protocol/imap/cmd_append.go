@@ -53,6 +53,11 @@ func (s *session) append(ctx context.Context) (reply, error) {
 		return reply{}, tooBig(tryCreate(err))
 	}
 	s.tellOldName(&f, path, spelled)
+	if s.sel != nil && s.sel.id == f.ID {
+		for _, a := range done {
+			s.own = s.own.add(uint32(a.UID))
+		}
+	}
 	return reply{appendUID(done), "appended"}, nil
 }
 

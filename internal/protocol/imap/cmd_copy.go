@@ -23,6 +23,7 @@ func (s *session) move(ctx context.Context) (reply, error) {
 	if err != nil || code == "" {
 		return reply{text: "nothing to move"}, err
 	}
+	s.removed = true
 	s.out.line("* OK [", code, "] moved") // RFC 6851 §4.3: before the EXPUNGEs
 	return reply{text: "moved"}, nil
 }
@@ -57,6 +58,12 @@ func (s *session) transfer(ctx context.Context, do transferFunc) (code string, e
 		return "", no("EXPUNGEISSUED", "the messages are gone")
 	case len(done) == 0:
 		return "", nil
+	}
+	if to.ID == s.sel.id {
+		for _, c := range done {
+			s.own = s.own.put(uint32(c.To))
+		}
+		s.own = s.own.join()
 	}
 	return copyUID(done, validity), nil
 }

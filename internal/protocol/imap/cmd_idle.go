@@ -18,7 +18,7 @@ func (s *session) idle(ctx context.Context) (reply, error) {
 		return reply{}, lost(err)
 	}
 	s.arm(time.Now().Add(s.lim.Idle))
-	if err := s.idleUntilLine(ctx); err != nil {
+	if err := s.untilHeard(ctx, true); err != nil {
 		return reply{}, err
 	}
 	line, err := s.in.readLine(nil, len("DONE"))
@@ -31,8 +31,8 @@ func (s *session) idle(ctx context.Context) (reply, error) {
 	return reply{text: "idle no more"}, nil
 }
 
-// idleUntilLine tells news until the client has sent something. A second goroutine waits for that.
-func (s *session) idleUntilLine(ctx context.Context) error {
+// untilHeard tells news until the client has sent something. A second goroutine waits for that.
+func (s *session) untilHeard(ctx context.Context, mayExpunge bool) error {
 	if s.in.buffered() > 0 {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (s *session) idleUntilLine(ctx context.Context) error {
 	go func() { heard <- s.in.await() }()
 	for {
 		bell := s.mail.Bell()
-		if err := s.tellWhileIdle(ctx); err != nil {
+		if err := s.tellWhileIdle(ctx, mayExpunge); err != nil {
 			s.interrupt() // the other one must be gone before anybody else reads
 			<-heard
 			return err
@@ -54,15 +54,25 @@ func (s *session) idleUntilLine(ctx context.Context) error {
 }
 
 // tellWhileIdle sends what is new, if anything is.
-func (s *session) tellWhileIdle(ctx context.Context) error {
-	if s.sel == nil {
+func (s *session) tellWhileIdle(ctx context.Context, mayExpunge bool) error {
+	if s.sel == nil && s.notify == nil {
 		return nil
 	}
-	if err := s.sync(ctx, true); err != nil { // the next bell may find it working again
+	if err := s.news(ctx, mayExpunge); err != nil { // the next bell may find it working again
 		s.log.Error("imap: news for IDLE", "login", s.who.Login, "error", err)
 	}
 	if s.ended {
 		return &connError{io.EOF} // BYE has been said
 	}
 	return lost(s.out.flush())
+}
+
+// news tells what is new: in the selected mailbox, and elsewhere as the client has asked for it.
+func (s *session) news(ctx context.Context, mayExpunge bool) error {
+	if s.sel != nil {
+		if err := s.sync(ctx, mayExpunge); err != nil {
+			return err
+		}
+	}
+	return s.notifyOthers(ctx)
 }

@@ -40,7 +40,7 @@ func (s *session) replace(ctx context.Context) (reply, error) {
 	}
 	// RFC 8508 §4.3: before the EXPUNGE
 	s.out.line("* OK [", appendUID([]mailbox.Appended{done}), "] replacement stored")
-	s.removed = true
+	s.removed, s.own = true, numSet{}.add(uint32(done.UID))
 	return reply{text: "replaced"}, nil
 }
 

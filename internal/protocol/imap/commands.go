@@ -84,6 +84,7 @@ func commandTable() map[string]*command {
 		"APPEND":         {states: loggedIn, run: (*session).append},
 		"IDLE":           {states: loggedIn, run: (*session).idle},
 		"GETQUOTA":       {states: loggedIn, run: (*session).getQuota},
+		"NOTIFY":         {states: loggedIn, run: (*session).notifyCommand},
 		"GETMETADATA":    {states: loggedIn, run: (*session).getMetadata},
 		"SETMETADATA":    {states: loggedIn, run: (*session).setMetadata},
 		"GETQUOTAROOT":   {states: loggedIn, run: (*session).getQuotaRoot},

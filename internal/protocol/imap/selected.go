@@ -41,6 +41,9 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 	if err != nil {
 		return s.lostFolder(err)
 	}
+	if s.quiet() && !s.removed {
+		return nil
+	}
 	before := s.sel.recent.max()
 	if newest, err = s.claimRecent(ctx, newest); err != nil {
 		return s.lostFolder(err)
@@ -48,10 +51,7 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 	if newest == s.sel.shown && before != s.sel.recent.max() {
 		s.tellRecent() // EXISTS was told in another way
 	}
-	if !s.tell(ctx, newest, mayExpunge, nil) && s.condstore {
-		// Later changes may have been told: the client must not believe that it knows the earlier ones (RFC 7162 §3.2).
-		s.out.line("* OK [", s.highestCode(), "] some news must wait")
-	}
+	s.held = !s.tell(ctx, newest, mayExpunge, nil)
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (s *session) lostFolder(err error) error {
 // already (i is a message's place in the view known so far). It reports false, and does nothing, if that would need an EXPUNGE that may not be sent.
 func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge bool, told func(i int, old, new *mailbox.Row) bool) bool {
 	old := s.sel.shown
-	if old == newest {
+	if old == newest || s.quiet() && !s.removed {
 		return true
 	}
 	d := mailbox.Compare(old, newest)
@@ -90,6 +90,9 @@ func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge boo
 	}
 	for _, i := range d.Changed {
 		s.tellChanged(old, newest, i, told)
+	}
+	if err := s.tellNewMessages(ctx, d.Added); err != nil {
+		s.log.Error("imap: news of new messages", "login", s.who.Login, "error", err)
 	}
 	s.updateContexts(ctx, d)
 	return true
@@ -127,6 +130,9 @@ func (s *session) appendFetch(dst []byte, n int, r *mailbox.Row) []byte {
 // tellChanged sends message i's new flags, unless the client knows them.
 func (s *session) tellChanged(old, newest *mailbox.View, i int, told func(i int, old, new *mailbox.Row) bool) {
 	row := newest.At(i)
+	if s.flagsQuiet() {
+		return
+	}
 	if told != nil {
 		if j, ok := old.Find(row.UID); ok && told(j, old.At(j), row) {
 			return
@@ -139,7 +145,7 @@ func (s *session) tellChanged(old, newest *mailbox.View, i int, told func(i int,
 // appendNews writes an unsolicited FETCH with a message's flags.
 func (s *session) appendNews(dst []byte, n int, r *mailbox.Row) []byte {
 	dst = s.appendFetch(dst, n, r)
-	if (s.byUID || s.rev2 || s.condstore) && !s.uidOnly {
+	if (s.byUID || s.rev2 || s.condstore || s.notify != nil) && !s.uidOnly { // RFC 5465 §5.1, and others
 		dst = append(appendUint(append(dst, "UID "...), r.UID), ' ')
 	}
 	dst = appendFlags(append(dst, "FLAGS "...), r, s.sel.isRecent(r))

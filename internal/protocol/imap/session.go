@@ -48,6 +48,8 @@ type session struct {
 	begun    time.Time
 	toldAt   time.Time // when the client was told last that it goes on
 	numbered bool      // it has asked for messages by number, so none may be told to be gone
+	held     bool      // news of the selected folder had to wait
+	own      numSet    // UIDs of messages that it has put into the selected folder
 	removed  bool      // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
 
 	ended    bool // no further command is read
@@ -57,11 +59,12 @@ type session struct {
 
 // enabled is how a session differs from a new one.
 type enabled struct {
-	rev2      bool // IMAP4rev2 is enabled
-	utf8      bool // mailbox names and quoted strings are UTF-8
-	condstore bool // RFC 7162 §3.1
-	qresync   bool // RFC 7162 §3.2: what was expunged is told by VANISHED
-	uidOnly   bool // RFC 9586: message numbers are used no more
+	rev2      bool       // IMAP4rev2 is enabled
+	utf8      bool       // mailbox names and quoted strings are UTF-8
+	condstore bool       // RFC 7162 §3.1
+	qresync   bool       // RFC 7162 §3.2: what was expunged is told by VANISHED
+	uidOnly   bool       // RFC 9586: message numbers are used no more
+	notify    *notifying // RFC 5465; nil: news of the selected mailbox, with commands
 }
 
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
@@ -144,6 +147,9 @@ func (s *session) step(ctx context.Context) error {
 	if s.in.buffered() == 0 {
 		s.dec.shrink()
 	}
+	if err := s.listen(ctx); err != nil {
+		return errors.Unwrap(err)
+	}
 	if err := s.in.wait(); err != nil {
 		return err
 	}
@@ -165,16 +171,20 @@ func (s *session) step(ctx context.Context) error {
 // command runs the command whose first line has been read.
 func (s *session) command(ctx context.Context) error {
 	start := time.Now()
-	s.byUID, s.numbered, s.removed = false, false, false
+	s.byUID, s.numbered, s.removed, s.held, s.own = false, false, false, false, nil
 	s.begun, s.toldAt = start, time.Time{}
 	s.tag = s.dec.tag()
 	s.dec.sp()
 	cmd, name := s.lookUp()
 	r, err := s.perform(ctx, cmd)
-	if s.sel != nil && cmd != nil && s.dec.err == nil {
+	if s.mail != nil && cmd != nil && s.dec.err == nil {
 		// A command that was carried out stays so if the news can't be had.
-		if err := s.sync(ctx, cmd.mayExpunge(s.byUID) && !s.numbered); err != nil {
+		if err := s.news(ctx, cmd.mayExpunge(s.byUID) && !s.numbered); err != nil {
 			s.log.Error("imap: news of the selected mailbox", "login", s.who.Login, "error", err)
+		}
+		if s.held && s.condstore && s.sel != nil {
+			// Later changes may have been told: the client must not believe that it knows the earlier ones (RFC 7162 §3.2).
+			s.out.line("* OK [", s.highestCode(), "] some news must wait")
 		}
 	}
 	outcome, err := s.answer(r, err, name)

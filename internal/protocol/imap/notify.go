@@ -1,0 +1,463 @@
+package imap
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+)
+
+// notifying is what a client wants to hear of, at any time (RFC 5465), and what it knows already.
+type notifying struct {
+	selected *eventGroup // of the selected mailbox; nil: nothing
+	delayed  bool        // removals wait for a command that allows them
+	groups   []eventGroup
+
+	change mailbox.ModSeq // up to where the account has been looked at
+	known  map[mailbox.FolderID]watched
+	lost   []string    // subscriptions without a folder
+	server annotations // of the server
+}
+
+// eventGroup is events, and where they are to happen.
+type eventGroup struct {
+	mailboxFilter
+	events
+}
+
+// events are kinds of things that happen (RFC 5465 §5).
+type events struct {
+	messages bool        // MessageNew and MessageExpunge
+	news     []attribute // what to tell of new messages
+	newsRead bool        // that needs their summaries
+	flags    bool        // FlagChange
+	names    bool        // MailboxName
+	subs     bool        // SubscriptionChange
+	metadata bool        // MailboxMetadataChange
+	server   bool        // ServerMetadataChange
+}
+
+// watched is a folder as the client knows it.
+type watched struct {
+	path     string
+	folder   mailbox.Folder
+	metadata annotations // nil unless it is looked at
+}
+
+// supportedEvents are those that BADEVENT lists.
+const supportedEvents = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange"
+
+// maxEventGroups bounds a NOTIFY command.
+const maxEventGroups = 1000
+
+// notifyCommand is NOTIFY: RFC 5465 §3.1. What is new in the selected mailbox is told after it, as after any command.
+func (s *session) notifyCommand(ctx context.Context) (reply, error) {
+	d := &s.dec
+	n := &notifying{}
+	status := false
+	d.sp()
+	switch d.keyword() {
+	case "NONE":
+	case "SET":
+		d.sp()
+		if status = d.tryKeyword("STATUS"); status {
+			d.sp()
+		}
+		if err := n.parse(s); err != nil {
+			return reply{}, err
+		}
+	default:
+		d.expected("SET or NONE")
+	}
+	if err := d.end(); err != nil {
+		return reply{}, err
+	}
+	if err := n.look(ctx, s); err != nil {
+		return reply{}, err
+	}
+	s.notify = n
+	return reply{text: "you will hear of it"}, n.introduce(ctx, s, status)
+}
+
+// parse consumes event-groups.
+func (n *notifying) parse(s *session) error {
+	d := &s.dec
+	unknown := false
+	for first := true; d.ok() && (first || d.trySP()); first = false {
+		d.special('(')
+		g := eventGroup{mailboxFilter: s.mailboxFilter()}
+		d.sp()
+		unknown = g.parse(s) || unknown
+		d.special(')')
+		switch {
+		case !d.ok():
+		case g.kind == "subtree-one":
+			d.fail("subtree-one is for ESEARCH")
+		case g.selects() && n.selected != nil:
+			d.fail("selected or selected-delayed, and once") // RFC 5465 §6.1
+		case g.selects():
+			n.selected, n.delayed = &g, g.kind == "selected-delayed"
+		default:
+			n.groups = append(n.groups, g)
+		}
+		if len(n.groups) > maxEventGroups {
+			return no("NOTIFICATIONOVERFLOW", "that is too much")
+		}
+	}
+	if unknown && d.ok() && d.atEnd() {
+		return no("BADEVENT ("+supportedEvents+")", "no such event") // RFC 5465 §3.1
+	}
+	return nil
+}
+
+// parse consumes events; it reports whether there is one that isn't known.
+func (g *eventGroup) parse(s *session) (unknown bool) {
+	d := &s.dec
+	if d.tryKeyword("NONE") {
+		return false
+	}
+	var fresh, gone, others bool
+	d.list(func() {
+		name := d.keyword()
+		switch name {
+		case "MESSAGENEW":
+			fresh = true
+			g.parseNews(s)
+		case "MESSAGEEXPUNGE":
+			gone = true
+		case "FLAGCHANGE":
+			g.flags = true
+		case "MAILBOXNAME":
+			g.names = true
+		case "SUBSCRIPTIONCHANGE":
+			g.subs = true
+		case "MAILBOXMETADATACHANGE":
+			g.metadata = true
+		case "SERVERMETADATACHANGE":
+			g.server = true
+		default:
+			unknown = true
+		}
+		others = others || name != "MESSAGENEW" && name != "MESSAGEEXPUNGE" && name != "FLAGCHANGE"
+	})
+	g.messages = fresh && gone
+	switch {
+	case !d.ok() || unknown:
+	case fresh != gone, g.flags && !fresh: // RFC 5465 §5
+		d.fail("MessageNew, MessageExpunge and FlagChange go together")
+	case g.selects() && others: // RFC 5465 §6.1
+		d.fail("selected is for events of messages")
+	case !g.selects() && len(g.news) > 0:
+		d.fail("attributes are for the selected mailbox")
+	}
+	return unknown
+}
+
+// parseNews consumes what is to be told of new messages, if anything.
+func (g *eventGroup) parseNews(s *session) {
+	if !s.dec.tryText(" (") {
+		return
+	}
+	s.dec.pos-- // the parenthesis is the list's
+	f := &fetching{s: s}
+	f.parseAttributes(&s.dec)
+	g.news, g.newsRead = f.atts, f.records
+}
+
+// on is what is to be told of a folder that isn't selected.
+func (n *notifying) on(path string, f *mailbox.Folder) (e events) {
+	for i := range n.groups {
+		if g := &n.groups[i]; g.covers(path, f, false) {
+			e.messages = e.messages || g.messages
+			e.flags = e.flags || g.flags
+			e.names = e.names || g.names
+			e.subs = e.subs || g.subs
+			e.metadata = e.metadata || g.metadata
+		}
+	}
+	return e
+}
+
+func (n *notifying) any(is func(*eventGroup) bool) bool {
+	for i := range n.groups {
+		if is(&n.groups[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func wantsServer(g *eventGroup) bool { return g.server }
+func wantsSubs(g *eventGroup) bool   { return g.subs }
+
+// look notes how everything is now.
+func (n *notifying) look(ctx context.Context, s *session) (err error) {
+	n.change = s.mail.State().Change
+	n.known = map[mailbox.FolderID]watched{}
+	folders, paths := s.paths()
+	for i := range folders {
+		w := watched{path: paths[i], folder: folders[i]}
+		if n.on(paths[i], &folders[i]).metadata {
+			if w.metadata, err = s.annotationsIfAny(ctx, &folders[i]); err != nil {
+				return err
+			}
+		}
+		n.known[folders[i].ID] = w
+	}
+	if n.any(wantsSubs) {
+		if n.lost, err = s.lostSubscriptions(ctx); err != nil {
+			return err
+		}
+	}
+	if n.any(wantsServer) {
+		n.server, err = s.annotations(ctx, nil)
+	}
+	return err
+}
+
+// annotationsIfAny is annotations, where those that may not be read aren't there.
+func (s *session) annotationsIfAny(ctx context.Context, f *mailbox.Folder) (annotations, error) {
+	all, err := s.annotations(ctx, f)
+	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
+		return annotations{}, nil
+	}
+	return all, err
+}
+
+// introduce tells where the mailboxes stand, if that is asked for, and which may not be watched (RFC 5465 §3.1).
+func (n *notifying) introduce(ctx context.Context, s *session, status bool) error {
+	folders, paths := s.paths()
+	for i := range folders {
+		f := &folders[i]
+		e := n.on(paths[i], f)
+		switch {
+		case !e.messages:
+		case s.mail.Rights(f.ID)&mailbox.RightRead == 0:
+			b := s.appendName(append(s.out.buf(), `* LIST (\NoAccess) "/" `...), paths[i])
+			s.out.set(append(b, crlf...))
+		case status && (s.sel == nil || s.sel.id != f.ID):
+			items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
+			if e.flags {
+				items = append(items, "HIGHESTMODSEQ")
+			}
+			if err := s.tellStatus(ctx, paths[i], f, items...); err != nil {
+				return err
+			}
+		}
+		s.out.sized()
+	}
+	return nil
+}
+
+// tellStatus sends a STATUS response with some items. Telling HIGHESTMODSEQ here doesn't enable CONDSTORE.
+func (s *session) tellStatus(ctx context.Context, path string, f *mailbox.Folder, names ...string) error {
+	was := s.condstore
+	s.condstore = true
+	defer func() { s.condstore = was }()
+	var items []statusItem
+	for _, name := range names {
+		i := slices.IndexFunc(statusTable, func(it statusItem) bool { return it.name == name })
+		items = append(items, statusTable[i])
+	}
+	return s.sendStatus(ctx, path, *f, items)
+}
+
+// notifyOthers tells what has happened to what isn't the selected mailbox's messages.
+func (s *session) notifyOthers(ctx context.Context) error {
+	n := s.notify
+	if n == nil || len(n.groups) == 0 || s.mail.State().Change == n.change {
+		return nil
+	}
+	old := *n
+	if err := n.look(ctx, s); err != nil {
+		*n = old
+		return err
+	}
+	for id, was := range old.known {
+		if _, there := n.known[id]; !there {
+			n.tellGone(s, &was)
+		}
+	}
+	folders, _ := s.paths()
+	for i := range folders {
+		now, ok := n.known[folders[i].ID]
+		if !ok {
+			continue
+		}
+		if err := n.tellFolder(ctx, s, &old, &now); err != nil {
+			return err
+		}
+		s.out.sized()
+	}
+	n.tellLost(s, old.lost)
+	if n.any(wantsServer) {
+		s.tellAnnotations("", old.server, n.server)
+	}
+	return nil
+}
+
+// tellFolder tells what has happened to a folder.
+func (n *notifying) tellFolder(ctx context.Context, s *session, old *notifying, now *watched) error {
+	e := n.on(now.path, &now.folder)
+	was, known := old.known[now.folder.ID]
+	switch {
+	case !known && e.names:
+		s.tellMailbox(now.path, &now.folder, "")
+		n.tellParent(s, now.path)
+	case !known:
+	case e.names && (was.folder.Name != now.folder.Name || was.folder.Parent != now.folder.Parent):
+		s.tellMailbox(now.path, &now.folder, was.path) // RFC 5465 §5.4; those below it are not told of
+	case e.subs && was.folder.Subscribed != now.folder.Subscribed:
+		s.tellMailbox(now.path, &now.folder, "")
+	}
+	if e.metadata && known {
+		s.tellAnnotations(now.path, was.metadata, now.metadata)
+	}
+	if s.sel != nil && s.sel.id == now.folder.ID || s.mail.Rights(now.folder.ID)&mailbox.RightRead == 0 {
+		return nil
+	}
+	if items := e.status(&was.folder, &now.folder, s.condstore); len(items) > 0 && known {
+		return s.tellStatus(ctx, now.path, &now.folder, items...)
+	}
+	return nil
+}
+
+// status lists what STATUS is to tell of a folder's messages (RFC 5465 §5.1 to §5.3).
+func (e *events) status(was, now *mailbox.Folder, condstore bool) (items []string) {
+	switch {
+	case was.HighestModSeq == now.HighestModSeq:
+		return nil
+	case e.messages && (was.UIDNext != now.UIDNext || was.Items != now.Items):
+		items = []string{"MESSAGES", "UIDNEXT"}
+	case e.flags && (condstore || was.Unseen != now.Unseen):
+		items = []string{"UIDVALIDITY"}
+	default:
+		return nil
+	}
+	if e.flags && was.Unseen != now.Unseen {
+		items = append(items, "UNSEEN")
+	}
+	if condstore {
+		items = append(items, "HIGHESTMODSEQ")
+	}
+	return items
+}
+
+// tellGone tells that a folder is there no more.
+func (n *notifying) tellGone(s *session, was *watched) {
+	if !n.on(was.path, &was.folder).names {
+		return
+	}
+	e := entry{path: was.path}
+	b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), false)
+	b = s.appendName(append(b, `) "/" `...), was.path)
+	s.out.set(append(b, crlf...))
+	n.tellParent(s, was.path)
+}
+
+// tellParent tells of the mailbox above one that came or went (RFC 5465 §5.4).
+func (n *notifying) tellParent(s *session, path string) {
+	if f, err := s.folder(parentPath(path)); err == nil && n.on(parentPath(path), &f).names {
+		s.tellMailbox(parentPath(path), &f, "")
+	}
+}
+
+// tellMailbox sends a LIST response with all attributes, and what the mailbox was called before.
+func (s *session) tellMailbox(path string, f *mailbox.Folder, was string) {
+	e := entry{path: path, folder: f, subscribed: f.Subscribed}
+	for _, other := range s.mail.Folders() {
+		e.children = e.children || other.Parent == f.ID
+	}
+	b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), true)
+	b = s.appendName(append(b, `) "/" `...), path)
+	if was != "" {
+		b = append(s.appendName(append(b, ` ("OLDNAME" (`...), was), "))"...)
+	}
+	s.out.set(append(b, crlf...))
+}
+
+// tellLost tells of subscriptions to names without a folder.
+func (n *notifying) tellLost(s *session, old []string) {
+	tell := func(path string, subscribed bool) {
+		f := mailbox.Folder{Subscribed: true}
+		if _, err := s.folder(path); err == nil || !n.on(path, &f).subs {
+			return
+		}
+		e := entry{path: path, subscribed: subscribed}
+		b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), true)
+		b = s.appendName(append(b, `) "/" `...), path)
+		s.out.set(append(b, crlf...))
+	}
+	for _, path := range n.lost {
+		if !slices.Contains(old, path) {
+			tell(path, true)
+		}
+	}
+	for _, path := range old {
+		if !slices.Contains(n.lost, path) {
+			tell(path, false)
+		}
+	}
+}
+
+// tellAnnotations names the annotations that are others now (RFC 5464 §4.4.2).
+func (s *session) tellAnnotations(path string, was, now annotations) {
+	var names []string
+	for name, v := range now {
+		if old, ok := was[name]; !ok || !bytes.Equal(old, v) {
+			names = append(names, name)
+		}
+	}
+	for name := range was {
+		if _, ok := now[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	b := append(s.appendName(append(s.out.buf(), "* METADATA "...), path), ' ')
+	s.out.set(append(append(b, strings.Join(names, " ")...), crlf...))
+}
+
+// quiet reports whether the client doesn't want to hear of messages in the selected mailbox.
+func (s *session) quiet() bool {
+	return s.notify != nil && (s.notify.selected == nil || !s.notify.selected.messages)
+}
+
+// flagsQuiet reports whether it doesn't want to hear of flags.
+func (s *session) flagsQuiet() bool {
+	return s.notify != nil && (s.notify.selected == nil || !s.notify.selected.flags)
+}
+
+// tellNewMessages sends what the client wants to know of each message that is new in the selected mailbox, but for those
+// that it has put there itself (RFC 5465 §5.2).
+func (s *session) tellNewMessages(ctx context.Context, added int) error {
+	if s.notify == nil || s.notify.selected == nil || len(s.notify.selected.news) == 0 {
+		return nil
+	}
+	g := s.notify.selected
+	f := &fetching{s: s, atts: g.news, records: g.newsRead, fresh: s.sel.shown}
+	for i, r := range s.sel.shown.All(added, s.sel.shown.Len()) {
+		if !s.own.contains(uint32(r.UID)) {
+			f.msgs = append(f.msgs, span{i, i + 1})
+		}
+	}
+	return f.run(ctx)
+}
+
+// listen tells news while no command is in progress, until the client has sent something.
+func (s *session) listen(ctx context.Context) error {
+	if s.notify == nil || s.notify.selected == nil && len(s.notify.groups) == 0 {
+		return nil
+	}
+	s.byUID = false
+	if err := s.out.flush(); err != nil {
+		return err
+	}
+	return s.untilHeard(ctx, s.notify.selected != nil && !s.notify.delayed)
+}
