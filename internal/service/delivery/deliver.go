@@ -81,17 +81,18 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 
 // run is one message's delivery.
 type run struct {
-	a       *Agent
-	e       *Envelope
-	to      []Recipient
-	content *mailbox.Content // as it came
-	mail    *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
-	copies  map[place]*copied
-	begun   []*copied // and not waited for yet
-	own     *leg      // what goes on under the sender's own name; nil: nothing
-	legs    []*leg    // all that goes to the queue
-	lists   []*listing
-	head    *head
+	a        *Agent
+	e        *Envelope
+	to       []Recipient
+	content  *mailbox.Content // as it came
+	mail     *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
+	copies   map[place]*copied
+	begun    []*copied // and not waited for yet
+	own      *leg      // what goes on under the sender's own name; nil: nothing
+	legs     []*leg    // all that goes to the queue
+	forwards []*leg    // of them, what goes on from addresses of ours
+	lists    []*listing
+	head     *head
 
 	handed    bool  // to the handler
 	unhandled error // why it didn't take it
@@ -132,6 +133,7 @@ func (r *run) begin(ctx context.Context) {
 	if r.own != nil {
 		r.send(ctx, r.own)
 	}
+	r.sendForwards(ctx)
 }
 
 // submit begins a copy, once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,9 @@ import (
 // leg is the message as it goes to the queue for some recipients: under one envelope, with the same fields in front.
 type leg struct {
 	kind    trace.Kind // Forwarded or Listed; 0: under the sender's own name
-	by      string     // the address of ours from which it goes on
+	by      string     // the address of ours from which it goes on; "": back to who wrote through us
+	key     string     // of what is forwarded: where to
+	marks   []string   // Delivered-To fields
 	e       transfer.Envelope
 	to      []transfer.Recipient
 	content *mailbox.Content // but for the seal
@@ -51,7 +54,7 @@ func (r *run) gather(ctx context.Context, to *Recipient) {
 		}
 		r.own.add(to)
 	default:
-		r.send(ctx, r.forwardLeg(to))
+		r.forward(ctx, to)
 	}
 }
 
@@ -69,32 +72,61 @@ func (l *leg) add(to *Recipient) {
 	}
 }
 
-// forwardLeg is a stranger's mail that goes on from an address of ours, or a notification on its way back to who wrote through
-// us. The sender hears of it only if it is certain who that is: else we would write to somebody who has sent nothing.
-func (r *run) forwardLeg(to *Recipient) *leg {
-	e := r.transfer()
-	e.ID = r.child(to.Address)
-	l := &leg{kind: trace.Forwarded, by: to.Address, e: e, content: r.content, leaving: r.leaving(to.via)}
+// forward adds a recipient to what goes on to the same addresses: who writes to ann+1@, ann+2@ and so on, or to many
+// addresses that only the catch-all knows, has it sent on once.
+func (r *run) forward(ctx context.Context, to *Recipient) {
+	at := to.at.String()
+	if to.back {
+		at = ""
+	} else if r.header().passed(at) {
+		r.send(ctx, &leg{kind: trace.Forwarded, by: at, served: []*Recipient{to}, err: errLoop()})
+		return
+	}
+	key := strings.ToLower(to.via + " " + strings.Join(to.remote, " "))
+	for _, l := range r.forwards {
+		if l.key == key && (at == "") == (l.by == "") {
+			l.served = append(l.served, to)
+			if at != "" && !slices.Contains(l.marks, at) && len(l.marks) < maxMarks {
+				l.marks = append(l.marks, at)
+			}
+			return
+		}
+	}
+	l := &leg{kind: trace.Forwarded, key: key, by: at, e: r.transfer(), leaving: r.leaving(to.via)}
+	l.e.ID = r.child("to " + key)
 	l.add(to)
+	if at != "" {
+		l.marks = []string{at}
+	}
+	r.forwards = append(r.forwards, l)
+}
+
+// maxMarks is how many Delivered-To fields we put in front of one message.
+const maxMarks = 20
+
+// sendForwards sends a stranger's mail on from addresses of ours, and notifications on their way back to who wrote through
+// us. The sender hears of it only if it is certain who that is: else we would write to somebody who has sent nothing.
+func (r *run) sendForwards(ctx context.Context) {
 	voice := forward.Told
 	if !r.known() {
 		voice = forward.Mute
+	}
+	for _, l := range r.forwards {
 		for i := range l.to {
-			l.to[i].Notify = transfer.NotifyNever
+			if voice == forward.Mute {
+				l.to[i].Notify = transfer.NotifyNever
+			}
 		}
+		var marks []byte
+		for _, at := range l.marks {
+			marks = append(marks, deliveredTo(at)...)
+		}
+		l.content = r.content.Prefixed(marks)
+		if l.by != "" { // else it is from nobody, and stays so
+			l.e.From, l.err = r.a.paths.Path(r.e.From, l.leaving.Via, voice)
+		}
+		r.send(ctx, l)
 	}
-	if to.back { // once more in the name of nobody
-		return l
-	}
-	at := to.at.String()
-	l.by = at
-	if r.header().passed(at) {
-		l.err = errLoop()
-		return l
-	}
-	l.content = r.content.Prefixed(deliveredTo(at))
-	l.e.From, l.err = r.a.paths.Path(r.e.From, to.via, voice)
-	return l
 }
 
 // known reports whether the sender is who the reverse-path says: they may be written to.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -303,5 +304,31 @@ func TestTrace(t *testing.T) {
 	}
 	if e := told[2]; e.Kind != trace.Delivered || e.Account != "bob@example.org" || e.Folder != "INBOX" || e.To[0] != "both@example.org" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestForwardedOnce: many names for one place get one copy.
+func TestForwardedOnce(t *testing.T) {
+	h, out, _ := withQueue(t)
+	all := "all@far.example"
+	check(t, h.dir.SetDomain(t.Context(), "example.org", directory.DomainChange{CatchAll: &all}))
+	check(t, h.dir.AddAlias(t.Context(), "away@example.org", []string{"x@far.example"}))
+	names := []string{"away+0@example.org", "AWAY@example.org", "away+1@example.org"}
+	for i := range 100 {
+		names = append(names, fmt.Sprintf("made.up%d@example.org", i))
+	}
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, letter, h.find(t, Sender{From: "carol@far.example"}, names...)...)
+	if len(out.got) != 2 || out.texts[0] != "Delivered-To: away@example.org\r\n"+letter || strings.Count(out.texts[1], "Delivered-To:") != maxMarks {
+		t.Errorf("%d: %q", len(out.got), out.texts)
+	}
+	if s := h.Stats(); s.Queued != 2 || s.Refused != 0 {
+		t.Errorf("%+v", s)
+	}
+	told, err := h.paths.Path("carol@far.example", "example.org", forward.Told)
+	check(t, err)
+	out.got = nil
+	h.deliver(t, Envelope{ID: "q2"}, letter, h.find(t, Sender{}, told, strings.ToUpper(told))...)
+	if len(out.got) != 1 {
+		t.Errorf("%+v", out.got)
 	}
 }

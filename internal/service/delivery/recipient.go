@@ -87,7 +87,7 @@ func (a *Agent) returning(ctx context.Context, s Sender, address string) (r Reci
 	case a.queue == nil:
 		return Recipient{}, true, errNoWayOut
 	}
-	return Recipient{Address: address, remote: []string{to}, back: true, via: address[strings.LastIndexByte(address, '@')+1:]}, true, nil
+	return Recipient{Address: address, remote: []string{to}, back: true, via: strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])}, true, nil
 }
 
 var errNoWayOut = fault.New(fault.Unsupported, "this address leads to another server, and mail does not leave here")
