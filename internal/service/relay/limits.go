@@ -18,7 +18,7 @@ type Limits struct {
 	// BytesPerSecond is how fast the hop must take the message, on average; 1,000.
 	BytesPerSecond int64
 
-	// Hops is how many addresses are tried in one Send; 5.
+	// Hops is how many addresses are tried in one Send, those apart to which the machine has no way (IPv6, say); 5.
 	Hops int
 	// Sessions is how many of them are asked to take the message; 2.
 	Sessions int

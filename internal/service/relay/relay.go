@@ -74,11 +74,15 @@ func (r *Relay) Send(ctx context.Context, hops []Hop, job transfer.Job) []transf
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.Job+r.limits.forBytes(a.mail.size), errSlow)
 	defer cancel()
-	sessions := 0
-	for i := 0; i < len(hops) && i < r.limits.Hops && sessions < r.limits.Sessions && len(to) > 0; i++ {
+	tried, sessions := 0, 0
+	for i := 0; i < len(hops) && tried < r.limits.Hops && sessions < r.limits.Sessions && len(to) > 0; i++ {
 		var met bool
+		a.noWay = false
 		if to, met = a.visit(ctx, &hops[i], to); met {
 			sessions++
+		}
+		if !a.noWay { // IPv6 addresses, say, on a machine without: they cost nothing
+			tried++
 		}
 		if ctx.Err() != nil {
 			break
@@ -93,6 +97,7 @@ type attempt struct {
 	began   time.Time
 	mail    mail
 	hop     *Hop // the one that is tried
+	noWay   bool // and the machine has no way to such an address
 	results []transfer.Outcome
 }
 
@@ -143,6 +148,7 @@ func (a *attempt) visit(ctx context.Context, hop *Hop, to []int) (again []int, m
 	}
 	c, t := a.relay.open(ctx, hop)
 	if t != nil {
+		a.noWay = t.here
 		if a.mail.mustBeSafe() && (t.status == "4.7.4" || t.status == "4.7.5") { // RFC 8689 §4.2.1: "MUST send a non-delivery notification"
 			t.result, t.status = transfer.Failed, "5.7.10"
 		}

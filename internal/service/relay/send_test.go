@@ -10,8 +10,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -635,6 +637,31 @@ func TestReadOnce(t *testing.T) {
 		job.Content = c
 		if out := r.Send(t.Context(), []Hop{hop(1)}, job); out[0].Code != 250 || c.reads != want {
 			t.Errorf("%d bytes: read %d times: %+v", size, c.reads, out[0])
+		}
+		r.Close()
+		p.all.Wait()
+	}
+}
+
+// TestNoWay: addresses of a kind that the machine has no way to don't count among those that are tried.
+func TestNoWay(t *testing.T) {
+	for why, want := range map[error]int{syscall.ENETUNREACH: 9, syscall.EADDRNOTAVAIL: 9, syscall.ECONNREFUSED: 5} {
+		p := newPeers(t)
+		p.at(9, func(c net.Conn) { sink(c, "") })
+		dials := 0
+		r := New(Options{Dial: func(ctx context.Context, from netip.Addr, network, addr string) (net.Conn, error) {
+			if dials++; addr != hop(9).Addr.String() {
+				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", why)}
+			}
+			return p.dial(ctx, from, network, addr)
+		}})
+		var hops []Hop
+		for i := range 9 {
+			hops = append(hops, hop(i+1))
+		}
+		out := r.Send(t.Context(), hops, letter("hello", "bob@there.example"))[0]
+		if dials != want || (out.Code == 250) != (want == 9) {
+			t.Errorf("%v: %d addresses tried: %+v", why, dials, out)
 		}
 		r.Close()
 		p.all.Wait()

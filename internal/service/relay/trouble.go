@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"postroad/internal/service/transfer"
 )
@@ -20,6 +21,7 @@ type trouble struct {
 	next     bool // another hop may do better
 	broken   bool // the connection is of no more use
 	tls      bool // TLS is what failed
+	here     bool // the machine has no way to such an address
 }
 
 // temporary is trouble of our own telling.
@@ -86,7 +88,9 @@ func unreachable(err error, hop *Hop) *trouble {
 	case err != nil && !errors.Is(err, io.EOF):
 		why = err.Error()
 	}
-	return temporary("4.4.1", "connect to "+hop.Host+" ["+hop.where()+"]: "+why).elsewhere()
+	t := temporary("4.4.1", "connect to "+hop.Host+" ["+hop.where()+"]: "+why).elsewhere()
+	t.here = errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+	return t
 }
 
 // forOthers is what a broken connection means for recipients that it came too early for.
