@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/smtp"
 	"net/textproto"
+	"os"
 	"strings"
 	"time"
 )
@@ -22,6 +23,7 @@ func send(_ context.Context, args []string) error {
 	from := f.String("from", "", "the sender")
 	to := f.String("to", "", "the recipients, with commas")
 	subject := f.String("subject", "test", "the subject")
+	count := f.Int("count", 1, "how many; more than one get numbers behind the subject, and are printed once they are acknowledged")
 	hello := f.String("hello", "client.test", "how to introduce ourselves")
 	f.Parse(args) //nolint:errcheck // it exits
 	c, err := smtp.Dial(*server)
@@ -41,12 +43,34 @@ func send(_ context.Context, args []string) error {
 			return err
 		}
 	}
-	text := fmt.Sprintf("From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s.%d@sites.test>\r\n\r\nA line.\r\n.A dot.\r\n",
-		*from, strings.ReplaceAll(*to, ",", ">, <"), *subject, time.Now().Format(time.RFC1123Z), *subject, time.Now().UnixNano())
-	return hand(c, *from, strings.Split(*to, ","), text)
+	if *count == 1 {
+		if err := hand(c, *from, *to, *subject); err != nil {
+			return err
+		}
+	} else {
+		many(c, *count, *from, *to, *subject)
+	}
+	return c.Quit()
 }
 
-func hand(c *smtp.Client, from string, to []string, text string) error {
+// many hands in messages with numbers behind their subject, and prints those that were acknowledged; until the server goes away.
+func many(c *smtp.Client, n int, from, to, subject string) {
+	for i := range n {
+		one := fmt.Sprintf("%s-%d", subject, i)
+		if hand(c, from, to, one) != nil {
+			os.Exit(0)
+		}
+		fmt.Println(one)
+	}
+}
+
+func hand(c *smtp.Client, from, to, subject string) error {
+	text := fmt.Sprintf("From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s.%d@sites.test>\r\n\r\nA line.\r\n.A dot.\r\n",
+		from, strings.ReplaceAll(to, ",", ">, <"), subject, time.Now().Format(time.RFC1123Z), subject, time.Now().UnixNano())
+	return transact(c, from, strings.Split(to, ","), text)
+}
+
+func transact(c *smtp.Client, from string, to []string, text string) error {
 	if err := c.Mail(from); err != nil {
 		return err
 	}
@@ -62,10 +86,7 @@ func hand(c *smtp.Client, from string, to []string, text string) error {
 	if _, err := io.WriteString(w, text); err != nil {
 		return err
 	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return c.Quit()
+	return w.Close()
 }
 
 // inbox prints the messages with a subject, once there are enough of them or the time is over: it fails then, and also if there are more.
