@@ -24,6 +24,7 @@ type leg struct {
 	marks   []string   // Delivered-To fields
 	e       transfer.Envelope
 	to      []transfer.Recipient
+	seen    map[string]bool // addresses in to, while it grows
 	content *mailbox.Content // but for the seal
 	leaving Leaving
 	hold    time.Time
@@ -61,12 +62,12 @@ func (r *run) gather(ctx context.Context, to *Recipient) {
 // add adds a recipient's addresses elsewhere, each once.
 func (l *leg) add(to *Recipient) {
 	l.served = append(l.served, to)
+	if l.seen == nil {
+		l.seen = make(map[string]bool, len(to.remote))
+	}
 	for _, address := range to.remote {
-		known := false
-		for i := range l.to {
-			known = known || l.to[i].Address == address
-		}
-		if !known {
+		if !l.seen[address] {
+			l.seen[address] = true
 			l.to = append(l.to, to.to(address))
 		}
 	}
@@ -82,11 +83,17 @@ func (r *run) forward(ctx context.Context, to *Recipient) {
 		r.send(ctx, &leg{kind: trace.Forwarded, by: at, served: []*Recipient{to}, err: errLoop()})
 		return
 	}
+	for _, l := range r.forwards {
+		if at != "" && slices.Contains(l.marks, at) {
+			l.served = append(l.served, to)
+			return
+		}
+	}
 	key := strings.ToLower(to.via + " " + strings.Join(to.remote, " "))
 	for _, l := range r.forwards {
 		if l.key == key && (at == "") == (l.by == "") {
 			l.served = append(l.served, to)
-			if at != "" && !slices.Contains(l.marks, at) && len(l.marks) < maxMarks {
+			if at != "" && len(l.marks) < maxMarks {
 				l.marks = append(l.marks, at)
 			}
 			return
