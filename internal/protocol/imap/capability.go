@@ -51,7 +51,7 @@ var mailCapabilities = []string{
 	"METADATA",      // RFC 5464
 	"LIST-METADATA", // RFC 9590
 	"FILTERS",       // RFC 5466
-	"I18NLEVEL=1",   // RFC 5255
+	"I18NLEVEL=2",   // RFC 5255
 	"CATENATE",      // RFC 4469
 	"CONDSTORE",     // RFC 7162
 	"QRESYNC",       // RFC 7162 §3.2

@@ -69,6 +69,7 @@ func commandTable() map[string]*command {
 		"ENABLE":         {states: loggedIn, run: (*session).enable},
 		"COMPRESS":       {states: loggedIn, run: (*session).compress},
 		"UNAUTHENTICATE": {states: loggedIn, run: (*session).unauthenticate},
+		"COMPARATOR":     {states: loggedIn, run: (*session).comparator},
 		"ESEARCH":        {states: loggedIn, byNumber: true, run: (*session).esearch},
 		"SELECT":         {states: loggedIn, run: (*session).selectCommand},
 		"EXAMINE":        {states: loggedIn, run: (*session).examine},
