@@ -90,18 +90,21 @@ func (s *Service) Stats() Stats {
 	return Stats{Signed: s.signed.Load(), Sealed: s.sealed.Load(), Unsigned: s.unsigned.Load()}
 }
 
-// Seal implements delivery.Sealer. A message that has no From or a header over dkim.MaxHeader, or for which there is no key, leaves
+// Seal implements delivery.Sealer. A message that has no From, begins in the middle of a field, or has a header over dkim.MaxHeader, or for which there is no key, leaves
 // as it is; errors are those of the store and of reading c.
 func (s *Service) Seal(ctx context.Context, l delivery.Leaving, c transfer.Content) ([]byte, error) {
 	w := &work{Service: s, ctx: ctx, leaving: l}
-	scan := dkim.NewScan(w)
+	scan := &reading{Scan: dkim.NewScan(w)}
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
-	// The writer alone, so that no other buffer is used than ours.
-	if _, err := io.CopyBuffer(struct{ io.Writer }{scan}, io.NewSectionReader(c, 0, c.Size()), *buf); err != nil {
+	if _, err := io.CopyBuffer(scan, io.NewSectionReader(c, 0, c.Size()), *buf); err != nil {
 		return nil, fault.Wrap(fault.KindOf(err), err, "cannot read the message to sign")
 	}
-	if err := scan.Close(); err != nil {
+	err := scan.Close()
+	if scan.first == ' ' || scan.first == '\t' {
+		err = fault.New(fault.Invalid, "the first line would continue any field in front of it")
+	}
+	if err != nil {
 		s.unsigned.Add(1)
 		s.log.WarnContext(ctx, "a message leaves unsigned", "from", l.From, "err", err)
 		return nil, nil
@@ -110,6 +113,21 @@ func (s *Service) Seal(ctx context.Context, l delivery.Leaving, c transfer.Conte
 		return nil, w.err
 	}
 	return w.fields(), nil
+}
+
+// reading hands a message on and remembers its first octet.
+type reading struct {
+	*dkim.Scan
+	first byte
+	begun bool
+}
+
+// Write implements io.Writer.
+func (r *reading) Write(p []byte) (int, error) {
+	if !r.begun && len(p) > 0 {
+		r.first, r.begun = p[0], true
+	}
+	return r.Scan.Write(p)
 }
 
 // work is one message's signing. It implements dkim.Reader.

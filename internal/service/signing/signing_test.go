@@ -283,6 +283,7 @@ func TestWhatCannotBeSigned(t *testing.T) {
 	for what, msg := range map[string]string{
 		"no From": "Subject: x\r\n\r\nbody\r\n", "nothing": "", "no header": "\r\nbody\r\n",
 		"header too long": "From: ann@ours.example\r\nX: " + strings.Repeat("a", dkim.MaxHeader) + "\r\n\r\nbody\r\n",
+		"half a field":    " x\r\nFrom: ann@ours.example\r\n\r\nbody\r\n",
 		"only a header":   strings.Repeat("x", dkim.MaxHeader+5),
 	} {
 		fields, err := w.Seal(t.Context(), l, strings.NewReader(msg))
@@ -294,7 +295,7 @@ func TestWhatCannotBeSigned(t *testing.T) {
 		edge := "From: ann@ours.example\r\nX: " + strings.Repeat("a", dkim.MaxHeader-room-len("From: ann@ours.example\r\nX: \r\n\r\n")) + "\r\n\r\nbody\r\n"
 		same(t, "a long header", w.signatures(t, w.seal(t, l, edge)), want)
 	}
-	if st := w.Stats(); st.Unsigned != 5 || st.Signed != 2 {
+	if st := w.Stats(); st.Unsigned != 6 || st.Signed != 2 {
 		t.Errorf("%+v", st)
 	}
 }
