@@ -24,7 +24,7 @@ type leg struct {
 	marks   []string   // Delivered-To fields
 	e       transfer.Envelope
 	to      []transfer.Recipient
-	seen    map[string]bool // addresses in to, while it grows
+	seen    map[string]bool  // addresses in to, while it grows
 	content *mailbox.Content // but for the seal
 	leaving Leaving
 	hold    time.Time
@@ -83,30 +83,41 @@ func (r *run) forward(ctx context.Context, to *Recipient) {
 		r.send(ctx, &leg{kind: trace.Forwarded, by: at, served: []*Recipient{to}, err: errLoop()})
 		return
 	}
-	for _, l := range r.forwards {
-		if at != "" && slices.Contains(l.marks, at) {
-			l.served = append(l.served, to)
-			return
-		}
+	if r.joins(to, at) {
+		return
 	}
-	key := strings.ToLower(to.via + " " + strings.Join(to.remote, " "))
-	for _, l := range r.forwards {
-		if l.key == key && (at == "") == (l.by == "") {
-			l.served = append(l.served, to)
-			if at != "" && len(l.marks) < maxMarks {
-				l.marks = append(l.marks, at)
-			}
-			return
-		}
-	}
-	l := &leg{kind: trace.Forwarded, key: key, by: at, e: r.transfer(), leaving: r.leaving(to.via)}
-	l.e.ID = r.child("to " + key)
+	l := &leg{kind: trace.Forwarded, key: wayOf(to), by: at, e: r.transfer(), leaving: r.leaving(to.via)}
+	l.e.ID = r.child("to " + l.key)
 	l.add(to)
 	if at != "" {
 		l.marks = []string{at}
 	}
 	r.forwards = append(r.forwards, l)
 }
+
+// joins reports whether a recipient's mail goes by a leg that there is already.
+func (r *run) joins(to *Recipient, at string) bool {
+	for _, l := range r.forwards {
+		if at != "" && slices.Contains(l.marks, at) { // the same address in other words
+			l.served = append(l.served, to)
+			return true
+		}
+	}
+	key := wayOf(to)
+	for _, l := range r.forwards {
+		if l.key == key && (at == "") == (l.by == "") {
+			l.served = append(l.served, to)
+			if at != "" && len(l.marks) < maxMarks {
+				l.marks = append(l.marks, at)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// wayOf says where a recipient's mail goes on to, and by which domain of ours.
+func wayOf(to *Recipient) string { return strings.ToLower(to.via + " " + strings.Join(to.remote, " ")) }
 
 // maxMarks is how many Delivered-To fields we put in front of one message.
 const maxMarks = 20
