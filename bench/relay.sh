@@ -4,9 +4,9 @@
 # Both sync each message before they acknowledge it. "deliver" is mail from other servers for people here (port 25; Postfix
 # delivers to maildirs by itself), "relay" is mail of people here for elsewhere: taken in, queued, and sent to Postfix's
 # smtp-sink; "signed" is relay with a DKIM signature (RSA-2048; Postroad adds one by Ed25519 too, Postfix has OpenDKIM as its
-# milter, apt-get install opendkim). Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
+# milter, apt-get install opendkim); "source" is deliver by Postfix's smtp-source, with a connection for each message. Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
 # As root (Postfix's users), with: apt-get install postfix; and Go.
-# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"; also: signed), SIZE (2048). SCALE (1): times so many messages.
+# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"; also: signed source), SIZE (2048). SCALE (1): times so many messages.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 D=${1:-$(mktemp -d /tmp/relaybench.XXXXXX)}
@@ -19,6 +19,8 @@ chmod 755 "$D"
 go build -o "$D/load" ./bench/load
 ulimit -n 8192
 trap 'stop' EXIT
+# EMPTY: Postfix has delivered all.
+EMPTY="test -z \"\$(find $D/postfix/spool/incoming $D/postfix/spool/active $D/postfix/spool/maildrop -type f -print -quit)\""
 
 waitport() {
 	for _ in $(seq 200); do (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null && return; sleep 0.05; done
@@ -147,15 +149,27 @@ count() { # CONNS TEST WHO: so many that it takes a few seconds
 	echo $((n * SCALE))
 }
 
+source_at() { # WHO TEST CONNS
+	local at=$THEIRS n began
+	[ "$1" = postroad ] && at=$OURS
+	n=$(count "$3" "$2" "$1")
+	began=$(date +%s%N)
+	smtp-source -s "$3" -m "$n" -l "$SIZE" -f ann@elsewhere.test -t user1@bench.test "$at"
+	awk -v n="$n" -v ns=$(($(date +%s%N) - began)) -v label="$1-$2" -v conns="$3" -v size="$SIZE" \
+		'BEGIN { printf "{\"label\":\"%s\",\"conns\":%d,\"messages\":%d,\"size\":%d,\"accepted_s\":%.1f}\n", label, conns, n, size, n / ns * 1e9 }'
+	until sh -c "$EMPTY"; do sleep 0.1; done # so that it doesn't disturb what comes next
+}
+
 measure() { # WHO TEST CONNS
 	local pid=$(cat "$D/$1.pid")
 	[ "$1-$2" = postfix-signed ] && pid=$pid,$(cat "$D/opendkim.pid")
 	local flags="-label $1-$2 -conns $3 -size $SIZE -messages $(count "$3" "$2" "$1") -pid $pid"
 	case $1-$2 in
+	*-source) source_at "$@" ;;
 	postroad-deliver) "$D/load" $flags -server $OURS -from ann@elsewhere.test ;;
 	postroad-relay) "$D/load" $flags -server $SUBMIT -user user0@bench.test -password secret -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	postfix-deliver) "$D/load" $flags -server $THEIRS -from ann@elsewhere.test \
-		-done "test -z \"\$(find $D/postfix/spool/incoming $D/postfix/spool/active $D/postfix/spool/maildrop -type f -print -quit)\"" ;;
+		-done "$EMPTY" ;;
 	postroad-signed) "$D/load" $flags -server $SUBMIT -user user0@bench.test -password secret -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	postfix-signed) "$D/load" $flags -server $SIGNED -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
 	postfix-relay) "$D/load" $flags -server $THEIRS -from user0@bench.test -to ben@elsewhere.test -sink $SINK ;;
