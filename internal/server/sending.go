@@ -64,7 +64,7 @@ func newInternet(c config.Config, w World, db kv.DB, observe func(outbound.Obser
 		Dial: w.DialFrom, Hostname: func(from netip.Addr) string { return c.Sending.Name(from, c.Hostname) },
 		Now: w.Now, Logger: w.Logger.With("part", "relay"),
 	})
-	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Roots: w.Roots, Credentials: passwords.get})
+	sender := outbound.New(outbound.Options{Routes: router, Lax: router.Lax(), Relay: r, Now: w.Now, Roots: w.Roots, Credentials: passwords.get, Observe: observe})
 	return &internet{sender, r, policies, router, resolver}, nil
 }
 
