@@ -306,14 +306,12 @@ func (s *Session) mayDelete(t *txn, f *Folder) error {
 // SetGrants changes who else may do what with a folder. It needs RightAdmin. Grants of no
 // right are left out.
 func (s *Session) SetGrants(ctx context.Context, id FolderID, grants []Grant) error {
-	if len(grants) > MaxGrants {
-		return fault.New(fault.TooLarge, "at most %d grants on a folder are allowed", MaxGrants)
-	}
-	for _, g := range grants {
-		if g.Rights&^AllRights != 0 || g.Kind > ToAnyone || (g.Kind == ToAnyone) != (g.ID == 0) {
-			return fault.New(fault.Invalid, "no such right or principal")
-		}
-	}
+	return s.UpdateGrants(ctx, id, func([]Grant) []Grant { return slices.Clone(grants) })
+}
+
+// UpdateGrants is SetGrants, where change makes the new grants of the old ones, which it may change in place. So nobody's
+// change at the same time is lost.
+func (s *Session) UpdateGrants(ctx context.Context, id FolderID, change func(old []Grant) []Grant) error {
 	return s.a.update(ctx, func(t *txn) error {
 		f, err := t.folder(id)
 		if err != nil {
@@ -322,10 +320,26 @@ func (s *Session) SetGrants(ctx context.Context, id FolderID, grants []Grant) er
 		if err := s.need(&f.Folder, RightAdmin); err != nil {
 			return err
 		}
-		f.Grants = slices.DeleteFunc(slices.Clone(grants), func(g Grant) bool { return g.Rights == 0 })
+		grants := change(slices.Clone(f.Grants))
+		if err := checkGrants(grants); err != nil {
+			return err
+		}
+		f.Grants = slices.DeleteFunc(grants, func(g Grant) bool { return g.Rights == 0 })
 		t.changeFolder(f)
 		return nil
 	})
+}
+
+func checkGrants(grants []Grant) error {
+	if len(grants) > MaxGrants {
+		return fault.New(fault.TooLarge, "at most %d grants on a folder are allowed", MaxGrants)
+	}
+	for _, g := range grants {
+		if g.Rights&^AllRights != 0 || g.Kind > ToAnyone || (g.Kind == ToAnyone) != (g.ID == 0) {
+			return fault.New(fault.Invalid, "no such right or principal")
+		}
+	}
+	return nil
 }
 
 // ClaimRecent gives the caller the folder's items that nobody has been shown as recent

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"postroad/internal/fault"
@@ -289,4 +290,29 @@ func TestFlagsStayBehind(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Two who change the grants at the same time both succeed.
+func TestUpdateGrants(t *testing.T) {
+	w := newWorld(t)
+	id := w.inbox()
+	var both sync.WaitGroup
+	for i := range 20 {
+		both.Go(func() {
+			err := w.me.UpdateGrants(w.ctx, id, func(old []Grant) []Grant {
+				return append(old, Grant{Kind: ToAccount, ID: uint64(100 + i), Rights: RightLookup})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	f, err := w.me.Folder(id)
+	w.must(err)
+	if len(f.Grants) != 20 {
+		t.Errorf("%d grants", len(f.Grants))
+	}
+	w.fails(fault.Invalid, w.me.UpdateGrants(w.ctx, id, func(old []Grant) []Grant { return append(old, Grant{Kind: ToAccount}) }))
+	w.fails(fault.NotFound, w.guest().UpdateGrants(w.ctx, id, func(old []Grant) []Grant { return old }))
 }
