@@ -10,6 +10,10 @@
 // which the Post delivers. A 250 for a message is sent only after Deliver has
 // said that it is durable.
 //
+// A Gate (gate.go) is asked at each step who may go on: it sees each message as it comes, and what it thinks of it goes to
+// the Post with the envelope. Authentication-Results fields in our name are taken out of strangers' mail, and of that
+// of people who have signed in.
+//
 // Only CRLF ends a line and only CRLF.CRLF ends a message: anything else
 // is refused, so that no two servers can disagree on where a message ends.
 //

@@ -142,6 +142,9 @@ func (s *session) gated(ctx context.Context, stage, to string, err error) reply 
 	if stage == stageConnect || stage == stageHello {
 		r.status = "" // RFC 2034 §4
 	}
+	if refusal := inbound.RefusalOf(err); refusal != nil && refusal.Quiet {
+		return r // whoever floods us doesn't flood the log
+	}
 	s.log.InfoContext(ctx, "refused", "stage", stage, "helo", s.helo, "to", to, "reply", r.code, "err", err)
 	s.noteRefusal(stage, to, r, err)
 	return r

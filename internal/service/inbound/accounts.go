@@ -182,7 +182,7 @@ func (a *Accounts) fail(ctx context.Context, who ident.Identity, n uint64) error
 func (a *Accounts) refuse(who ident.Identity, c *account, more tally) (changed bool, err error) {
 	if !c.held.IsZero() {
 		a.refusedHeld.Add(1)
-		return false, (&Refusal{AccountHeld, 450, "4.7.1", "Sending is on hold for your account: please ask your administrator", false}).fault()
+		return false, (&Refusal{Reason: AccountHeld, Code: 450, Status: "4.7.1", Text: "Sending is on hold for your account: please ask your administrator"}).fault()
 	}
 	a.refusedRate.Add(1)
 	what := c.over(more, &a.limits)
@@ -191,7 +191,7 @@ func (a *Accounts) refuse(who ident.Identity, c *account, more tally) (changed b
 		a.limited.Add(1)
 		a.log.Warn("an account sends too much", "account", uint64(who.Account), "login", who.Login, "limit", what)
 	}
-	return changed, (&Refusal{AccountRate, 450, "4.7.1", "Too many " + what + ", try again later", false}).fault()
+	return changed, (&Refusal{Reason: AccountRate, Code: 450, Status: "4.7.1", Text: "Too many " + what + ", try again later"}).fault()
 }
 
 // change reads what is known of an account, has fn look at it, and writes it back, unsynced, if fn says so. A Refusal

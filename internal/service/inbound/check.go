@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/peer"
 	"postroad/internal/service/sender"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dmarc"
@@ -36,27 +37,32 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	r := c.check.Verdict(ctx)
 	g.counts.verdict(&r)
 	if v.awaited && !signedBy(&r, domainOf(v.from)) {
-		return nil, g.counts.refuse(comeBack)
+		return nil, g.counts.refuse(comeBack())
 	}
 	who := g.identities(v, &r)
 	had, err := g.memory.recall(ctx, g.o.Now(), who...)
 	if err != nil {
 		had = make([]past, len(who))
 	}
-	j := g.judge(&r, len(v.allow) > 0 || established(had))
+	j := g.judge(&r, len(v.allow) > 0 || established(had[1:])) // its neighbours' records are not its own
 	if j.domain != "" && !g.domains.take(j.domain, g.o.Now()) {
-		return nil, g.counts.refuse(Refusal{DomainRate, 450, "4.7.1", printable("Too many messages from " + j.domain + ", try again later"), false})
+		return nil, g.counts.refuse(Refusal{Reason: DomainRate, Code: 450, Status: "4.7.1", Text: printable("Too many messages from " + j.domain + ", try again later")})
 	}
 	c.report(&r, &j)
 	if j.refusal != nil {
 		return nil, g.counts.refuse(*j.refusal)
 	}
-	if j.disposition == dmarc.None && (j.domain != "" || v.back || r.DMARC.Status == authres.Pass) {
+	if harmless(&r) && (j.domain != "" || v.back || r.DMARC.Status == authres.Pass) {
 		if err := g.memory.learn(ctx, g.o.Now(), who, had); err != nil {
 			g.log.WarnContext(ctx, "cannot remember a sender", "err", err)
 		}
 	}
 	return c.verdict(ctx, &r, &j), nil
+}
+
+// harmless reports whether nobody asks for anything to be done with the message.
+func harmless(r *sender.Verdict) bool {
+	return r.DMARC.Disposition == dmarc.None || r.DMARC.Disposition == ""
 }
 
 // established reports whether somebody's record speaks for the message.
@@ -72,9 +78,9 @@ func established(had []past) bool {
 // maxIdentities bounds how many signatures of a message have a record.
 const maxIdentities = 6
 
-// identities are those who are known to have sent or passed on the message: its network first.
+// identities are those who are known to have sent or passed on the message: the client's network first.
 func (g *Guard) identities(v *Visit, r *sender.Verdict) []subject {
-	who := []subject{v.network()}
+	who := []subject{v.network(), {aHost, g.memory.hash("host", peer.Network(v.client.Addr).String())}}
 	if v.from != "" && r.SPF.Status == authres.Pass {
 		who = append(who, g.subject(bySPF, r.SPF.Domain))
 	}

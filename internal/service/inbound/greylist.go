@@ -42,11 +42,13 @@ func (v *Visit) greylist(ctx context.Context, to string) error {
 		v.awaited = true
 		return nil
 	}
-	return v.g.counts.refuse(comeBack)
+	return v.g.counts.refuse(comeBack())
 }
 
 // comeBack is what greylisting says.
-var comeBack = Refusal{Greylisted, 451, "4.7.1", "You are new here: please try again in a few minutes", false}
+func comeBack() Refusal {
+	return Refusal{Reason: Greylisted, Code: 451, Status: "4.7.1", Text: "You are new here: please try again in a few minutes"}
+}
 
 // checkSPF checks the reverse-path, once.
 func (v *Visit) checkSPF(ctx context.Context) *spf.Result {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postroad/internal/service/dns"
+	"postroad/internal/service/peer"
 	"postroad/internal/service/sender"
 	"postroad/internal/storage/kv"
 )
@@ -94,7 +95,8 @@ type Guard struct {
 
 	connections, messages *meter[netip.Prefix]
 	domains               *meter[string]
-	broken                *meter[string] // how often a broken list is complained of
+	broken                *meter[string]       // how often a broken list is complained of
+	told                  *meter[netip.Prefix] // how often a client that comes too often is
 }
 
 // New makes a Guard.
@@ -106,6 +108,7 @@ func New(o Options) *Guard {
 		messages:    newMeter[netip.Prefix](o.Rates.Messages, time.Minute),
 		domains:     newMeter[string](o.Rates.Domain, time.Minute),
 		broken:      newMeter[string](1, time.Hour),
+		told:        newMeter[netip.Prefix](1, time.Minute),
 	}
 	if o.Resolver != nil {
 		g.dns = sender.FromDNS(o.Resolver)
@@ -141,6 +144,9 @@ func (g *Guard) Trusts(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	return !a.IsValid() || slices.ContainsFunc(g.o.Trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 }
+
+// toldOf reports whether a client was complained of within the last minute, and notes that it is now.
+func (g *Guard) toldOf(a netip.Addr) bool { return !g.told.take(peer.Network(a), g.o.Now()) }
 
 // Tidy forgets strangers who haven't been here for long. It should be called about every hour, the first time soon.
 func (g *Guard) Tidy(ctx context.Context) error { return g.memory.tidy(ctx, g.o.Now()) }

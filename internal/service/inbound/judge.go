@@ -64,11 +64,11 @@ func (g *Guard) judge(r *sender.Verdict, vouched bool) judgement {
 	}
 	switch {
 	case j.disposition == dmarc.Reject:
-		j.refusal = &Refusal{DMARC, 550, "5.7.1", printable("The DMARC policy of " + r.DMARC.PolicyDomain + " (p=" + string(r.DMARC.Policy) +
-			") has us refuse mail that is not proved to be from " + r.DMARC.Author), false}
+		j.refusal = &Refusal{Reason: DMARC, Code: 550, Status: "5.7.1", Text: printable("The DMARC policy of " + r.DMARC.PolicyDomain + " (p=" + string(r.DMARC.Policy) +
+			") has us refuse mail that is not proved to be from " + r.DMARC.Author)}
 	case g.o.SPFRefuse && r.SPF.Status == authres.Fail && r.DMARC.Status != authres.Pass && sealer == "" && !vouched:
 		j.override(dmarc.Reject, LocalPolicy, "SPF does not permit the client")
-		j.refusal = &Refusal{SPF, 550, "5.7.23", printable("SPF: " + r.SPF.Domain + " does not permit your address to send its mail"), false} // RFC 7372 §3.2
+		j.refusal = &Refusal{Reason: SPF, Code: 550, Status: "5.7.23", Text: printable("SPF: " + r.SPF.Domain + " does not permit your address to send its mail")} // RFC 7372 §3.2
 	}
 	return j
 }

@@ -18,7 +18,7 @@ const (
 //
 //	g <hash>          greylisting: flags (1: has come back in time), first seen, last seen.
 //	                  The hash is of network (or that it is one that SPF permits), sender and recipient
-//	r <what> <hash>   somebody who delivered before: first seen, last seen, messages. What: n, a network; s, a domain that
+//	r <what> <hash>   somebody who delivered before: first seen, last seen, messages. What: n, a network; h, a client; s, a domain that
 //	                  SPF vouched for; d, a domain that signed
 //
 // Hashes are the first 16 bytes of a keyed SHA-256: nobody can make two things meet that don't belong together.

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -346,6 +347,9 @@ func TestRates(t *testing.T) {
 	if !RefusalOf(err).Close {
 		t.Error("the connection stays open")
 	}
+	if !RefusalOf(err).Quiet {
+		t.Error("a flood is written down again and again")
+	}
 	if _, err := w.visit(client{IP: "192.0.2.2"}); err != nil {
 		t.Error("another address:", err)
 	}
@@ -357,4 +361,37 @@ func TestRates(t *testing.T) {
 	if _, err := w.visit(client{IP: goodIP}); err != nil {
 		t.Error("a minute later:", err)
 	}
+}
+
+// TestVisitEndsEarly: a server that stops, or a client that leaves, doesn't wait for lookups.
+func TestVisitEndsEarly(t *testing.T) {
+	w := newWorld(t, Options{Block: []List{{Zone: "bl.example"}}, Helo: HeloRules{Resolve: true}})
+	for _, name := range []string{"9.113.0.203.bl.example", "9.113.0.203.in-addr.arpa", "slow.example"} {
+		w.dns.Silence(name)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w.t = t
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		v, err := w.Connect(ctx, Client{Addr: netip.MustParseAddr(badIP)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Hello(ctx, "slow.example")
+		v.Mail(ctx, "x@bad.example")
+		cancel()
+		if err := v.Recipient(ctx, "bob@example.org"); err != nil { // nothing is known, which is no reason
+			t.Error(err)
+		}
+		v.Close()
+		v, err = w.Connect(t.Context(), Client{Addr: netip.MustParseAddr(badIP)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Hello(t.Context(), "slow.example")
+		v.Close()
+		if took := time.Since(start); took != 0 {
+			t.Error(took)
+		}
+	})
 }

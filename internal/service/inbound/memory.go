@@ -119,6 +119,7 @@ type subjectKind byte
 
 const (
 	aNetwork subjectKind = 'n'
+	aHost    subjectKind = 'h'
 	bySPF    subjectKind = 's'
 	byDKIM   subjectKind = 'd'
 )

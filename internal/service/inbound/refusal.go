@@ -40,6 +40,8 @@ type Refusal struct {
 	Text string
 	// Close: the connection is to end.
 	Close bool
+	// Quiet: the same was said to the client within the last minute, so that there is nothing new to write down.
+	Quiet bool
 }
 
 // Error tells the reply.

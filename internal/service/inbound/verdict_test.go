@@ -120,6 +120,10 @@ func TestRecordSpeaks(t *testing.T) {
 		}
 		w.advance(24 * time.Hour)
 	}
+	neighbour := spoofed
+	neighbour.IP, neighbour.From = "198.51.100.6", "x@bad.example"
+	_, err := w.deliver(neighbour)
+	refused(t, err, DMARC, 550)
 	d, err := w.deliver(spoofed)
 	if err != nil || !d.Junk || !strings.Contains(strings.ReplaceAll(d.Field, "\r\n\t", " "), "p=reject dis=quarantine: its bearer is known here") {
 		t.Errorf("%+v, %v", d, err)
@@ -309,5 +313,17 @@ func BenchmarkVisit(b *testing.B) {
 			b.Fatal(d, err)
 		}
 		v.Close()
+	}
+}
+
+// TestForgedMailIsNoRecord: what fails a policy makes nobody known, also where policies are only noted.
+func TestForgedMailIsNoRecord(t *testing.T) {
+	w := newWorld(t, Options{DMARC: MarkOnly})
+	c := client{IP: goodIP, Helo: "mail.good.example", From: "x@good.example", Message: letter("y@soft.example")}
+	if _, err := w.deliver(c); err != nil {
+		t.Fatal(err)
+	}
+	if left := w.memory.recordRoom.Load(); left != int64(w.memory.most) {
+		t.Errorf("%d are known", int64(w.memory.most)-left)
 	}
 }

@@ -65,7 +65,7 @@ func (g *Guard) Connect(ctx context.Context, c Client) (*Visit, error) {
 		return nil, nil
 	}
 	if !g.connections.take(peer.Network(c.Addr), g.o.Now()) {
-		return nil, g.counts.refuse(Refusal{ConnectionRate, 421, "4.7.0", "Too many connections from your network, try again later", true})
+		return nil, g.counts.refuse(Refusal{Reason: ConnectionRate, Code: 421, Status: "4.7.0", Text: "Too many connections from your network, try again later", Close: true, Quiet: g.toldOf(c.Addr)})
 	}
 	v := &Visit{g: g, client: c, found: make(chan struct{})}
 	ctx, v.cancel = context.WithTimeout(ctx, lookTime)
@@ -132,7 +132,7 @@ func (v *Visit) Hello(ctx context.Context, name string) error {
 		return nil
 	}
 	if p := v.heloProblem(ctx); p != "" {
-		return v.g.counts.refuse(Refusal{BadHelo, 550, "5.7.1", "Your name can't be right: " + p, false})
+		return v.g.counts.refuse(Refusal{Reason: BadHelo, Code: 550, Status: "5.7.1", Text: "Your name can't be right: " + p})
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (v *Visit) heloProblem(ctx context.Context) string {
 // Mail begins a message with its reverse-path, without brackets. Errors: a Refusal.
 func (v *Visit) Mail(_ context.Context, from string) error {
 	if !v.g.messages.take(peer.Network(v.client.Addr), v.g.o.Now()) {
-		return v.g.counts.refuse(Refusal{MessageRate, 450, "4.7.1", "Too many messages from your network, try again later", false})
+		return v.g.counts.refuse(Refusal{Reason: MessageRate, Code: 450, Status: "4.7.1", Text: "Too many messages from your network, try again later", Quiet: v.g.toldOf(v.client.Addr)})
 	}
 	v.from, v.spf, v.awaited = strings.ToLower(from), nil, false
 	v.back = false
@@ -225,7 +225,7 @@ func (v *Visit) blocked(ctx context.Context) error {
 	if l.text != "" {
 		text += ": " + l.text
 	}
-	return v.g.counts.refuse(Refusal{BlockList, 554, "5.7.1", printable(text), false})
+	return v.g.counts.refuse(Refusal{Reason: BlockList, Code: 554, Status: "5.7.1", Text: printable(text)})
 }
 
 // worst is the list that decides that the client is refused; nil: none does.
