@@ -74,6 +74,9 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		for _, c := range mailCapabilities {
 			dst = append(append(dst, ' '), c...)
 		}
+		if s.srv.principals != nil {
+			dst = append(dst, " ACL RIGHTS=kxte LIST-MYRIGHTS"...) // RFC 4314, RFC 8440
+		}
 		if s.deflated == nil {
 			dst = append(dst, " COMPRESS=DEFLATE"...) // RFC 4978
 		}

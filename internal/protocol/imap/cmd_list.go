@@ -21,6 +21,7 @@ type listing struct {
 	showSubscribed bool
 	statusItems    []statusItem
 	entries        []string // annotations (RFC 9590)
+	myRights       bool     // RFC 8440
 
 	// above has the paths below which something meets the selection options, but doesn't match the
 	// pattern and so isn't listed itself (RFC 5258 §3.5). Filled if recursive.
@@ -138,6 +139,8 @@ func (l *listing) returns(d *decoder) {
 	case "STATUS": // RFC 5819
 		d.sp()
 		l.statusItems = d.statusItems()
+	case "MYRIGHTS": // RFC 8440 §3; told whether ACL is offered or not
+		l.myRights = true
 	case "METADATA": // RFC 9590
 		d.sp()
 		d.list(func() {
@@ -170,6 +173,9 @@ func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
 		b = l.appendChildInfo(b)
 	}
 	s.out.set(append(b, crlf...))
+	if l.myRights && e.folder != nil && selected {
+		s.tellMyRights(e.path, e.folder.ID)
+	}
 	if err := s.listMetadata(ctx, l, e, selected); err != nil {
 		return err
 	}

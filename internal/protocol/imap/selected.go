@@ -238,11 +238,36 @@ func (s *session) tellKeywords() {
 		s.out.set(append(b, "* OK [PERMANENTFLAGS ()] no flag can be changed\r\n"...))
 		return
 	}
-	b = append(b, "* OK [PERMANENTFLAGS ("+system...)
-	for _, k := range names {
-		b = append(append(b, ' '), k...)
+	b = s.appendPermanent(append(b, "* OK [PERMANENTFLAGS ("...), names)
+	s.out.set(append(b, ")] these flags are kept"+crlf...))
+}
+
+// appendPermanent lists the flags that the client may change (RFC 4314 §5.1.1).
+func (s *session) appendPermanent(b []byte, keywords []string) []byte {
+	may := s.mail.Rights(s.sel.id)
+	start := len(b)
+	for _, f := range flagNames {
+		need := mailbox.RightWrite
+		switch f.flag {
+		case mailbox.Deleted:
+			need = mailbox.RightTrash
+		case mailbox.Seen:
+			need = mailbox.RightSeen
+		}
+		if may&need != 0 {
+			b = append(append(b, f.name...), ' ')
+		}
 	}
-	s.out.set(append(b, ` \*)] these flags are kept`+crlf...))
+	if may&mailbox.RightWrite != 0 {
+		for _, k := range keywords {
+			b = append(append(b, k...), ' ')
+		}
+		b = append(b, `\* `...)
+	}
+	if len(b) > start {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // fresh returns the newest view, for the content of rows whose numbers come from shown.

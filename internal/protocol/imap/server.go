@@ -28,6 +28,9 @@ type Config struct {
 	// Certificate gives our certificate as TLS uses it, for channel binding to it (RFC 5929 §4). If nil,
 	// that binding is not offered.
 	Certificate func() *x509.Certificate
+	// Principals are whom rights on mailboxes can be given to (ACL, RFC 4314). If nil, that isn't offered: there is no
+	// sense in it before people can get at each other's mailboxes.
+	Principals Principals
 
 	Limits  Limits
 	Logger  *slog.Logger     // nil: nothing is logged
@@ -55,19 +58,20 @@ type ListenerOptions struct {
 
 // Server speaks IMAP on any number of listeners. It is safe for concurrent use.
 type Server struct {
-	auth     *auth.Engine
-	store    *mailbox.Store
-	hostname string
-	tls      *tls.Config
-	cert     func() *x509.Certificate
-	lim      Limits
-	early    Limits // before login
-	log      *slog.Logger
-	metrics  Metrics
-	now      func() time.Time
-	commands map[string]*command
-	uid      map[string]*command
-	bufs     buffers
+	auth       *auth.Engine
+	store      *mailbox.Store
+	hostname   string
+	tls        *tls.Config
+	cert       func() *x509.Certificate
+	principals Principals // nil: none
+	lim        Limits
+	early      Limits // before login
+	log        *slog.Logger
+	metrics    Metrics
+	now        func() time.Time
+	commands   map[string]*command
+	uid        map[string]*command
+	bufs       buffers
 
 	mu       sync.Mutex
 	closing  bool                  // guarded by mu
@@ -83,7 +87,7 @@ type Server struct {
 // New returns a Server. The caller must end it by Shutdown.
 func New(c Config) *Server {
 	s := &Server{
-		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate,
+		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now,
 		commands: commandTable(), uid: uidTable(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),

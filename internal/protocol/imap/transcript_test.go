@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
 )
 
@@ -19,6 +21,7 @@ import (
 //	given N messages         N small messages lie in ann's INBOX (1 to N)
 //	given FILE.eml           the message testdata/FILE.eml comes into ann's INBOX
 //	given clear              the listener takes no passwords without TLS
+//	given principals         rights can be given to ann@demo.test and bob@demo.test
 //	C: text                  the client sends a line (C1:, C2:, ... if there are several)
 //	S: text                  the server sends that line (S1:, S2:, ...); "..." in it stands for anything
 //	S: ...                   the server sends any number of lines, up to the one that comes next here
@@ -45,7 +48,28 @@ type transcript struct {
 	w       *world
 	lines   []string
 	clear   bool
+	acl     bool
 	clients map[string]*player
+}
+
+// people are those whom a transcript can give rights to.
+type people struct{ tr *transcript }
+
+func (p *people) Find(_ context.Context, name string) (mailbox.PrincipalKind, uint64, error) {
+	local, _ := strings.CutSuffix(strings.ToLower(name), "@demo.test")
+	if id := p.tr.w.accounts[local]; id != 0 {
+		return mailbox.ToAccount, uint64(id), nil
+	}
+	return 0, 0, fault.New(fault.NotFound, "there is nobody of that name")
+}
+
+func (p *people) Name(_ context.Context, _ mailbox.PrincipalKind, id uint64) (string, error) {
+	for name, is := range p.tr.w.accounts {
+		if uint64(is) == id {
+			return name + "@demo.test", nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "gone")
 }
 
 // player is a client in a transcript.
@@ -67,14 +91,18 @@ func newTranscript(t *testing.T, text []byte) *transcript {
 func (tr *transcript) play() {
 	for _, l := range tr.lines {
 		tr.clear = tr.clear || l == "given clear"
+		tr.acl = tr.acl || l == "given principals"
 	}
 	tr.w = newWorld(tr.t, func(c *Config, o *ListenerOptions) {
 		c.TLS = selfSigned(tr.t)
 		o.PlainAllowed = !tr.clear
 		c.Limits.Message = 1 << 20
+		if tr.acl {
+			c.Principals = &people{tr}
+		}
 	})
 	for i, l := range tr.lines {
-		if l == "" || l[0] == '#' || l == "given clear" {
+		if l == "" || l[0] == '#' || l == "given clear" || l == "given principals" {
 			continue
 		}
 		if rest, ok := strings.CutPrefix(l, "given "); ok {
