@@ -93,7 +93,11 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(fields) == 0 {
 		return c
 	}
-	return &Content{front: slices.Concat(fields, c.front), spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text}
+	front := fields
+	if len(c.front) > 0 {
+		front = slices.Concat(fields, c.front)
+	}
+	return &Content{front: front, spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text}
 }
 
 // Size is the message's size in bytes.
