@@ -94,6 +94,9 @@ type run struct {
 	lists    []*listing
 	head     *head
 
+	messageID string    // of the header, for the trace; see noteReceived
+	name      [1]string // room for events' To
+
 	handed    bool  // to the handler
 	unhandled error // why it didn't take it
 }

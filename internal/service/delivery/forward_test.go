@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -293,7 +294,10 @@ func TestJunk(t *testing.T) {
 func TestTrace(t *testing.T) {
 	h, _, _ := withQueue(t)
 	var told []trace.Event
-	h.event = func(e trace.Event) { told = append(told, e) }
+	h.event = func(e trace.Event) {
+		e.To = slices.Clone(e.To)
+		told = append(told, e)
+	}
 	to := h.find(t, Sender{From: "carol@far.example"}, "both@example.org")
 	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Summary: "spf=pass"}}, "Message-ID: <1@x>\r\n"+letter, to...)
 	if len(told) != 3 || told[0].Kind != trace.Received || told[0].Text != "spf=pass" || told[0].MessageID != "1@x" || told[0].To[0] != "both@example.org" {

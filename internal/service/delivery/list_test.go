@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,10 @@ func TestList(t *testing.T) {
 	to[0].Notify = transfer.NotifySuccess
 	v := &Verdict{Sender: true, Field: "Authentication-Results: here\r\n"}
 	var told []trace.Event
-	h.event = func(e trace.Event) { told = append(told, e) }
+	h.event = func(e trace.Event) {
+		e.To = slices.Clone(e.To)
+		told = append(told, e)
+	}
 	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: v, EnvelopeID: "e7", Return: transfer.ReturnFull, Priority: 4,
 		Deadline: h.now().Add(time.Hour), NotifyLate: true, ByTrace: true}, letter, to...)
 	// Whoever is a member and written to as well gets both, as from any list.

@@ -85,14 +85,17 @@ func details(results []error) []slog.Attr {
 
 // noteReceived tells the trace that we have the message.
 func (a *Agent) noteReceived(r *run) {
-	if a.event == nil || r.e.queued {
+	if a.event == nil {
+		return
+	}
+	r.messageID = r.content.Summary().MessageID()
+	if r.e.queued {
 		return // told when it came
 	}
-	text := ""
+	ev := trace.Event{Kind: trace.Received, ID: r.e.ID, MessageID: r.messageID, From: r.e.From, Size: r.content.Size(), Client: r.e.Client, To: r.name[:0]}
 	if r.e.Verdict != nil {
-		text = r.e.Verdict.Summary
+		ev.Text = r.e.Verdict.Summary
 	}
-	ev := trace.Event{Kind: trace.Received, ID: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: r.content.Size(), Client: r.e.Client, Text: text}
 	for i := range r.to {
 		ev.To = append(ev.To, r.to[i].Address)
 	}
@@ -104,7 +107,7 @@ func (r *run) noteLeg(l *leg) {
 	if r.a.event == nil {
 		return
 	}
-	ev := trace.Event{Kind: l.kind, ID: l.e.ID, Parent: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, Size: l.content.Size(), Account: l.by}
+	ev := trace.Event{Kind: l.kind, ID: l.e.ID, Parent: r.e.ID, MessageID: r.messageID, From: r.e.From, Size: l.content.Size(), Account: l.by}
 	for i := range l.to {
 		ev.To = append(ev.To, l.to[i].Address)
 	}
@@ -134,7 +137,8 @@ func (r *run) noteCopy(ctx context.Context, to string, p place) {
 	if c == nil || c.err != nil {
 		return
 	}
-	ev := trace.Event{Kind: trace.Delivered, ID: r.e.ID, MessageID: r.content.Summary().MessageID(), From: r.e.From, To: []string{to}, Folder: c.folder}
+	r.name[0] = to
+	ev := trace.Event{Kind: trace.Delivered, ID: r.e.ID, MessageID: r.messageID, From: r.e.From, To: r.name[:], Folder: c.folder}
 	if who, err := r.a.dir.ProfileByID(ctx, p.account); err == nil {
 		ev.Account = who.Account.Address
 	}
