@@ -17,6 +17,7 @@ type conn struct {
 	addr   netip.AddrPort
 	lmtp   bool
 	helo   string // what it calls itself
+	silent bool   // there was no greeting
 	tls    string // how it is protected, as in an Outcome; "": not at all
 	ext    extensions
 

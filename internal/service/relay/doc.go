@@ -15,7 +15,8 @@
 //
 // As Postfix does it: hops are tried in order until every recipient has an answer. A hop that
 // can't be reached, greets with 4xx or 5xx, says 421, fails to secure the channel as it must, or
-// answers 4xx, passes the recipients concerned on to the next one. A 5xx to MAIL, RCPT or the
+// answers 4xx, passes the recipients concerned on to the next one. One that nobody answered at is
+// tried after all others for some minutes. A 5xx to MAIL, RCPT or the
 // message is final: no other hop is asked. At most Limits.Hops addresses are tried, and at most
 // Limits.Sessions of them are asked to take the message.
 //

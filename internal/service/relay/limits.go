@@ -25,6 +25,9 @@ type Limits struct {
 	// Recipients is how many one transaction has at most; 100, which every server has to take (RFC 5321 §4.5.3.1.8).
 	Recipients int
 
+	// Shun is for how long a host that could not be reached is tried after all others; 5 minutes.
+	Shun time.Duration
+
 	// IdleConns is how many connections without work are kept for more of it, in all; 100.
 	IdleConns int
 	// IdlePerHop is the same for one hop; 20, as many as the queue has attempts for one destination.
@@ -51,6 +54,7 @@ func (l Limits) withDefaults() Limits {
 	orTime(&l.DataBlock, 3*time.Minute)
 	orTime(&l.DataEnd, 10*time.Minute)
 	orTime(&l.Job, 30*time.Minute)
+	orTime(&l.Shun, 5*time.Minute)
 	orTime(&l.IdleTime, 2*time.Second)
 	orInt(&l.Hops, 5)
 	orInt(&l.Sessions, 2)

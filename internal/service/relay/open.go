@@ -29,17 +29,30 @@ func (r *Relay) open(ctx context.Context, hop *Hop) (*conn, *trouble) {
 func (r *Relay) openOnce(ctx context.Context, hop *Hop, mode Mode) (*conn, *trouble) {
 	nc, err := r.connect(ctx, hop)
 	if err != nil {
+		r.shun(ctx, hop)
 		return nil, unreachable(err, hop)
 	}
 	c := &conn{limits: &r.limits, key: keyOf(hop), name: hop.Host, addr: hop.Addr, lmtp: hop.Protocol == LMTP, nc: nc}
 	c.in = bufio.NewReaderSize(nc, 2*maxReplyLine)
 	c.bind(ctx)
 	if t := r.introduce(ctx, c, hop, mode); t != nil {
+		if c.silent {
+			r.shun(ctx, hop)
+		}
 		c.release()
 		c.end(t)
 		return nil, t
 	}
+	r.shunned.remove(hop)
 	return c, nil
+}
+
+// shun has a hop tried after the others, unless it is we who have no time left.
+func (r *Relay) shun(ctx context.Context, hop *Hop) {
+	if ctx.Err() == nil {
+		now := r.now()
+		r.shunned.add(hop, now, now.Add(r.limits.Shun))
+	}
 }
 
 func (r *Relay) connect(ctx context.Context, hop *Hop) (net.Conn, error) {
@@ -89,6 +102,7 @@ func (c *conn) greeting() *trouble {
 	r, err := c.read(c.limits.Greeting)
 	switch {
 	case err != nil:
+		c.silent = true
 		return lost(err, "waiting for the greeting")
 	case r.code != 220:
 		return refused(r).elsewhere()

@@ -35,6 +35,7 @@ type Relay struct {
 	log      *slog.Logger
 	limits   Limits
 	idle     idle
+	shunned  shunned
 }
 
 // New returns a Relay. Close it after its last Send.
@@ -74,6 +75,7 @@ func (r *Relay) Send(ctx context.Context, hops []Hop, job transfer.Job) []transf
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.Job+r.limits.forBytes(a.mail.size), errSlow)
 	defer cancel()
+	hops = r.shunned.order(hops, a.began)
 	tried, sessions := 0, 0
 	for i := 0; i < len(hops) && tried < r.limits.Hops && sessions < r.limits.Sessions && len(to) > 0; i++ {
 		var met bool
