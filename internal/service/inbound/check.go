@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/peer"
 	"postroad/internal/service/sender"
@@ -27,14 +28,10 @@ func (v *Visit) Message(recipients []string) *Check {
 func (c *Check) Write(p []byte) (int, error) { return c.check.Write(p) }
 
 // Verdict says what is to be thought of the message, which must be complete. It waits for the DNS, but not
-// for longer than sender.DefaultTimeout. Errors: a Refusal. Nothing is refused for want of an answer.
+// for longer than sender.DefaultTimeout. Errors: a Refusal, and fault.Unavailable if the store fails. Nothing is refused for want of an answer.
 func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	v, g := c.visit, c.visit.g
-	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
-	defer cancel()
-	v.wait(ctx)
-	c.check.Known(v.iprev)
-	r := c.check.Verdict(ctx)
+	r := c.results(ctx)
 	g.counts.verdict(&r)
 	if v.awaited && !signedBy(&r, domainOf(v.from)) {
 		return nil, g.counts.refuse(comeBack())
@@ -42,7 +39,7 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	who := g.identities(v, &r)
 	had, err := g.memory.recall(ctx, g.o.Now(), who...)
 	if err != nil {
-		had = make([]past, len(who))
+		return nil, fault.Wrap(fault.Unavailable, err, "cannot tell who is known here")
 	}
 	j := g.judge(&r, len(v.allow) > 0 || established(had[1:])) // its neighbours' records are not its own
 	if j.domain != "" && !g.domains.take(j.domain, g.o.Now()) {
@@ -58,6 +55,15 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 		}
 	}
 	return c.verdict(ctx, &r, &j), nil
+}
+
+// results waits for what the DNS says.
+func (c *Check) results(ctx context.Context) sender.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
+	defer cancel()
+	c.visit.wait(ctx)
+	c.check.Known(c.visit.iprev)
+	return c.check.Verdict(ctx)
 }
 
 // harmless reports whether nobody asks for anything to be done with the message.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -326,4 +327,30 @@ func TestForgedMailIsNoRecord(t *testing.T) {
 	if left := w.memory.recordRoom.Load(); left != int64(w.memory.most) {
 		t.Errorf("%d are known", int64(w.memory.most)-left)
 	}
+}
+
+// TestSilentDNS: a domain whose servers never answer costs the time of the checks, and no more; the record of who brings its mail
+// is looked at all the same.
+func TestSilentDNS(t *testing.T) {
+	w := newWorld(t, noGrey)
+	for range 12 {
+		if _, err := w.deliver(client{IP: listIP, From: "b@list.example", Message: letter("b@list.example")}); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(24 * time.Hour)
+	}
+	for _, name := range []string{"slow.example", "s._domainkey.slow.example"} {
+		w.dns.Silence(name)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w.t = t
+		start := time.Now()
+		d, err := w.deliver(client{IP: listIP, From: "b@slow.example", Message: w.signed(letter("ann@good.example"), "slow.example")})
+		if err != nil || !d.Junk || !strings.Contains(d.Summary, "spf=temperror dkim=temperror dmarc=fail") {
+			t.Errorf("%+v, %v", d, err)
+		}
+		if took := time.Since(start); took > sender.DefaultTimeout {
+			t.Error(took)
+		}
+	})
 }
