@@ -41,7 +41,7 @@ func TestKillQueue(t *testing.T) {
 	if _, err := fmt.Fprintf(settings, "[[route]]\nhost = %q\n", "unix:"+p.path("sink.sock")); err != nil || settings.Close() != nil {
 		t.Fatal(err)
 	}
-	enqueue(t, p.path("postroad.toml"), *killQueued)
+	enqueue(t, p.path("postroad.toml"), *killQueued, live)
 	twice := 0
 	for round := range *killQueueTimes {
 		p.start()
@@ -74,7 +74,7 @@ func TestKillQueue(t *testing.T) {
 }
 
 // enqueue fills a stopped server's queue.
-func enqueue(t *testing.T, file string, n int) {
+func enqueue(t *testing.T, file string, n int, to func(i int) string) {
 	t.Helper()
 	c, err := config.Load(file)
 	if err != nil {
@@ -86,7 +86,10 @@ func enqueue(t *testing.T, file string, n int) {
 	}
 	send := func(context.Context, transfer.Job) []transfer.Outcome { return nil }
 	q, err := queue.Open(t.Context(), store.DB, queue.Options{Send: send, Note: store.Trace.Note,
-		Destination: func(*transfer.Envelope, *transfer.Recipient) string {
+		Destination: func(_ *transfer.Envelope, r *transfer.Recipient) string {
+			if strings.HasSuffix(r.Address, "@dead.example") {
+				return "dead.example"
+			}
 			return "unix:" + filepath.Join(filepath.Dir(file), "sink.sock")
 		}})
 	if err != nil {
@@ -97,8 +100,8 @@ func enqueue(t *testing.T, file string, n int) {
 		all.Go(func() {
 			for i := worker; i < n; i += 20 {
 				text := strings.NewReader(fmt.Sprintf("Message-ID: <%d@queue.example>\r\nSubject: x\r\n\r\n%s\r\n", i, strings.Repeat("text ", 20)))
-				err := q.Submit(t.Context(), transfer.Envelope{ID: fmt.Sprint("q", i), From: "ann@example.test", Received: time.Now()},
-					[]transfer.Recipient{{Address: fmt.Sprintf("b@d%d.example", i%50)}}, text)
+				err := q.Submit(t.Context(), transfer.Envelope{ID: to(i)[:strings.IndexByte(to(i), '@')] + fmt.Sprint("q", i), From: "ann@example.test", Received: time.Now()},
+					[]transfer.Recipient{{Address: to(i)}}, text)
 				if err != nil {
 					t.Error(err)
 				}
