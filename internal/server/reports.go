@@ -84,7 +84,13 @@ func (s *Server) reporter(ctx context.Context) (reports.Identity, error) {
 	if who.Organization == "" {
 		who.Organization = who.Domain
 	}
-	return who, nil
+	keys, err := s.store.Directory.SigningKeys(ctx, who.Domain)
+	if err == nil && len(keys) == 0 {
+		// RFC 8460 §3, RFC 9990: what isn't signed is ignored. It waits until keys are active, if that isn't for days.
+		err = fault.New(fault.NotFound, "%s has no active DKIM keys", who.Domain)
+		s.log.DebugContext(ctx, "no reports are sent", "err", err)
+	}
+	return who, err
 }
 
 // mainDomain is the domain that our host is in, or else the first. fault.NotFound: we have none.
@@ -153,6 +159,9 @@ func (reportReader) Takes(local string) bool { return reports.Takes(local) }
 // Take implements delivery.Handler.
 func (r reportReader) Take(ctx context.Context, e *delivery.Envelope, c *mailbox.Content) error {
 	a := reports.Arrived{ID: e.ID, Content: c}
+	if e.Who != nil && !e.Who.System {
+		a.Checked = true // who has signed in here is still nobody who reports
+	}
 	if e.Verdict != nil {
 		a.Checked = true
 		found, err := authres.Parse(e.Verdict.Results)

@@ -87,8 +87,8 @@ func sends(t *testing.T, s *servertest.Server, from, to string) {
 	}
 }
 
-// publish has A's keys of here.example sign, and in the DNS.
-func (p *pair) publish(t *testing.T) {
+// sign has A's keys of here.example sign, and returns what the DNS should have.
+func (p *pair) sign(t *testing.T) keyRecords {
 	t.Helper()
 	keys, err := p.a.Store().Admin.Keys(t.Context(), "here.example")
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *pair) publish(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.zone.Add(t, records.zone())
+	return records
 }
 
 // day has a day go by, and A's reports leave.
@@ -134,7 +134,7 @@ func (p *pair) tlsa(t *testing.T, usage int) {
 // next day B knows both from A.
 func TestReportsReachTheOtherSite(t *testing.T) {
 	p := newPair(t)
-	p.publish(t)
+	p.zone.Add(t, p.sign(t).zone())
 	p.tlsa(t, 0)
 	sends(t, p.a, "ann@example.test", "ben@there.example")
 	p.await("delivered 2.0.0 ben@there.example TLS1.3 unverified")
@@ -187,7 +187,7 @@ func TestReportsReachTheOtherSite(t *testing.T) {
 // TestForgedReports: a report arrives in spite of the trouble with TLS that it is about (RFC 8460 §3), but what nobody vouches for isn't
 // kept.
 func TestForgedReports(t *testing.T) {
-	p := newPair(t)                      // A's keys aren't in the DNS: its reports are unsigned
+	p := newPair(t)
 	p.zone.Remove("_dmarc.here.example") // else they would be refused
 	p.tlsa(t, 3)
 	sends(t, p.a, "ann@example.test", "ben@there.example")
@@ -195,6 +195,10 @@ func TestForgedReports(t *testing.T) {
 	if _, err := p.a.Store().Admin.DropQueue(t.Context(), admin.QueueChange{All: true}); err != nil {
 		t.Fatal(err)
 	}
+	if n := p.day(t); n != 0 {
+		t.Fatalf("%d reports sent, though nothing would sign them", n)
+	}
+	p.sign(t) // by keys that the DNS doesn't have
 	if n := p.day(t); n != 1 {
 		t.Fatalf("%d reports sent", n)
 	}

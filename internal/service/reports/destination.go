@@ -42,10 +42,12 @@ func (s *Service) tlsDestinations(ctx context.Context, domain string) (to []dest
 		return nil, err
 	}
 	r, _ := tlsrpt.ParseRecord(a.Records)
+	posts := 0
 	for _, uri := range r.RUA {
 		if address, err := reportmail.Mailto(uri); err == nil {
 			to = append(to, destination{address: address})
-		} else if strings.HasPrefix(strings.ToLower(uri), "https:") && s.o.HTTP != nil {
+		} else if strings.HasPrefix(strings.ToLower(uri), "https:") && s.o.HTTP != nil && posts < maxPosts {
+			posts++
 			to = append(to, destination{url: uri})
 		}
 	}
@@ -161,8 +163,10 @@ func (s *Service) postAll(ctx context.Context, x *toSend, to []destination, pack
 	return err
 }
 
+// A report costs those who want it by HTTPS no more than this.
 const (
-	postTimeout = time.Minute
+	maxPosts    = 3
+	postTimeout = 30 * time.Second
 	maxAnswer   = 64 << 10
 )
 

@@ -1,10 +1,12 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"sync"
 	"time"
 
 	"postroad/internal/fault"
@@ -24,8 +26,9 @@ const (
 	patience   = 24 * time.Hour
 	firstPause = 10 * time.Minute
 	maxPause   = 4 * time.Hour
-	// perRound is how many reports are tried at a time.
+	// perRound is how many reports are tried in one go, atOnce how many of them side by side.
 	perRound = 500
+	atOnce   = 8
 )
 
 // toSend is a report to be and how it stands.
@@ -50,16 +53,35 @@ func (s *Service) Send(ctx context.Context, all bool) (sent int, err error) {
 		return 0, err
 	}
 	due, err := s.due(ctx, all)
-	for i := 0; i < len(due) && err == nil; i++ {
-		var left bool
-		if left, err = s.try(ctx, &who, &due[i]); left {
-			sent++
-		}
-		if err == nil {
-			err = fault.Wrap(fault.Canceled, ctx.Err(), "")
-		}
+	if err != nil {
+		return 0, err
 	}
-	return sent, err
+	return s.tryAll(ctx, &who, due)
+}
+
+// tryAll tries several at a time, since those whom reports are for may be slow to answer. It ends early if ctx does.
+func (s *Service) tryAll(ctx context.Context, who *Identity, due []toSend) (sent int, err error) {
+	var all sync.WaitGroup
+	var mu sync.Mutex // guards sent and err
+	slots := make(chan struct{}, atOnce)
+	for i := range due {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			left, e := s.try(ctx, who, &due[i])
+			mu.Lock()
+			defer mu.Unlock()
+			if left {
+				sent++
+			}
+			err = cmp.Or(err, e)
+		})
+	}
+	all.Wait()
+	return sent, cmp.Or(err, fault.Wrap(fault.Canceled, ctx.Err(), ""))
 }
 
 // due lists what is to be sent now.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type world struct {
 	now  time.Time
 	dns  *dnstest.World
 	db   kv.DB
+	mu   sync.Mutex // guards what is sent and posted, while it is
 	sent []Mail
 	// mailFails and webFails are what sending fails with.
 	mailFails error
@@ -71,6 +73,8 @@ func (w *world) service() *Service {
 			return Identity{"A & Co.", "a.example", "postmaster@a.example"}, w.who
 		},
 		Mail: func(_ context.Context, m Mail) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			if w.mailFails == nil {
 				w.sent = append(w.sent, m)
 			}
@@ -86,6 +90,8 @@ func (w *world) service() *Service {
 
 // RoundTrip is the web.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.posted = append(w.posted, fmt.Sprint(r.Method, " ", r.URL, " ", r.Header.Get("Content-Type")))
 	if w.web == 0 {
 		return nil, fault.New(fault.Unavailable, "nobody there")
