@@ -2,7 +2,6 @@ package queue
 
 import (
 	"encoding/binary"
-	"hash/fnv"
 
 	"postroad/internal/storage/kv"
 )
@@ -58,9 +57,16 @@ type itemKey struct {
 
 // shardOf says where the message called id lies.
 func shardOf(id string) uint8 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id)) // never fails
-	return uint8(h.Sum32() % Shards)
+	return uint8(fnv1a(id) % Shards)
+}
+
+// fnv1a is the hash of that name (FNV-1a, 32 bits), without hash/fnv's copy and allocation.
+func fnv1a(s string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(s) {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
 }
 
 func partition(shard uint8) kv.Partition { return FirstPartition + kv.Partition(shard) }

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"hash/fnv"
 	"math"
 	"strconv"
 	"strings"
@@ -63,9 +62,7 @@ func laneOf(e *transfer.Envelope) laneID {
 	if e.Account != 0 {
 		who = strconv.FormatUint(uint64(e.Account), 10)
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(who)) // never fails
-	return levelOf(e.Priority) + levels*laneID(h.Sum32()%senders)
+	return levelOf(e.Priority) + levels*laneID(fnv1a(who)%senders)
 }
 
 // never is later than all times.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"hash/fnv"
 	"testing"
 
 	"postroad/internal/model/ident"
@@ -77,6 +78,17 @@ func TestTurns(t *testing.T) {
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("%v, want %v", got, want)
+		}
+	}
+}
+
+// TestHash: where messages lie follows from it, so it can't change.
+func TestHash(t *testing.T) {
+	for _, s := range []string{"", "a", "3f2a9c", "ann@example.org"} {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(s)) // never fails
+		if fnv1a(s) != h.Sum32() {
+			t.Errorf("%q", s)
 		}
 	}
 }
