@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/format/dmarcxml"
 	"postroad/internal/format/message"
+	"postroad/internal/format/reportmail"
 	"postroad/internal/format/tlsrpt"
 	"postroad/internal/storage/kv"
 )
@@ -217,4 +221,60 @@ func TestPublic(t *testing.T) {
 			t.Errorf("%s: %q %v", host, dialed, err)
 		}
 	}
+}
+
+// TestPostingForReal: a report is posted to a host whose certificate nobody vouches for, and a redirect leads nowhere.
+func TestPostingForReal(t *testing.T) {
+	got := make(chan string, 2)
+	web := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		packed, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		file, err := reportmail.Unpack(packed)
+		got <- fmt.Sprintln(r.Method, r.URL.Path, r.Header.Get("Content-Type"), bytes.Contains(file, []byte(`"policy-domain": "web.example"`)), err)
+		if r.URL.Path != "/tls" {
+			http.Redirect(w, r, "/tls", http.StatusTemporaryRedirect)
+		}
+	}))
+	defer web.Close()
+	w := newWorld(t)
+	w.dns.Add(t, "reports.web.example. A 192.0.2.7")
+	w.o.HTTP = NewTransport(w.dns, func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address != "192.0.2.7:443" {
+			t.Errorf("dialed %s", address)
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, web.Listener.Addr().String())
+	})
+	w.Observe(success("web.example"))
+	w.now = noon.Add(24 * time.Hour)
+	if n := w.send(true); n != 1 || len(w.sent) != 1 {
+		t.Errorf("%d sent, %d by mail", n, len(w.sent))
+	}
+	if said := <-got; said != "POST /tls application/tlsrpt+gzip true <nil>\n" {
+		t.Errorf("%q", said)
+	}
+	if err := w.post(t.Context(), "https://reports.web.example/elsewhere", nil); !fault.Is(err, fault.Unavailable) || len(got) != 1 {
+		t.Errorf("redirected: %v", err)
+	}
+}
+
+// FuzzTake: whatever arrives is kept or passed over.
+func FuzzTake(f *testing.F) {
+	for _, file := range [][]byte{tlsFile("a.example"), dmarcFile("a.example")} {
+		f.Add(append([]byte("Content-Type: application/octet-stream\r\n\r\n"), file...))
+	}
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		if err := w.Take(t.Context(), &Arrived{Content: bytes.NewReader(msg)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.TLSReports(t.Context(), Filter{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.DMARCReports(t.Context(), Filter{}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
