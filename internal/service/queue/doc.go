@@ -11,15 +11,17 @@
 // # Words
 //
 // A message is an envelope and its bytes, once, and an item for each recipient. A destination is what
-// shares one remote end, usually a domain. A job is one attempt: items of one message for one destination. A
-// message's class is urgent, normal or bulk, by its priority.
+// shares one remote end: a domain, or a smart host. A job is one attempt: items of one message for one destination. A
+// message's class is urgent, normal or bulk, by its priority, and each class has levels. A lane is a destination's items of one level and of some
+// of the senders.
 //
 // # Order
 //
-// Items wait on disk, in an index by destination, class and due time; memory holds, of each destination, when
+// Items wait on disk, in an index by destination, lane and due time; memory holds, of each destination, when
 // the first one is due and a window of those that are next. So a hundred thousand messages for a dead
-// destination are one entry, and a restart reads one entry a destination and class. A better class goes first; bulk
-// can't take the last places of the workers or of a destination. Within a class, destinations take turns.
+// destination are one entry, and a restart reads one entry for each lane. A better class goes first; bulk
+// can't take the last places of the workers or of a destination. Within a level senders take turns, and
+// those of one sender that are for several destinations.
 //
 // A destination begins with a few attempts at once, gets more with each success and fewer with each
 // failure of its own (Outcome.HostWide). After two such failures in a row it counts as dead: nothing is
