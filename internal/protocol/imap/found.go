@@ -77,7 +77,7 @@ func setOf(hits []hit, byUID bool) numSet {
 // partialRange is the part of a result that PARTIAL asks for (RFC 9394 §4): from the 1st to the 500th, say, or, counted from
 // the end, from the last.
 type partialRange struct {
-	lo, hi  uint32 // as sent
+	lo, hi  uint32 // lo isn't larger
 	fromEnd bool
 }
 
@@ -90,13 +90,14 @@ func (d *decoder) partialRange() *partialRange {
 		d.special('-')
 	}
 	p.hi = d.nzNumber()
+	p.lo, p.hi = min(p.lo, p.hi), max(p.lo, p.hi) // RFC 9394 §4: the other way round is the same
 	return p
 }
 
 // clip gives the part as indexes from lo to hi-1 of n.
 func (p *partialRange) clip(n int) (lo, hi int) {
-	lo = int(min(uint64(min(p.lo, p.hi))-1, uint64(n)))
-	hi = int(min(uint64(max(p.lo, p.hi)), uint64(n)))
+	lo = int(min(uint64(p.lo)-1, uint64(n)))
+	hi = int(min(uint64(p.hi), uint64(n)))
 	if p.fromEnd {
 		return n - hi, n - lo
 	}
@@ -142,7 +143,7 @@ func (s *session) sendFound(q *searching, where []byte) {
 	case q.thread != nil:
 		s.out.set(append(append(append(s.out.buf(), "* THREAD"...), q.threaded...), crlf...))
 	case q.extended:
-		if q.all || q.min || q.max || q.count || q.partial != nil || q.relevancy { // RFC 5182 §2.2: SAVE alone has no answer
+		if q.all || q.min || q.max || q.count || q.partial != nil || q.relevancy || q.update { // RFC 5182 §2.2: SAVE alone has no answer
 			s.out.set(s.appendESearch(s.out.buf(), q, where))
 		}
 	case q.sort != nil:
