@@ -146,6 +146,7 @@ func TestExternalDestinations(t *testing.T) {
 		{"agreed with more", "mailto:x@third.example", there + ` TXT "v=DMARC1;"` + "\n" + there + ` TXT "other"`, "", "[x@third.example]"},
 		{"instead", "mailto:x@third.example", there + ` TXT "v=DMARC1; rua=mailto:y@third.example"`, "", "[y@third.example]"},
 		{"instead elsewhere", "mailto:x@third.example", there + ` TXT "v=DMARC1; rua=mailto:y@fourth.example"`, "", ""},
+		{"instead here and elsewhere", "mailto:x@third.example", there + ` TXT "v=DMARC1; rua=mailto:y@third.example,mailto:y@fourth.example"`, "", ""},
 		{"no version", "mailto:x@third.example", there + ` TXT "rua=mailto:x@third.example"`, "", ""},
 		{"nothing", "mailto:x@third.example", "", "", ""},
 		{"another scheme", "https://b.example/", "", "", ""},
