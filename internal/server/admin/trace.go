@@ -147,6 +147,11 @@ type story struct {
 func describeStory(ctx context.Context, q *queue.Queue, from *trace.Story, recipient string) (Trace, error) {
 	s := &story{Trace: Trace{ID: from.ID, Recipients: []TraceRecipient{}}, asked: recipient,
 		outcomes: map[string]string{}, notices: map[string]bool{}}
+	for i := range from.Events {
+		if e := &from.Events[i]; e.Kind == trace.Notification {
+			s.notices[e.ID] = true
+		}
+	}
 	theirs := concerned(from.Events, recipient)
 	for i := range from.Events {
 		if e := &from.Events[i]; !theirs[e.ID] || concerns(e, recipient) {
@@ -224,9 +229,6 @@ func (s *story) tell(e *trace.Event) {
 		s.Sender = e.From
 	}
 	s.Events = append(s.Events, eventOf(e, s.ID))
-	if e.Kind == trace.Notification {
-		s.notices[e.ID] = true
-	}
 	if s.notices[e.ID] {
 		return
 	}
