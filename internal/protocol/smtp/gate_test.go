@@ -175,6 +175,17 @@ func TestGateOnMembers(t *testing.T) {
 	}
 }
 
+// TestMembersDontSpeakForUs: also without a gate, nobody here puts words into our mouth.
+func TestMembersDontSpeakForUs(t *testing.T) {
+	w := &world{}
+	l := serve(t, w.server(t, nil), ListenerOptions{Mode: Submission, PlainAllowed: true})
+	talk(t, l, "EHLO c.example\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlc2FtZQ==\r\nMAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"+
+		"DATA\r\n"+foreign+"Subject: a\r\n\r\n.\r\nQUIT\r\n")
+	if text := w.last(t).Text; strings.Contains(text, "dkim=pass") || !strings.Contains(text, "Subject: a\r\n") {
+		t.Errorf("%q", text)
+	}
+}
+
 // TestGateOnLMTP: what comes by LMTP was checked by the server before.
 func TestGateOnLMTP(t *testing.T) {
 	g := &guard{}

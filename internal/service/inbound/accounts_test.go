@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
+	"postroad/internal/storage/kv/pebble"
 )
 
 var ann = ident.Identity{Account: 7, Login: "ann@example.org"}
@@ -269,5 +272,46 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if taken.Load() != 100 {
 		t.Errorf("%d were taken", taken.Load())
+	}
+}
+
+// TestDayMovesOn: what is over a day old doesn't count, hour by hour.
+func TestDayMovesOn(t *testing.T) {
+	a, w := accounts(t, AccountLimits{})
+	for hour := range 60 {
+		if err := send(t, a, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		u, err := a.Show(t.Context(), ann.Account)
+		if want := uint64(min(hour+1, 24)); err != nil || u.MessagesDay != want || u.MessagesHour != 1 {
+			t.Fatalf("hour %d: %+v, %v", hour, u, err)
+		}
+		w.advance(time.Hour)
+	}
+	w.advance(22 * time.Hour)
+	if u, err := a.Show(t.Context(), ann.Account); err != nil || u.MessagesDay != 1 {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+// TestHoldOutlastsACrash: what was counted may be lost when power fails; that an account is held isn't.
+func TestHoldOutlastsACrash(t *testing.T) {
+	files := vfs.NewCrashableMem()
+	db, err := pebble.Open("db", pebble.Options{FS: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	a := NewAccounts(AccountOptions{DB: db, Limits: AccountLimits{Refused: 1, RefusedPercent: 1}})
+	if err := a.Bounced(t.Context(), ann.Account, 1); err != nil {
+		t.Fatal(err)
+	}
+	after, err := pebble.Open("db", pebble.Options{FS: files.CrashClone(vfs.CrashCloneCfg{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if held, err := NewAccounts(AccountOptions{DB: after}).Held(t.Context()); err != nil || len(held) != 1 || held[0] != ann.Account {
+		t.Errorf("%v, %v", held, err)
 	}
 }

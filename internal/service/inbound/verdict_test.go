@@ -215,6 +215,14 @@ func TestSPFFail(t *testing.T) {
 	w = newWorld(t, Options{Greylist: GreyOff, SPFRefuse: true})
 	_, err := w.deliver(forged(w))
 	refused(t, err, SPF, 550)
+	// Who is on a list of the good forwards.
+	o := Options{Greylist: GreyOff, SPFRefuse: true, Allow: []List{{Zone: "wl.example"}}}
+	w = newWorld(t, o)
+	w.dns.Add(t, zones)
+	if _, err := w.deliver(forged(w)); err != nil {
+		t.Error(err)
+	}
+	w = newWorld(t, Options{Greylist: GreyOff, SPFRefuse: true})
 	// Forwarded mail fails SPF, and DKIM speaks for it.
 	if _, err := w.deliver(client{IP: badIP, From: "ann@good.example", Message: w.signed(letter("ann@good.example"), "good.example")}); err != nil {
 		t.Error(err)
