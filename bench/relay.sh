@@ -6,12 +6,13 @@
 # smtp-sink; "signed" is relay with a DKIM signature (RSA-2048; Postroad adds one by Ed25519 too, Postfix has OpenDKIM as its
 # milter, apt-get install opendkim); "source" is deliver by Postfix's smtp-source, with a connection for each message. Prints a line of JSON for each measurement and then a table of medians with ratios. Everything listens on loopback.
 # As root (Postfix's users), with: apt-get install postfix; and Go.
-# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"; also: signed source), SIZE (2048). SCALE (1): times so many messages.
+# REPS (3): how often. CONNS ("1 10 50"), TESTS ("deliver relay"; also: signed source), SIZE (2048). SCALE (1): times so many messages. PORT (41025): the first of five ports.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 D=${1:-$(mktemp -d /tmp/relaybench.XXXXXX)}
 REPS=${REPS:-3} CONNS=${CONNS:-1 10 50} TESTS=${TESTS:-deliver relay} SIZE=${SIZE:-2048} SCALE=${SCALE:-1}
-OURS=127.0.0.1:26025 SUBMIT=127.0.0.1:26587 THEIRS=127.0.0.1:27025 SINK=127.0.0.1:28025 SIGNED=127.0.0.1:27026
+PORT=${PORT:-41025}
+OURS=127.0.0.1:$PORT SUBMIT=127.0.0.1:$((PORT + 1)) THEIRS=127.0.0.1:$((PORT + 2)) SIGNED=127.0.0.1:$((PORT + 3)) SINK=127.0.0.1:$((PORT + 4))
 mkdir -p "$D"
 chmod 755 "$D"
 : "${POSTROAD:=$D/postroad}"
@@ -22,6 +23,13 @@ trap 'stop' EXIT
 # EMPTY: Postfix has delivered all.
 EMPTY="test -z \"\$(find $D/postfix/spool/incoming $D/postfix/spool/active $D/postfix/spool/maildrop -type f -print -quit)\""
 
+free() {
+	if (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; then
+		echo "somebody listens at $1: set PORT" >&2
+		exit 1
+	fi
+}
+
 waitport() {
 	for _ in $(seq 200); do (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null && return; sleep 0.05; done
 	echo "nobody listens at $1" >&2
@@ -29,7 +37,7 @@ waitport() {
 }
 
 stop() {
-	for p in "$D"/*.pid; do [ -s "$p" ] && kill -TERM "$(cat "$p")" 2>/dev/null; rm -f "$p"; done
+	for p in "$D"/*.pid; do [ -s "$p" ] && { kill -TERM "$(cat "$p")" 2>/dev/null || true; }; rm -f "$p"; done
 	wait 2>/dev/null || true
 }
 
@@ -187,6 +195,7 @@ start_opendkim() {
 	until [ -S "$D/opendkim.sock" ]; do sleep 0.05; done
 }
 
+for at in $OURS $SUBMIT $THEIRS $SIGNED $SINK; do free $at; done
 start_postfix
 start_postroad
 case $TESTS in *signed*) start_opendkim ;; esac

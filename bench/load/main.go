@@ -4,6 +4,8 @@
 //	load -server 127.0.0.1:2525 -conns 10 -messages 5000 -from a@x.test -to b%d@y.test -pid 4711 -done 'test -z "$(mailq)"'
 //	load table <results.jsonl                    the medians of Postroad's and Postfix's reports, side by side
 //
+// CPU time is that of all that the messages led to, until the server has nothing to do any more.
+//
 // A message counts as accepted once it is acknowledged, and all are through once the command of -done succeeds, or, with
 // -sink, once Debian's smtp-sink, which load starts there, has them all.
 package main
@@ -88,6 +90,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
+	settle(ctx, o.pids)
 	cpu, flushes, began := cpuOf(o.pids), flushes(), time.Now()
 	times, err := sendAll(ctx, o)
 	accepted := time.Since(began)
@@ -101,6 +104,7 @@ func run(o *options) error {
 		}
 		r.Through = rate(o.messages, o.ended.Sub(began))
 	}
+	settle(ctx, o.pids)
 	r.CPU = micros(cpuOf(o.pids)-cpu) / float64(o.messages)
 	r.Flushes = float64(flushesSince(flushes)) / float64(o.messages)
 	slices.Sort(times)

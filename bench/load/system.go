@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -43,6 +44,19 @@ func cpuOf(pids string) time.Duration {
 		sum += ticks[p]
 	}
 	return time.Duration(sum) * tick
+}
+
+// settle waits until processes have nothing to do, so that what one measurement left behind isn't counted in the next.
+func settle(ctx context.Context, pids string) {
+	const look, idle = 500 * time.Millisecond, 30 * time.Millisecond
+	for before := cpuOf(pids); pids != "" && ctx.Err() == nil; {
+		time.Sleep(look)
+		now := cpuOf(pids)
+		if now-before < idle {
+			return
+		}
+		before = now
+	}
 }
 
 // flushes counts the flushes of each disk since the machine started: the 16th column after the name.
