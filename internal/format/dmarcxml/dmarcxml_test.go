@@ -159,11 +159,10 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 
 func TestWhatIsRefused(t *testing.T) {
 	with := func(records int) []byte {
-		r := sample()
-		for len(r.Records) < records {
-			r.Records = append(r.Records, Record{IP: netip.MustParseAddr("192.0.2.1"), Count: 1})
-		}
-		return r.XML()
+		file := string(sample().XML())
+		from, to := strings.Index(file, "<record>"), strings.Index(file, "</feedback>")
+		one := "<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
+		return []byte(file[:from] + strings.Repeat(one, records) + file[to:])
 	}
 	file := string(sample().XML())
 	nested := func(n int) []byte {
