@@ -106,6 +106,18 @@ func TestListsOwnAddresses(t *testing.T) {
 	fails(t, err, fault.NotFound)
 }
 
+// A list may be the postmaster: nobody else is told then.
+func TestListAsPostmaster(t *testing.T) {
+	d := newDirectory(t)
+	add(t, d, "ann")
+	newList(t, d, NewGroup{Address: "admins@example.org", Members: []string{"x@elsewhere.example"}})
+	ok(t, d.SetPostmaster(t.Context(), "admins@example.org"))
+	got, err := d.Resolve(t.Context(), "postmaster@example.org")
+	if err != nil || len(got.Accounts) > 0 || len(got.Lists) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestRemovedAccountsOwnNothing(t *testing.T) {
 	d := newDirectory(t)
 	ctx := t.Context()

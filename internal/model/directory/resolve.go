@@ -317,7 +317,7 @@ func (x *expansion) postmaster() error {
 			return fault.New(fault.Corrupt, "directory: postmaster record can't be read")
 		}
 		x.t.Via = a.Domain
-		if err := x.visit(&x.top, a.Fold(), a.String()); err != nil || !x.top.empty() {
+		if err := x.visit(&x.top, a.Fold(), a.String()); err != nil || !x.empty() {
 			return err
 		}
 	}
