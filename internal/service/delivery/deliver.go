@@ -60,7 +60,6 @@ type Envelope struct {
 // Errors: fault.OverQuota, fault.NotFound if the account has gone since, those of Problem, and what the store and the queue may fail with.
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
 	r := run{a: a, e: &e, to: to, content: c, copies: make(map[place]*copied, len(to))}
-	a.noteReceived(&r)
 	if a.queue != nil && e.Who != nil && e.HoldUntil.After(a.now()) {
 		r.hold(ctx)
 	} else {
@@ -94,6 +93,7 @@ type run struct {
 	lists    []*listing
 	head     *head
 
+	noted     bool      // that it was received
 	messageID string    // of the header, for the trace; see noteReceived
 	name      [1]string // room for events' To
 
@@ -159,6 +159,7 @@ func (r *run) submit(ctx context.Context, p place) {
 		return
 	}
 	c.folder = folder.Name
+	r.noteReceived()
 	c.pending, c.err = c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p)})
 }
 

@@ -182,6 +182,7 @@ func (r *run) send(ctx context.Context, l *leg) {
 		}
 		content = content.Prefixed(fields)
 	}
+	r.noteReceived()
 	job := transfer.Job{Envelope: l.e, Recipients: l.to, Content: content}
 	l.pending, l.err = r.a.queue.Begin(ctx, Submission{Job: job, HoldUntil: l.hold})
 	if r.e.queued && fault.Is(l.err, fault.Exists) {

@@ -299,6 +299,11 @@ func TestTrace(t *testing.T) {
 		told = append(told, e)
 	}
 	to := h.find(t, Sender{From: "carol@far.example"}, "both@example.org")
+	check(t, h.dir.AddAlias(t.Context(), "away@example.org", []string{"x@far.example"}))
+	loop := h.find(t, Sender{From: "carol@far.example"}, "away@example.org")
+	if errs := h.Deliver(t.Context(), Envelope{ID: "q0", From: "carol@far.example"}, loop, h.message(t, "Delivered-To: away@example.org\r\n"+letter)); errs[0] == nil || len(told) > 0 {
+		t.Errorf("refused (%v), but told of %+v", errs, told)
+	}
 	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Summary: "spf=pass"}}, "Message-ID: <1@x>\r\n"+letter, to...)
 	if len(told) != 3 || told[0].Kind != trace.Received || told[0].Text != "spf=pass" || told[0].MessageID != "1@x" || told[0].To[0] != "both@example.org" {
 		t.Fatalf("%+v", told)

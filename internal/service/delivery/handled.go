@@ -34,6 +34,7 @@ func (a *Agent) handled(t *directory.Target, err error, address string) (Recipie
 func (r *run) hand(ctx context.Context) {
 	if !r.handed {
 		r.handed = true
+		r.noteReceived()
 		r.unhandled = r.a.handler.Take(ctx, r.e, r.content)
 	}
 }

@@ -83,11 +83,13 @@ func details(results []error) []slog.Attr {
 	return nil
 }
 
-// noteReceived tells the trace that we have the message.
-func (a *Agent) noteReceived(r *run) {
-	if a.event == nil {
+// noteReceived tells the trace, once, that we have the message: before anything that becomes of it, but not if it is refused
+// for all.
+func (r *run) noteReceived() {
+	if r.noted || r.a.event == nil {
 		return
 	}
+	r.noted = true
 	r.messageID = r.content.Summary().MessageID()
 	if r.e.queued {
 		return // told when it came
@@ -99,7 +101,7 @@ func (a *Agent) noteReceived(r *run) {
 	for i := range r.to {
 		ev.To = append(ev.To, r.to[i].Address)
 	}
-	a.event(ev)
+	r.a.event(ev)
 }
 
 // noteLeg tells it of a copy that goes on under an envelope of its own.
