@@ -94,6 +94,9 @@ func TestForwardingLoop(t *testing.T) {
 		t.Errorf("%v", errs[0])
 	}
 	check(t, errs[1])
+	if !strings.Contains(h.log.String(), "level=INFO msg=message") {
+		t.Errorf("nothing of ours is wrong: %s", h.log.String())
+	}
 	if len(out.got) != 1 || !strings.HasPrefix(out.texts[0], "Delivered-To: both@example.org\r\n") {
 		t.Errorf("%q", out.texts)
 	}

@@ -48,7 +48,7 @@ func ours(err error) bool {
 		return false
 	}
 	switch fault.KindOf(err) {
-	case fault.OverQuota, fault.NotFound, fault.Canceled:
+	case fault.OverQuota, fault.NotFound, fault.Canceled, fault.Denied:
 		return false
 	}
 	return true
