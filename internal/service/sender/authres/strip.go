@@ -1,6 +1,11 @@
 package authres
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
 
 // Strip returns a header block (fields with their line ends, with or without the empty line after them) without
 // the Authentication-Results fields that claim to be from one of ids (RFC 8601 §5). Names are compared
@@ -43,11 +48,30 @@ func claims(field []byte, ids []string) bool {
 	if !ok {
 		return false
 	}
-	got := strings.TrimSuffix(ID(body), ".")
-	for _, id := range ids {
-		if strings.EqualFold(got, strings.TrimSuffix(id, ".")) {
-			return true
+	return isOneOf(ID(body), ids)
+}
+
+// isOneOf compares sites without regard to case, to a final dot, and to how names beyond ASCII are written (RFC 8601 §5).
+func isOneOf(got string, ids []string) bool {
+	got = asciiName(got)
+	return slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(got, asciiName(id)) })
+}
+
+// asciiName is a name in A-labels, if it can be one, without a final dot.
+func asciiName(name string) string {
+	if !isASCII(name) {
+		if a, err := idna.Lookup.ToASCII(name); err == nil {
+			name = a
 		}
 	}
-	return false
+	return strings.TrimSuffix(name, ".")
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

@@ -3,7 +3,6 @@ package authres
 import (
 	"bytes"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -180,8 +179,7 @@ func (s *Stripper) pass(p []byte) {
 }
 
 func (s *Stripper) isOurs(id string) bool {
-	id = strings.TrimSuffix(id, ".")
-	return slices.ContainsFunc(s.ids, func(ours string) bool { return strings.EqualFold(id, strings.TrimSuffix(ours, ".")) })
+	return isOneOf(id, s.ids)
 }
 
 // siteOf reads the authserv-id of a field of which only the beginning is there. told: what follows can't change it.

@@ -56,6 +56,21 @@ func TestStripper(t *testing.T) {
 	}
 }
 
+// TestNamesBeyondASCII: a site's name is the same in A-labels and in letters.
+func TestNamesBeyondASCII(t *testing.T) {
+	const other = "Authentication-Results: mx.bucher.example; spf=pass\r\n"
+	for _, ours := range []string{"mx.b\u00fccher.example", "mx.xn--bcher-kva.example"} {
+		for _, theirs := range []string{"mx.b\u00fccher.example", "MX.B\u00dcCHER.example.", "mx.xn--BCHER-kva.example"} {
+			var out bytes.Buffer
+			s := NewStripper(&out, ours)
+			s.Write([]byte(other + "Authentication-Results: " + theirs + "; spf=pass\r\n\r\n"))
+			if s.Close(); out.String() != other+"\r\n" {
+				t.Errorf("%s, %s: %q", ours, theirs, out.String())
+			}
+		}
+	}
+}
+
 // TestStripperFails: the writer's error sticks.
 func TestStripperFails(t *testing.T) {
 	broken := errors.New("no room")
