@@ -155,6 +155,59 @@ func uidsOf(set string) iter.Seq[string] {
 	}
 }
 
+// TestHighestModSeqIsTrueAlways is TestHighestModSeqIsTrue with any commands from both sides.
+func TestHighestModSeqIsTrueAlways(t *testing.T) {
+	w := newWorld(t)
+	stays, busy, back := w.user("ann"), &picture{client: w.user("ann")}, w.user("ann")
+	stays.ok("ENABLE QRESYNC")
+	back.ok("ENABLE QRESYNC")
+	box := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		box++
+		name := fmt.Sprintf("box%d", box)
+		back.ok("CREATE " + name)
+		busy.t, busy.msgs = rt, nil
+		busy.run("SELECT " + name)
+		known := &cached{flags: map[string]string{}}
+		opened := stays.ok("SELECT " + name)
+		known.take(opened)
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			for range rapid.IntRange(0, 3).Draw(rt, "others") {
+				busy.step(rt, name)
+				busy.learn()
+			}
+			n := rapid.IntRange(1, 1+len(known.flags)).Draw(rt, "n")
+			command := rapid.SampledFrom([]string{
+				"NOOP", "STORE %d +FLAGS (\\Deleted)", "STORE %d FLAGS ($x)", "UID STORE 1:* -FLAGS ($a)", "EXPUNGE", "UID EXPUNGE 1:*",
+				"FETCH %d BODY[TEXT]", "FETCH %d (FLAGS MODSEQ)", "UID FETCH 1:* (FLAGS MODSEQ)", "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 3 VANISHED)",
+				"COPY %d " + name, "MOVE %d " + name, "SEARCH MODSEQ 1", "UID SEARCH 1:*", "APPEND " + name + " (\\Seen) {8+}\r\nA: b\r\n\r\n",
+				"STORE 1:* (UNCHANGEDSINCE 9) +FLAGS (\\Answered)",
+			}).Draw(rt, "command")
+			if strings.Contains(command, "%") {
+				command = fmt.Sprintf(command, n)
+			}
+			lines, done := stays.do(command)
+			known.take(append(lines, done))
+			for range 2 { // the first may bring news of more
+				known.take(stays.ok(fmt.Sprintf("UID FETCH %d:* (FLAGS)", known.next())))
+			}
+			later := &cached{flags: maps.Clone(known.flags)}
+			later.take(back.ok(fmt.Sprintf("EXAMINE %s (QRESYNC (%s %s))", name, validityOf(opened), known.modseq)))
+			fresh := &cached{flags: map[string]string{}}
+			if len(later.flags) > 0 {
+				fresh.take(back.ok("UID FETCH 1:* (FLAGS)"))
+			}
+			if diff := gocmp.Diff(fresh.flags, later.flags); diff != "" {
+				rt.Fatalf("after %s (%q %s): knows something else (+):\n%s", command, lines, done, diff)
+			}
+		}
+		stays.ok("UNSELECT")
+		busy.ok("UNSELECT")
+		back.ok("UNSELECT")
+		back.ok("DELETE " + name)
+	})
+}
+
 // next is the first UID that the client has not seen.
 func (c *cached) next() int {
 	last := 0

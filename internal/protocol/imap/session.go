@@ -176,8 +176,9 @@ func (s *session) command(ctx context.Context) error {
 	s.tag = s.dec.tag()
 	s.dec.sp()
 	cmd, name := s.lookUp()
+	was := s.sel
 	r, err := s.perform(ctx, cmd)
-	if s.mail != nil && cmd != nil && s.dec.err == nil {
+	if s.mail != nil && cmd != nil && s.dec.err == nil && (s.sel == was || s.sel == nil) { // a folder just opened has no news
 		// A command that was carried out stays so if the news can't be had.
 		if err := s.news(ctx, cmd.mayExpunge(s.byUID) && !s.numbered); err != nil {
 			s.log.Error("imap: news of the selected mailbox", "login", s.who.Login, "error", err)
