@@ -34,10 +34,7 @@ func Known(name string) bool {
 // windows-1252. Text said to be US-ASCII (or of no set at all: name "") that has 8-bit octets is guessed alike.
 func Decode(name string, b []byte) (string, bool) {
 	s, ok := find(name)
-	if s.plain && isASCII(b) {
-		return string(b), ok
-	}
-	if s.isUTF8 && utf8.Valid(b) {
+	if s.keeps(b) {
 		return string(b), ok
 	}
 	out, _, err := transform.Bytes(s.decoder(), b)
@@ -46,6 +43,15 @@ func Decode(name string, b []byte) (string, bool) {
 	}
 	return strings.ToValidUTF8(string(out), "\uFFFD"), ok
 }
+
+// IsUTF8 reports whether b, written in the character set name, is what Decode makes of it.
+func IsUTF8(name string, b []byte) bool {
+	s, _ := find(name)
+	return s.keeps(b)
+}
+
+// keeps reports whether b is UTF-8 already.
+func (s *set) keeps(b []byte) bool { return s.plain && isASCII(b) || s.isUTF8 && utf8.Valid(b) }
 
 // Guess returns b as text when nothing says which character set it is in.
 func Guess(b []byte) string {

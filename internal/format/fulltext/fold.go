@@ -1,6 +1,7 @@
 package fulltext
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -9,15 +10,26 @@ import (
 
 // AppendFolded appends text as searches compare it: by i;unicode-casemap (RFC 5051 §2.3), case first and then characters
 // taken apart, with lower case for its title case. Characters that can't be seen (soft hyphens and the like) are left out.
-func AppendFolded(dst []byte, s string) []byte {
+func AppendFolded[S string | []byte](dst []byte, s S) []byte {
+	dst = slices.Grow(dst, len(s))
 	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			dst = append(dst, lower(c))
-			i++
+		// Runs of ASCII, which most text is, are written where there is room for them.
+		room := dst[len(dst):cap(dst)]
+		n := min(len(room), len(s)-i)
+		k := 0
+		for ; k < n && s[i+k] < utf8.RuneSelf; k++ {
+			room[k] = lower(s[i+k])
+		}
+		dst = dst[:len(dst)+k]
+		if i += k; i == len(s) {
+			break
+		}
+		if k == n { // what came before has become longer
+			dst = slices.Grow(dst, len(s)-i)
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		dst = appendFoldedRune(dst, s[i:i+n], r)
+		r, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
+		dst = appendFoldedRune(dst, string(s[i:i+n]), r)
 		i += n
 	}
 	return dst

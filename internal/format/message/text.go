@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"postroad/internal/format/charset"
@@ -17,35 +19,47 @@ import (
 //
 // msg has the message. If it can't be read, the text is what could be.
 func Text(s *Structure, msg io.ReaderAt, limit int) string {
-	t := texts{msg: msg, limit: limit}
+	return string(AppendText(nil, s, msg, limit))
+}
+
+// AppendText appends Text to dst. Plain text is read and decoded in place there, so that a dst that has the room makes it
+// cheap.
+func AppendText(dst []byte, s *Structure, msg io.ReaderAt, limit int) []byte {
+	t := texts{msg: msg, out: dst, start: len(dst), end: len(dst) + limit}
 	s.Root.Walk(func(p *Part) bool {
 		t.add(p.Filename())
 		if p.Message != nil {
 			t.envelope(p.Message.Envelope)
 		}
 		if p.Type == "text" {
-			t.add(t.part(p, limit-t.out.Len()))
+			t.part(p)
 		}
-		return t.out.Len() < limit
+		return len(t.out) < t.end
 	})
-	return t.out.String()
+	return t.out
 }
 
 type texts struct {
 	msg   io.ReaderAt
-	limit int
-	out   strings.Builder
+	out   []byte
+	start int // of the text in out
+	end   int // where it ends at the latest
 }
 
 // add appends a piece of text, as much of it as there is room for.
 func (t *texts) add(s string) {
-	if s = strings.TrimSpace(s); s == "" || t.out.Len() >= t.limit {
+	if s = strings.TrimSpace(s); s == "" || len(t.out) >= t.end {
 		return
 	}
-	if t.out.Len() > 0 {
-		t.out.WriteByte('\n')
+	t.separate()
+	t.out = append(t.out, cut(s, t.end-len(t.out))...)
+}
+
+// separate appends a line end unless the text begins here.
+func (t *texts) separate() {
+	if len(t.out) > t.start {
+		t.out = append(t.out, '\n')
 	}
-	t.out.WriteString(cut(s, t.limit-t.out.Len()))
 }
 
 func (t *texts) envelope(e *Envelope) {
@@ -61,22 +75,84 @@ func (t *texts) envelope(e *Envelope) {
 // wholeRead is up to which length a part is read at once, which is faster than through readers.
 const wholeRead = 1 << 20
 
-// part returns up to limit octets of a text part's text.
-func (t *texts) part(p *Part, limit int) string {
-	if p.BodySize <= wholeRead {
-		s := p.head(t.msg, p.BodySize)
-		if p.Subtype == "html" {
-			return htmltext.Text(strings.NewReader(s), limit)
-		}
-		return cut(strings.ReplaceAll(s, "\r\n", "\n"), limit)
+// part appends a text part's text.
+func (t *texts) part(p *Part) {
+	room := t.end - len(t.out)
+	switch {
+	case room <= 0:
+	case p.BodySize > wholeRead && p.Subtype == "html":
+		t.add(htmltext.Text(p.text(t.msg), room))
+	case p.BodySize > wholeRead:
+		b, _ := io.ReadAll(io.LimitReader(p.text(t.msg), int64(room)+utf8.UTFMax)) // what was read is what there is
+		t.add(cut(strings.ReplaceAll(string(b), "\r\n", "\n"), room))
+	case p.Subtype == "html":
+		t.add(htmltext.Text(strings.NewReader(p.head(t.msg, p.BodySize)), room))
+	default:
+		t.plain(p)
 	}
-	r := p.text(t.msg)
-	if p.Subtype == "html" {
-		return htmltext.Text(r, limit)
-	}
-	b, _ := io.ReadAll(io.LimitReader(r, int64(limit)+utf8.UTFMax)) // what was read is what there is
-	return cut(strings.ReplaceAll(string(b), "\r\n", "\n"), limit)
 }
+
+// plain appends the text of a part that is read at once and isn't HTML.
+func (t *texts) plain(p *Part) {
+	before := len(t.out)
+	t.separate()
+	start := len(t.out)
+	t.out = p.appendDecoded(t.out, t.msg)
+	if name := p.Charset(); !charset.IsUTF8(name, t.out[start:]) {
+		s, _ := charset.Decode(name, t.out[start:])
+		t.out = append(t.out[:start], s...)
+	}
+	text := trimLeft(unixLines(t.out[start:]))
+	text = bytes.TrimSpace(text[:cutLen(text, t.end-start)])
+	if len(text) == 0 {
+		t.out = t.out[:before]
+		return
+	}
+	t.out = t.out[:start+copy(t.out[start:], text)]
+}
+
+// appendDecoded appends the part's body with its transfer encoding undone.
+func (p *Part) appendDecoded(dst []byte, msg io.ReaderAt) []byte {
+	d := newDecoder(p.Encoding)
+	if d == nil {
+		dst = slices.Grow(dst, int(p.BodySize))
+		n, _ := msg.ReadAt(dst[len(dst):len(dst)+int(p.BodySize)], p.BodyOffset) // what was read is what there is
+		return dst[:len(dst)+n]
+	}
+	const portion = 8 << 10
+	in := make([]byte, min(p.BodySize, portion))
+	for at := int64(0); at < p.BodySize; at += portion {
+		want := min(p.BodySize-at, portion)
+		n, _ := msg.ReadAt(in[:want], p.BodyOffset+at)
+		dst = d.decode(dst, in[:n])
+		if int64(n) < want {
+			break
+		}
+	}
+	return d.finish(dst)
+}
+
+// unixLines makes CRLF LF, in place.
+func unixLines(b []byte) []byte {
+	end := bytes.IndexByte(b, '\r')
+	if end < 0 {
+		return b
+	}
+	for rest := b[end:]; len(rest) > 0; {
+		if len(rest) > 1 && rest[1] == '\n' {
+			rest = rest[1:]
+		}
+		n := bytes.IndexByte(rest[1:], '\r') + 1
+		if n == 0 {
+			n = len(rest)
+		}
+		end += copy(b[end:], rest[:n])
+		rest = rest[n:]
+	}
+	return b[:end]
+}
+
+func trimLeft(b []byte) []byte { return bytes.TrimLeftFunc(b, unicode.IsSpace) }
 
 // text returns a reader of a text part's text as UTF-8.
 func (p *Part) text(msg io.ReaderAt) io.Reader {
@@ -115,6 +191,17 @@ func cut(s string, limit int) string {
 		s = s[:limit]
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// cutLen is how much of b, which is valid UTF-8, are limit octets at most that don't cut a character.
+func cutLen(b []byte, limit int) int {
+	if len(b) <= limit {
+		return len(b)
+	}
+	for limit > 0 && !utf8.RuneStart(b[limit]) {
+		limit--
+	}
+	return limit
 }
 
 // PreviewLen is the length of a preview, in characters. RFC 8970 section 3.1 allows 256 and suggests 200.

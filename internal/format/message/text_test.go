@@ -14,6 +14,8 @@ func textOf(msg string, limit int) string {
 func TestText(t *testing.T) {
 	for _, tt := range []struct{ name, msg, want string }{
 		{"plain", "\nhello\r\nyou\r\n", "hello\nyou"},
+		{"line ends", "\n\r\na\r\n\r\n\rb\r\r\nc\r", "a\n\n\rb\r\nc"},
+		{"blank part", mp("--b\n\none\n--b\n\n \r\n \n--b\n\ntwo\n--b--\n"), "one\ntwo"},
 		{"charset", "Content-Type: text/plain; charset=iso-8859-1\n\ncaf\xe9", "café"},
 		{"no charset", "\ncaf\xe9 café", "café café"},
 		{"base64", "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nY2Fmw6k=", "café"},
@@ -27,6 +29,9 @@ func TestText(t *testing.T) {
 	} {
 		if got := textOf(tt.msg, 1000); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if got := AppendText([]byte("before"), Parse([]byte(tt.msg)), strings.NewReader(tt.msg), 1000); string(got) != "before"+tt.want {
+			t.Errorf("%s: appended, got %q", tt.name, got)
 		}
 		for limit := range len(tt.want) {
 			got := textOf(tt.msg, limit)

@@ -112,7 +112,7 @@ func (l *lazyText) chunks() [][]byte {
 }
 
 // textRoom is memory for taking out a text.
-type textRoom struct{ all, packed []byte }
+type textRoom struct{ plain, all, packed []byte }
 
 var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
 
@@ -124,11 +124,12 @@ const roomKept = 1 << 20
 func (m *textRoom) chunks(parsed *message.Structure, msg io.ReaderAt) (out [][]byte) {
 	const lengthRoom = binary.MaxVarintLen64
 	all := append(m.all[:0], make([]byte, lengthRoom)...)
-	all = fulltext.AppendFolded(all, message.Text(parsed, msg, maxText))
+	m.plain = message.AppendText(m.plain[:0], parsed, msg, maxText)
+	all = fulltext.AppendFolded(all, m.plain)
 	body := len(all) - lengthRoom
 	all = appendParts(all, parsed, msg)
-	if m.all = all; cap(all) > roomKept {
-		m.all = nil
+	if m.all = all; max(cap(all), cap(m.plain)) > roomKept {
+		m.all, m.plain = nil, nil
 	}
 	if len(all) == lengthRoom {
 		return nil

@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"testing"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/server/config"
+)
+
+var largeAccount = flag.Int("account.messages", 200_000, "messages in the large account of BenchmarkAccount; its design is for 1000000")
+
+// BenchmarkAccount: what a folder of 20,000 costs, and one that is as large as -account.messages says. What people do all
+// day should cost the same.
+func BenchmarkAccount(b *testing.B) {
+	for _, n := range []int{20_000, *largeAccount} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := start(b)
+			w.fillDifferent(n)
+			c := w.imap(0)
+			defer c.Close()
+			c.imap("SELECT INBOX")
+			b.Run("Deliver", w.deliver)
+			b.Run("Select", each1(c, "SELECT INBOX"))
+			b.Run("First50", each1(c, "FETCH 1:50 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"))
+			b.Run("Last50", each1(c, fmt.Sprintf("FETCH %d:%d (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)", n-49, n)))
+			b.Run("SearchRareWord", each1(c, `UID SEARCH RETURN (COUNT) TEXT "zyxneedle"`))
+			b.Run("SearchMissing", each1(c, `UID SEARCH RETURN (COUNT) BODY "qqqnotthere"`))
+			b.Run("SearchUnseen", each1(c, "UID SEARCH RETURN (COUNT) UNSEEN"))
+			b.Run("FlagOne", func(b *testing.B) {
+				for i := 0; b.Loop(); i++ {
+					c.imap("STORE %d %sFLAGS (\\Flagged)", i*7919%n+1, []string{"+", "-"}[i/n%2])
+				}
+			})
+			b.Run("FlagAll", func(b *testing.B) {
+				for i := 0; b.Loop(); i++ {
+					c.imap("STORE 1:* %sFLAGS.SILENT (\\Flagged)", []string{"+", "-"}[i%2])
+				}
+			})
+		})
+	}
+}
+
+func each1(c *client, command string) func(*testing.B) {
+	return func(b *testing.B) {
+		for b.Loop() {
+			c.imap("%s", command)
+		}
+	}
+}
+
+// deliver measures durable deliveries to the first account, one after the other.
+func (w *world) deliver(b *testing.B) {
+	c := w.dial(config.LMTP)
+	defer c.Close()
+	c.send("LHLO client.bench.test\r\n")
+	c.expect("250")
+	msg := text(1<<10) + ".\r\n"
+	for b.Loop() {
+		c.send("MAIL FROM:<ann@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n", user(0))
+		c.expect("250")
+		c.expect("250")
+		c.expect("354")
+		c.send("%s", msg)
+		c.expect("250")
+	}
+}
+
+// fillDifferent puts n small messages into the inbox of the first account, no two the same. One in 1,000 of the first
+// 20,000 has a rare word.
+func (w *world) fillDifferent(n int) {
+	w.b.Helper()
+	boxes := w.s.Store().Mailboxes
+	ses, err := boxes.Open(w.b.Context(), w.ids[0], ident.System())
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	defer ses.Close()
+	in, _ := ses.FolderByRole(mailbox.Inbox)
+	for done := 0; done < n; done += 500 {
+		items := make([]mailbox.Append, min(500, n-done))
+		for i := range items {
+			items[i].Content = w.different(boxes, done+i)
+		}
+		if _, err := ses.Append(w.b.Context(), in.ID, items...); err != nil {
+			w.b.Fatal(err)
+		}
+		for i := range items {
+			items[i].Content.Close()
+		}
+	}
+	if err := boxes.Index(w.b.Context(), w.ids[0], false); err != nil { // what the indexer hasn't got to
+		w.b.Fatal(err)
+	}
+}
+
+func (w *world) different(boxes *mailbox.Store, i int) *mailbox.Content {
+	cw := boxes.NewContent()
+	fmt.Fprintf(cw, "From: Ann %d <ann%d@example.org>\r\nTo: Ben <ben@example.org>\r\nSubject: number %d of the minutes\r\n"+
+		"Message-ID: <%d@example.org>\r\nDate: Mon, 2 Mar 2026 10:00:00 +0100\r\n\r\n", i%97, i%997, i, i)
+	for k := range 20 {
+		fmt.Fprintf(cw, "w%x ", (i*31+k*k*7)%(5000<<(k%5)))
+	}
+	if i < 20_000 && i%1000 == 0 {
+		io.WriteString(cw, "zyxneedle")
+	}
+	c, err := cw.Finish()
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	return c
+}
