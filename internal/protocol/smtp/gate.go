@@ -145,7 +145,11 @@ func (s *session) gated(ctx context.Context, stage, to string, err error) reply 
 	if refusal := inbound.RefusalOf(err); refusal != nil && refusal.Quiet {
 		return r // whoever floods us doesn't flood the log
 	}
-	s.log.InfoContext(ctx, "refused", "stage", stage, "helo", s.helo, "to", to, "reply", r.code, "err", err)
+	from := ""
+	if s.tx != nil {
+		from = s.tx.envelope.From
+	}
+	s.log.InfoContext(ctx, "refused", "stage", stage, "helo", s.helo, "from", from, "to", to, "reply", r.code, "err", err)
 	s.noteRefusal(stage, to, r, err)
 	return r
 }

@@ -44,10 +44,8 @@ type Refusal struct {
 	Quiet bool
 }
 
-// Error tells the reply.
-func (r *Refusal) Error() string {
-	return fmt.Sprintf("%s: %d %s %s", r.Reason, r.Code, r.Status, r.Text)
-}
+// Error tells the reason and the reply's codes; the fault around it has the text.
+func (r *Refusal) Error() string { return fmt.Sprintf("%s %d %s", r.Reason, r.Code, r.Status) }
 
 // fault gives the refusal its kind.
 func (r *Refusal) fault() error {
