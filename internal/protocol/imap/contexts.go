@@ -20,9 +20,14 @@ type searchContext struct {
 	newsRead bool
 }
 
-// member is a message in a search's result, with what it is sorted by.
+// member is a message in a search's result. There may be very many.
 type member struct {
-	uid     mailbox.UID
+	uid  mailbox.UID
+	rank *rank // nil: the result is in mailbox order
+}
+
+// rank is what a member is sorted by.
+type rank struct {
 	numbers []int64
 	texts   []string
 }
@@ -30,7 +35,7 @@ type member struct {
 // A session may have so many contexts on its folder, with so many members together. One is always possible.
 const (
 	maxContexts = 16
-	maxMembers  = 500_000
+	maxMembers  = 200_000
 )
 
 // context finds the context of a tag; -1 if there is none.
@@ -81,16 +86,22 @@ func (s *session) membersOf(ctx context.Context, c *searchContext, q *searching)
 // ranked makes members of hits, with what they are sorted by.
 func (s *session) ranked(ctx context.Context, keys []sortKey, hits []hit) ([]member, error) {
 	members := make([]member, len(hits))
+	for i := range hits {
+		members[i].uid = hits[i].row.UID
+	}
+	if keys == nil {
+		return members, nil
+	}
 	err := s.eachRecord(ctx, hits, true, func(i int, rec summary.Record) {
-		m := &members[i]
-		m.uid = hits[i].row.UID
+		r := &rank{}
 		for _, k := range keys {
 			if k.number != nil {
-				m.numbers = append(m.numbers, k.number(&hits[i], rec))
+				r.numbers = append(r.numbers, k.number(&hits[i], rec))
 			} else {
-				m.texts = append(m.texts, k.text(rec))
+				r.texts = append(r.texts, k.text(rec))
 			}
 		}
+		members[i].rank = r
 	})
 	return members, err
 }
@@ -101,10 +112,10 @@ func (c *searchContext) compare(a, b member) int {
 	for _, k := range c.sort {
 		order := 0
 		if k.number != nil {
-			order = cmp.Compare(a.numbers[numbers], b.numbers[numbers])
+			order = cmp.Compare(a.rank.numbers[numbers], b.rank.numbers[numbers])
 			numbers++
 		} else {
-			order = cmp.Compare(a.texts[texts], b.texts[texts])
+			order = cmp.Compare(a.rank.texts[texts], b.rank.texts[texts])
 			texts++
 		}
 		if k.reverse {

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
@@ -16,6 +17,10 @@ func (s *session) progress(done, goal int) error {
 		return nil
 	}
 	s.toldAt = now
-	s.out.line("* OK [INPROGRESS (\"", string(s.tag), fmt.Sprintf("\" %d %d)] still at it", done, goal))
+	tag := `"` + string(s.tag) + `"`
+	if bytes.IndexByte(s.tag, ']') >= 0 { // it would end the response code
+		tag = "NIL"
+	}
+	s.out.line(fmt.Sprintf("* OK [INPROGRESS (%s %d %d)] still at it", tag, done, goal))
 	return lost(s.out.flush())
 }
