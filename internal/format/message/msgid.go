@@ -43,7 +43,7 @@ func (l *fieldLexer) messageID() string {
 		l.pos++
 	}
 	if strings.ContainsAny(id, " \t\r\n") {
-		id = stripCFWS(id) // the obsolete syntax
+		id = strings.Join(strings.Fields(stripCFWS(id)), "") // the obsolete syntax, whose quoted strings may have blanks
 	}
 	return id
 }

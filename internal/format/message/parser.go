@@ -355,11 +355,16 @@ func (p *Parser) push(defType, defSubtype string) *Part {
 
 // closeParts ends the parts of the stack from the n-th on, at offset end with so many line feeds before it.
 func (p *Parser) closeParts(n int, end, lines int64) {
+	outer := p.outermost(n)
 	for i := len(p.stack) - 1; i >= n; i-- {
 		f := &p.stack[i]
 		if end > f.part.BodyOffset {
 			f.part.BodySize = end - f.part.BodyOffset
 			f.part.Lines = lines - f.lines
+		} else if i > outer {
+			// That line end isn't in the multipart around it, which ends here too, and so not in its header either.
+			f.part.HeaderOffset, f.part.BodyOffset = min(f.part.HeaderOffset, end), end
+			f.part.HeaderSize = f.part.BodyOffset - f.part.HeaderOffset
 		} else if i > 0 && p.stack[i-1].part.Message != nil {
 			// The line end before the boundary is in the message's header, but not in the part that holds the message.
 			f.part.BodyOffset = max(end, f.part.HeaderOffset)
@@ -372,6 +377,16 @@ func (p *Parser) closeParts(n int, end, lines int64) {
 		*f = frame{}
 	}
 	p.stack = p.stack[:n]
+}
+
+// outermost is the place in the stack of the first multipart from the n-th part on, or the stack's end.
+func (p *Parser) outermost(n int) int {
+	for ; n < len(p.stack); n++ {
+		if p.stack[n].part.IsMultipart() {
+			break
+		}
+	}
+	return n
 }
 
 // wrapUp gives a multipart in which no boundary was found the one part that its text is, so that it can be read.
