@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +133,36 @@ func TestRetryAndFlush(t *testing.T) {
 		if s := w.q.Stats(); s.Dead != 2 {
 			t.Errorf("%d are dead", s.Dead)
 		}
+	})
+}
+
+// TestFlushAsAnAttemptEnds: a wish that comes when an attempt has been written down, and isn't over yet, counts.
+func TestFlushAsAnAttemptEnds(t *testing.T) {
+	var w *world
+	flush := func(o *queue.Options) {
+		note := o.Note
+		once := sync.Once{}
+		o.Note = func(e trace.Event) {
+			note(e)
+			if e.Kind != trace.Attempt {
+				return
+			}
+			once.Do(func() {
+				w.set(say(delivered))
+				if n, err := w.q.Flush(context.Background(), "there.example"); n != 1 || err != nil {
+					t.Error(n, err)
+				}
+				time.Sleep(time.Second) // the queue looks for the item, and can't have it yet
+			})
+		}
+	}
+	inWorld(t, flush, func(got *world) {
+		w = got
+		w.set(say(transfer.Outcome{Result: transfer.Deferred, Status: "4.2.0"}))
+		w.submit(env("m1"), to("ben@there.example")...)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		w.empty()
 	})
 }
 

@@ -36,6 +36,9 @@ func (q *Queue) attempt(ctx context.Context, j *job) {
 		}
 		r.outs = append(r.outs, out)
 	}
+	q.mu.Lock()
+	r.epoch = q.s.epoch
+	q.mu.Unlock()
 	err := q.db.Update(ctx, partition(j.shard), r.write)
 	if err != nil {
 		// What was sent must not be sent again by us: the items stay known until the next start.
@@ -71,6 +74,9 @@ func (q *Queue) ended(ctx context.Context, r *recording, broken bool) {
 	}
 	q.mu.Lock()
 	q.s.finished(j, v, q.now())
+	if r.epoch != q.s.epoch { // an administrator may have made the items due again since they were written
+		r.due = min(r.due, r.now)
+	}
 	q.s.release(j.dest, j.lane, rest, r.due, q.now())
 	q.markAt(j.shard, r.mark)
 	q.mu.Unlock()
@@ -86,6 +92,7 @@ type recording struct {
 	job   *job
 	outs  []transfer.Outcome // an empty status: not to be recorded
 	now   int64
+	epoch uint64 // of the scheduler, before it was written
 	fates []fate
 	due   int64 // the earliest of the items that stay
 	mark  int64 // likewise
