@@ -32,6 +32,16 @@ func TestAccessors(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for list, want := range map[List][]message.Address{From: r.From(), Sender: r.Sender(), ReplyTo: r.ReplyTo(), To: r.To(), Cc: r.Cc(), Bcc: r.Bcc()} {
+		var got []message.Address
+		l := r.Addresses(list)
+		for a, ok := l.Next(); ok; a, ok = l.Next() {
+			got = append(got, message.Address{Group: a.Group, Name: string(a.Name), Mailbox: string(a.Mailbox), Host: string(a.Host)})
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("list %d: %s", list, diff)
+		}
+	}
 	if d, ok := r.SentDate(); !ok || d.Format(time.RFC3339) != "2026-03-03T11:11:09+01:00" {
 		t.Errorf("date %v, %v", d, ok)
 	}

@@ -39,6 +39,40 @@ func (r Record) Cc() []message.Address { return readAddresses(r.section(secCc)) 
 // Bcc is like From, for the Bcc field.
 func (r Record) Bcc() []message.Address { return readAddresses(r.section(secBcc)) }
 
+// A List names one of a message's lists of addresses.
+type List int
+
+// The lists of addresses.
+const (
+	From    List = secFrom
+	Sender  List = secSender
+	ReplyTo List = secReplyTo
+	To      List = secTo
+	Cc      List = secCc
+	Bcc     List = secBcc
+)
+
+// AddressBytes is an address in place: parts of its Record. A group's name, or its end, is told as From does.
+type AddressBytes struct {
+	Group               message.GroupMark
+	Name, Mailbox, Host []byte
+}
+
+// Addresses is a list of addresses that is read in place.
+type Addresses struct{ c cursor }
+
+// Addresses returns a list for going through without copying it, for those who look at many messages.
+func (r Record) Addresses(l List) Addresses { return Addresses{read(r.section(int(l)))} }
+
+// Next returns the next address, false behind the last one.
+func (l *Addresses) Next() (a AddressBytes, ok bool) {
+	if l.c.Rest() == 0 {
+		return a, false
+	}
+	a = AddressBytes{Group: message.GroupMark(l.c.Byte()), Name: l.c.Bytes(), Mailbox: l.c.Bytes(), Host: l.c.Bytes()}
+	return a, !l.c.Bad() && a.Group <= message.GroupEnd
+}
+
 func readAddresses(b []byte) []message.Address {
 	var as []message.Address
 	c := read(b)

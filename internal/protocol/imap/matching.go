@@ -49,13 +49,13 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 			return appendFolded(b, rec.Subject()), nil
 		}), true
 	case "FROM":
-		return q.addressKey(q.text(d), "from", summary.Record.From), true
+		return q.addressKey(q.text(d), "from", summary.From), true
 	case "TO":
-		return q.addressKey(q.text(d), "to", summary.Record.To), true
+		return q.addressKey(q.text(d), "to", summary.To), true
 	case "CC":
-		return q.addressKey(q.text(d), "cc", summary.Record.Cc), true
+		return q.addressKey(q.text(d), "cc", summary.Cc), true
 	case "BCC":
-		return q.addressKey(q.text(d), "bcc", summary.Record.Bcc), true
+		return q.addressKey(q.text(d), "bcc", summary.Bcc), true
 	case "HEADER":
 		field := bytes.ToLower(d.astring())
 		d.sp()
@@ -111,9 +111,10 @@ func (q *searching) recordKey(needle []byte, get func(m *matching, r *mailbox.Ro
 }
 
 // addressKey searches in addresses as people see them, "name <user@host>", and in the field as it was written.
-func (q *searching) addressKey(needle []byte, field string, get func(summary.Record) []message.Address) criterion {
+func (q *searching) addressKey(needle []byte, field string, list summary.List) criterion {
 	return q.recordKey(needle, func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
-		for _, a := range get(rec) {
+		addresses := rec.Addresses(list)
+		for a, ok := addresses.Next(); ok; a, ok = addresses.Next() {
 			b = appendFolded(b, a.Name)
 			b = appendFolded(append(b, " <"...), a.Mailbox)
 			b = appendFolded(append(b, '@'), a.Host)
@@ -187,7 +188,7 @@ func appendFoldedValue(dst, v []byte) []byte {
 }
 
 // appendFolded appends text as searches compare it (RFC 5051).
-func appendFolded(dst []byte, s string) []byte { return fulltext.AppendFolded(dst, s) }
+func appendFolded[S string | []byte](dst []byte, s S) []byte { return fulltext.AppendFolded(dst, s) }
 
 func appendFoldedASCII(dst, s []byte) []byte {
 	for _, c := range s {
