@@ -22,6 +22,7 @@ type accountCmd struct {
 	Enable   accountEnable   `cmd:"" help:"Let an account sign in."`
 	Disable  accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
 	Limits   accountLimits   `cmd:"" help:"What accounts may send."`
+	Reindex  accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
 	Remove   accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
 }
 
@@ -43,6 +44,7 @@ func (c *accountAdd) Run(ctx context.Context, g *Globals, t terminal) error {
 		if err != nil {
 			return err
 		}
+		c.tell(t, c.Address, password)
 		return g.show(t, acc, func() { fmt.Fprintf(t.out, "added %s\n", acc.Address) })
 	})
 }
@@ -100,7 +102,11 @@ func (c *accountPassword) Run(ctx context.Context, g *Globals, t terminal) error
 		return err
 	}
 	return g.change(ctx, t, "the password of "+c.Address+" is set", func(a admin.Admin) error {
-		return a.SetPassword(ctx, c.Address, password)
+		err := a.SetPassword(ctx, c.Address, password)
+		if err == nil {
+			c.tell(t, c.Address, password)
+		}
+		return err
 	})
 }
 

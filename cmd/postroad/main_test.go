@@ -73,6 +73,9 @@ func TestCommandsOnAStoppedServer(t *testing.T) {
 		t.Errorf("accounts: %+v", all)
 	}
 	s.do("", "account", "enable", "ben@example.org")
+	if out := s.do("", "account", "reindex"); strings.Count(out, "anew") != 2 {
+		t.Errorf("reindex: %s", out)
+	}
 	if out := s.do("", "account", "show", "ben@example.org"); !strings.Contains(out, "enabled") || !strings.Contains(out, "1.0G") {
 		t.Errorf("ben: %s", out)
 	}

@@ -48,6 +48,8 @@ type Admin interface {
 	SetQuota(ctx context.Context, address string, bytes int64) error
 	// SetEnabled lets the account sign in, or not. Mail for it is kept either way.
 	SetEnabled(ctx context.Context, address string, enabled bool) error
+	// Reindex makes the index for searches in text anew.
+	Reindex(ctx context.Context, address string) error
 	// AccountLimits tells what an account has sent, and its limits.
 	AccountLimits(ctx context.Context, address string) (AccountUsage, error)
 	// ResetAccountLimits forgets what an account has sent, and releases it if it is held.

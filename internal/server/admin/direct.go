@@ -3,13 +3,13 @@ package admin
 import (
 	"context"
 	"iter"
-	"postroad/internal/service/inbound"
 	"sync"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
 	"postroad/internal/service/trace"

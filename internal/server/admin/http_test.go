@@ -96,6 +96,7 @@ func (r *recorder) SetQuota(_ context.Context, a string, b int64) error {
 func (r *recorder) SetEnabled(_ context.Context, a string, e bool) error {
 	return r.note("enabled %s %v", a, e)
 }
+func (r *recorder) Reindex(_ context.Context, a string) error { return r.note("reindex %s", a) }
 func (r *recorder) Aliases(context.Context) ([]Alias, error) {
 	return []Alias{{"a@b", []string{"c@d"}}}, r.note("aliases")
 }

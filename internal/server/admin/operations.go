@@ -70,6 +70,7 @@ var operations = map[string]operation{
 	"account.quota": doing(func(ctx context.Context, a Admin, x quotaArg) error {
 		return a.SetQuota(ctx, x.Address, x.Bytes)
 	}),
+	"account.reindex": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.Reindex(ctx, x.Address) }),
 	"account.limits": asking(func(ctx context.Context, a Admin, x addressArg) (AccountUsage, error) {
 		return a.AccountLimits(ctx, x.Address)
 	}),
