@@ -11,8 +11,8 @@ type found struct {
 	numbers  numSet // places plus one
 	uids     numSet
 	total    int
-	first    end // the first and last message found, in the order asked for
-	last     end
+	first    hit // the first and last message found, in the order asked for
+	last     hit
 	highest  mailbox.ModSeq // the largest change number of those found
 	listing  bool           // hits are needed: another order than the mailbox's, or a part of it
 	hits     []hit          // in the order asked for
@@ -26,32 +26,26 @@ type hit struct {
 	score uint8 // 1 to 100, how well it matches FUZZY keys
 }
 
-// end is a message at an end of what was found.
-type end struct {
-	number, uid uint32
-	modseq      mailbox.ModSeq
-}
-
-func endOf(at int, r *mailbox.Row) end { return end{uint32(at + 1), uint32(r.UID), r.ModSeq()} }
-
-func (e end) told(byUID bool) uint32 {
+// told is what the client calls the message.
+func (h *hit) told(byUID bool) uint32 {
 	if byUID {
-		return e.uid
+		return uint32(h.row.UID)
 	}
-	return e.number
+	return uint32(h.place + 1)
 }
 
 // add notes a message found. They come in mailbox order.
 func (f *found) add(at int, r *mailbox.Row, score uint8) {
+	h := hit{r, at, score}
 	if f.total++; f.total == 1 {
-		f.first = endOf(at, r)
+		f.first = h
 	}
-	f.last = endOf(at, r)
+	f.last = h
 	f.highest = max(f.highest, r.ModSeq())
 	f.numbers = f.numbers.add(uint32(at + 1))
 	f.uids = f.uids.add(uint32(r.UID))
 	if f.listing {
-		f.hits = append(f.hits, hit{r, at, score})
+		f.hits = append(f.hits, h)
 	}
 }
 
@@ -68,8 +62,8 @@ func (q *searching) ordered() numSet {
 
 func setOf(hits []hit, byUID bool) numSet {
 	var set numSet
-	for _, h := range hits {
-		set = set.add(endOf(h.place, h.row).told(byUID))
+	for i := range hits {
+		set = set.add(hits[i].told(byUID))
 	}
 	return set
 }
@@ -129,10 +123,10 @@ func (q *searching) toSave() numSet {
 		set = append(set, setOf(q.part(), true)...)
 	}
 	if q.min {
-		set = append(set, numRange{q.first.uid, q.first.uid})
+		set = append(set, numRange{q.first.told(true), q.first.told(true)})
 	}
 	if q.max {
-		set = append(set, numRange{q.last.uid, q.last.uid})
+		set = append(set, numRange{q.last.told(true), q.last.told(true)})
 	}
 	return set.join()
 }
@@ -236,10 +230,10 @@ func (q *searching) highestTold() (n mailbox.ModSeq) {
 		return q.highest
 	}
 	if q.min {
-		n = q.first.modseq
+		n = q.first.row.ModSeq()
 	}
 	if q.max {
-		n = max(n, q.last.modseq)
+		n = max(n, q.last.row.ModSeq())
 	}
 	if q.partial != nil {
 		for _, h := range q.part() {

@@ -208,7 +208,6 @@ func (s *session) order(ctx context.Context, q *searching) error {
 		sorted[i] = q.hits[k]
 	}
 	q.hits = sorted
-	q.first = endOf(sorted[0].place, sorted[0].row) // RFC 5267 §3.1
-	q.last = endOf(sorted[len(sorted)-1].place, sorted[len(sorted)-1].row)
+	q.first, q.last = sorted[0], sorted[len(sorted)-1] // RFC 5267 §3.1
 	return nil
 }

@@ -50,7 +50,7 @@ func (s *session) threads(ctx context.Context, q *searching) ([]byte, error) {
 	err := s.eachRecord(ctx, q.hits, true, func(i int, rec summary.Record) {
 		h := &q.hits[i]
 		n := &f.nodes[i]
-		n.number, n.parent = endOf(h.place, h.row).told(q.byUID), -1
+		n.number, n.parent = h.told(q.byUID), -1
 		n.sent = sentDate(h.row, rec)
 		n.received, _ = h.row.ReceivedUnix()
 		base, reply := rec.BaseSubject()
