@@ -54,6 +54,7 @@ func (s *session) beginMessage(dots bool) {
 			protocol: tx.envelope.Protocol,
 		},
 	}
+	tx.room.header.binary = tx.envelope.Body == BodyBinaryMIME
 	tx.message = &tx.room
 	s.beginCheck()
 	tx.lines = lines{to: tx.message, dots: dots, maxLine: s.limits.TextLine}

@@ -161,6 +161,34 @@ func TestGateSeesChunks(t *testing.T) {
 	}
 }
 
+// TestBinaryHeader: a CR or LF by itself in a header would hide a field from the checks which others see. However it is cut.
+func TestBinaryHeader(t *testing.T) {
+	for _, msg := range []string{
+		"X: a\nFrom: b@c.example\r\n\r\nA\n", "X: a\rFrom: b@c.example\r\n\r\nA\n", "X: a\r\n\nA\r\n", "X: a\r\n\r\r\n", "\nX: a\r\n\r\n",
+	} {
+		for cut := range len(msg) - 1 {
+			w, l := guardedWorld(t, &guard{}, ListenerOptions{}, nil)
+			got := talk(t, l, "EHLO c.example\r\nMAIL FROM:<x@y.example> BODY=BINARYMIME\r\nRCPT TO:<alice@example.org>\r\n"+
+				fmt.Sprintf("BDAT %d\r\n%sBDAT %d LAST\r\n%sQUIT\r\n", cut, msg[:cut], len(msg)-cut, msg[cut:]))
+			if w.count() != 0 {
+				t.Fatalf("%q cut at %d: %s", msg, cut, got)
+			}
+		}
+	}
+}
+
+// TestLargeHeader: what nobody can check isn't taken from strangers.
+func TestLargeHeader(t *testing.T) {
+	for n, want := range map[int]int{maxHeader - 10: 1, maxHeader + 100<<10: 0} {
+		w, l := guardedWorld(t, &guard{}, ListenerOptions{}, nil)
+		line := "X: " + strings.Repeat("x", 995) + "\r\n"
+		talk(t, l, "EHLO c.example\r\nMAIL FROM:<x@y.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"+strings.Repeat(line, n/len(line))+"\r\nA\r\n.\r\nQUIT\r\n")
+		if got := w.count(); got != want {
+			t.Errorf("%d octets: %d messages", n, got)
+		}
+	}
+}
+
 // TestGateOnMembers: who has signed in is no stranger any more.
 func TestGateOnMembers(t *testing.T) {
 	g := &guard{}

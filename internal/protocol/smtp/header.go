@@ -9,6 +9,9 @@ type header struct {
 	date      bool
 	messageID bool
 	done      bool // the empty line has come
+	binary    bool // nobody has looked at the line ends before
+	bare      bool // of a binary message: the header has a CR or LF by itself
+	cr        bool // likewise: the last byte was a CR
 
 	line   [fieldStart]byte // the start of the current line
 	length int              // of the current line so far, up to fieldStart
@@ -25,11 +28,25 @@ func (h *header) see(p []byte) {
 		if end >= 0 {
 			part = p[:end+1]
 		}
+		if h.binary {
+			h.ends(part)
+		}
 		h.length += copy(h.line[h.length:], part)
 		p = p[len(part):]
 		if end >= 0 {
 			h.endLine()
 		}
+	}
+}
+
+// ends looks for CR and LF by themselves: BINARYMIME (RFC 3030 §3) lets them into bodies, not into headers, where everybody
+// would take them for something else.
+func (h *header) ends(part []byte) {
+	for _, c := range part {
+		if h.cr != (c == '\n') {
+			h.bare = true
+		}
+		h.cr = c == '\r'
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 // order to see which fields are missing. A larger one is taken as it is.
 const heldHeader = 256 << 10
 
+// maxHeader is the largest header that can be checked: who is the author of what has a larger one is anybody's guess.
+const maxHeader = 512 << 10
+
 // message is a message on its way from the client to the Post's Content: it
 // counts, watches the header, writes the trace fields in front, and remembers the
 // first reason to refuse it. The rest is then dropped, so that the conversation stays in step.
@@ -51,6 +54,14 @@ func (m *message) write(p []byte) {
 		m.header.see(p)
 		if m.header.received > m.limits.Hops {
 			m.refuse(replyLoop)
+			return
+		}
+		if m.check != nil && !m.header.done && m.size > maxHeader {
+			m.refuse(replyLongHeader)
+			return
+		}
+		if m.header.bare {
+			m.refuse(replyBareInText)
 			return
 		}
 		if m.hold(p) {

@@ -67,6 +67,7 @@ var (
 	replyTooLarge   = reply{code: 552, status: "5.3.4", text: "Message too large"}
 	replyTooMuch    = reply{code: 552, status: "5.3.4", text: "Message too large, closing the connection", close: true}
 	replyBareInText = reply{code: 550, status: "5.6.0", text: "Message has a CR or LF that is not part of a line end CR LF"}
+	replyLongHeader = reply{code: 552, status: "5.3.4", text: "The header is too large"}
 	replyLongText   = reply{code: 554, status: "5.6.0", text: "Message has a line that is too long"}
 	replyLoop       = reply{code: 554, status: "5.4.6", text: "Too many hops, this message is in a loop"}
 )

@@ -120,7 +120,7 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 	}
 	v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v))
 	if tooLarge != nil {
-		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.None}
+		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.Quarantine}
 	}
 	return v
 }

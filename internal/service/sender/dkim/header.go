@@ -10,7 +10,7 @@ type Header []Field
 
 // Field is one field as it stands in the message.
 type Field struct {
-	// Name is in lower case, without the white space that obsolete syntax allows before the colon.
+	// Name is in lower case, without the white space, folded even, that obsolete syntax allows before the colon.
 	Name string
 	// Raw is the whole field with folding, without its final line end.
 	Raw string
@@ -31,7 +31,7 @@ func ParseHeader(raw string) Header {
 		field := strings.TrimSuffix(raw[:n], "\r\n")
 		raw = raw[n:]
 		if name, _, ok := strings.Cut(field, ":"); ok {
-			h = append(h, Field{strings.ToLower(strings.TrimRight(name, " \t")), field})
+			h = append(h, Field{strings.ToLower(strings.TrimRight(name, fws)), field})
 		}
 	}
 	return h

@@ -198,8 +198,8 @@ func TestEvaluate(t *testing.T) {
 		{"a group", "Us: a@example.com, b@example.com;", pass("example.com"), nil, "pass example.com reject/none at example.com spf=true dkim=false"},
 		{"an empty group", "Undisclosed:;", pass("example.com"), nil, "permerror  /none at  spf=false dkim=false"},
 		{"no domain", "Ann", Identifier{}, nil, "permerror  /none at  spf=false dkim=false"},
-		{"an address literal", "a@[192.0.2.1]", Identifier{}, nil, "permerror  /none at  spf=false dkim=false"},
-		{"a domain that is none", "a@b..example", Identifier{}, nil, "permerror  /none at  spf=false dkim=false"},
+		{"an address literal", "a@[192.0.2.1]", Identifier{}, nil, "permerror  /quarantine at  spf=false dkim=false"},
+		{"a domain that is none", "a@b..example", Identifier{}, nil, "permerror  /quarantine at  spf=false dkim=false"},
 	} {
 		r := Evaluate(t.Context(), z, Message{From: []string{" " + c.from}, SPF: c.spf, DKIM: c.dkim})
 		if got := brief(r); got != c.want {
@@ -210,12 +210,12 @@ func TestEvaluate(t *testing.T) {
 
 func TestSeveralFromFields(t *testing.T) {
 	z := zone{"_dmarc.example.com": "v=DMARC1; p=reject"}
-	for _, from := range [][]string{{"a@example.com", "b@evil.example"}, {"b@evil.example", "a@example.com"}} {
+	for _, from := range [][]string{{"a@example.com", "b@evil.example"}, {"b@evil.example", "a@example.com"}, {"a@example.com", "nobody"}, {"nobody, a@example.com"}} {
 		if r := Evaluate(t.Context(), z, Message{From: from, SPF: Identifier{"evil.example", authres.Pass}}); r.Disposition != Reject {
 			t.Errorf("%v: %s", from, brief(r))
 		}
 	}
-	for _, from := range [][]string{nil, {}, {""}, {"a@example.com", "nobody"}} {
+	for _, from := range [][]string{nil, {}, {""}, {"b@evil.example", "nobody"}} {
 		if r := Evaluate(t.Context(), z, Message{From: from}); r.Status != authres.PermError || r.Reason == "" {
 			t.Errorf("%q: %s", from, brief(r))
 		}

@@ -43,7 +43,8 @@ type Result struct {
 	PolicyDomain string
 	Record       Record
 	// Policy is what the record asks for the author's domain, and Disposition what shall be done with this
-	// message: None unless Status is fail, and milder than Policy if the record is in testing.
+	// message: None unless Status is fail, and milder than Policy if the record is in testing. Where Status is permerror, but people
+	// may see an address in From all the same, it is Quarantine.
 	Policy, Disposition Policy
 	// SPFAligned and DKIMAligned say which of them authenticated the author's domain.
 	SPFAligned, DKIMAligned bool
@@ -63,12 +64,10 @@ func (r *Result) rank() int {
 }
 
 // Evaluate applies DMARC to a message (§5.3). With several domains in From each is
-// evaluated, and the worst result counts (§11.5).
+// evaluated, and the worst result counts (§11.5). So it does beside addresses that can't be read: they are no way round
+// the others' policies, and what people may take for an address that nobody can check is suspicious.
 func Evaluate(ctx context.Context, resolver Resolver, m Message) Result {
-	authors, err := authors(m.From)
-	if err != nil {
-		return Result{Status: authres.PermError, Reason: fault.TextOf(err), Disposition: None}
-	}
+	authors, odd := authors(m.From)
 	w := &walker{resolver: resolver, asked: map[string]*published{}}
 	var worst Result
 	for i, a := range authors {
@@ -76,33 +75,45 @@ func Evaluate(ctx context.Context, resolver Resolver, m Message) Result {
 			worst = r
 		}
 	}
-	return worst
+	if odd == nil || worst.Status == authres.Fail && worst.Disposition != None {
+		return worst
+	}
+	r := Result{Status: authres.PermError, Reason: fault.TextOf(odd), Disposition: None}
+	if slices.ContainsFunc(m.From, looksLikeAddress) {
+		r.Disposition = Quarantine
+	}
+	return r
 }
 
-// authors are the domains in From fields (§5.3.1). Errors are of kind fault.Invalid.
-func authors(fields []string) ([]string, error) {
-	var domains []string
+// looksLikeAddress reports whether people may see an address in a field.
+func looksLikeAddress(field string) bool {
+	return strings.Contains(message.DecodeWords(field), "@")
+}
+
+// authors are the domains in From fields (§5.3.1), MaxAuthors at most. The error, of kind fault.Invalid, says what else is
+// there, or that there are none.
+func authors(fields []string) (domains []string, odd error) {
 	for _, f := range fields {
 		for _, a := range message.ParseAddresses(f) {
 			if a.Group != message.NoGroup {
 				continue
 			}
 			d := canonical(a.Host)
-			if d == "" {
-				return nil, fault.New(fault.Invalid, "an address in From without a domain")
-			}
-			if !slices.Contains(domains, d) {
+			switch {
+			case d == "":
+				odd = fault.New(fault.Invalid, "an address in From without a domain")
+			case slices.Contains(domains, d):
+			case len(domains) == MaxAuthors:
+				return domains, fault.New(fault.Invalid, "more than %d domains in From", MaxAuthors)
+			default:
 				domains = append(domains, d)
-			}
-			if len(domains) > MaxAuthors {
-				return nil, fault.New(fault.Invalid, "more than %d domains in From", MaxAuthors)
 			}
 		}
 	}
-	if len(domains) == 0 {
-		return nil, fault.New(fault.Invalid, "no author in From")
+	if len(domains) == 0 && odd == nil {
+		odd = fault.New(fault.Invalid, "no author in From")
 	}
-	return domains, nil
+	return domains, odd
 }
 
 func evaluate(ctx context.Context, w *walker, author string, m *Message) Result {
