@@ -115,6 +115,11 @@ func writer(t *testing.T, store *Store, ack *acked, name string, step func(int))
 		if err := rework(ctx, s, ack, i, in.ID, to.ID, d); err != nil {
 			t.Error(err)
 		}
+		if i%7 == 3 {
+			if err := store.Index(ctx, ann, true); err != nil {
+				t.Error(err)
+			}
+		}
 		step(i)
 	}
 }
