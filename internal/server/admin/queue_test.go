@@ -219,6 +219,39 @@ func told(ts []Trace) (lines []string) {
 	return lines
 }
 
+// TestTraceOfForgotten: what lies in the queue is told of though the trace has forgotten it.
+func TestTraceOfForgotten(t *testing.T) {
+	withQueue(t, nil, func(d *Direct, q *queue.Queue) {
+		submit(t, q, "a", "ann@example.org", "x@far.test", "y@far.test")
+		time.Sleep(time.Second)
+		submit(t, q, "b", "ann@example.org", "x@far.test")
+		empty, err := trace.Open(t.Context(), d.db, trace.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.SetTrace(empty) // the first one has not written anything down
+		a := []string{"a <a@example.org> from <ann@example.org>", "queued x@far.test", "queued y@far.test", "= x@far.test waiting true", "= y@far.test waiting true"}
+		b := []string{"b <b@example.org> from <ann@example.org>", "queued x@far.test", "= x@far.test waiting true"}
+		for name, c := range map[string]struct {
+			q    TraceQuery
+			want []string
+		}{
+			"sender":        {TraceQuery{Sender: "ann@example.org"}, slices.Concat(a, b)},
+			"newest":        {TraceQuery{Sender: "ann@example.org", Limit: 1}, b},
+			"id":            {TraceQuery{ID: "a"}, a},
+			"Message-ID":    {TraceQuery{MessageID: "<b@example.org>"}, b},
+			"since":         {TraceQuery{Recipient: "x@far.test", Since: time.Now().Add(-time.Millisecond)}, b},
+			"somebody else": {TraceQuery{Sender: "ben@example.org"}, nil},
+			"client":        {TraceQuery{Client: "192.0.2.1"}, nil},
+		} {
+			ts, err := d.Trace(t.Context(), c.q)
+			if diff := cmp.Diff(c.want, told(ts)); diff != "" || err != nil {
+				t.Error(name, diff, err)
+			}
+		}
+	})
+}
+
 func TestTrace(t *testing.T) {
 	withQueue(t, byName, func(d *Direct, q *queue.Queue) {
 		submit(t, q, "a", "ann@example.org", "right@far.test", "never@near.test")

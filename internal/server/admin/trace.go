@@ -107,7 +107,8 @@ func (d *Direct) Trace(ctx context.Context, t TraceQuery) ([]Trace, error) {
 		}
 		traces = append(traces, one)
 	}
-	return traces, nil
+	waiting, err := left(ctx, q, &t, want.Limit-len(stories), stories)
+	return append(waiting, traces...), err
 }
 
 // query is what a question means to the trace.
