@@ -24,13 +24,12 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 		}
 		b.sums = c
 	}
-	var buf [7]byte
-	key := append48(append(buf[:0], keySummary), uint64(row.Content))
-	p, ok, err := b.sums.Seek(key)
+	b.key = append48(append(b.key[:0], keySummary), uint64(row.Content))
+	p, ok, err := b.sums.Seek(b.key)
 	if err != nil {
 		return nil, err
 	}
-	if !ok || !bytes.Equal(p.Key, key) {
+	if !ok || !bytes.Equal(p.Key, b.key) {
 		return nil, fault.New(fault.NotFound, "the message is gone")
 	}
 	return summary.Record(p.Value), nil

@@ -260,6 +260,7 @@ type Batch struct {
 	sums kv.Cursor
 	bulk kv.Cursor // over contents; see bulkReader
 	last []byte    // what bulk was last asked for
+	key  []byte    // scratch
 
 	texts  kv.Cursor // over texts
 	text   text      // of textOf

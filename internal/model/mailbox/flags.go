@@ -34,31 +34,50 @@ type FlagResult struct {
 	View    *View // a durable view that has the change
 }
 
+// flagStep bounds the items that one transaction flags: it is in memory until it is written, and others of the account
+// wait for it.
+const flagStep = 20_000
+
 // SetFlags changes flags. It needs the right for each flag (RFC 4314 §4): those that the identity
 // may not change are left alone, and if that is all, the answer is fault.Denied.
-// Items that have the flags already don't change, and take no change number.
+// Items that have the flags already don't change, and take no change number. With an error, some of more than
+// 20,000 items may have changed.
 func (s *Session) SetFlags(ctx context.Context, id FolderID, c FlagChange) (FlagResult, error) {
 	var res FlagResult
-	p, err := s.a.submit(ctx, func(t *txn) error {
-		res = FlagResult{}
+	for rest := ascending(c.UIDs); ; {
+		step := c
+		step.UIDs = rest[:min(len(rest), flagStep)]
+		rest = rest[len(step.UIDs):]
+		p, err := s.submitFlags(ctx, id, &step, &res)
+		if err != nil {
+			return FlagResult{}, err
+		}
+		if len(rest) > 0 {
+			continue // what comes later is durable later
+		}
+		if err := p.wait(); err != nil {
+			return FlagResult{}, err
+		}
+		res.View = p.next.folder(id).view
+		return res, nil
+	}
+}
+
+// submitFlags runs one step and adds what became of it to res.
+func (s *Session) submitFlags(ctx context.Context, id FolderID, c *FlagChange, res *FlagResult) (*pending, error) {
+	before := *res
+	return s.a.submit(ctx, func(t *txn) error {
+		*res = before
 		f, err := t.viewed(id)
 		if err != nil {
 			return err
 		}
-		may, err := s.mayFlag(&f.Folder, &c)
+		may, err := s.mayFlag(&f.Folder, c)
 		if err != nil {
 			return err
 		}
-		return t.setFlags(f, &c, may, &res)
+		return t.setFlags(f, c, may, res)
 	})
-	if err != nil {
-		return FlagResult{}, err
-	}
-	if err := p.wait(); err != nil {
-		return FlagResult{}, err
-	}
-	res.View = p.next.folder(id).view
-	return res, nil
 }
 
 // mayFlag returns the flags that the session may change, and whether keywords are among them.
