@@ -2,6 +2,7 @@ package reportmail
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -89,7 +90,7 @@ func Unpack(b []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "the report can't be unpacked")
 		}
-		return unpacked(readAll(r, MaxFile))
+		return readReport(r)
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
 		return unzip(b)
 	}
@@ -117,7 +118,7 @@ func unzip(b []byte) ([]byte, error) {
 	err = errOther
 	for _, f := range z.File[:min(len(z.File), maxEntries)] {
 		var out []byte
-		if out, err = unpacked(readEntry(f)); !errors.Is(err, errOther) {
+		if out, err = readEntry(f); !errors.Is(err, errOther) {
 			return out, err
 		}
 	}
@@ -130,8 +131,23 @@ func readEntry(f *zip.File) ([]byte, error) {
 		return nil, fault.Wrap(fault.Invalid, err, "the report can't be unpacked")
 	}
 	defer r.Close()
-	return readAll(r, MaxFile)
+	return readReport(r)
 }
+
+// readReport unpacks a report. What doesn't begin like one isn't unpacked any further: a small message may hold a thousand large files.
+func readReport(r io.Reader) ([]byte, error) {
+	b := bufio.NewReaderSize(r, maxBegin)
+	begin, err := b.Peek(maxBegin)
+	if err == nil || errors.Is(err, io.EOF) {
+		if _, err := unpacked(begin, nil); err != nil {
+			return nil, err
+		}
+	}
+	return unpacked(readAll(b, MaxFile))
+}
+
+// maxBegin is within how many bytes a report begins, whatever blanks are in front of it.
+const maxBegin = 4 << 10
 
 // readAll reads up to most bytes; more are fault.TooLarge.
 func readAll(r io.Reader, most int64) ([]byte, error) {

@@ -84,7 +84,7 @@ func (r *Rewriter) Path(from, domain string, v Voice) (string, error) {
 func cutSecond(local string) (host, rest string, ok bool) {
 	_, rest, _ = strings.Cut(local[len(second):], "=")
 	host, rest, ok = strings.Cut(rest, "=")
-	return host, rest, ok && host != "" && rest != "" && strings.IndexByte("=+-", rest[0]) >= 0
+	return host, rest, ok && host != "" && len(rest) > 1 && strings.IndexByte("=+-", rest[0]) >= 0
 }
 
 // rewritten reports whether somebody has rewritten a local part already; others may separate by + or - at first.
