@@ -22,6 +22,7 @@ type reader struct {
 	src     source
 	part    kv.Partition
 	key     []byte // scratch
+	room    []byte // copies of small values
 	held    []io.Closer
 	cursors []*cursor
 }
@@ -49,10 +50,14 @@ func (r *reader) release() {
 	}
 	clear(r.held)
 	clear(r.cursors)
-	r.held, r.cursors, r.src = r.held[:0], r.cursors[:0], nil
+	r.held, r.cursors, r.src, r.room = r.held[:0], r.cursors[:0], nil, nil
 }
 
-// Get implements kv.Reader. The value is not copied: it stays pinned in the block cache
+// copyUpTo is how long a value may be to be copied, in bytes. A value that isn't copied keeps the whole block that it
+// lies in in memory, and that may be tens of thousands of blocks for a reader that looks at as many small records.
+const copyUpTo = 1 << 10
+
+// Get implements kv.Reader. A large value is not copied: it stays pinned in the block cache
 // or memtable until the reader ends.
 func (r *reader) Get(key []byte) ([]byte, bool, error) {
 	if err := checkKey(key); err != nil {
@@ -66,8 +71,23 @@ func (r *reader) Get(key []byte) ([]byte, bool, error) {
 	case err != nil:
 		return nil, false, readFault(err)
 	}
+	if len(value) <= copyUpTo {
+		value = r.keep(value)
+		return value, true, readFault(closer.Close())
+	}
 	r.held = append(r.held, closer)
 	return value, true, nil
+}
+
+// keep copies a value to where it lasts until the reader ends.
+func (r *reader) keep(value []byte) []byte {
+	if len(value) > cap(r.room)-len(r.room) {
+		const least, most = 256, 64 << 10
+		r.room = make([]byte, 0, max(len(value), min(max(least, 2*cap(r.room)), most))) // those given out keep the old one
+	}
+	at := len(r.room)
+	r.room = append(r.room, value...)
+	return r.room[at:len(r.room):len(r.room)]
 }
 
 // Scan implements kv.Reader.
