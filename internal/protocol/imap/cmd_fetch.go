@@ -85,7 +85,7 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	case f.failed != nil:
 		return reply{}, f.failed
 	case f.gone && !s.byUID:
-		return reply{}, no("EXPUNGEISSUED", "some of the messages are gone") // RFC 2180 §4.1.2
+		return someGone, nil
 	}
 	return reply{text: "fetched"}, nil
 }

@@ -35,7 +35,7 @@ func (s *session) store(ctx context.Context) (reply, error) {
 	case len(res.Failed) > 0:
 		return reply{s.modified(res.Failed), "some messages have changed since"}, nil
 	case gone && !s.byUID:
-		return reply{}, no("EXPUNGEISSUED", "some of the messages are gone") // RFC 2180 §4.2
+		return someGone, nil
 	}
 	return reply{text: "flags changed"}, nil
 }

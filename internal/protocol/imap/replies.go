@@ -10,6 +10,11 @@ import (
 // reply is how a command ends when it didn't fail: OK, a response code if there is one, and a text.
 type reply struct{ code, text string }
 
+// someGone ends a command by message numbers of which some were expunged meanwhile. It has done what it could: OK, with a
+// code that says that it is time to ask for news (RFC 5530 §3). RFC 2180 §4.1.2 and §4.2.2 know a NO as well, which clients take for
+// a failure of the whole command.
+var someGone = reply{"EXPUNGEISSUED", "done, but for messages that are gone"}
+
 // refusal is a command's failure as the client is told it.
 type refusal struct {
 	status string // NO or BAD
