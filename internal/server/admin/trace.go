@@ -108,7 +108,7 @@ func (d *Direct) Trace(ctx context.Context, t TraceQuery) ([]Trace, error) {
 		traces = append(traces, one)
 	}
 	waiting, err := left(ctx, q, &t, want.Limit-len(stories), stories)
-	return append(waiting, traces...), err
+	return append(append([]Trace{}, waiting...), traces...), err
 }
 
 // query is what a question means to the trace.
