@@ -46,6 +46,9 @@ func (c *initCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err := c.provision(ctx, whole, password); err != nil {
 		return err
 	}
+	if c.Account != "" {
+		c.tell(t, c.Account, password)
+	}
 	if err := config.Write(g.Config, settings); err != nil {
 		return err
 	}

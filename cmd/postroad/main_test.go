@@ -106,6 +106,16 @@ func TestCommandsOnAStoppedServer(t *testing.T) {
 	}
 }
 
+// TestPasswordOfNobody: a password is shown only once it is somebody's.
+func TestPasswordOfNobody(t *testing.T) {
+	s := newShell(t)
+	for _, args := range [][]string{{"add", "ann@example.test"}, {"password", "nobody@example.test"}} {
+		if _, _, out := s.try("", "account", args[0], args[1], "--generate"); strings.Contains(out, "Password of") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+}
+
 func TestCommandsSayWhatIsWrong(t *testing.T) {
 	s := newShell(t)
 	for _, c := range []struct {
@@ -115,6 +125,8 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 	}{
 		{"account add ann@example.test --generate", exitFailed, "ann@example.test"},
 		{"account add x@elsewhere.test --generate", exitFailed, "not served here"},
+		{"alias add sales@example.test sales@example.test", exitFailed, "can't lead to itself"},
+		{"queue list --older 3x", exitUsage, "write it like"},
 		{"account add x@example.test", exitFailed, "--password-stdin or --generate"},
 		{"account add x@example.test --password-stdin", exitFailed, "no password was given"},
 		{"account add x@example.test --password secret", exitUsage, "unknown flag --password"},

@@ -24,9 +24,7 @@ type passwordFlags struct {
 func (f passwordFlags) password(g *Globals, t terminal, who string) (string, error) {
 	switch {
 	case f.Generate:
-		p := generate()
-		fmt.Fprintf(t.err, "Password of %s: %s\n", who, p)
-		return p, nil
+		return generate(), nil
 	case f.PasswordStdin:
 		return readLine(t.in)
 	}
@@ -35,6 +33,13 @@ func (f passwordFlags) password(g *Globals, t terminal, who string) (string, err
 		return "", fault.New(fault.Invalid, "say --password-stdin or --generate: there is no terminal to ask for the password")
 	}
 	return askTwice(file, t, who)
+}
+
+// tell prints the password that was made, once it is that of the account.
+func (f passwordFlags) tell(t terminal, who, password string) {
+	if f.Generate {
+		fmt.Fprintf(t.err, "Password of %s: %s\n", who, password)
+	}
 }
 
 // generate makes a password that can be typed: 25 letters and digits in fives, 130 bits.

@@ -9,6 +9,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
 )
 
 // queueCmd groups the commands on mail that is to leave.
@@ -24,13 +25,13 @@ type queueCmd struct {
 
 // queueFilter is how commands say which mail they are about.
 type queueFilter struct {
-	Sender    string        `help:"Mail from ADDRESS; \"@example.org\" is everybody there, \"<>\" are notifications." placeholder:"ADDRESS"`
-	Recipient string        `help:"Mail to ADDRESS, or to everybody at \"@example.org\"." placeholder:"ADDRESS"`
-	Domain    string        `help:"Mail to DOMAIN." placeholder:"DOMAIN"`
-	ID        string        `name:"id" help:"The message called ID." placeholder:"ID"`
-	State     []string      `help:"Mail that is waiting, scheduled (for later, by its sender), held or notifying." placeholder:"STATE"`
-	Older     time.Duration `help:"Mail that came in longer ago than this, like 90m or 24h." placeholder:"TIME"`
-	Younger   time.Duration `help:"Mail that came in since." placeholder:"TIME"`
+	Sender    string          `help:"Mail from ADDRESS; \"@example.org\" is everybody there, \"<>\" are notifications." placeholder:"ADDRESS"`
+	Recipient string          `help:"Mail to ADDRESS, or to everybody at \"@example.org\"." placeholder:"ADDRESS"`
+	Domain    string          `help:"Mail to DOMAIN." placeholder:"DOMAIN"`
+	ID        string          `name:"id" help:"The message called ID." placeholder:"ID"`
+	State     []string        `help:"Mail that is waiting, scheduled (for later, by its sender), held or notifying." placeholder:"STATE"`
+	Older     config.Duration `help:"Mail that came in longer ago than this, like 90m, 24h or 3d." placeholder:"TIME"`
+	Younger   config.Duration `help:"Mail that came in since." placeholder:"TIME"`
 }
 
 func (f *queueFilter) filter(now time.Time) (admin.QueueFilter, error) {
@@ -39,10 +40,10 @@ func (f *queueFilter) filter(now time.Time) (admin.QueueFilter, error) {
 		return out, fault.New(fault.Invalid, "--older and --younger say how long ago, which is not below 0")
 	}
 	if f.Older > 0 {
-		out.ReceivedBefore = now.Add(-f.Older).UTC()
+		out.ReceivedBefore = now.Add(-time.Duration(f.Older)).UTC()
 	}
 	if f.Younger > 0 {
-		out.ReceivedAfter = now.Add(-f.Younger).UTC()
+		out.ReceivedAfter = now.Add(-time.Duration(f.Younger)).UTC()
 	}
 	return out, nil
 }

@@ -89,7 +89,7 @@ func TestQueueCommands(t *testing.T) {
 	has("released: 1 recipient\n", "queue", "release", "--all")
 	has("to be tried now: 2 recipients\n", "queue", "flush", "--all")
 	has("to be tried now: 2 recipients\n", "queue", "retry", "--older", "2h")
-	has("to be tried now: 0 recipients\n", "queue", "retry", "--older", "5h")
+	has("to be tried now: 0 recipients\n", "queue", "retry", "--older", "1d")
 	has("dropped: 1 recipient\n", "queue", "drop", "--id", "one")
 	has("=> one@far.test: dropped", "trace", "--recipient", "one@far.test")
 	has("dropped: 1 recipient\n", "queue", "drop", "--all", "--yes", "--bounce")

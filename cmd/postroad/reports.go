@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
 )
 
 // reportsCmd groups the commands on reports of other sites.
@@ -19,16 +20,16 @@ type reportsCmd struct {
 
 // reportFilter is how commands say which reports they are about.
 type reportFilter struct {
-	Domain string        `help:"About DOMAIN, and what is below it." placeholder:"DOMAIN"`
-	Since  time.Duration `help:"Of the last TIME, like 24h." default:"168h" placeholder:"TIME"`
-	Limit  int           `help:"Most lines." default:"100"`
+	Domain string          `help:"About DOMAIN, and what is below it." placeholder:"DOMAIN"`
+	Since  config.Duration `help:"Of the last TIME, like 24h or 30d." default:"7d" placeholder:"TIME"`
+	Limit  int             `help:"Most lines." default:"100"`
 }
 
 func (f *reportFilter) query(now time.Time) (admin.ReportQuery, error) {
 	if f.Since <= 0 {
 		return admin.ReportQuery{}, fault.New(fault.Invalid, "--since says how long ago, which is above 0")
 	}
-	return admin.ReportQuery{Domain: strings.ToLower(f.Domain), Since: now.Add(-f.Since).UTC(), Limit: f.Limit}, nil
+	return admin.ReportQuery{Domain: strings.ToLower(f.Domain), Since: now.Add(-time.Duration(f.Since)).UTC(), Limit: f.Limit}, nil
 }
 
 type reportsTLS struct{ reportFilter }

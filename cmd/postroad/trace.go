@@ -9,17 +9,18 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
 )
 
 // traceCmd tells where a message is.
 type traceCmd struct {
-	Sender    string        `help:"Mail from ADDRESS; \"@example.org\" is everybody there, \"<>\" are notifications." placeholder:"ADDRESS"`
-	Recipient string        `help:"Mail to ADDRESS, or to everybody at \"@example.org\"." placeholder:"ADDRESS"`
-	MessageID string        `name:"message-id" help:"Mail with this Message-ID." placeholder:"ID"`
-	ID        string        `name:"id" help:"The message that the log, the SMTP reply and the queue call ID." placeholder:"ID"`
-	Client    string        `help:"What the host at IP brought, or tried to." placeholder:"IP"`
-	Since     time.Duration `help:"What happened in the last TIME, like 90m or 24h." placeholder:"TIME"`
-	Limit     int           `help:"Most messages; the newest are shown." default:"20"`
+	Sender    string          `help:"Mail from ADDRESS; \"@example.org\" is everybody there, \"<>\" are notifications." placeholder:"ADDRESS"`
+	Recipient string          `help:"Mail to ADDRESS, or to everybody at \"@example.org\"." placeholder:"ADDRESS"`
+	MessageID string          `name:"message-id" help:"Mail with this Message-ID." placeholder:"ID"`
+	ID        string          `name:"id" help:"The message that the log, the SMTP reply and the queue call ID." placeholder:"ID"`
+	Client    string          `help:"What the host at IP brought, or tried to." placeholder:"IP"`
+	Since     config.Duration `help:"What happened in the last TIME, like 90m, 24h or 3d." placeholder:"TIME"`
+	Limit     int             `help:"Most messages; the newest are shown." default:"20"`
 }
 
 func (c *traceCmd) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -29,7 +30,7 @@ func (c *traceCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		return fault.New(fault.Invalid, "--since says how long ago, which is not below 0")
 	}
 	if c.Since > 0 {
-		q.Since = now.Add(-c.Since).UTC()
+		q.Since = now.Add(-time.Duration(c.Since)).UTC()
 	}
 	return g.withAdmin(ctx, func(a admin.Admin) error {
 		traces, err := a.Trace(ctx, q)

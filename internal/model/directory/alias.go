@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"postroad/internal/fault"
 	"postroad/internal/storage/kv"
@@ -32,6 +33,9 @@ func (d *Directory) AddAlias(ctx context.Context, address string, targets []stri
 	}
 	if len(to) == 0 {
 		return fault.New(fault.Invalid, "an alias needs a target")
+	}
+	if slices.ContainsFunc(to, func(t Address) bool { return t.Fold() == a.Fold() }) {
+		return fault.New(fault.Invalid, "%s can't lead to itself: an account gets its own mail without an alias", a)
 	}
 	return d.update(ctx, func(tx kv.Tx) error {
 		e, ok, err := getEntry(tx, a.Fold())

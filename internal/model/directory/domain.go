@@ -170,7 +170,7 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 			return err
 		}
 		if used {
-			return fault.New(fault.Conflict, "domain %s still has addresses", name)
+			return fault.New(fault.Conflict, "domain %s still has addresses: remove its accounts, aliases and groups first", name)
 		}
 		if err := dom.setCatchAll(tx, ""); err != nil {
 			return err

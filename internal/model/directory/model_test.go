@@ -220,6 +220,12 @@ func (w *modelWorld) step(r *rapid.T) {
 		m.things[local] = &thing{kind: isAccount, id: a.ID}
 	case op == "alias" && (there == nil || there.kind == isAlias):
 		to := w.someTargets(r, "targets")
+		if slices.Contains(to, local) {
+			if err := d.AddAlias(ctx, at, full(to)); !fault.Is(err, fault.Invalid) {
+				r.Fatalf("%s leads to itself: %v", at, err)
+			}
+			return
+		}
 		must(r, d.AddAlias(ctx, at, full(to)))
 		m.things[local] = &thing{kind: isAlias, targets: to}
 	case op == "group" && there == nil:

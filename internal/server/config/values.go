@@ -60,7 +60,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	}
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is not a time span: write it like \"20s\" or \"5m\"", b)
+		return fmt.Errorf("%q is not a time span: write it like \"20s\", \"5m\" or \"7d\"", b)
 	}
 	*d = Duration(v)
 	return nil
