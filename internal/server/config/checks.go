@@ -57,6 +57,22 @@ type AccountLimits struct {
 	RefusedPercent      int `toml:"refused_percent"`            // from which on the account is held; default 30
 }
 
+func (l *AccountLimits) validate() error {
+	for name, n := range map[string]int{
+		"messages_per_hour": l.MessagesPerHour, "messages_per_day": l.MessagesPerDay, "recipients_per_hour": l.RecipientsPerHour,
+		"recipients_per_day": l.RecipientsPerDay, "new_recipients_per_day": l.NewRecipientsPerDay, "refused_recipients_per_day": l.RefusedPerDay,
+		"refused_percent": l.RefusedPercent,
+	} {
+		if n < -1 {
+			return fault.New(fault.Invalid, "limits.account.%s %d: want a number, or -1 for no limit", name, n)
+		}
+	}
+	if l.RefusedPercent > 100 {
+		return fault.New(fault.Invalid, "limits.account.refused_percent %d: at most 100", l.RefusedPercent)
+	}
+	return nil
+}
+
 // Words for Checks, besides Refuse and Enforce.
 const (
 	Mark      = "mark"
@@ -77,6 +93,11 @@ func (c *Checks) validate() error {
 	} {
 		if w.value != "" && !slices.Contains(w.known, w.value) {
 			return fault.New(fault.Invalid, "checks.%s %q: want %s", w.name, w.value, strings.Join(w.known, ", "))
+		}
+	}
+	for name, n := range map[string]int{"connections_per_minute": c.Connections, "messages_per_minute": c.Messages, "domain_messages_per_minute": c.DomainMessages} {
+		if n < -1 {
+			return fault.New(fault.Invalid, "checks.%s %d: want a number, or -1 for no limit", name, n)
 		}
 	}
 	if _, err := c.Networks(); err != nil {

@@ -62,6 +62,9 @@ func TestWrongChecks(t *testing.T) {
 		`[[checks.dnsbl]]` + "\n" + `zone = "a.b"` + "\n" + `action = "drop"`: `action "drop": want refuse or mark`,
 		`[[checks.dnsbl]]` + "\n" + `zone = "a.b"` + "\n" + `score = -1`:      `score must not be negative`,
 		`[[checks.dnswl]]` + "\n" + `zone = "a.b"` + "\n" + `action = "mark"`: `action and score are for dnsbl`,
+		`[checks]` + "\n" + `messages_per_minute = -2`:                        `checks.messages_per_minute -2: want a number, or -1`,
+		`[limits.account]` + "\n" + `recipients_per_day = -7`:                 `limits.account.recipients_per_day -7`,
+		`[limits.account]` + "\n" + `refused_percent = 101`:                   `at most 100`,
 		`[limits.account]` + "\n" + `messages_per_our = 1`:                    `did you mean "messages_per_hour"?`,
 	} {
 		_, err := Parse([]byte("hostname = \"mail.example.org\"\n" + text))

@@ -267,7 +267,7 @@ func (l Limits) validate() error {
 	case l.Shutdown < 0, l.Cache < 0:
 		return fault.New(fault.Invalid, "limits must not be negative")
 	}
-	return nil
+	return l.Account.validate()
 }
 
 func (l Listener) validate() error {
