@@ -343,26 +343,25 @@ func checkGrants(grants []Grant) error {
 }
 
 // ClaimRecent gives the caller the folder's items that nobody has been shown as recent
-// yet: those from the returned UID on (RFC 3501 §2.3.2). Each item is given once, but after
-// a crash perhaps again.
-func (s *Session) ClaimRecent(ctx context.Context, id FolderID) (UID, error) {
+// yet: those from first up to, but without, next (RFC 3501 §2.3.2). Items that come later are for whoever asks next, even if
+// the caller's next view shows them. Each item is given once, but after a crash perhaps again.
+func (s *Session) ClaimRecent(ctx context.Context, id FolderID) (first, next UID, err error) {
 	n, err := s.visible(id, RightRead)
 	if err != nil || n.recent == n.UIDNext {
-		return nextUID(n), err
+		return nextUID(n), nextUID(n), err
 	}
-	var first UID
 	err = s.a.lazily(ctx, func(t *txn) error {
 		f, err := t.folder(id)
 		if err != nil {
 			return err
 		}
-		first = f.recent
+		first, next = f.recent, f.UIDNext
 		if first != f.UIDNext {
 			f.recent, f.touched, t.dirty = f.UIDNext, true, true
 		}
 		return nil
 	})
-	return first, err
+	return first, next, err
 }
 
 func nextUID(n *node) UID {

@@ -552,13 +552,13 @@ func TestRecentIsGivenOnce(t *testing.T) {
 	w := newWorld(t)
 	w.add(w.inbox(), 2)
 	for _, want := range []UID{1, 3, 3} {
-		if got, err := w.me.ClaimRecent(w.ctx, w.inbox()); err != nil || got != want {
+		if got, _, err := w.me.ClaimRecent(w.ctx, w.inbox()); err != nil || got != want {
 			t.Errorf("recent from %d %v, want %d", got, err, want)
 		}
 	}
 	other := w.open(NewStore(w.db, w.options()), ann, ident.System())
 	defer other.Close()
-	if got, err := other.ClaimRecent(w.ctx, w.inbox()); err != nil || got != 3 {
+	if got, next, err := other.ClaimRecent(w.ctx, w.inbox()); err != nil || got != 3 || next != 3 {
 		t.Errorf("that they were given isn't stored: %d %v", got, err)
 	}
 }

@@ -45,7 +45,7 @@ func statusRecent(s *session, ctx context.Context, dst []byte, f *mailbox.Folder
 	if s.rev2 {
 		return append(dst, '0'), nil
 	}
-	uid, err := s.firstRecent(ctx, f)
+	uid, _, err := s.unclaimed(ctx, f)
 	if err != nil || uid >= f.UIDNext {
 		return append(dst, '0'), err
 	}

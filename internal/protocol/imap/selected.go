@@ -163,34 +163,33 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 	}
 	claim := s.mail.ClaimRecent
 	if s.sel.readOnly {
-		claim = func(ctx context.Context, _ mailbox.FolderID) (mailbox.UID, error) {
-			return s.firstRecent(ctx, v.Folder())
+		claim = func(ctx context.Context, _ mailbox.FolderID) (first, next mailbox.UID, err error) {
+			return s.unclaimed(ctx, v.Folder())
 		}
 	}
-	first, err := claim(ctx, s.sel.id)
+	first, next, err := claim(ctx, s.sel.id)
 	if err != nil {
 		return nil, err
 	}
 	if v, err = s.mail.View(ctx, s.sel.id); err != nil {
 		return nil, err
 	}
-	next := v.Folder().UIDNext
-	s.sel.claimed = next
+	s.sel.claimed = next // what has come since is claimed when the client is told next
 	if first < next {
 		s.sel.recent = append(s.sel.recent, numRange{uint32(first), uint32(next - 1)}).join()
 	}
 	return v, nil
 }
 
-// firstRecent is the first UID that no session has claimed as recent yet.
-func (s *session) firstRecent(ctx context.Context, f *mailbox.Folder) (mailbox.UID, error) {
+// unclaimed are the UIDs that no session has claimed as recent yet, from first up to, but without, next.
+func (s *session) unclaimed(ctx context.Context, f *mailbox.Folder) (first, next mailbox.UID, err error) {
 	if f.FirstRecent() >= f.UIDNext {
-		return f.FirstRecent(), nil
+		return f.FirstRecent(), f.UIDNext, nil
 	}
 	// A claim shows in the published folder only once a later change is durable. A change of nothing
 	// tells how the folder is now.
 	now, err := s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{})
-	return now.FirstRecent(), err
+	return now.FirstRecent(), now.UIDNext, err
 }
 
 // enableCondstore: RFC 7162 §3.1. A client that enables CONDSTORE with a mailbox selected is told where it stands.
