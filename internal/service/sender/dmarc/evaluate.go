@@ -78,7 +78,7 @@ func Evaluate(ctx context.Context, resolver Resolver, m Message) Result {
 	if odd == nil || worst.Status == authres.Fail && worst.Disposition != None {
 		return worst
 	}
-	r := Result{Status: authres.PermError, Reason: fault.TextOf(odd), Disposition: None}
+	r := Result{Status: authres.PermError, Reason: fault.TextOf(odd), Author: worst.Author, Disposition: None}
 	if slices.ContainsFunc(m.From, looksLikeAddress) {
 		r.Disposition = Quarantine
 	}
