@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"fmt"
+	"net/textproto"
 	"strings"
 	"testing"
 
 	"github.com/emersion/go-imap/v2"
 
+	"postroad/internal/server/admin"
 	"postroad/internal/server/servertest"
 )
 
@@ -74,4 +76,71 @@ func TestForgedAuthors(t *testing.T) {
 	if m.NumMessages == 0 {
 		t.Error("what shows no address should have come")
 	}
+}
+
+// TestForgedAuthorsGoNowhere: what is forged in the name of a domain of ours isn't sent on, under a reverse-path of ours that would make it look real.
+func TestForgedAuthorsGoNowhere(t *testing.T) {
+	w := newTown(t)
+	w.zone.Add(t, `_dmarc.example.test. TXT "v=DMARC1; p=quarantine"`)
+	must(t, w.house.Store().Admin.AddAlias(t.Context(), admin.Alias{Address: "away@example.test", Targets: []string{"ben@there.example"}}))
+	for author, want := range map[string]string{"boss@example.test": "550 5.7.1 Mail in the name", "boss@example.test, nobody": "550 5.7.1 Mail in the name", "x@bad.example": "250 "} {
+		if got := from(t, w.house, "203.0.113.9", "x@bad.example", "away", "From: "+author+"\r\nSubject: x\r\n\r\nPay at once.\r\n"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", author, got)
+		}
+	}
+}
+
+// TestNoOpenRelay: strangers reach nobody but people here, however they write the address.
+func TestNoOpenRelay(t *testing.T) {
+	w := newTown(t)
+	s := w.house
+	s.AddAccount("ann")
+	for _, to := range []string{
+		"x@there.example", "x%there.example@example.test", "x!there.example@example.test", "there.example!x@example.test", "\"x@there.example\"@example.test",
+		"\"x@there.example\"", "@example.test:x@there.example", "@example.test,@there.example:x@there.example", "x@there.example@example.test",
+		"x@[198.51.100.2]", "x@[127.0.0.1]", "x@[IPv6:::1]", "x@localhost", "x@example.test.there.example", "x@there.example.example.test",
+		"SRS0=AAAAAAAA=AA=there.example=x@example.test", "srs0+AAAAAAAA=AA=there.example=x@example.test", "SRS1=AAAAAAAA=there.example==AA=AA=there.example=x@example.test",
+		"\"SRS0=AAAAAAAA=AA=there.example=x\"@example.test", "ann+x@there.example", "\"ann\\@there.example\"@example.test", "ann%there.example", "<x@there.example", "x@example.test>,<x@there.example",
+		"x@there.example\x00@example.test", "x@there.example\r@example.test",
+	} {
+		for _, sender := range []string{"", "ann@example.test", "x@bad.example", "postmaster"} {
+			for _, port := range []string{"mem:25", "mem:24"} {
+				if got := tryRecipient(t, s, port, sender, to); got != "" && got[0] == '2' {
+					t.Errorf("%s: from <%s> to <%s>: %s", port, sender, to, got)
+				}
+			}
+		}
+	}
+	if got := tryRecipient(t, s, "mem:25", "x@bad.example", "@there.example:ann@example.test"); got == "" || got[0] != '2' {
+		t.Errorf("a route that leads to people here: %s", got)
+	}
+}
+
+// tryRecipient says MAIL and RCPT as a stranger, and returns the last reply; "" if MAIL was refused or the connection ended.
+func tryRecipient(t *testing.T, s *servertest.Server, port, sender, to string) string {
+	t.Helper()
+	conn, err := s.Network.DialFrom(t.Context(), "203.0.113.9", port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := textproto.NewConn(conn)
+	defer c.Close()
+	last := ""
+	for _, line := range []string{"", "HELO c.bad.example", "MAIL FROM:<" + sender + ">", "RCPT TO:<" + to + ">"} {
+		if port == "mem:24" {
+			line = strings.Replace(line, "HELO", "LHLO", 1)
+		}
+		if line != "" {
+			c.PrintfLine("%s", line)
+		}
+		for last = "   -"; last[3] == '-'; {
+			if last, err = c.ReadLine(); err != nil || len(last) < 4 {
+				return ""
+			}
+		}
+		if last[0] != '2' && !strings.HasPrefix(line, "RCPT") {
+			return ""
+		}
+	}
+	return last
 }

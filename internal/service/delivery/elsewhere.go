@@ -77,11 +77,12 @@ func (l *leg) add(to *Recipient) {
 // addresses that only the catch-all knows, has it sent on once.
 func (r *run) forward(ctx context.Context, to *Recipient) {
 	at := to.at.String()
+	if err := r.mayForward(ctx, to, at); err != nil {
+		r.send(ctx, &leg{kind: trace.Forwarded, by: at, served: []*Recipient{to}, err: err})
+		return
+	}
 	if to.back {
 		at = ""
-	} else if r.header().passed(at) {
-		r.send(ctx, &leg{kind: trace.Forwarded, by: at, served: []*Recipient{to}, err: errLoop()})
-		return
 	}
 	if r.joins(to, at) {
 		return

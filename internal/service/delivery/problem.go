@@ -38,6 +38,9 @@ func errNoPerson() error {
 func errUnproved() error {
 	return Problem{550, "5.7.2", "This list takes mail only from senders that can be verified (SPF or DKIM)"}.fault()
 }
+func errForged() error {
+	return Problem{550, "5.7.1", "Mail in the name of this domain goes on to others only if it is proved to be real (SPF or DKIM)"}.fault()
+}
 func errDoubtful() error {
 	return Problem{550, "5.7.1", "Lists pass no mail on whose author is in doubt (DMARC)"}.fault()
 }

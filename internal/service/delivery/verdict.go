@@ -19,6 +19,8 @@ type Verdict struct {
 	Junk bool
 	// Sender: the reverse-path's domain is authenticated, by SPF or by an aligned signature: notifications may go there.
 	Sender bool
+	// Unproved is the domain in From, in lower case, if nothing proves that the author is there; "": it was proved, or isn't known.
+	Unproved string
 	// Summary is for the log and the trace: "spf=pass dkim=pass dmarc=pass".
 	Summary string
 }

@@ -122,6 +122,9 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 		Field: authres.FieldOf(results), Results: results, Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine,
 		Sender: j.authentic, Summary: summary(h.Methods),
 	}
+	if s := r.DMARC.Status; s != authres.Pass && s != authres.TempError && trustedSeal(&r.ARC, r.DMARC.Author, v.g.o.Sealers) == "" {
+		d.Unproved = r.DMARC.Author
+	}
 	if d.Junk {
 		v.g.counts.junk.Add(1)
 	}

@@ -1,0 +1,31 @@
+package delivery
+
+import (
+	"testing"
+)
+
+// TestForgedInOurName: our reverse-path would make a forged author of ours look real to the next host.
+func TestForgedInOurName(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		v      *Verdict
+		status string
+	}{
+		{"ours", &Verdict{Junk: true, Unproved: "example.org", Sender: true}, "5.7.1"},
+		{"below ours", &Verdict{Junk: true, Unproved: "shop.example.org"}, "5.7.1"},
+		{"above ours", &Verdict{Junk: true, Unproved: "org"}, "5.7.1"},
+		{"another's, whose policy the next host knows", &Verdict{Junk: true, Unproved: "far.example"}, ""},
+		{"ours, but nobody minds", &Verdict{Unproved: "example.org"}, ""},
+		{"proved", &Verdict{}, ""},
+		{"not looked into", nil, ""},
+	} {
+		h, out, _ := withQueue(t)
+		check(t, h.dir.AddAlias(t.Context(), "away@example.org", []string{"x@far.example"}))
+		to := h.find(t, Sender{From: "carol@far.example"}, "away@example.org", "ann@example.org")
+		errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example", Verdict: c.v}, to, h.message(t, letter))
+		check(t, errs[1])
+		if status(errs[0]) != c.status || (len(out.got) == 1) != (c.status == "") {
+			t.Errorf("%s: %v, %+v", c.what, errs[0], out.got)
+		}
+	}
+}
