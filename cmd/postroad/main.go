@@ -20,14 +20,14 @@ type commandLine struct {
 	Globals
 
 	Demo    demoCmd    `cmd:"" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
-	Serve   serveCmd   `cmd:"" help:"Serve."`
+	Serve   serveCmd   `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
 	Init    initCmd    `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
 	Account accountCmd `cmd:"" help:"People's accounts."`
 	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
-	Trace   traceCmd   `cmd:"" help:"Tell where mail is that was to leave, and what other servers said to it."`
+	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
 	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
