@@ -47,8 +47,9 @@ type Queue interface {
 	// Wait must be called. The content is not needed any more once Begin has returned.
 	// fault.Exists: a message of the same ID is in the queue.
 	Begin(ctx context.Context, s Submission) (Pending, error)
-	// Delivered tells the sender that recipients here have the message, as far as they asked for it (RFC 3461 §5.2.3).
-	Delivered(ctx context.Context, job transfer.Job) error
+	// Delivered tells the sender that recipients here have the message, as far as they asked for it (RFC 3461 §5.2.3);
+	// expanded: that it went on to the several addresses that they stand for (§5.2.7.3 (c)).
+	Delivered(ctx context.Context, job transfer.Job, expanded bool) error
 }
 
 // Submission is a message for the queue.

@@ -68,7 +68,7 @@ func (l *leg) add(to *Recipient) {
 	for _, address := range to.remote {
 		if !l.seen[address] {
 			l.seen[address] = true
-			l.to = append(l.to, to.to(address))
+			l.to = append(l.to, to.onward(address))
 		}
 	}
 }
@@ -242,22 +242,32 @@ func (r *run) keepFailed(ctx context.Context, results []error) {
 
 // report has the queue tell the sender of the recipients here that have the message, if they asked to be told
 // (NOTIFY=SUCCESS): if it is certain who they are, for strangers may give any address for theirs. A list has the message when it was
-// taken for the members (RFC 3461 §5.2.7.3). The message is delivered whatever becomes of the notification.
+// taken for the members (RFC 3461 §5.2.7.1). An alias of one elsewhere leaves it to the host there (§5.2.7.2), one of several
+// has it when all that it stands for was taken (§5.2.7.3). The message is delivered whatever becomes of the notification.
 func (r *run) report(ctx context.Context, results []error) {
 	if r.a.queue == nil || r.e.From == "" || !r.known() || r.held() {
 		return
 	}
-	var here []transfer.Recipient
+	var here, expanded []transfer.Recipient
 	for i := range r.to {
 		to := &r.to[i]
-		if results[i] == nil && len(to.accounts)+len(to.lists) > 0 && len(to.remote) == 0 && to.Notify&transfer.NotifySuccess != 0 && r.outcome(i) == nil {
+		switch {
+		case to.Notify&transfer.NotifySuccess == 0 || results[i] != nil || r.outcome(i) != nil:
+		case len(to.remote) == 0 && len(to.accounts)+len(to.lists) > 0:
 			here = append(here, to.to(to.Address))
+		case len(to.remote) > 0 && to.several():
+			expanded = append(expanded, to.to(to.Address))
 		}
 	}
-	if len(here) == 0 {
+	r.tell(ctx, here, false)
+	r.tell(ctx, expanded, true)
+}
+
+func (r *run) tell(ctx context.Context, of []transfer.Recipient, expanded bool) {
+	if len(of) == 0 {
 		return
 	}
-	err := r.a.queue.Delivered(ctx, transfer.Job{Envelope: r.transfer(), Recipients: here, Content: r.content})
+	err := r.a.queue.Delivered(ctx, transfer.Job{Envelope: r.transfer(), Recipients: of, Content: r.content}, expanded)
 	if err != nil {
 		r.a.log.WarnContext(ctx, "a notification of success could not be sent", "id", r.e.ID, "err", err)
 	}

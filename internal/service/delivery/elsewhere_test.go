@@ -17,6 +17,7 @@ type outbox struct {
 	got       []Submission
 	texts     []string
 	delivered []transfer.Job
+	expanded  []transfer.Job
 	err, late error // of Begin and of Wait
 }
 
@@ -34,7 +35,11 @@ type done struct{ err error }
 
 func (d done) Wait() error { return d.err }
 
-func (o *outbox) Delivered(_ context.Context, job transfer.Job) error {
+func (o *outbox) Delivered(_ context.Context, job transfer.Job, expanded bool) error {
+	if expanded {
+		o.expanded = append(o.expanded, job)
+		return o.err
+	}
 	o.delivered = append(o.delivered, job)
 	return o.err
 }
@@ -145,6 +150,38 @@ func TestSuccessIsReportedToThoseWhoAsk(t *testing.T) {
 		}
 		if c.told && (out.delivered[0].EnvelopeID != "e7" || len(out.delivered[0].Recipients) != 1 || out.delivered[0].Recipients[0].Address != "bob@example.org") {
 			t.Errorf("reported %+v", out.delivered)
+		}
+	}
+}
+
+// TestExpansionIsReported: RFC 3461 §5.2.7.3 (c). An alias of several passes all on but the wish to hear of success, and says itself
+// that the message went on; an alias of one passes that on too (§5.2.7.2).
+func TestExpansionIsReported(t *testing.T) {
+	h, out, who := withQueue(t)
+	check(t, h.dir.AddAlias(t.Context(), "one@example.org", []string{"one@elsewhere.example"}))
+	for _, c := range []struct{ wish, passed transfer.Notify }{
+		{transfer.NotifySuccess, transfer.NotifyNever},
+		{transfer.NotifySuccess | transfer.NotifyFailure, transfer.NotifyFailure},
+		{transfer.NotifyFailure | transfer.NotifyDelay, transfer.NotifyFailure | transfer.NotifyDelay},
+		{transfer.NotifyNever, transfer.NotifyNever},
+		{0, 0},
+	} {
+		out.got, out.delivered, out.expanded = nil, nil, nil
+		to := h.find(t, Sender{Who: who, From: "ann@example.org"}, "both@example.org", "one@example.org")
+		for i := range to {
+			to[i].Notify, to[i].OriginalType, to[i].Original = c.wish, "rfc822", "old@example.org"
+		}
+		h.deliver(t, Envelope{ID: "q1", From: "ann@example.org", Who: who}, "Subject: x\r\n\r\n", to...)
+		want := []transfer.Recipient{
+			{Address: "ann@elsewhere.example", Notify: c.passed, OriginalType: "rfc822", Original: "old@example.org"},
+			{Address: "one@elsewhere.example", Notify: c.wish, OriginalType: "rfc822", Original: "old@example.org"},
+		}
+		if d := cmp.Diff(want, out.got[0].Recipients); d != "" {
+			t.Errorf("%b: %s", c.wish, d)
+		}
+		asked := c.wish&transfer.NotifySuccess != 0
+		if len(out.delivered) != 0 || (len(out.expanded) == 1) != asked || asked && (len(out.expanded[0].Recipients) != 1 || out.expanded[0].Recipients[0].Address != "both@example.org") {
+			t.Errorf("%b: delivered %+v, expanded %+v", c.wish, out.delivered, out.expanded)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (r *run) admitPost(ctx context.Context, l *directory.ListTarget) error {
 }
 
 // listLeg is a list's mail for members elsewhere. It is the list's own: notifications go to those who run it, and what the
-// author asked for by DSN parameters ends here (RFC 3461 §5.2.7.3). It doesn't overtake what people write to each other.
+// author asked for by DSN parameters ends here (RFC 3461 §5.2.7.1). It doesn't overtake what people write to each other.
 func (r *run) listLeg(l *listing, bounces string) *leg {
 	e := r.transfer()
 	e.ID, e.From, e.EnvelopeID, e.Return = r.child(l.target.Address.String()), bounces, "", transfer.ReturnHeaders

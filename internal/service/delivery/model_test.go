@@ -264,7 +264,7 @@ func (m *seen) has(place, address, list string) bool {
 		switch {
 		case list != "" && s.From == strings.Replace(list, "@", "+bounces@", 1),
 			list == "" && m.e.Who != nil && s.From == m.e.From,
-			list == "" && strings.HasPrefix(m.q.texts[i], "Delivered-To: "+address+"\r\n"):
+			list == "" && strings.Contains("\r\n"+m.q.texts[i], "\r\nDelivered-To: "+address+"\r\n"): // one copy may stand for several addresses
 			return true
 		}
 	}

@@ -149,7 +149,22 @@ func full(st mailbox.State) bool {
 		st.Limit.Items > 0 && st.Used.Items >= st.Limit.Items
 }
 
-// to is the recipient as the queue wants it, at one of the addresses that it leads to.
+// to is the recipient as the queue wants it, under its own address.
 func (r *Recipient) to(address string) transfer.Recipient {
 	return transfer.Recipient{Address: address, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original}
 }
+
+// onward is the same at one of the addresses that it leads to. If there are several, they don't tell of success: we say
+// that the message went on to them (RFC 3461 §5.2.7.3 (c)).
+func (r *Recipient) onward(address string) transfer.Recipient {
+	t := r.to(address)
+	if r.several() && t.Notify&transfer.NotifySuccess != 0 {
+		if t.Notify &^= transfer.NotifySuccess; t.Notify == 0 {
+			t.Notify = transfer.NotifyNever // nothing but success was asked for
+		}
+	}
+	return t
+}
+
+// several reports whether it stands for more than one address.
+func (r *Recipient) several() bool { return len(r.accounts)+len(r.remote)+len(r.lists) > 1 }

@@ -25,14 +25,19 @@ func (q *Queue) notify(ctx context.Context, l *looking) error {
 }
 
 // Delivered tells the sender of a message, as far as they asked for it (RFC 3461 §5.2.3), that it lies in the mailboxes
-// of recipients that never were in the queue. It returns when the notification was handed in.
-func (q *Queue) Delivered(ctx context.Context, job transfer.Job) error {
+// of recipients that never were in the queue; expanded: that it went on to the several addresses that they stand for (§5.2.7.3). It
+// returns when the notification was handed in.
+func (q *Queue) Delivered(ctx context.Context, job transfer.Job, expanded bool) error {
 	m := message{env: job.Envelope}
+	action := dsn.Delivered
+	if expanded {
+		action = dsn.Expanded
+	}
 	var reports []dsn.Recipient
 	for _, r := range job.Recipients {
 		if wants(&m, &item{rcpt: r}, transfer.NotifySuccess) {
 			reports = append(reports, dsn.Recipient{
-				Action: dsn.Delivered, Address: r.Address, OriginalType: r.OriginalType, Original: r.Original,
+				Action: action, Address: r.Address, OriginalType: r.OriginalType, Original: r.Original,
 				Status: "2.1.5", LastAttempt: q.o.Now(), LogID: job.ID,
 			})
 		}
@@ -40,7 +45,7 @@ func (q *Queue) Delivered(ctx context.Context, job transfer.Job) error {
 	if len(reports) == 0 {
 		return nil
 	}
-	return q.hand(ctx, &job.Envelope, reports, job.Content, bound(job.ID, 200)+"-delivered")
+	return q.hand(ctx, &job.Envelope, reports, job.Content, bound(job.ID, 200)+"-"+action.String())
 }
 
 // hand composes a notification and hands it in.

@@ -149,14 +149,21 @@ func TestDelivered(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		job := transfer.Job{Envelope: env("m1"), Content: text("m1"), Recipients: []transfer.Recipient{
 			{Address: "bob@a.example", Notify: transfer.NotifySuccess}, {Address: "carl@a.example"}, {Address: "d@a", Notify: transfer.NotifyFailure}}}
-		if err := w.q.Delivered(context.Background(), job); err != nil {
+		if err := w.q.Delivered(context.Background(), job, false); err != nil {
 			t.Fatal(err)
 		}
 		job.Recipients = job.Recipients[1:]
-		if err := w.q.Delivered(context.Background(), job); err != nil {
+		if err := w.q.Delivered(context.Background(), job, false); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"delivered 2.1.5"}, w.notices()); diff != "" {
+			t.Error(diff)
+		}
+		job.Recipients = []transfer.Recipient{{Address: "group@a.example", Notify: transfer.NotifySuccess}}
+		if err := w.q.Delivered(context.Background(), job, true); err != nil { // RFC 3461 §5.2.7.3 (c)
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"delivered 2.1.5", "expanded 2.1.5"}, w.notices()); diff != "" {
 			t.Error(diff)
 		}
 	})
