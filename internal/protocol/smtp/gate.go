@@ -190,13 +190,14 @@ func (s *session) noteRefusal(stage, to string, r reply, err error) {
 	s.server.config.Note(e)
 }
 
-// beginCheck has the gate look at the message that is about to come, and what others wrote in our name taken out of it (RFC 8601 §5).
+// beginCheck has the gate look at the message that is about to come, and what others wrote in our name taken out of it (RFC 8601 §5),
+// also if nobody looks: readers would take it for ours.
 func (s *session) beginCheck() {
 	m := &s.tx.room
 	if s.visit != nil {
 		m.check = s.visit.Message(&s.tx.envelope)
 	}
-	if s.visit != nil || s.who != nil {
+	if s.who != nil || !s.tx.envelope.Trusted {
 		m.strip = authres.NewStripper(toContent{m}, s.server.config.Hostname)
 	}
 }

@@ -146,6 +146,23 @@ func TestGateSees(t *testing.T) {
 	}
 }
 
+// TestForgedResultsGo: what strangers write in our name is taken out also where nobody checks them (RFC 8601 §5); a relay's of
+// ours stays.
+func TestForgedResultsGo(t *testing.T) {
+	for _, c := range []struct {
+		hello string
+		o     ListenerOptions
+		count int
+	}{{"EHLO", ListenerOptions{}, 0}, {"LHLO", ListenerOptions{Mode: LMTP}, 1}} {
+		w := &world{}
+		l := serve(t, w.server(t, nil), c.o)
+		talk(t, l, c.hello+" c.example\r\nMAIL FROM:<x@y.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\nSubject: a\r\n"+foreign+"\r\nx\r\n.\r\nQUIT\r\n")
+		if text := w.last(t).Text; strings.Count(text, foreign) != c.count {
+			t.Errorf("%s: %q", c.hello, text)
+		}
+	}
+}
+
 // TestGateSeesChunks is the same by BDAT, with a binary message, and cut in the middle of the field.
 func TestGateSeesChunks(t *testing.T) {
 	g := &guard{}
