@@ -40,14 +40,22 @@ func (s *session) startTLS(ctx context.Context, _ []byte) reply {
 		s.log.Debug("TLS handshake failed", "err", err)
 		return reply{close: true}
 	}
-	s.forget()
+	if !s.forget(ctx, s.who != nil) {
+		return reply{close: true}
+	}
 	return reply{}
 }
 
-// forget drops all that was said in the clear (RFC 3207 §4.2).
-func (s *session) forget() {
+// forget drops all that was said in the clear (RFC 3207 §4.2). Who had signed in is a stranger again, and looked at as one: it
+// returns false if the gate won't have them.
+func (s *session) forget(ctx context.Context, signedIn bool) bool {
 	s.reset()
 	s.helo, s.extended, s.who = "", false, nil
+	if !signedIn {
+		return true
+	}
+	s.leaveGate()
+	return s.enter(ctx)
 }
 
 // handshake makes the connection private.
