@@ -35,6 +35,30 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 	return summary.Record(p.Value), nil
 }
 
+// content reads a content's record; false: it is gone. Those asked for in ascending order cost a step each, where looking
+// up each of many would read filters and indexes of the whole store again and again.
+func (b *Batch) content(id ContentID) (contentRecord, bool, error) {
+	if b.records != nil && id < b.recordOf { // cursors go forward
+		b.records.Close()
+		b.records = nil
+	}
+	if b.records == nil {
+		c, err := b.r.Cursor([]byte{keyContent}, []byte{keyContent + 1})
+		if err != nil {
+			return contentRecord{}, false, err
+		}
+		b.records = c
+	}
+	b.recordOf = id
+	b.key = append48(append(b.key[:0], keyContent), uint64(id))
+	p, ok, err := b.records.Seek(b.key)
+	if err != nil || !ok || !bytes.Equal(p.Key, b.key) {
+		return contentRecord{}, false, err
+	}
+	rec, err := decodeContent(p.Value)
+	return rec, err == nil, err
+}
+
 // AppendContent appends bytes off to off+n of a row's message to dst, as far as they exist.
 func (b *Batch) AppendContent(dst []byte, row *Row, off, n int64) ([]byte, error) {
 	off = min(max(off, 0), row.Size)

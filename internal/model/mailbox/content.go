@@ -262,6 +262,9 @@ type Batch struct {
 	last []byte    // what bulk was last asked for
 	key  []byte    // scratch
 
+	records  kv.Cursor // over content records
+	recordOf ContentID // that records was last asked for
+
 	texts  kv.Cursor // over texts
 	text   text      // of textOf
 	textOf ContentID
@@ -284,14 +287,10 @@ func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
 }
 
 func (b *Batch) close() {
-	if b.sums != nil {
-		b.sums.Close()
-	}
-	if b.bulk != nil {
-		b.bulk.Close()
-	}
-	if b.texts != nil {
-		b.texts.Close()
+	for _, c := range [...]kv.Cursor{b.sums, b.bulk, b.records, b.texts} {
+		if c != nil {
+			c.Close()
+		}
 	}
 }
 

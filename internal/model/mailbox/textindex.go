@@ -170,12 +170,8 @@ func tailOf(r kv.Reader, most int) (ids []ContentID, err error) {
 
 // addTo indexes a content; false: it is gone.
 func (b *Batch) addTo(w *fulltext.Builder, doc uint32, id ContentID) (bool, error) {
-	v, ok, err := b.r.Get(contentKey(id))
+	rec, ok, err := b.content(id)
 	if err != nil || !ok {
-		return false, err
-	}
-	rec, err := decodeContent(v)
-	if err != nil {
 		return false, err
 	}
 	row := &Row{Content: id, Size: rec.size}
@@ -354,9 +350,11 @@ func (b *built) source(ctx context.Context, r kv.Reader, s segment) (fulltext.So
 	if err != nil {
 		return fulltext.Source{}, err
 	}
+	batch := &Batch{r: r}
+	defer batch.close()
 	numbers := make([]uint32, len(docs))
 	for i, id := range docs {
-		_, here, err := r.Get(contentKey(id))
+		_, here, err := batch.content(id)
 		if err != nil {
 			return fulltext.Source{}, err
 		}
