@@ -3,6 +3,9 @@ package delivery
 import (
 	"context"
 	"strings"
+
+	"postroad/internal/format/message"
+	"postroad/internal/model/directory"
 )
 
 // mayForward says why a recipient's mail can't go on to other servers.
@@ -37,4 +40,37 @@ func (r *run) forged(ctx context.Context, via string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// borrowed says no to somebody who has signed in and writes to a list in the name of the list's domain, though they belong to
+// another of our domains and may not: the list's reverse-path and signature would make it look real.
+func (r *run) borrowed(ctx context.Context, l *directory.ListTarget) error {
+	if r.e.Who.System {
+		return nil
+	}
+	for _, field := range r.header().from {
+		for _, a := range message.ParseAddresses(field) {
+			if a.Group != message.NoGroup || !strings.HasSuffix(strings.ToLower("."+a.Host), "."+strings.ToLower(l.Address.Domain)) || r.belongs(a.Host) {
+				continue
+			}
+			may, err := r.a.dir.MaySend(ctx, r.e.Who.Account, directory.Address{Local: a.Mailbox, Domain: a.Host}.String())
+			if err != nil {
+				return err
+			}
+			if !may {
+				return errForged()
+			}
+		}
+	}
+	return nil
+}
+
+// belongs reports whether a domain is that of the sender's login or reverse-path: colleagues may write in each other's names.
+func (r *run) belongs(domain string) bool {
+	for _, a := range []string{r.e.Who.Login, r.e.From} {
+		if strings.EqualFold(a[strings.LastIndexByte(a, '@')+1:], domain) {
+			return true
+		}
+	}
+	return false
 }

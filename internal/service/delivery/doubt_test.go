@@ -1,7 +1,11 @@
 package delivery
 
 import (
+	"strings"
 	"testing"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
 )
 
 // TestForgedInOurName: our reverse-path would make a forged author of ours look real to the next host.
@@ -26,6 +30,26 @@ func TestForgedInOurName(t *testing.T) {
 		check(t, errs[1])
 		if status(errs[0]) != c.status || (len(out.got) == 1) != (c.status == "") {
 			t.Errorf("%s: %v, %+v", c.what, errs[0], out.got)
+		}
+	}
+}
+
+// TestBorrowedName: a list makes nobody of another domain here look like one of its own.
+func TestBorrowedName(t *testing.T) {
+	for _, c := range []struct{ login, from, author, status string }{
+		{"ann@example.net", "ann@example.net", "boss@example.org", "5.7.1"},
+		{"ann@example.net", "ann@example.net", "Ann <x@far.example>, boss@EXAMPLE.org", "5.7.1"},
+		{"ann@example.net", "ann@example.net", "boss@shop.example.org", "5.7.1"},
+		{"ann@example.net", "ann@example.net", "ann@example.net", ""},
+		{"ann@example.net", "ann@example.net", "ann@example.org", ""}, // her own
+		{"ann@example.org", "ann@example.org", "boss@example.org", ""},
+	} {
+		h, out, _ := withList(t, directory.Anyone)
+		e := Envelope{ID: "q1", From: c.from, Who: &ident.Identity{Account: h.ids["ann"], Login: c.login}}
+		to := h.find(t, Sender{Who: e.Who, From: c.from}, "club@example.org")
+		errs := h.Deliver(t.Context(), e, to, h.message(t, strings.Replace("From: ?\r\n"+letter, "?", c.author, 1)))
+		if status(errs[0]) != c.status || (len(out.got) == 1) != (c.status == "") {
+			t.Errorf("%+v: %v, %+v", c, errs[0], out.got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 // head is what the message's own header says to us.
 type head struct {
 	deliveredTo, listIDs []string
+	from                 []string
 	tlsOptional          bool // "TLS-Required: No" (RFC 8689 §3)
 }
 
@@ -27,7 +28,7 @@ func (r *run) header() *head {
 		raw = raw[:n]
 	}
 	h := message.ParseHeader(string(raw))
-	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id")}
+	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id"), from: h.All("From")}
 	if v := h.All("TLS-Required"); len(v) == 1 {
 		r.head.tlsOptional = strings.EqualFold(strings.TrimSpace(v[0]), "No")
 	}

@@ -73,7 +73,9 @@ func (r *run) admitPost(ctx context.Context, l *directory.ListTarget) error {
 	switch {
 	case r.header().inList(l.Group.ListID()):
 		return errLoop()
-	case r.e.Who != nil || v == nil:
+	case r.e.Who != nil:
+		return r.borrowed(ctx, l)
+	case v == nil:
 		return nil
 	case v.Junk:
 		return errDoubtful()
