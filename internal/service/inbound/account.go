@@ -126,5 +126,5 @@ func (a *account) over(more tally, l *AccountLimits) string {
 // whom they write to, lists that are bought don't.
 func (a *account) suspect(l *AccountLimits) bool {
 	t := a.today()
-	return l.Refused > 0 && t.refused >= uint64(l.Refused) && t.refused*100 >= uint64(l.RefusedPercent)*(t.recipients+t.refused)
+	return l.Refused > 0 && t.refused >= uint64(l.Refused) && t.refused*100 >= uint64(l.RefusedPercent)*t.recipients
 }

@@ -113,7 +113,7 @@ func (s *Sending) Mail(ctx context.Context, _ string) error {
 // Found counts a recipient, which the message is for if found; else there is no such mailbox here. Errors as Mail's.
 func (s *Sending) Found(ctx context.Context, address string, found bool) error {
 	if !found {
-		return s.all.fail(ctx, s.who, 1)
+		return s.all.fail(ctx, s.who, tally{recipients: 1, refused: 1})
 	}
 	return s.all.change(ctx, s.who, func(tx kv.Tx, c *account) (bool, error) {
 		more := tally{recipients: 1}
@@ -150,17 +150,17 @@ func (a *Accounts) meet(tx kv.Tx, c *account, key []byte) (uint64, error) {
 
 // Bounced counts recipients elsewhere that have refused an account's mail.
 func (a *Accounts) Bounced(ctx context.Context, id ident.AccountID, n int) error {
-	return a.fail(ctx, ident.Identity{Account: id}, uint64(max(n, 0)))
+	return a.fail(ctx, ident.Identity{Account: id}, tally{refused: uint64(max(n, 0))}) // as recipients they were counted when they were taken
 }
 
 // fail counts recipients that were refused. It never is an error that there are too many: the next message will be.
-func (a *Accounts) fail(ctx context.Context, who ident.Identity, n uint64) error {
+func (a *Accounts) fail(ctx context.Context, who ident.Identity, more tally) error {
 	held := false
 	err := a.change(ctx, who, func(_ kv.Tx, c *account) (bool, error) {
-		c.now().refused += n
+		c.now().add(more)
 		if held = c.held.IsZero() && c.suspect(&a.limits); held {
 			t := c.today()
-			c.held, c.reason = a.now(), fmt.Sprintf("%d of %d recipients were refused", t.refused, t.refused+t.recipients)
+			c.held, c.reason = a.now(), fmt.Sprintf("%d of %d recipients were refused", t.refused, max(t.refused, t.recipients))
 			a.held.Add(1)
 			a.log.ErrorContext(ctx, "an account is held: somebody else may be using it. See: postroad account limits", "account", uint64(who.Account), "login", who.Login, "why", c.reason)
 		}

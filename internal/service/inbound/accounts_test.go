@@ -128,7 +128,7 @@ func TestStolenAccount(t *testing.T) {
 	w.advance(30 * 24 * time.Hour)
 	refused(t, send(t, a, 0, 1), AccountHeld, 450)
 	u, err := a.Show(t.Context(), ann.Account)
-	if err != nil || u.Held.IsZero() || u.Reason != "12 of 24 recipients were refused" || u.MessagesDay != 0 || u.Limits.Refused != 10 {
+	if err != nil || u.Held.IsZero() || u.Reason != "12 of 22 recipients were refused" || u.MessagesDay != 0 || u.Limits.Refused != 10 {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if s := a.Stats(); s.Held != 1 || s.Refused[AccountHeld] != 2 {
@@ -139,6 +139,21 @@ func TestStolenAccount(t *testing.T) {
 	}
 	if err := send(t, a, 0, 1); err != nil {
 		t.Error("after the release:", err)
+	}
+}
+
+// TestAllRefusedElsewhere: recipients whom other servers refuse are counted once, so that their share can be the whole.
+func TestAllRefusedElsewhere(t *testing.T) {
+	a, _ := accounts(t, AccountLimits{Refused: 10, RefusedPercent: 90})
+	if err := send(t, a, 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Bounced(t.Context(), ann.Account, 10); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, send(t, a, 0, 1), AccountHeld, 450)
+	if u, err := a.Show(t.Context(), ann.Account); err != nil || u.Reason != "10 of 10 recipients were refused" {
+		t.Errorf("%+v, %v", u, err)
 	}
 }
 
