@@ -53,13 +53,21 @@ func (o *observer) domain(host string) string {
 	if o.plan.Ruled {
 		return host
 	}
+	return o.next()
+}
+
+// next is the domain whose hosts they are, and whose policy counts.
+func (o *observer) next() string {
+	if o.plan.Next != "" {
+		return o.plan.Next
+	}
 	return o.plan.Domain
 }
 
 // leftOut tells of trouble that there is before any connection.
 func (o *observer) leftOut() {
 	if failure, ok := ofPolicy(o.plan.STS.Trouble); ok {
-		o.s.o.Observe(Observation{o.plan.Domain, tlsrpt.Policy{Type: tlsrpt.STS, Domain: o.plan.Domain}, failure})
+		o.s.o.Observe(Observation{o.next(), tlsrpt.Policy{Type: tlsrpt.STS, Domain: o.next()}, failure})
 	}
 	for _, skipped := range o.plan.Skipped {
 		f := tlsrpt.Failure{Host: skipped.Host}
@@ -127,7 +135,7 @@ func (o *observer) test(h *route.Hop, state *tls.ConnectionState) (failure, reas
 // sts is the domain's MTA-STS policy as reports show it (RFC 8460 §4.5).
 func (o *observer) sts() tlsrpt.Policy {
 	lines := strings.Split(strings.TrimSuffix(o.plan.STS.Policy.Text(), "\r\n"), "\r\n")
-	return tlsrpt.Policy{Type: tlsrpt.STS, Strings: lines, Domain: o.plan.Domain, MX: o.plan.STS.Policy.MX}
+	return tlsrpt.Policy{Type: tlsrpt.STS, Strings: lines, Domain: o.next(), MX: o.plan.STS.Policy.MX}
 }
 
 // tlsaPolicy is what TLSA records ask for, as reports show it (RFC 8460 §4.5). base is the domain that has them.

@@ -87,6 +87,8 @@ func TestObservations(t *testing.T) {
 	unfetched.STS.Trouble = fault.Wrap(fault.Unavailable, io.EOF, "can't be fetched")
 	ruled := hop(route.Policy{Mode: route.Required})
 	ruled.Ruled = true
+	next := sts(mtasts.Testing, "mx.b.example")
+	next.Next = "next.example"
 	lmtp := hop(route.Policy{})
 	lmtp.Hops[0].Protocol = route.LMTP
 	for _, c := range []struct {
@@ -112,6 +114,7 @@ func TestObservations(t *testing.T) {
 			"b.example: tlsa b [] [] dane-required; b.example: tlsa c [] [] dnssec-invalid"},
 		{"not fetched", unfetched, shows(good), "b.example: sts b.example [] [] sts-policy-fetch-error can't be fetched: EOF; b.example: no-policy-found b.example [] []"},
 		{"smart host", ruled, shows(good), "mx.b.example: no-policy-found mx.b.example [] []"},
+		{"by the MX records of a smart host's domain", next, shows(good), "next.example: sts next.example [version: STSv1 mode: testing mx: mx.b.example max_age: 3600] [mx.b.example]"},
 		{"LMTP", lmtp, shows(good), ""},
 		{"no TLS wanted", hop(route.Policy{Mode: route.None}), shows(good), ""},
 		{"address literal", route.Plan{Domain: "[192.0.2.1]", Hops: enforced.Hops}, shows(good), ""},

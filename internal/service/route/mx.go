@@ -41,7 +41,7 @@ type candidate struct {
 
 // byMX plans by the MX records of next, which is the domain itself or what a rule puts in its place (RFC 5321 §5.1).
 func (r *Router) byMX(ctx context.Context, domain, next string, t target) (Plan, error) {
-	plan := Plan{Domain: domain}
+	plan := Plan{Domain: domain, Next: next}
 	hosts, secure, err := r.hosts(ctx, next)
 	if err != nil {
 		return plan, err
@@ -57,16 +57,25 @@ func (r *Router) byMX(ctx context.Context, domain, next string, t target) (Plan,
 	if len(found) == 0 && (looped || looped2) {
 		return plan, r.failed("5.4.6", "mail for "+domain+" would come back to us")
 	}
-	if t.policies != nil && slices.ContainsFunc(found, func(l looked) bool { return l.err == nil && l.policy.Label != labelDANE }) {
-		if plan.STS, err = t.policies.Find(ctx, domain); err != nil {
-			if err := gone(ctx); err != nil {
-				return plan, err
-			}
-			return plan, r.deferred("4.3.0", "it isn't known for now whether "+domain+" has a security policy")
-		}
-		applySTS(found, plan.STS.Policy)
+	if err := r.findSTS(ctx, &plan, found, t); err != nil {
+		return plan, err
 	}
 	return r.finish(plan, found, gone(ctx))
+}
+
+// findSTS has the MTA-STS policy of the domain that the mail goes to next decide on the hosts, where DANE doesn't.
+func (r *Router) findSTS(ctx context.Context, plan *Plan, found []looked, t target) (err error) {
+	if t.policies == nil || !slices.ContainsFunc(found, func(l looked) bool { return l.err == nil && l.policy.Label != labelDANE }) {
+		return nil
+	}
+	if plan.STS, err = t.policies.Find(ctx, plan.Next); err != nil {
+		if err := gone(ctx); err != nil {
+			return err
+		}
+		return r.deferred("4.3.0", "it isn't known for now whether "+plan.Next+" has a security policy")
+	}
+	applySTS(found, plan.STS.Policy)
+	return nil
 }
 
 // hosts finds the hosts that take mail for a domain, best first. secure tells whether DNSSEC vouches for them.

@@ -20,6 +20,9 @@ import (
 type Plan struct {
 	// Domain is whose mail it is, as A-labels, or an address literal.
 	Domain string
+	// Next is the domain that the hosts are those of: Domain, or the smart host that a Rule names. Its MTA-STS policy counts (RFC
+	// 8461 §3.4), and it hears of trouble with TLS. "" stands for Domain.
+	Next string
 	// Hops are in the order to try: best hosts first, each with its addresses.
 	Hops []Hop
 	// Skipped are the hosts that are left out, for the log.

@@ -22,7 +22,7 @@
 // Where DNSSEC vouches for the hosts of a domain and a host's TLSA records, the host is verified by those (mode
 // DANE), and an MTA-STS policy neither replaces nor excuses that (RFC 8461 §2). Where there are no such
 // records, an MTA-STS policy in mode enforce has its say: hosts that it doesn't name are left out, the
-// others must prove their names (mode Verified). All others get opportunistic TLS.
+// others must prove their names (mode Verified); a smart host's own domain is asked for it (RFC 8461 §3.4). All others get opportunistic TLS.
 //
 // A host whose TLSA records can't be had for now is left out, never tried without them (RFC 7672 §2.1).
 package route

@@ -463,7 +463,10 @@ func TestSTS(t *testing.T) {
 		"pkix.test": policy(mtasts.Enforce, "mx.pkix.test"),
 	}}
 	w.Secure("safe.test", "pkix.test")
-	r := router(t, route.Options{DNS: w, STS: sts, Rules: []route.Rule{{Sender: "smart.test", Host: "b.two.test"}}})
+	r := router(t, route.Options{DNS: w, STS: sts, Rules: []route.Rule{
+		{Sender: "smart.test", Host: "b.two.test"}, {Sender: "next.test", Host: "two.test", MX: true, Port: 25}, {Sender: "named.test", Host: "implicit.test", Port: 587},
+		{Sender: "clear.test", Host: "implicit.test", TLS: route.None},
+	}})
 	for _, c := range []struct{ what, domain, sender, want string }{
 		{"one host is named", "two.test", "", "a.two.test 192.0.2.1:25 verified a.two.test\nnot b.two.test: not a host that the MTA-STS policy names"},
 		{"testing", "halfgone.test", "", "a.two.test 192.0.2.1:25\nnot gone.two.test: DNS: no such name"},
@@ -473,6 +476,9 @@ func TestSTS(t *testing.T) {
 		{"DANE without signed MX records doesn't", "loose.test", "", "mx.safe.test 192.0.2.1:25 verified mx.safe.test"},
 		{"DANE with no usable records leaves it to the policy", "pkix.test", "", "mx.pkix.test 192.0.2.5:25 verified mx.pkix.test"},
 		{"a rule", "two.test", "a@smart.test", "b.two.test 192.0.2.2:25"},
+		{"the policy of the domain that a rule names", "mixed.test", "a@next.test", "a.two.test 192.0.2.1:25 verified a.two.test\nnot b.two.test: not a host that the MTA-STS policy names"},
+		{"the smart host's own", "two.test", "a@named.test", "implicit.test [2001:db8::3]:587 verified implicit.test\nimplicit.test 192.0.2.3:587 verified implicit.test"},
+		{"a rule without TLS", "two.test", "a@clear.test", "implicit.test [2001:db8::3]:25 clear\nimplicit.test 192.0.2.3:25 clear"},
 		{"none", "mixed.test", "", "mixed.test [2001:db8::4]:25\nmixed.test 192.0.2.4:25\nmixed.test [2001:db8::5]:25\nmixed.test 192.0.2.5:25"},
 	} {
 		wants(t, c.what, r, c.domain, c.sender, c.want)

@@ -156,6 +156,9 @@ func matches(pattern, domain string) bool {
 // byRule plans as the rule says.
 func (r *Router) byRule(ctx context.Context, domain string, rule *Rule) (Plan, error) {
 	t := target{port: rule.Port, rule: rule, sources: rule.Sources.or(r.o.Sources)}
+	if rule.Protocol == SMTP && (rule.TLS == Opportunistic || rule.TLS == Required) {
+		t.policies = r.o.STS // RFC 8461 §3.4
+	}
 	if rule.MX {
 		return r.byMX(ctx, domain, rule.Host, t)
 	}
@@ -172,5 +175,10 @@ func (r *Router) byRule(ctx context.Context, domain string, rule *Rule) (Plan, e
 		plan.Hops = []Hop{t.hop(rule.Host, addr, p, false, 0)}
 		return plan, nil
 	}
-	return r.finish(plan, r.look(ctx, []candidate{{host: rule.Host, certain: true}}, t), gone(ctx))
+	plan.Next = rule.Host
+	found := r.look(ctx, []candidate{{host: rule.Host, certain: true}}, t)
+	if err := r.findSTS(ctx, &plan, found, t); err != nil {
+		return plan, err
+	}
+	return r.finish(plan, found, gone(ctx))
 }
