@@ -162,7 +162,7 @@ func (a *Accounts) fail(ctx context.Context, who ident.Identity, more tally) err
 			t := c.today()
 			c.held, c.reason = a.now(), fmt.Sprintf("%d of %d recipients were refused", t.refused, max(t.refused, t.recipients))
 			a.held.Add(1)
-			a.log.ErrorContext(ctx, "an account is held: somebody else may be using it. See: postroad account limits", "account", uint64(who.Account), "login", who.Login, "why", c.reason)
+			a.log.ErrorContext(ctx, "an account is held: somebody else may be using it. See: postroad account limits held", "account", uint64(who.Account), "why", c.reason)
 		}
 		return true, nil
 	})
