@@ -29,6 +29,8 @@ type commandLine struct {
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
+	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files."`
+	Export  exportCmd  `cmd:"" help:"Take mail out: as Maildir or mbox."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
 	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
 	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`

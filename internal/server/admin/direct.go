@@ -29,6 +29,8 @@ type Direct struct {
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
 
+	imports imports // that are under way
+
 	advisor Advisor // nil: nobody knows of the DNS
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts

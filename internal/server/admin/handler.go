@@ -33,6 +33,9 @@ const RequestID = "X-Request-Id"
 func Handler(a Admin, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := log.With("path", r.URL.Path, "request", w.Header().Get(RequestID))
+		if streams(a, w, r, log) {
+			return
+		}
 		result, err := answer(a, w, r)
 		if err != nil {
 			log.Warn("admin operation failed", "err", err)

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/server/admin"
+	"postroad/internal/service/move"
+)
+
+// importCmd brings mail in from files.
+type importCmd struct {
+	Address string `arg:"" help:"The account."`
+	Path    string `arg:"" help:"An mbox, a Maildir, an EML file, or a folder with any of them." type:"existingpath"`
+	Folder  string `help:"Put messages that have no folder by their place into this one, like Work/2024." placeholder:"FOLDER"`
+	Under   string `help:"Make all folders below this one." placeholder:"FOLDER"`
+	Mbox    string `help:"The dialect of mbox files: auto, mboxo, mboxrd, mboxcl or mboxcl2." default:"auto" placeholder:"DIALECT"`
+	Seen    bool   `help:"Mark all messages as read."`
+}
+
+func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
+	from, err := move.Open(c.Path, move.Options{Folder: folderPath(c.Folder), Mbox: move.Dialect(c.Mbox), Seen: c.Seen,
+		Warn: func(text string) { fmt.Fprintln(t.err, "postroad:", printable(text)) }})
+	if err != nil {
+		return err
+	}
+	return g.withMover(ctx, func(m admin.Mover) error {
+		shown := &progress{t: t, verb: "read"}
+		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
+		shown.end()
+		if err != nil {
+			fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
+			return err
+		}
+		return g.show(t, result, func() {
+			fmt.Fprintf(t.out, "%d messages are new (%s), %d were there, in %d folders\n",
+				result.Added, size(result.Bytes, "0"), result.Present, result.Folders)
+			tellKeywords(t, result)
+		})
+	})
+}
+
+func tellKeywords(t terminal, r move.Result) {
+	if r.Keywords > 0 {
+		fmt.Fprintf(t.out, "%d keywords of messages couldn't be kept\n", r.Keywords)
+	}
+}
+
+// folderPath is a folder as people write it.
+func folderPath(s string) (path []string) {
+	for part := range strings.SplitSeq(s, "/") {
+		if part != "" {
+			path = append(path, part)
+		}
+	}
+	return path
+}
+
+// withMover runs fn on the server to administer.
+func (g *Globals) withMover(ctx context.Context, fn func(admin.Mover) error) error {
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		m, ok := a.(admin.Mover)
+		if !ok {
+			return fault.New(fault.Unsupported, "this server can't move mailboxes")
+		}
+		return fn(m)
+	})
+}
+
+// progress tells how far a move is: on a terminal in one line that changes, elsewhere in a line now and then.
+type progress struct {
+	t        terminal
+	verb     string
+	messages int
+	shown    bool // a line stands unfinished
+}
+
+// Messages between two tellings.
+const (
+	tellTerminal = 100
+	tellLines    = 10_000
+)
+
+// watch counts what a source gives.
+func (p *progress) watch(from move.Source) move.Source {
+	return func(ctx context.Context, yield func(*move.Message) error) error {
+		return from(ctx, func(m *move.Message) error {
+			if m.Body != nil {
+				p.count(m)
+			}
+			return yield(m)
+		})
+	}
+}
+
+func (p *progress) count(m *move.Message) {
+	p.messages++
+	f, ok := p.t.err.(*os.File)
+	onTerminal := ok && isTerminal(f)
+	switch folder := printable(strings.Join(m.Folder, "/")); {
+	case onTerminal && p.messages%tellTerminal == 0:
+		fmt.Fprintf(p.t.err, "\r\x1b[K%s %d messages, in %.60s", p.verb, p.messages, folder)
+		p.shown = true
+	case !onTerminal && p.messages%tellLines == 0:
+		fmt.Fprintf(p.t.err, "%s %d messages, in %s\n", p.verb, p.messages, folder)
+	}
+}
+
+func (p *progress) end() {
+	if p.shown {
+		fmt.Fprint(p.t.err, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,244 @@
+package move
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+)
+
+// imported is the property of an item that says what it was imported from: a digest.
+const imported = "move.imported"
+
+// A batch is one transaction: some messages, or some bytes, whichever is reached first.
+const (
+	batchItems = 100
+	batchBytes = 4 << 20
+)
+
+// MaxMessage is the largest message that Import takes, in bytes.
+const MaxMessage = 512 << 20
+
+// origin tells a message of a folder from those with other bytes or in other folders: a digest of both.
+type origin [16]byte
+
+// count is how often an origin is in the account, and has come in this import.
+type count struct{ there, come int32 }
+
+// importer puts a source's messages into an account.
+type importer struct {
+	store   *mailbox.Store
+	session *mailbox.Session
+	under   []string
+
+	origins map[origin]count
+	folders map[string]mailbox.FolderID // by joined path
+
+	to     mailbox.FolderID // of the batch
+	batch  []mailbox.Append
+	bytes  int64
+	result Result
+}
+
+// Import puts a source's messages into the account of a session, below the folder under (empty: at the root, where
+// folders with well-known names are those with the role). Messages that an import has brought before, from the same
+// folder, are left out as long as they are anywhere in the account, whatever has become of their flags. What was
+// added stays, whatever the error; Result tells how much that was. Two imports into an account at once might both
+// add the same: the caller prevents that.
+func Import(ctx context.Context, store *mailbox.Store, s *mailbox.Session, under []string, from Source) (Result, error) {
+	i := &importer{store: store, session: s, under: under, origins: map[origin]count{}, folders: map[string]mailbox.FolderID{}}
+	err := i.remember(ctx)
+	if err == nil {
+		err = from(ctx, func(m *Message) error { return i.take(ctx, m) })
+	}
+	if flushed := i.flush(ctx); err == nil {
+		err = flushed
+	}
+	return i.result, err
+}
+
+// remember finds what imports have brought before.
+func (i *importer) remember(ctx context.Context) error {
+	for _, f := range i.session.Folders() {
+		if f.Kind != mailbox.Mail || f.Items == 0 {
+			continue
+		}
+		view, err := i.session.View(ctx, f.ID)
+		if err != nil {
+			return err
+		}
+		for _, row := range view.All(0, view.Len()) {
+			bag, err := i.session.Bag(ctx, row.ID)
+			if err != nil && !fault.Is(err, fault.NotFound) { // not found: expunged meanwhile
+				return err
+			}
+			if v := bag.Props[imported]; len(v) == len(origin{}) {
+				c := i.origins[origin(v)]
+				c.there++
+				i.origins[origin(v)] = c
+			}
+		}
+	}
+	return nil
+}
+
+func (i *importer) take(ctx context.Context, m *Message) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Canceled, err, "interrupted")
+	}
+	folder, err := i.folder(ctx, slices.Concat(i.under, m.Folder))
+	if err != nil || m.Body == nil {
+		return err
+	}
+	w := i.store.NewContent()
+	o, err := i.read(w, m)
+	c := i.origins[o]
+	c.come++
+	if err != nil || c.come <= c.there {
+		w.Discard()
+		if err == nil {
+			i.origins[o] = c
+			i.result.Present++
+		}
+		return err
+	}
+	c.there++
+	i.origins[o] = c
+	return i.add(ctx, folder, w, m, o)
+}
+
+// read takes a message's bytes and tells its origin.
+func (i *importer) read(w *mailbox.ContentWriter, m *Message) (o origin, err error) {
+	h := sha256.New()
+	for _, name := range m.Folder {
+		io.WriteString(h, name+"\x00")
+	}
+	io.WriteString(h, "\x00")
+	n, err := io.Copy(&both{w, h}, io.LimitReader(m.Body, MaxMessage+1))
+	if err == nil && n > MaxMessage {
+		err = fault.New(fault.TooLarge, "a message in %s is larger than %d bytes", strings.Join(m.Folder, "/"), int64(MaxMessage))
+	}
+	copy(o[:], h.Sum(nil))
+	return o, err
+}
+
+// both writes to a content and its digest.
+type both struct {
+	w *mailbox.ContentWriter
+	h hash.Hash
+}
+
+func (b *both) Write(p []byte) (int, error) {
+	b.h.Write(p)
+	return b.w.Write(p)
+}
+
+func (i *importer) add(ctx context.Context, folder mailbox.FolderID, w *mailbox.ContentWriter, m *Message, o origin) error {
+	if folder != i.to || len(i.batch) == batchItems || i.bytes+w.Size() > batchBytes {
+		if err := i.flush(ctx); err != nil {
+			w.Discard()
+			return err
+		}
+	}
+	content, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	keywords, bad := usable(m.Keywords)
+	i.result.Keywords += bad
+	i.to, i.bytes = folder, i.bytes+content.Size()
+	i.batch = append(i.batch, mailbox.Append{Content: content, Flags: m.Flags, Keywords: keywords, Received: m.Received,
+		Bag: map[string][]byte{imported: o[:]}})
+	return nil
+}
+
+// flush stores the batch. It does so even if ctx has ended, since what was read is whole.
+func (i *importer) flush(ctx context.Context) error {
+	if len(i.batch) == 0 {
+		return nil
+	}
+	_, err := i.session.Append(context.WithoutCancel(ctx), i.to, i.batch...)
+	for _, a := range i.batch {
+		a.Content.Close()
+	}
+	if err == nil {
+		i.result.Added += len(i.batch)
+		i.result.Bytes += i.bytes
+	}
+	i.batch, i.bytes = i.batch[:0], 0
+	return err
+}
+
+// folder finds or makes a folder.
+func (i *importer) folder(ctx context.Context, path []string) (mailbox.FolderID, error) {
+	if len(path) == 0 {
+		path = []string{"INBOX"}
+	}
+	joined := strings.Join(path, "\x00")
+	if id, ok := i.folders[joined]; ok {
+		return id, nil
+	}
+	parent := mailbox.FolderID(0)
+	for n, name := range path {
+		var err error
+		if parent, err = i.child(ctx, parent, tidyName(name)); err != nil {
+			return 0, fault.Wrap(fault.KindOf(err), err, "cannot make the folder "+strings.Join(path[:n+1], "/"))
+		}
+	}
+	i.folders[joined] = parent
+	i.result.Folders++
+	return parent, nil
+}
+
+func (i *importer) child(ctx context.Context, parent mailbox.FolderID, name string) (mailbox.FolderID, error) {
+	if parent == 0 {
+		if f, ok := i.session.FolderByRole(roles[strings.ToLower(name)]); ok {
+			return f.ID, nil
+		}
+	}
+	f, ok := i.session.Child(parent, name)
+	if ok && f.Kind != mailbox.Mail {
+		return 0, fault.New(fault.Conflict, "the folder is not for mail")
+	}
+	if ok {
+		return f.ID, nil
+	}
+	f, err := i.session.CreateFolder(ctx, mailbox.NewFolder{Name: name, Parent: parent, Subscribed: true})
+	return f.ID, err
+}
+
+// roles are the names under which mail programs and servers keep folders with a role, folded.
+var roles = map[string]mailbox.Role{
+	"inbox": mailbox.Inbox, "drafts": mailbox.Drafts, "draft": mailbox.Drafts,
+	"sent": mailbox.Sent, "sent items": mailbox.Sent, "sent messages": mailbox.Sent, "sent mail": mailbox.Sent, "sent-mail": mailbox.Sent,
+	"junk": mailbox.Junk, "junk e-mail": mailbox.Junk, "junk email": mailbox.Junk, "junk mail": mailbox.Junk, "spam": mailbox.Junk, "bulk mail": mailbox.Junk,
+	"trash": mailbox.Trash, "deleted items": mailbox.Trash, "deleted messages": mailbox.Trash,
+	"archive": mailbox.Archive, "archives": mailbox.Archive,
+}
+
+// tidyName makes a folder's name of what stood in a file system: "/" would look like two folders in IMAP.
+func tidyName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029':
+			return '_'
+		case r == '/':
+			return '-'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "\uFFFD"))
+	for len(name) > mailbox.MaxName {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	if name == "" {
+		return "_"
+	}
+	return name
+}
