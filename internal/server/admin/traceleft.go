@@ -15,6 +15,9 @@ func left(ctx context.Context, q *queue.Queue, t *TraceQuery, most int, stories 
 	if most <= 0 || t.Client != "" { // the queue doesn't know who brought it
 		return nil, nil
 	}
+	if len(stories) > 0 && (t.ID != "" || t.MessageID != "") { // all of it is told; to look for a Message-ID takes reading the whole queue
+		return nil, nil
+	}
 	told := map[string]bool{}
 	for i := range stories {
 		for k := range stories[i].Events {
