@@ -150,8 +150,11 @@ func (w *world) dial() *client {
 	return newClient(w.t, conn)
 }
 
-func newClient(t testing.TB, conn net.Conn) *client {
-	c := &client{t: t, conn: conn, lines: make(chan string, 100_000)}
+func newClient(t testing.TB, conn net.Conn) *client { return newClientOf(t, conn, 100_000) }
+
+// newClientOf is a client for whom so many lines may lie unread.
+func newClientOf(t testing.TB, conn net.Conn, lines int) *client {
+	c := &client{t: t, conn: conn, lines: make(chan string, lines)}
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(c.lines)
