@@ -32,7 +32,9 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
 		shown.end()
 		if err != nil {
-			fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
+			if !fault.Is(err, fault.NotFound) {
+				fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
+			}
 			return err
 		}
 		return g.show(t, result, func() {

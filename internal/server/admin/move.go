@@ -121,16 +121,21 @@ func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) 
 		serve, want = serveExport, "application/json"
 	}
 	// As for the others: a web page of a stranger can't make a browser send these types.
-	err := error(fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want))
-	if r.Method == http.MethodPost && r.Header.Get("Content-Type") == want {
-		err = serve(m, w, r)
+	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != want {
+		refuse(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want))
+		return true
 	}
-	if err != nil {
+	if err := serve(m, w, r); err != nil {
 		log.Warn("admin operation failed", "err", err)
 		return true
 	}
 	log.Info("admin operation")
 	return true
+}
+
+func refuse(w http.ResponseWriter, err error) error {
+	reply(w, statuses[fault.KindOf(err)], bodyOf(err))
+	return err
 }
 
 // serveImport answers an import. Its failure is told to the client, and returned.
@@ -148,8 +153,7 @@ func serveImport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		result, err = m.Import(r.Context(), q, move.Decode(body))
 	}
 	if err != nil {
-		reply(w, statuses[fault.KindOf(err)], bodyOf(err))
-		return err
+		return refuse(w, err)
 	}
 	reply(w, http.StatusOK, result)
 	return nil
@@ -169,8 +173,7 @@ func serveExport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		from, err = m.Export(r.Context(), q)
 	}
 	if err != nil {
-		reply(w, statuses[fault.KindOf(err)], bodyOf(err))
-		return err
+		return refuse(w, err)
 	}
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{}) // the request has been read; its deadline would end the stream
@@ -218,14 +221,12 @@ func (c *Client) Import(ctx context.Context, q ImportQuery, from move.Source) (m
 		sent <- err
 	}()
 	result, err := c.importStream(ctx, r)
-	r.CloseWithError(errStopped) // ends the sender, if the server didn't want it all
-	if failed := <-sent; failed != nil && !errors.Is(failed, errStopped) {
+	r.Close() // ends the sender, if the server didn't want it all
+	if failed := <-sent; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
 		return result, failed // what the server was told is less
 	}
 	return result, err
 }
-
-var errStopped = errors.New("the server has answered")
 
 func (c *Client) importStream(ctx context.Context, body io.Reader) (result move.Result, err error) {
 	resp, err := c.post(ctx, importName, streamType, body)

@@ -47,7 +47,7 @@ type importer struct {
 }
 
 // Import puts a source's messages into the account of a session, below the folder under (empty: at the root, where
-// folders with well-known names are those with the role). Messages that an import has brought before, from the same
+// folders with well-known names are those with the role). Messages that an import has brought before, into the same
 // folder, are left out as long as they are anywhere in the account, whatever has become of their flags. What was
 // added stays, whatever the error; Result tells how much that was. Two imports into an account at once might both
 // add the same: the caller prevents that.
@@ -92,12 +92,13 @@ func (i *importer) take(ctx context.Context, m *Message) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, err, "interrupted")
 	}
-	folder, err := i.folder(ctx, slices.Concat(i.under, m.Folder))
+	path := slices.Concat(i.under, m.Folder)
+	folder, err := i.folder(ctx, path)
 	if err != nil || m.Body == nil {
 		return err
 	}
 	w := i.store.NewContent()
-	o, err := i.read(w, m)
+	o, err := i.read(w, path, m.Body)
 	c := i.origins[o]
 	c.come++
 	if err != nil || c.come <= c.there {
@@ -114,15 +115,15 @@ func (i *importer) take(ctx context.Context, m *Message) error {
 }
 
 // read takes a message's bytes and tells its origin.
-func (i *importer) read(w *mailbox.ContentWriter, m *Message) (o origin, err error) {
+func (i *importer) read(w *mailbox.ContentWriter, path []string, body io.Reader) (o origin, err error) {
 	h := sha256.New()
-	for _, name := range m.Folder {
+	for _, name := range path {
 		io.WriteString(h, name+"\x00")
 	}
 	io.WriteString(h, "\x00")
-	n, err := io.Copy(&both{w, h}, io.LimitReader(m.Body, MaxMessage+1))
+	n, err := io.Copy(&both{w, h}, io.LimitReader(body, MaxMessage+1))
 	if err == nil && n > MaxMessage {
-		err = fault.New(fault.TooLarge, "a message in %s is larger than %d bytes", strings.Join(m.Folder, "/"), int64(MaxMessage))
+		err = fault.New(fault.TooLarge, "a message in %s is larger than %d bytes", strings.Join(path, "/"), int64(MaxMessage))
 	}
 	copy(o[:], h.Sum(nil))
 	return o, err
