@@ -117,7 +117,7 @@ func (w *writer) write(b []byte) {
 		b = bytes.ToValidUTF8(b, []byte("\uFFFD"))
 	}
 	for len(b) > 0 && !w.full {
-		n := bytes.IndexFunc(b, isSpace)
+		n := indexSpace(b)
 		switch {
 		case n < 0:
 			n = len(b)
@@ -166,6 +166,25 @@ func (w *writer) blank(b []byte) int {
 		w.due = max(w.due, space)
 	}
 	return n
+}
+
+// indexSpace is bytes.IndexFunc(b, isSpace), faster.
+func indexSpace(b []byte) int {
+	for i := 0; i < len(b); {
+		if c := b[i]; c < utf8.RuneSelf {
+			if c <= ' ' && isSpace(rune(c)) {
+				return i
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if isSpace(r) {
+			return i
+		}
+		i += n
+	}
+	return -1
 }
 
 // isSpace reports whether r separates words. Characters of no width that only fill up previews count as such.
