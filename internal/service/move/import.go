@@ -198,8 +198,8 @@ func (i *importer) folder(ctx context.Context, path []string) (mailbox.FolderID,
 }
 
 func (i *importer) child(ctx context.Context, parent mailbox.FolderID, name string) (mailbox.FolderID, error) {
-	if parent == 0 {
-		if f, ok := i.session.FolderByRole(roles[strings.ToLower(name)]); ok {
+	if role, known := roles[strings.ToLower(name)]; known && parent == 0 {
+		if f, ok := i.session.FolderByRole(role); ok {
 			return f.ID, nil
 		}
 	}

@@ -29,6 +29,9 @@ func TestMailIsTheSameAfterExportAndImport(t *testing.T) {
 			if r := w.bring(1, made(30)); r.Added != 6*30 || r.Present != 0 {
 				t.Fatal(r)
 			}
+			if d := cmp.Diff(folderNames(all(t, made(30))), folderNames(all(t, Outgoing(w.session(1))))); d != "" {
+				t.Error(d)
+			}
 			dir := filepath.Join(t.TempDir(), "out")
 			if _, err := Write(w.ctx, dir, f, "ann", cut(Outgoing(w.session(1)), 77)); !errors.Is(err, errCut) {
 				t.Fatal(err)
@@ -53,6 +56,19 @@ func TestMailIsTheSameAfterExportAndImport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// folderNames counts the messages in each folder, as an account names it.
+func folderNames(list []seen) map[string]int {
+	out := map[string]int{}
+	for _, x := range messages(list) {
+		var path []string
+		for _, name := range x.Folder {
+			path = append(path, tidyName(name))
+		}
+		out[strings.Join(path, "/")]++
+	}
+	return out
 }
 
 // byFolder puts messages of a folder into an order of their own: files have the order of their names.
