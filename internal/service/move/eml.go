@@ -31,7 +31,7 @@ func readTree(dir string, at []string, o Options) Source {
 				}
 			case isEML(e.Name()):
 				err = giveEML(ctx, name, at, o, yield)
-			case startsAsMbox(name):
+			case startsAsMbox(name), isEmptyMbox(name):
 				err = giveMbox(ctx, name, slices.Concat(at, []string{mboxName(e.Name())}), o, yield)
 			}
 			if err != nil {
@@ -71,6 +71,12 @@ func startsAsMbox(name string) bool {
 	var room [2048]byte
 	n, _ := io.ReadFull(f, room[:])
 	return fromLine(bytes.TrimLeft(room[:n], "\r\n"))
+}
+
+// isEmptyMbox reports whether a file is a folder without messages: by its name, there is nothing else.
+func isEmptyMbox(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == 0 && strings.EqualFold(filepath.Ext(name), ".mbox")
 }
 
 func giveMbox(ctx context.Context, name string, folder []string, o Options, yield func(*Message) error) error {
