@@ -20,7 +20,7 @@ import (
 // Mover moves whole mailboxes. It is no part of Admin since its operations speak in streams; Direct and
 // Client implement both. Files are read and written by whoever calls, never by the server.
 type Mover interface {
-	// Import puts messages into an account, as move.Import does. Errors: fault.InUse while another import into it is
+	// Import puts messages into an account, as move.Import does. It waits while another import into it is
 	// under way. What was added before an error stays.
 	Import(ctx context.Context, q ImportQuery, from move.Source) (move.Result, error)
 	// Export gives all mail of an account, until ctx ends. Errors: fault.NotFound. It is read as the source is.
@@ -53,25 +53,43 @@ const idleStream = 2 * time.Minute
 // imports are the accounts into which an import is under way.
 type imports struct {
 	mu  sync.Mutex
-	now map[ident.AccountID]bool // guarded by mu
+	now map[ident.AccountID]chan struct{} // guarded by mu; closed when the import ends
 }
 
-// begin admits one import into an account. The caller calls end.
-func (i *imports) begin(id ident.AccountID) (end func(), err error) {
+// begin waits until no other import into the account is under way: that of a command that was
+// killed goes on for a moment. The caller calls end.
+func (i *imports) begin(ctx context.Context, id ident.AccountID) (end func(), err error) {
+	for {
+		other, end := i.try(id)
+		if other == nil {
+			return end, nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
+		}
+	}
+}
+
+// try begins an import, or gives what is closed when the other one ends.
+func (i *imports) try(id ident.AccountID) (other <-chan struct{}, end func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.now[id] {
-		return nil, fault.New(fault.InUse, "another import into this account is under way")
+	if running := i.now[id]; running != nil {
+		return running, nil
 	}
 	if i.now == nil {
-		i.now = map[ident.AccountID]bool{}
+		i.now = map[ident.AccountID]chan struct{}{}
 	}
-	i.now[id] = true
-	return func() {
+	mine := make(chan struct{})
+	i.now[id] = mine
+	return nil, func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		delete(i.now, id)
-	}, nil
+		close(mine)
+	}
 }
 
 // Import implements Mover.
@@ -80,7 +98,7 @@ func (d *Direct) Import(ctx context.Context, q ImportQuery, from move.Source) (m
 	if err != nil {
 		return move.Result{}, err
 	}
-	end, err := d.imports.begin(a.ID)
+	end, err := d.imports.begin(ctx, a.ID)
 	if err != nil {
 		return move.Result{}, err
 	}

@@ -131,17 +131,30 @@ func TestImportThatIsCutOff(t *testing.T) {
 	}
 }
 
+// A second import into an account waits for the first, and so brings nothing twice; one that is canceled doesn't wait.
 func TestOneImportAtATime(t *testing.T) {
 	d, c := movers(t)
-	_, err := d.Import(t.Context(), ImportQuery{Address: "ann@example.org"}, func(ctx context.Context, _ func(*move.Message) error) error {
-		_, err := c.Import(ctx, ImportQuery{Address: "ann@example.org"}, letters(nil, "x"))
-		return err
+	second := make(chan move.Result, 1)
+	_, err := d.Import(t.Context(), ImportQuery{Address: "ann@example.org"}, func(ctx context.Context, yield func(*move.Message) error) error {
+		canceled, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := d.Import(canceled, ImportQuery{Address: "ann@example.org"}, letters(nil, "x")); !fault.Is(err, fault.Canceled) {
+			t.Error(err)
+		}
+		go func() {
+			r, err := c.Import(t.Context(), ImportQuery{Address: "ann@example.org"}, letters(nil, "x"))
+			if err != nil {
+				t.Error(err)
+			}
+			second <- r
+		}()
+		return letters(nil, "x")(ctx, yield)
 	})
-	if !fault.Is(err, fault.InUse) {
+	if err != nil {
 		t.Error(err)
 	}
-	if _, err := d.Import(t.Context(), ImportQuery{Address: "ann@example.org"}, letters(nil, "x")); err != nil {
-		t.Error(err)
+	if r := <-second; r.Added != 0 || r.Present != 1 {
+		t.Errorf("%+v", r)
 	}
 }
 
