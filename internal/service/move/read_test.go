@@ -200,6 +200,9 @@ func FuzzMboxGivesBackWhatItTook(f *testing.F) {
 		if !strings.HasSuffix(want, "\r\n") {
 			want += "\r\n"
 		}
+		if strings.Contains(want, "\r\r\n") {
+			t.Skip("a file whose lines end with LF can't tell a CR at a line's end from CRLF")
+		}
 		var out bytes.Buffer
 		for range 2 {
 			if err := writeMbox(&out, &Message{Body: strings.NewReader(want)}); err != nil {
