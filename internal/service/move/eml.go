@@ -29,6 +29,8 @@ func readTree(dir string, at []string, o Options) Source {
 				if len(at) < mailbox.MaxDepth {
 					err = readAny(name, slices.Concat(at, []string{unescapeName(strings.TrimSuffix(e.Name(), ".sbd"))}), o)(ctx, yield)
 				}
+			case !e.Type().IsRegular():
+				o.warn("%s is no file: left out", name)
 			case isEML(e.Name()):
 				err = giveEML(ctx, name, at, o, yield)
 			case startsAsMbox(name), isEmptyMbox(name):

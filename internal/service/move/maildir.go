@@ -33,8 +33,9 @@ func isMaildir(dir string) bool {
 	return isDir(filepath.Join(dir, "cur")) && isDir(filepath.Join(dir, "new"))
 }
 
+// isDir: a symbolic link is none. People could point one in their Maildir to what only the administrator may read, who imports it.
 func isDir(name string) bool {
-	info, err := os.Stat(name)
+	info, err := os.Lstat(name)
 	return err == nil && info.IsDir()
 }
 
@@ -97,6 +98,10 @@ func maildirFolder(ctx context.Context, dir string, path []string, o Options, yi
 		}
 		for _, f := range files {
 			if strings.HasPrefix(f.Name(), ".") || f.IsDir() {
+				continue
+			}
+			if !f.Type().IsRegular() {
+				o.warn("%s is no file: left out", filepath.Join(dir, sub, f.Name()))
 				continue
 			}
 			m := &Message{Folder: path}

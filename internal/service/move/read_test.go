@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -184,6 +186,25 @@ func TestNames(t *testing.T) {
 	}
 	if got := tidyName("a\x00/b\xff" + strings.Repeat("é", 300)); len(got) > mailbox.MaxName || !strings.HasPrefix(got, "a_-b\uFFFD") {
 		t.Errorf("%q", got)
+	}
+}
+
+// A link isn't followed: it could lead to what is for other eyes.
+func TestLinksAreLeftOut(t *testing.T) {
+	secret := files(t, map[string]string{"secret": fromAnn + "S: 1\n\nx\n", "dir/a.eml": "S: 1\n\nx\n", "md/cur/1": "S: 1\n\nx\n", "md/new": "/"})
+	dir := files(t, map[string]string{"box/cur": "/", "box/new": "/"})
+	for name, target := range map[string]string{"box/cur/1:2,S": "secret", "a.eml": "secret", "mbox": "secret", "sub": "dir", "box/.Sub": "md"} {
+		if err := os.Symlink(filepath.Join(secret, target), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warned := 0
+	from, err := Open(dir, Options{Warn: func(string) { warned++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := messages(all(t, from)); len(got) != 0 || warned == 0 {
+		t.Errorf("%d warnings, %+v", warned, got)
 	}
 }
 
