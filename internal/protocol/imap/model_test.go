@@ -2,7 +2,6 @@ package imap
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,6 +25,7 @@ type reference struct {
 	marks int
 	facts *facts
 	names string
+	words []string // flags that are set, of every round others
 }
 
 // refBox is a mailbox of the reference.
@@ -193,6 +193,7 @@ type sessionClient struct {
 	idle     bool
 	told     []believed // messages by their numbers; with UIDONLY by UID, those it has asked for
 	exists   int
+	keywords []string // in FLAGS
 	known    *cached
 	validity string
 	kept     map[*refBox]*cached // with QRESYNC
@@ -269,9 +270,18 @@ func (c *sessionClient) takeLine(command, l string) {
 		c.takeUID(m[1], m[2])
 		return
 	}
+	if f, ok := strings.CutPrefix(l, "* FLAGS ("); ok {
+		c.keywords = strings.Fields(strings.TrimSuffix(f, ")"))
+		return
+	}
 	m := numbered.FindStringSubmatch(l)
 	if m == nil {
 		return
+	}
+	for _, f := range strings.Fields(flagsOf(m[3])) {
+		if f != `\Recent` && !slices.Contains(c.keywords, f) { // RFC 9051 §7.3.5
+			fatal(f + " isn't among FLAGS")
+		}
 	}
 	n, _ := strconv.Atoi(m[1])
 	switch {
@@ -291,6 +301,13 @@ func (c *sessionClient) takeLine(command, l string) {
 		p := picture{t: c.r.t}
 		p.take(&c.told[n-1], m[3], l)
 	}
+}
+
+func flagsOf(items string) string {
+	if m := flagItem.FindStringSubmatch(items); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 func (c *sessionClient) grow(n int, fatal func(string)) {
@@ -490,7 +507,7 @@ func (c *sessionClient) act(t *rapid.T) string {
 	other := rapid.SampledFrom(c.r.boxes).Draw(t, "mailbox")
 	switch what {
 	case "append":
-		c.append(other, rapid.SampledFrom(flagChoice).Draw(t, "flag"))
+		c.append(other, rapid.SampledFrom(c.r.words).Draw(t, "flag"))
 		return what
 	case "drop":
 		c.drop()
@@ -513,8 +530,6 @@ func (c *sessionClient) act(t *rapid.T) string {
 	}
 	return what
 }
-
-var flagChoice = []string{`\Seen`, `\Deleted`, `\Deleted`, `\Flagged`, "$a", "$b"}
 
 func (c *sessionClient) append(b *refBox, flag string) {
 	c.r.marks++
@@ -587,7 +602,7 @@ func (c *sessionClient) inBox(t *rapid.T, what string, other *refBox) {
 
 func (c *sessionClient) storeSome(t *rapid.T, what, want string) {
 	ch := c.choose(t)
-	op, flag := rapid.SampledFrom([]string{"+", "-", ""}).Draw(t, "op"), rapid.SampledFrom(flagChoice).Draw(t, "flag")
+	op, flag := rapid.SampledFrom([]string{"+", "-", ""}).Draw(t, "op"), rapid.SampledFrom(c.r.words).Draw(t, "flag")
 	name, modifier, since := "FLAGS", "", mailbox.ModSeq(0)
 	switch {
 	case what == "silent":
@@ -723,6 +738,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
 		r := &reference{t: rt, w: w, mail: mail, facts: newFacts(), names: fmt.Sprintf("r%d", round)}
+		r.words = []string{`\Seen`, `\Deleted`, `\Deleted`, `\Flagged`, "$b", fmt.Sprintf("$%d", round%60)}
 		r.boxes = []*refBox{r.box(r.names + "a"), r.box(r.names + "b")}
 		var clients []*sessionClient
 		for _, mode := range []string{"", "CONDSTORE", "QRESYNC", "UIDONLY", "IMAP4rev2"} {
@@ -754,37 +770,46 @@ func TestModel(t *testing.T) {
 // them (RFC 3501 §2.3.2).
 func TestRecentInOneSession(t *testing.T) {
 	w := newWorld(t)
-	seen := struct {
-		sync.Mutex
-		by map[string]int
-	}{by: map[string]int{}}
-	var all sync.WaitGroup
-	for i := range 6 {
-		clients := []*client{w.user("ann"), w.user("ann"), w.user("ann")}
-		all.Go(func() {
-			for k, c := range clients {
-				mine := map[string]bool{}
-				lines, _ := c.do("SELECT INBOX")
-				for range 15 {
-					c.do("APPEND INBOX {8+}\r\nA: b\r\n\r\n")
-					more, _ := c.do("UID FETCH 1:* FLAGS")
-					lines = append(lines, more...)
-				}
-				for _, l := range lines {
-					if m := uidItem.FindStringSubmatch(l); m != nil && strings.Contains(l, `\Recent`) {
-						mine[m[1]] = true
-					}
-				}
-				seen.Lock()
-				for uid := range maps.Keys(mine) {
-					if by, taken := seen.by[uid]; taken {
-						t.Errorf("UID %s is recent in sessions %d and %d", uid, by, i*10+k)
-					}
-					seen.by[uid] = i*10 + k
-				}
-				seen.Unlock()
+	mail := w.open("ann")
+	inbox, _ := mail.FolderByRole(mailbox.Inbox)
+	var (
+		all, writers sync.WaitGroup
+		mu           sync.Mutex
+	)
+	claimed := map[string]string{}
+	written := make(chan struct{})
+	for range 2 {
+		writers.Go(func() {
+			for range 300 {
+				w.deliver(mail, inbox.ID, "A: b\r\n\r\n", 0)
 			}
 		})
 	}
+	for i := range 4 {
+		c := w.user("ann")
+		all.Go(func() {
+			for visit := 0; ; visit++ {
+				select {
+				case <-written:
+					return
+				default:
+				}
+				c.do("SELECT INBOX")
+				c.do("NOOP")
+				lines, _ := c.do("UID SEARCH RECENT")
+				mu.Lock()
+				for uid := range strings.FieldsSeq(strings.TrimPrefix(lines[0], "* SEARCH")) {
+					me := fmt.Sprint("session ", i, ", visit ", visit)
+					if by, taken := claimed[uid]; taken {
+						t.Errorf("UID %s is recent in %s and in %s", uid, by, me)
+					}
+					claimed[uid] = me
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	writers.Wait()
+	close(written)
 	all.Wait()
 }
