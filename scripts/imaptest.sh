@@ -48,7 +48,7 @@ run() { # run NAME ARGUMENTS...: what it complains of is shown, numbers made ali
 }
 
 # The scripted test "notify" asks for what RFC 5465 §5 forbids, and is set aside.
-mkdir "$work/tests" && cp "$tests"/* "$work/tests/" && rm -f "$work/tests/notify"
+cp -r "$tests" "$work/tests" && rm -f "$work/tests/notify"
 run 'scripted tests' user=user0@demo.test "test=$work/tests"
 run '50 clients on one account' user=user0@demo.test clients=50 "secs=$secs" checkpoint=5 random
 run '50 clients on 50 accounts' user=user%d@demo.test users=1-50 clients=50 "secs=$secs" random
