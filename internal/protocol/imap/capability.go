@@ -77,8 +77,9 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		if s.srv.principals != nil {
 			dst = append(dst, " ACL RIGHTS=kxte LIST-MYRIGHTS"...) // RFC 4314, RFC 8440
 		}
-		// COMPRESS=DEFLATE (RFC 4978) is understood, but not announced: a client that ends what it sends in an empty block of
-		// fixed codes (zlib's Z_PARTIAL_FLUSH, as mbsync 1.4 does) waits for ever, since flate keeps its text back.
+		if s.deflated == nil {
+			dst = append(dst, " COMPRESS=DEFLATE"...) // RFC 4978
+		}
 		return strconv.AppendInt(append(dst, " APPENDLIMIT="...), s.lim.Message, 10) // RFC 7889
 	}
 	if s.mayStartTLS() {

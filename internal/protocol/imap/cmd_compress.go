@@ -42,7 +42,7 @@ func (s *session) unauthenticate(context.Context) (reply, error) {
 		return reply{}, lost(err)
 	}
 	if c := s.deflated; c != nil { // RFC 8437 §4.1
-		s.deflated, s.inflated = nil, true
+		s.deflated, s.tail = nil, &c.inflate
 		rest := append(s.in.data[:len(s.in.data):len(s.in.data)], c.leave()...)
 		s.setConn(c.Conn)
 		s.in.data = rest

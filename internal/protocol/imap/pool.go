@@ -7,8 +7,6 @@ import "sync"
 type buffers struct {
 	in  sync.Pool // *[]byte of inputSize
 	out sync.Pool // *[]byte of any capacity up to outputKeep
-
-	inflate sync.Pool // io.ReadCloser of package flate
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"postroad/internal/format/inflate"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
@@ -35,14 +36,14 @@ type session struct {
 
 	peer     auth.Peer
 	tlsOn    bool
-	loginBy  time.Time        // until when the client must have logged in
-	who      ident.Identity   // once logged in
-	mail     *mailbox.Session // nil before login
-	sel      *selected        // nil unless a folder is selected
-	saved    numSet           // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
-	deflated *deflated        // RFC 4978; nil: bytes go as they are
-	inflated bool             // compression has just ended
-	enabled                   // what the client has changed by its commands
+	loginBy  time.Time         // until when the client must have logged in
+	who      ident.Identity    // once logged in
+	mail     *mailbox.Session  // nil before login
+	sel      *selected         // nil unless a folder is selected
+	saved    numSet            // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
+	deflated *deflated         // RFC 4978; nil: bytes go as they are
+	tail     *inflate.Inflater // compression has just ended, and a rest of it may come
+	enabled                    // what the client has changed by its commands
 
 	// Of the command at hand:
 	begun    time.Time
@@ -153,10 +154,9 @@ func (s *session) step(ctx context.Context) error {
 	if err := s.in.wait(); err != nil {
 		return err
 	}
-	if s.inflated {
-		s.inflated = false
-		if err := s.in.skipLastBlock(); err != nil {
-			return err
+	if s.tail != nil {
+		if s.in.skipTail(s.tail) {
+			s.tail = nil
 		}
 		return nil
 	}
