@@ -2,7 +2,8 @@
 # clients.sh: real mail programs against a demo server. A line for each trial:
 # ok, FAIL, or skip with the reason (the program isn't installed).
 #
-# On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail python3 nodejs npm
+# On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail python3 nodejs npm \
+#   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl
 # npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
 set -u
 cd "$(dirname "$0")/.."
@@ -21,7 +22,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 9 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 16 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -158,6 +159,86 @@ RC
         curl -sS -u user2@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'SEARCH FLAGGED' | grep -q 'SEARCH 1'
 }
 try 'neomutt: flag and move' neomutt neomutt_trial
+
+offlineimap_trial() {
+    send user10 first && send user10 second || return 1
+    cat >offlineimaprc <<RC
+[general]
+accounts = demo
+metadata = $work/offlineimap
+ui = basic
+[Account demo]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = $work/offline
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = $(port 993)
+remoteuser = user10@demo.test
+remotepass = demo
+ssl = yes
+sslcacertfile = $SSL_CERT_FILE
+RC
+    offlineimap -c offlineimaprc -o || return 1
+    [ "$(find offline/INBOX -type f | wc -l)" = 2 ] || return 1
+    local one name
+    one=$(grep -rl 'Subject: first' offline/INBOX)
+    name=${one##*/}
+    mv "$one" "offline/INBOX/cur/${name%%:2,*}:2,FS" && rm "$(grep -rl 'Subject: second' offline/INBOX)" || return 1
+    offlineimap -c offlineimaprc -o || return 1
+    [ "$(count user10)" = 1 ] && curl -sS -u user10@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'SEARCH FLAGGED SEEN' | grep -q 'SEARCH 1'
+}
+try 'offlineimap: both ways, over TLS' offlineimap offlineimap_trial
+
+interimap_trial() { # two accounts that are one, by QRESYNC
+    send user11 left && send user12 right || return 1
+    mkdir -p interimap
+    {
+        printf 'database = %s/interimap/db\nlogfile = %s/interimap/log\n' "$work" "$work"
+        for side in local:user11 remote:user12; do
+            printf '[%s]\ntype = imap\nhost = 127.0.0.1\nport = %s\nusername = %s@demo.test\npassword = demo\nSTARTTLS = no\n' \
+                "${side%%:*}" "$(port 143)" "${side##*:}"
+        done
+    } >interimap/config
+    local run=(interimap --config "$work/interimap/config")
+    "${run[@]}" || return 1
+    [ "$(count user11)" = 2 ] && [ "$(count user12)" = 2 ] || return 1
+    # One flagged here, one removed there.
+    curl -sS -u user11@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'STORE 1 +FLAGS.SILENT (\Flagged)' &&
+        python3 "$root/scripts/clients/python.py" expunge_last user12@demo.test && "${run[@]}" || return 1
+    [ "$(count user11)" = 1 ] && [ "$(count user12)" = 1 ] && "${run[@]}"
+}
+try 'interimap: two accounts kept alike by QRESYNC' interimap interimap_trial
+
+mutt_trial() {
+    send user13 keep && send user13 move || return 1
+    sed 's/user2@/user13@/' muttrc >muttrc2 && sed -i '/set header_cache/d; s/quit=yes/quit=yes/' muttrc2
+    TERM=xterm script -qec "mutt -F muttrc2 -f +INBOX -e 'push \"<tag-pattern>~s move<enter><tag-prefix><save-message>=Archive<enter><limit>all<enter><tag-pattern>~s keep<enter><flag-message><sync-mailbox><quit>\"'" /dev/null </dev/null
+    [ "$(count user13)" = 1 ] && curl -sS -u user13@demo.test:demo "imap://127.0.0.1:$(port 143)/Archive;UID=1" | grep -q 'Subject: move'
+}
+try 'mutt: flag and move' mutt mutt_trial
+
+imapfilter_trial() {
+    send user14 stays && send user14 goes || return 1
+    cat >filter.lua <<LUA
+options.starttls = false
+account = IMAP { server = '127.0.0.1', port = $(port 143), username = 'user14@demo.test', password = 'demo' }
+account.INBOX:contain_subject('goes'):move_messages(account['Archive'])
+account.INBOX:is_unseen():mark_flagged()
+LUA
+    imapfilter -c filter.lua && [ "$(count user14)" = 1 ] &&
+        curl -sS -u user14@demo.test:demo "imap://127.0.0.1:$(port 143)/Archive;UID=1" | grep -q 'Subject: goes'
+}
+try 'imapfilter: search, move, flag' imapfilter imapfilter_trial
+
+if perl -MMail::IMAPClient -e 1 2>/dev/null; then
+    try 'perl: Mail::IMAPClient' perl perl "$root/scripts/clients/imapclient.pl" user15@demo.test
+else
+    echo 'skip  perl: Mail::IMAPClient (it is not installed)'
+fi
 
 getmail_trial() { # getmail_trial TYPE PORT USER
     send "$3" gone || return 1

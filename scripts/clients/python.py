@@ -169,6 +169,15 @@ def idle_latency():
     expect(max(waits) < 0.05, waits)
 
 
+def expunge_last():
+    """Removes the last message of the user named behind the trial."""
+    with imaplib.IMAP4("localhost", port(143)) as m:
+        m.login(sys.argv[2], "demo")
+        count = m.select("INBOX")[1][0].decode()
+        expect(m.store(count, "+FLAGS.SILENT", "(\\Deleted)")[0] == "OK", "store")
+        expect(m.expunge() == ("OK", [count.encode()]), "expunge")
+
+
 trials = {
     "imaplib": imaplib_trial,
     "poplib": poplib_trial,
