@@ -38,6 +38,16 @@ const (
 	maxMembers  = 200_000
 )
 
+// maxContextWork is how many changes times members one update may cost: each change goes through the members. Beyond it the
+// context ends, which the client is told (RFC 5267 §4.3.1).
+const maxContextWork = 1 << 30
+
+// endContext ends a context before its time.
+func (s *session) endContext(c *searchContext) {
+	s.noUpdate(c.tag)
+	s.sel.contexts = slices.DeleteFunc(s.sel.contexts, func(o *searchContext) bool { return o == c })
+}
+
 // context finds the context of a tag; -1 if there is none.
 func (sel *selected) context(tag string) int {
 	return slices.IndexFunc(sel.contexts, func(c *searchContext) bool { return c.tag == tag })
@@ -213,7 +223,11 @@ func (s *session) forget(old *mailbox.View, places []int) {
 	if len(places) == 0 {
 		return
 	}
-	for _, c := range s.sel.contexts {
+	for _, c := range slices.Clone(s.sel.contexts) {
+		if len(places)*len(c.members) > maxContextWork {
+			s.endContext(c)
+			continue
+		}
 		removed := &changes{c: c, v: old}
 		for _, i := range places {
 			c.remove(removed, old.At(i).UID)
@@ -227,9 +241,7 @@ func (s *session) updateContexts(ctx context.Context, d mailbox.Diff) {
 	for _, c := range slices.Clone(s.sel.contexts) {
 		if err := s.updateContext(ctx, c, d); err != nil {
 			s.log.Error("imap: search with UPDATE", "login", s.who.Login, "error", err)
-			s.noUpdate(c.tag)
-			i := s.sel.context(c.tag)
-			s.sel.contexts = slices.Delete(s.sel.contexts, i, i+1)
+			s.endContext(c)
 		}
 	}
 }
@@ -241,6 +253,10 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, d mailbox
 		places = append(places, i)
 	}
 	if len(places) == 0 {
+		return nil
+	}
+	if len(places)*len(c.members) > maxContextWork {
+		s.endContext(c)
 		return nil
 	}
 	hits, err := s.evaluate(ctx, c, sc, places)
