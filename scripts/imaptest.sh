@@ -4,7 +4,7 @@
 #
 # IMAPTEST is the program (default: imaptest), IMAPTESTS the folder of its scripted tests with default.mbox, SECS how long each
 # stress run takes (default 300), OFFSET what is added to the standard ports. Programs of 2022 and before stop in their
-# checkpoints by assertions of their own (seq_range_flags_ref; with users=, checkpoint_neg): see docs/conformance/imap.md.
+# checkpoints by assertions of their own (seq_range_flags_ref; with users=, checkpoint_neg), whatever the server does.
 set -u
 cd "$(dirname "$0")/.."
 imaptest=${IMAPTEST:-imaptest}
