@@ -116,10 +116,11 @@ func enqueue(t *testing.T, file string, n int, to func(i int) string) {
 
 // sink takes all mail and remembers which: it is the other side, which outlives the server.
 type sink struct {
-	l     net.Listener
-	conns sync.WaitGroup
+	l net.Listener
 
 	mu    sync.Mutex
+	idle  *sync.Cond     // of mu: no connection is left
+	open  int            // guarded by mu: connections
 	seen  map[string]int // guarded by mu: how often each Message-ID came
 	reach int            // guarded by mu: somebody waits for so many
 	there chan struct{}  // told when so many came
@@ -132,6 +133,7 @@ func newSink(t *testing.T, socket string, n int) *sink {
 		t.Fatal(err)
 	}
 	s := &sink{l: l, seen: make(map[string]int, n), there: make(chan struct{}, 1)}
+	s.idle = sync.NewCond(&s.mu)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -140,7 +142,11 @@ func newSink(t *testing.T, socket string, n int) *sink {
 			if err != nil {
 				return
 			}
-			s.conns.Go(func() { s.serve(c) })
+			s.count(1)
+			go func() {
+				defer s.count(-1)
+				s.serve(c)
+			}()
 		}
 	}()
 	t.Cleanup(func() {
@@ -148,9 +154,18 @@ func newSink(t *testing.T, socket string, n int) *sink {
 			t.Error(err)
 		}
 		<-done
-		s.conns.Wait()
+		s.settle()
 	})
 	return s
+}
+
+// count counts connections.
+func (s *sink) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open += n; s.open == 0 {
+		s.idle.Broadcast()
+	}
 }
 
 // serve speaks as much SMTP as it takes. A message is noted before its 250.
@@ -232,9 +247,11 @@ func (s *sink) wait(n int) {
 
 // settle waits for the connections to end, and counts what came more than once: each time too often.
 func (s *sink) settle() (twice int) {
-	s.conns.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.open > 0 {
+		s.idle.Wait()
+	}
 	for _, n := range s.seen {
 		twice += n - 1
 	}
