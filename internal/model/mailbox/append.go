@@ -68,8 +68,13 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 	if err != nil {
 		return nil, err
 	}
+	weight := len(items)
 	for i := range items {
-		items[i].Content.text.chunks() // takes time, which others need not wait for
+		if c := items[i].Content; c.textNow() {
+			c.text.chunks() // takes time, which others need not wait for
+		} else {
+			weight += bareWeight
+		}
 	}
 	out := &Pending{done: make([]Appended, len(items))}
 	out.p, err = s.a.submit(ctx, func(t *txn) error {
@@ -95,7 +100,7 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 		return nil, err
 	}
 	s.a.store.retain(s.a)
-	s.a.grown(len(items))
+	s.a.grown(weight)
 	return out, nil
 }
 

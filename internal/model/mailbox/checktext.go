@@ -31,8 +31,8 @@ func (c *checker) texts() error {
 	if err != nil {
 		return err
 	}
-	for _, id := range tail {
-		seen[id]++
+	for _, entry := range tail {
+		seen[entry.id]++
 	}
 	for id := range c.contents {
 		if seen[id] != 1 {

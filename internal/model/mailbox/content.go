@@ -145,13 +145,7 @@ func (a *account) stage(ctx context.Context, c *Content) (ContentID, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size()); err != nil {
-		return id, err
-	}
-	return id, a.lazily(ctx, func(t *txn) error {
-		t.dirty = true
-		return t.putText(id, c)
-	})
+	return id, blob.Stage(ctx, a.store.db, partition(a.id), blob.ID(id), c.NewReader(), c.Size())
 }
 
 // unstage removes what was staged and won't be referred to. Whatever comes of it, the sweep finds the rest.
@@ -177,9 +171,6 @@ func (t *txn) dropStaged(ids []ContentID) error {
 		if err := blob.Delete(t.tx, blob.ID(id)); err != nil {
 			return err
 		}
-		if err := t.tx.DeleteRange(textsOf(id)); err != nil {
-			return err
-		}
 		if err := t.tx.Delete(stagedKey(id)); err != nil {
 			return err
 		}
@@ -195,30 +186,33 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 		if err := t.putBytes(id, c); err != nil {
 			return 0, err
 		}
-		if err := t.putText(id, c); err != nil {
-			return 0, err
-		}
 	} else if err := t.takeStaged(id); err != nil {
 		return 0, err
 	}
-	rec := contentRecord{size: c.Size(), refs: 1, texts: len(c.text.chunks())}
-	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
+	texts, err := t.putText(id, c)
+	if err != nil {
 		return 0, err
 	}
-	if err := t.tx.Set(unindexedKey(id), nil); err != nil {
+	rec := contentRecord{size: c.Size(), refs: 1, texts: texts}
+	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
 		return 0, err
 	}
 	return id, t.tx.Set(summaryKey(id), c.summary)
 }
 
-// putText writes what can be searched of a content.
-func (t *txn) putText(id ContentID, c *Content) error {
-	for i, chunk := range c.text.chunks() {
+// putText puts a content into the index's tail, with its text if that is taken out already, and returns how many records that
+// has.
+func (t *txn) putText(id ContentID, c *Content) (int, error) {
+	if !c.textNow() {
+		return 0, t.tx.Set(unindexedKey(id), []byte{tailBare})
+	}
+	chunks := c.text.chunks()
+	for i, chunk := range chunks {
 		if err := t.tx.Set(textKey(id, i), chunk); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(chunks), t.tx.Set(unindexedKey(id), nil)
 }
 
 // takeStaged makes a staged content one that is referred to, unless the sweep was there first.

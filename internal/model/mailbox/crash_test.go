@@ -103,7 +103,7 @@ func writer(t *testing.T, store *Store, ack *acked, name string, step func(int))
 	in, _ := s.FolderByRole(Inbox)
 	to, _ := s.FolderByRole(Archive)
 	for i := range 25 {
-		text := fmt.Sprintf("Subject: %s %d\r\n\r\n%0*d\r\n", name, i, 1<<(i%12), i)
+		text := fmt.Sprintf("Subject: %s %d\r\n\r\n%0*d\r\n", name, i, 1<<(i%16), i)
 		d, err := appendText(ctx, store, s, in.ID, text)
 		if err != nil {
 			t.Error(err)

@@ -23,7 +23,7 @@ import (
 //	K keyword              keyword's name
 //	L change               log record, under its last change number
 //	N                      the text index: its segments
-//	U content              not in the text index yet; may be left over of a content that is gone
+//	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
 //	0xF1 content chunk     text to be searched, folded and compressed; chunk has 2 bytes
 //	0xF2 segment kind part a segment of the text index: its documents, terms and postings; part has 2 bytes

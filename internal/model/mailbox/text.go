@@ -119,6 +119,13 @@ var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
 // roomKept is how large a textRoom may be to be used again, in bytes.
 const roomKept = 1 << 20
 
+// textInline is up to what size of a message, in bytes, its text is taken out with its delivery. Of larger ones, whose
+// senders would have to wait for it, the indexer does it.
+const textInline = 16 << 10
+
+// textNow reports whether the text is taken out with the delivery.
+func (c *Content) textNow() bool { return c.Size() <= textInline }
+
 // chunks are the records that keep a message's text: the length of the body, body and parts, cut and compressed. None for
 // no text.
 func (m *textRoom) chunks(parsed *message.Structure, msg io.ReaderAt) (out [][]byte) {

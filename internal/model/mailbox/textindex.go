@@ -94,6 +94,15 @@ func (s *Store) Index(ctx context.Context, id ident.AccountID, all bool) error {
 	return a.mergeSegments(ctx)
 }
 
+// tailBare is the value of an entry in the tail whose text has not been taken out.
+const tailBare = 1
+
+// waiting is an entry in the tail.
+type waiting struct {
+	id   ContentID
+	bare bool
+}
+
 // built is a segment that is to be stored.
 type built struct {
 	base     []byte // the manifest that it was made for
@@ -101,6 +110,7 @@ type built struct {
 	docs     []ContentID
 	dropped  []ContentID // of the tail
 	chunks   []fulltext.Chunk
+	texts    map[ContentID][][]byte // that were taken out for it
 }
 
 func (b *built) size() (n int) {
@@ -134,20 +144,28 @@ func buildTail(r kv.Reader, least int) (*built, error) {
 	if err != nil || len(tail) < least {
 		return nil, err
 	}
-	b := &built{base: raw}
+	b := &built{base: raw, texts: map[ContentID][][]byte{}}
+	taken := 0
 	w, batch := fulltext.NewBuilder(), &Batch{r: r}
 	defer batch.close()
-	for _, id := range tail {
-		if w.Size() > tailBytes {
+	for _, entry := range tail {
+		if w.Size() > tailBytes || taken > tailBytes/2 {
 			break
 		}
-		b.dropped = append(b.dropped, id)
-		here, err := batch.addTo(w, uint32(len(b.docs)), id)
+		b.dropped = append(b.dropped, entry.id)
+		texts, here, err := batch.addTo(w, uint32(len(b.docs)), entry)
 		if err != nil {
 			return nil, err
 		}
-		if here {
-			b.docs = append(b.docs, id)
+		if !here {
+			continue
+		}
+		b.docs = append(b.docs, entry.id)
+		if entry.bare {
+			b.texts[entry.id] = texts
+		}
+		for _, chunk := range texts {
+			taken += len(chunk)
 		}
 	}
 	b.chunks = w.Chunks()
@@ -155,37 +173,42 @@ func buildTail(r kv.Reader, least int) (*built, error) {
 }
 
 // tailOf returns the first contents that are in no segment, at most so many.
-func tailOf(r kv.Reader, most int) (ids []ContentID, err error) {
-	for p, err := range r.Scan(all(keyTail)) {
+func tailOf(r kv.Reader, most int) (all []waiting, err error) {
+	for p, err := range r.Scan(kv.Range{Lo: []byte{keyTail}, Hi: []byte{keyTail + 1}}) {
 		if err != nil {
 			return nil, err
 		}
-		if len(ids) == most {
+		if len(all) == most {
 			break
 		}
-		ids = append(ids, ContentID(read48(p.Key[1:])))
+		all = append(all, waiting{ContentID(read48(p.Key[1:])), len(p.Value) > 0})
 	}
-	return ids, nil
+	return all, nil
 }
 
-// addTo indexes a content; false: it is gone.
-func (b *Batch) addTo(w *fulltext.Builder, doc uint32, id ContentID) (bool, error) {
-	rec, ok, err := b.content(id)
-	if err != nil || !ok {
-		return false, err
+// addTo indexes a content; here is false if it is gone. It returns the records of its text if that had to be taken out.
+func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][]byte, here bool, err error) {
+	rec, here, err := b.content(entry.id)
+	if err != nil || !here {
+		return nil, false, err
 	}
-	row := &Row{Content: id, Size: rec.size}
+	row := &Row{Content: entry.id, Size: rec.size}
+	if entry.bare {
+		if texts, err = b.takeOut(row); err != nil {
+			return nil, false, err
+		}
+	}
 	for _, zone := range [...]struct {
 		z    fulltext.Zones
 		read func(*Row) ([]byte, error)
 	}{{fulltext.Body, b.bodyText}, {fulltext.Header, b.headerText}, {fulltext.Header, b.partsText}} {
 		folded, err := zone.read(row)
 		if err != nil {
-			return false, err
+			return nil, false, err
 		}
 		w.Add(doc, zone.z, folded)
 	}
-	return true, nil
+	return texts, true, nil
 }
 
 // errOvertaken: somebody else has changed the list of segments meanwhile.
@@ -213,6 +236,9 @@ func (a *account) storeSegment(ctx context.Context, b *built) error {
 			}
 			m = append(m, s)
 		}
+		if err := t.putTexts(b.texts); err != nil {
+			return err
+		}
 		for _, id := range b.dropped {
 			if err := t.tx.Delete(unindexedKey(id)); err != nil {
 				return err
@@ -235,6 +261,27 @@ func (t *txn) putSegment(s segment, b *built) error {
 			return err
 		}
 		if err := t.tx.Set(segmentKey(s.id, segmentPostings, i), c.Postings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putTexts stores texts that were taken out for the index, of contents that are still there.
+func (t *txn) putTexts(texts map[ContentID][][]byte) error {
+	for id, chunks := range texts {
+		v, ok, err := t.tx.Get(contentKey(id))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		rec, err := decodeContent(v)
+		if err != nil {
+			return err
+		}
+		if err := t.setText(id, rec, chunks); err != nil {
 			return err
 		}
 	}

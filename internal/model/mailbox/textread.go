@@ -52,7 +52,7 @@ func (b *Batch) textOfRow(row *Row) (text, error) {
 	known, err := b.hasTexts()
 	if err != nil || !known {
 		if err == nil {
-			b.text, err = b.extracted(row)
+			_, err = b.takeOut(row)
 		}
 		return b.text, err
 	}
@@ -80,19 +80,24 @@ func (b *Batch) hasTexts() (bool, error) {
 // maxExtract is how much of a message is looked at to take its text out.
 const maxExtract = 64 << 20
 
-// extracted is the text of a message that has none stored.
-func (b *Batch) extracted(row *Row) (text, error) {
+// takeOut takes the text out of a message that has none stored, returns the records that it makes, and remembers it as that
+// of the row.
+func (b *Batch) takeOut(row *Row) ([][]byte, error) {
+	b.textOf = 0
 	chunks, err := b.extract(row)
 	if err != nil {
-		return text{}, err
+		return nil, err
 	}
 	b.room = b.room[:0]
 	for _, c := range chunks {
 		if b.room, err = appendChunk(b.room, c); err != nil {
-			return text{}, err
+			return nil, err
 		}
 	}
-	return split(b.room)
+	if b.text, err = split(b.room); err == nil {
+		b.textOf = row.Content
+	}
+	return chunks, err
 }
 
 // extract makes the records of a message's text from its bytes.

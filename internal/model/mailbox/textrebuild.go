@@ -106,13 +106,18 @@ func (t *txn) replaceText(id ContentID, rec contentRecord, chunks [][]byte) erro
 	if err := t.tx.DeleteRange(textsOf(id)); err != nil {
 		return err
 	}
+	if err := t.tx.Set(unindexedKey(id), nil); err != nil {
+		return err
+	}
+	return t.setText(id, rec, chunks)
+}
+
+// setText stores the text of a content that has none.
+func (t *txn) setText(id ContentID, rec contentRecord, chunks [][]byte) error {
 	for i, c := range chunks {
 		if err := t.tx.Set(textKey(id, i), c); err != nil {
 			return err
 		}
-	}
-	if err := t.tx.Set(unindexedKey(id), nil); err != nil {
-		return err
 	}
 	rec.texts = len(chunks)
 	return t.tx.Set(contentKey(id), rec.encode())

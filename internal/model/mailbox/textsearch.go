@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"postroad/internal/fault"
@@ -17,7 +18,7 @@ type TextSearch struct {
 	ready bool
 	all   bool        // the index can't tell: each message has to be looked at
 	hits  []ContentID // ascending; those that may have it, by the index
-	tail  []ContentID // ascending; those that the index doesn't know
+	tail  []waiting   // ascending; those that the index doesn't know
 }
 
 // SearchBody begins a search in what people read of messages: all text parts (HTML without its tags), subjects and addresses
@@ -37,20 +38,19 @@ func (s *TextSearch) Match(b *Batch, row *Row) (bool, error) {
 	if err := s.prepare(b); err != nil {
 		return false, err
 	}
-	if !s.all && !has(s.tail, row.Content) {
-		if !has(s.hits, row.Content) {
-			return false, nil
+	i, waits := slices.BinarySearchFunc(s.tail, row.Content, func(w waiting, id ContentID) int { return cmp.Compare(w.id, id) })
+	switch {
+	case waits && s.tail[i].bare && b.textOf != row.Content:
+		if _, err := b.takeOut(row); err != nil {
+			return false, err
 		}
-		if s.query.Exact() {
-			return true, nil
+	case waits, s.all:
+	default:
+		if _, hit := slices.BinarySearch(s.hits, row.Content); !hit || s.query.Exact() {
+			return hit, nil
 		}
 	}
 	return b.holds(row, s.query, s.zones)
-}
-
-func has(ids []ContentID, id ContentID) bool {
-	_, ok := slices.BinarySearch(ids, id)
-	return ok
 }
 
 // prepare asks the index, once. Messages that come later are none of the search's business.
@@ -62,10 +62,11 @@ func (s *TextSearch) prepare(b *Batch) error {
 	if err != nil {
 		return err
 	}
-	if s.all = !ok || s.query.All(); !s.all {
-		if s.tail, err = tailOf(b.r, 1<<31-1); err != nil {
-			return err
-		}
+	s.all = !ok || s.query.All()
+	if s.tail, err = tailOf(b.r, 1<<31-1); err != nil {
+		return err
+	}
+	if !s.all {
 		p := partReader{r: b.r}
 		defer p.close()
 		for _, seg := range m {

@@ -191,7 +191,11 @@ func TestTextModel(t *testing.T) {
 		switch rapid.IntRange(0, 3).Draw(rt, "what") {
 		case 0, 1:
 			text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 1, 5).Draw(rt, "words"), " ")
-			done, err := w.me.Append(w.ctx, w.inbox(), Append{Content: w.content("Subject: x\r\n\r\n" + text)})
+			pad := ""
+			if rapid.Bool().Draw(rt, "large") { // so that the text waits for the indexer
+				pad = strings.Repeat("-\r\n", textInline/3)
+			}
+			done, err := w.me.Append(w.ctx, w.inbox(), Append{Content: w.content("Subject: x\r\n\r\n" + pad + text)})
 			w.must(err)
 			texts[done[0].UID] = text
 		case 2:

@@ -15,6 +15,9 @@ type indexing struct {
 	wake chan struct{}            // has room for one
 }
 
+// bareWeight is how many contents one counts for whose text has to be taken out for each search in it.
+const bareWeight = 15
+
 // grown counts what has come, and asks for an index of it when it is much.
 func (a *account) grown(n int) {
 	if a.unindexed.Add(int64(n)) < tailMin {
