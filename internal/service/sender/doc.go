@@ -11,7 +11,7 @@
 //	field := v.Field() // Authentication-Results, to be put before the message
 //
 // A verdict is a value: nothing is rejected here. Before the field is put there, what strangers wrote in our name
-// has to go: authres.Strip(header, ID).
+// has to go: authres.NewStripper.
 //
 // The parts stand on their own, in packages spf, dkim, dmarc, arc and authres. Those that sign and seal
 // are dkim.Signer and arc.Sealer.

@@ -112,36 +112,6 @@ func TestNothingBreaksOut(t *testing.T) {
 	}
 }
 
-func TestStrip(t *testing.T) {
-	header := "Received: a\r\n b\r\n" +
-		"Authentication-Results: mx.example.org; spf=pass\r\n\tsmtp.mailfrom=x@y\r\n" +
-		"AUTHENTICATION-RESULTS : (hi) MX.Example.ORG. 1; none\r\n" +
-		"Authentication-Results: other.example; spf=pass\r\n" +
-		"Authentication-Results:\r\n \"mx.example.org\";none\r\n" +
-		"X-Authentication-Results: mx.example.org; none\r\n" +
-		"Authentication-Results: mx.example.org.evil; none\r\n" +
-		"Authentication-Results: mx2.example.org; none\r\n\r\n"
-	want := "Received: a\r\n b\r\n" +
-		"Authentication-Results: other.example; spf=pass\r\n" +
-		"X-Authentication-Results: mx.example.org; none\r\n" +
-		"Authentication-Results: mx.example.org.evil; none\r\n\r\n"
-	got := Strip([]byte(header), "mx.example.org", "mx2.example.org.")
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Error(diff)
-	}
-	if again := Strip(got, "mx.example.org"); &again[0] != &got[0] {
-		t.Error("copied though nothing is to go")
-	}
-	for _, s := range []string{"", "a", "Authentication-Results", "Authentication-Results:", "\r\n"} {
-		if got := Strip([]byte(s), "mx"); string(got) != s {
-			t.Errorf("%q became %q", s, got)
-		}
-	}
-	if got := Strip([]byte("Authentication-Results: mx"), "mx"); len(got) != 0 {
-		t.Errorf("left %q", got)
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(full.Value())
 	f.Add("mx 1; none")
@@ -165,16 +135,6 @@ func FuzzParse(f *testing.F) {
 		again, _ := Parse(h.Value())
 		if diff := cmp.Diff(h, again); diff != "" {
 			t.Errorf("%q: %s", s, diff)
-		}
-	})
-}
-
-func FuzzStrip(f *testing.F) {
-	f.Add("Authentication-Results: mx; none\r\nA: b\r\n\r\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		once := Strip([]byte(s), "mx")
-		if twice := Strip(once, "mx"); string(once) != string(twice) || len(once) > len(s) {
-			t.Errorf("%q: %q, then %q", s, once, twice)
 		}
 	})
 }

@@ -7,26 +7,6 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Strip returns a header block (fields with their line ends, with or without the empty line after them) without
-// the Authentication-Results fields that claim to be from one of ids (RFC 8601 §5). Names are compared
-// without regard to case. If there are none, header itself is returned.
-func Strip(header []byte, ids ...string) []byte {
-	var kept []byte
-	last := 0
-	for start := 0; start < len(header); {
-		end := fieldEnd(header, start)
-		if claims(header[start:end], ids) {
-			kept = append(kept, header[last:start]...)
-			last = end
-		}
-		start = end
-	}
-	if last == 0 {
-		return header
-	}
-	return append(kept, header[last:]...)
-}
-
 // fieldEnd finds where the field that begins at start ends: before a line that doesn't begin with white space.
 func fieldEnd(b []byte, start int) int {
 	for i := start; i < len(b); i++ {
