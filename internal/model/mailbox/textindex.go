@@ -33,6 +33,8 @@ const (
 	tailMin, tailMax = 256, 1024
 	// tailBytes bounds the size of a segment that is being made, in bytes.
 	tailBytes = 32 << 20
+	// readAtOnce is about how much of messages and texts is read in one snapshot, in bytes.
+	readAtOnce = 64 << 20
 	// tierLow and tierHigh are sizes, in contents, from which a segment isn't merged with smaller ones.
 	tierLow, tierHigh = 4 << 10, 48 << 10
 	// mergeMin is how many segments of a size are merged.
@@ -111,6 +113,7 @@ type built struct {
 	dropped  []ContentID // of the tail
 	chunks   []fulltext.Chunk
 	texts    map[ContentID][][]byte // that were taken out for it
+	more     bool                   // of the tail may be left
 }
 
 func (b *built) size() (n int) {
@@ -131,7 +134,18 @@ func (a *account) indexTail(ctx context.Context, least int) (more bool, err erro
 	if err != nil || b == nil {
 		return false, err
 	}
-	return len(b.dropped) >= tailMax, a.storeSegment(ctx, b)
+	return b.more, a.storeSegment(ctx, b)
+}
+
+// weight is how much a tail costs each search, in contents whose texts are stored.
+func weight(tail []waiting) int {
+	n := len(tail)
+	for _, entry := range tail {
+		if entry.bare {
+			n += bareWeight
+		}
+	}
+	return n
 }
 
 // buildTail returns nil if there is nothing to be done.
@@ -141,15 +155,16 @@ func buildTail(r kv.Reader, least int) (*built, error) {
 		return nil, err
 	}
 	tail, err := tailOf(r, tailMax)
-	if err != nil || len(tail) < least {
+	if err != nil || weight(tail) < least {
 		return nil, err
 	}
-	b := &built{base: raw, texts: map[ContentID][][]byte{}}
+	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) == tailMax}
 	taken := 0
 	w, batch := fulltext.NewBuilder(), &Batch{r: r}
 	defer batch.close()
 	for _, entry := range tail {
-		if w.Size() > tailBytes || taken > tailBytes/2 {
+		if w.Size() > tailBytes || taken > tailBytes/2 || batch.BytesRead() > readAtOnce {
+			b.more = true
 			break
 		}
 		b.dropped = append(b.dropped, entry.id)

@@ -135,6 +135,25 @@ func TestIndexOfManyMessages(t *testing.T) {
 	}
 }
 
+// TestLargeMessagesCallTheIndexer: few of them are indexed, where many small ones still wait.
+func TestLargeMessagesCallTheIndexer(t *testing.T) {
+	w := newWorld(t)
+	w.deliver("Subject: x\r\n\r\nsmall")
+	w.must(w.store.Index(w.ctx, ann, false))
+	if w.tail() != 1 {
+		t.Errorf("%d in the tail", w.tail())
+	}
+	pad := strings.Repeat("-\r\n", textInline/3)
+	for i := range tailMin/(1+bareWeight) + 1 {
+		w.deliver(fmt.Sprintf("Subject: x\r\n\r\n%slarge%d", pad, i))
+	}
+	w.must(w.store.Index(w.ctx, ann, false))
+	if w.tail() != 0 {
+		t.Errorf("%d in the tail", w.tail())
+	}
+	w.finds(SearchBody("large3"), 5)
+}
+
 // TestTextsFromBefore: an account without texts is searched by its messages, until its texts are made.
 func TestTextsFromBefore(t *testing.T) {
 	w := newWorld(t)
