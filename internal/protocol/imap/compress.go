@@ -97,10 +97,11 @@ func (c *deflated) Write(p []byte) (int, error) {
 
 // leave ends the compression and returns what has been read behind it, which isn't compressed; but see skipTail.
 func (c *deflated) leave() []byte {
-	rest := c.raw
+	var rest []byte
 	if !c.inflate.InBlock() {
-		rest = append(c.inflate.Ahead(), rest...)
+		rest = c.inflate.Ahead()
 	}
+	rest = append(rest, c.raw...) // a copy: the buffer goes back
 	c.raw = nil
 	c.rest()
 	return rest
