@@ -229,7 +229,14 @@ func catchUp(r kv.Reader, s, old *state) error {
 		case o.HighestModSeq == n.HighestModSeq && o.recent == n.recent:
 			n.view = o.view
 		default:
-			n.view = o.view.apart().advance(n.Folder, s.head.change, sortEdits(edits[n.ID]))
+			strokes, err := loadStrokes(r, s.kw, n.ID)
+			if err != nil {
+				return err
+			}
+			changed := sortEdits(edits[n.ID])
+			complete(changed, strokes, s.kw)
+			n.view = o.view.apart().advance(n.Folder, s.head.change, changed)
+			n.view.strokes = refs(strokes)
 		}
 	}
 	return nil
@@ -247,6 +254,10 @@ func editOf(r kv.Reader, kw *keywordTable, c Change) (edit, error) {
 
 // loadView reads a folder's rows.
 func loadView(r kv.Reader, s *state, f Folder) (*View, error) {
+	strokes, err := loadStrokes(r, s.kw, f.ID)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]Row, 0, f.Items)
 	for p, err := range r.Scan(rowsOf(f.ID)) {
 		if err != nil {
@@ -256,7 +267,12 @@ func loadView(r kv.Reader, s *state, f Folder) (*View, error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, st := range strokes {
+			st.apply(&row, s.kw)
+		}
 		rows = append(rows, row)
 	}
-	return newView(f, s.head.change, rows), nil
+	v := newView(f, s.head.change, rows)
+	v.strokes = refs(strokes)
+	return v, nil
 }

@@ -95,7 +95,7 @@ func (c *checker) folders() error {
 			c.say("item %d of folder %d: there is no such folder", uidOf(p.Key), f)
 		}
 	}
-	return nil
+	return c.lostStrokes(known)
 }
 
 func (c *checker) folderItself(f *Folder) {
@@ -126,6 +126,10 @@ func (f *Folder) lastUID() UID { return f.UIDNext - 1 }
 
 func (c *checker) rows(f *Folder) error {
 	sum := Folder{ID: f.ID}
+	strokes, err := c.strokes(f)
+	if err != nil {
+		return err
+	}
 	for p, err := range c.r.Scan(rowsOf(f.ID)) {
 		if err != nil {
 			return err
@@ -134,6 +138,9 @@ func (c *checker) rows(f *Folder) error {
 		if err != nil {
 			c.say("folder %d, UID %d: %v", f.ID, uidOf(p.Key), err)
 			continue
+		}
+		for _, s := range strokes {
+			s.apply(&r, c.s.kw)
 		}
 		c.row(f, &r)
 		addTo(&sum, &r)

@@ -97,29 +97,17 @@ func (s *Session) mayFlag(f *Folder, c *FlagChange) (Rights, error) {
 }
 
 func (t *txn) setFlags(f *folderEdit, c *FlagChange, have Rights, res *FlagResult) error {
-	rows := f.view.pick(c.UIDs)
-	if len(rows) == 0 { // then its keywords need no numbers
+	t.settle(f)
+	if !f.view.hasAny(c.UIDs) { // then its keywords need no numbers
 		return nil
 	}
 	ids, err := t.changeKeywords(c, have)
 	if err != nil {
 		return err
 	}
-	for _, old := range rows {
-		if c.UnchangedSince != nil && old.ModSeq() > *c.UnchangedSince {
-			res.Failed = append(res.Failed, old.UID)
-			continue
-		}
-		next := t.flagged(old, c, settable(have), have&RightWrite != 0, ids)
-		if next == nil {
-			continue
-		}
-		if err := t.flag(f, old, next); err != nil {
-			return err
-		}
-		res.Changed = append(res.Changed, old.UID)
-	}
-	return nil
+	r := reflagging{t: t, f: f, change: c, effect: c.effect(have, ids), res: res}
+	r.run(c.UIDs)
+	return r.store()
 }
 
 // changeKeywords returns the numbers of the change's keywords. Removing an unknown keyword
@@ -138,53 +126,57 @@ func (t *txn) changeKeywords(c *FlagChange, have Rights) ([]uint32, error) {
 	return t.keywords(c.Keywords)
 }
 
-// flagged returns the row with its flags changed, nil if that changes nothing.
-func (t *txn) flagged(old *Row, c *FlagChange, may Flags, keywords bool, ids []uint32) *Row {
-	next := *old
+// effect is what a change of flags does with any item.
+type effect struct {
+	clear, set Flags // in this order
+	op         FlagOp
+	keywords   bool // op is done with ids
+	ids        []uint32
+
+	from, to *Keywords // what was rekeyed last: items often share their sets
+}
+
+// effect is what a change comes to with someone's rights; ids are its keywords.
+func (c *FlagChange) effect(have Rights, ids []uint32) effect {
+	may := settable(have)
+	e := effect{op: c.Op, ids: ids, keywords: have&RightWrite != 0 && (len(ids) > 0 || c.Op == ReplaceFlags)}
 	switch c.Op {
 	case AddFlags:
-		next.Flags |= c.Flags & may
+		e.set = c.Flags & may
 	case RemoveFlags:
-		next.Flags &^= c.Flags & may
+		e.clear = c.Flags & may
 	case ReplaceFlags:
-		next.Flags = old.Flags&^may | c.Flags&may
+		e.clear, e.set = may, c.Flags&may
 	}
-	if keywords {
-		next.Keywords = t.rekeyed(old.Keywords, c.Op, ids)
-	}
-	if next.Flags == old.Flags && next.Keywords.equal(old.Keywords) {
-		return nil
-	}
-	return &next
+	return e
 }
 
-func (t *txn) rekeyed(old *Keywords, op FlagOp, ids []uint32) *Keywords {
+// rekeyed is what becomes of an item's keywords. The table's sets are a cache: only one goroutine at a time may ask.
+func (e *effect) rekeyed(kw *keywordTable, old *Keywords) *Keywords {
 	switch {
-	case op == ReplaceFlags:
-		return t.next.kw.set(ids)
-	case len(ids) == 0 || old == nil && op == RemoveFlags:
+	case !e.keywords || old == nil && e.op == RemoveFlags:
 		return old
-	case op == AddFlags && old == nil:
-		return t.next.kw.set(ids)
-	case op == AddFlags:
-		return t.next.kw.set(union(old.ids, ids))
+	case e.to != nil && e.from == old:
+		return e.to
+	case e.op == ReplaceFlags || e.op == AddFlags && old == nil:
+		e.to = kw.set(e.ids)
+	case e.op == AddFlags:
+		e.to = kw.set(union(old.ids, e.ids))
+	default:
+		e.to = kw.set(minus(old.ids, e.ids))
 	}
-	return t.next.kw.set(minus(old.ids, ids))
+	e.from = old
+	return e.to
 }
 
-// flag writes a row whose flags have changed from old.
-func (t *txn) flag(f *folderEdit, old, next *Row) error {
-	n := t.change(ItemFlagged, f.ID, next.UID, next.ID)
-	if old.Flags^next.Flags == Seen && old.Keywords.equal(next.Keywords) {
-		next.read = n
-	} else {
-		next.changed = n
-		if (old.Flags^next.Flags)&Seen != 0 {
-			next.read = n
-		}
+// reflag gives a row other flags, by change n.
+func (r *Row) reflag(flags Flags, kw *Keywords, n ModSeq) {
+	seen := (r.Flags^flags)&Seen != 0
+	if seen {
+		r.read = n
 	}
-	f.HighestModSeq = n
-	t.count(f, old, -1)
-	t.count(f, next, 1)
-	return t.write(f, next)
+	if !seen || r.Flags^flags != Seen || !r.Keywords.equal(kw) {
+		r.changed = n
+	}
+	r.Flags, r.Keywords = flags, kw
 }

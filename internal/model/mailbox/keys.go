@@ -22,6 +22,7 @@ import (
 //	G content              being staged since (Unix seconds); gone once referred to
 //	K keyword              keyword's name
 //	L change               log record, under its last change number
+//	J folder change        stroke: one change of many items' flags that their rows don't have yet, under its first change number
 //	N                      the text index: its segments
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
@@ -42,6 +43,7 @@ const (
 	keyStaged      = 'G'
 	keyKeyword     = 'K'
 	keyLog         = 'L'
+	keyStroke      = 'J'
 	keyIndex       = 'N'
 	keyTail        = 'U'
 	keyText        = kv.BulkPrefix + 1
@@ -113,6 +115,15 @@ func all(kind byte) kv.Range { return kv.Range{Lo: []byte{kind}, Hi: []byte{kind
 // rowsOf is the range of a folder's rows.
 func rowsOf(f FolderID) kv.Range {
 	return kv.Range{Lo: key48(keyRow, uint64(f)), Hi: key48(keyRow, uint64(f)+1)}
+}
+
+func strokeKey(f FolderID, first ModSeq) []byte {
+	return append48(key48(keyStroke, uint64(f)), uint64(first))
+}
+
+// strokesOf is the range of a folder's strokes.
+func strokesOf(f FolderID) kv.Range {
+	return kv.Range{Lo: key48(keyStroke, uint64(f)), Hi: key48(keyStroke, uint64(f)+1)}
 }
 
 func uidOf(rowKey []byte) UID { return UID(binary.BigEndian.Uint32(rowKey[7:])) }

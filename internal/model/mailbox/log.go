@@ -3,9 +3,11 @@ package mailbox
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/record"
 	"postroad/internal/storage/kv"
 )
 
@@ -49,55 +51,146 @@ func (c *Change) Gone() bool {
 //	version, Unix seconds, first number, count, then for each entry
 //	op, and, unless op has the run bit: folder, UID, item
 //
-// The run bit says: as the entry before, with UID and item one larger.
-const runBit = 0x80
+// The run bit says: as the entry before, with UID and item one larger. In records of version 2 two numbers follow it: of how many
+// entries that is so, and by how much the item is larger (by 2 mostly: each message takes a number for its content, too).
+const (
+	runBit     = 0x80
+	logVersion = 2
+)
 
 // maxLogEntries bounds the entries of one record.
 const maxLogEntries = 8192
 
-// appendLog encodes entries. Their numbers are consecutive.
-func encodeLog(entries []Change) []byte {
-	b := append(make([]byte, 0, 24+8*min(len(entries), 64)), recordVersion)
-	b = binary.AppendUvarint(b, uint64(entries[0].At.Unix()))
-	b = binary.AppendUvarint(b, uint64(entries[0].Seq))
-	b = binary.AppendUvarint(b, uint64(len(entries)))
-	var last Change
-	for _, c := range entries {
-		if c.UID != 0 && c.Folder == last.Folder && c.UID == last.UID+1 && c.Item == last.Item+1 {
-			b = append(b, byte(c.Op)|runBit)
-		} else {
-			b = append(b, byte(c.Op))
-			b = binary.AppendUvarint(b, uint64(c.Folder))
-			b = binary.AppendUvarint(b, uint64(c.UID))
-			b = binary.AppendUvarint(b, uint64(c.Item))
+// logRun is n entries of one kind: each has the change number and UID after those of the one before, and an item larger by step.
+type logRun struct {
+	Change
+	n    int
+	step ItemID
+}
+
+// appendChange puts a change behind those that a transaction has made.
+func appendChange(runs []logRun, c Change) []logRun {
+	if len(runs) > 0 && runs[len(runs)-1].extend(&c) {
+		return runs
+	}
+	return append(runs, logRun{Change: c, n: 1})
+}
+
+// extend makes c the run's next entry, if it can be.
+func (r *logRun) extend(c *Change) bool {
+	if c.UID == 0 || c.Op != r.Op || c.Folder != r.Folder || c.UID != r.UID+UID(r.n) {
+		return false
+	}
+	if r.n == 1 && c.Item > r.Item {
+		r.step = c.Item - r.Item
+	}
+	if r.step == 0 || c.Item != r.Item+r.step*ItemID(r.n) {
+		return false
+	}
+	r.n++
+	return true
+}
+
+// splitLog cuts runs behind their n-th entry.
+func splitLog(runs []logRun, n int) (front, rest []logRun) {
+	for i, r := range runs {
+		if r.n <= n {
+			n -= r.n
+			continue
 		}
-		last = c
+		if n == 0 {
+			return runs[:i], runs[i:]
+		}
+		front = append(slices.Clone(runs[:i]), logRun{r.Change, n, r.step})
+		r.Seq, r.UID, r.Item, r.n = r.Seq+ModSeq(n), r.UID+UID(n), r.Item+r.step*ItemID(n), r.n-n
+		return front, append([]logRun{r}, runs[i+1:]...)
+	}
+	return runs, nil
+}
+
+func entries(runs []logRun) (n int) {
+	for i := range runs {
+		n += runs[i].n
+	}
+	return n
+}
+
+func (t *txn) writeLog() error {
+	for rest := t.log; len(rest) > 0; {
+		var front []logRun
+		front, rest = splitLog(rest, maxLogEntries)
+		last := &front[len(front)-1]
+		if err := t.tx.Set(logKey(last.Seq+ModSeq(last.n-1)), encodeLog(front)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeLog encodes entries. Their numbers are consecutive.
+func encodeLog(runs []logRun) []byte {
+	b := append(make([]byte, 0, 24+12*min(len(runs), 64)), logVersion)
+	b = binary.AppendUvarint(b, uint64(runs[0].At.Unix()))
+	b = binary.AppendUvarint(b, uint64(runs[0].Seq))
+	b = binary.AppendUvarint(b, uint64(entries(runs)))
+	for i := range runs {
+		r := &runs[i]
+		b = append(b, byte(r.Op))
+		b = binary.AppendUvarint(b, uint64(r.Folder))
+		b = binary.AppendUvarint(b, uint64(r.UID))
+		b = binary.AppendUvarint(b, uint64(r.Item))
+		if r.n > 1 {
+			b = binary.AppendUvarint(append(b, byte(r.Op)|runBit), uint64(r.n-1))
+			b = binary.AppendUvarint(b, uint64(r.step))
+		}
 	}
 	return b
 }
 
 func decodeLog(value []byte, fn func(Change) error) error {
-	d := decode(value)
+	d := &decoder{record.Decode(value, logVersion)}
 	at := time.Unix(int64(d.Uint()), 0).UTC()
 	seq := ModSeq(d.Uint())
-	var c Change
-	for range d.Count() {
-		op := d.Byte()
-		if op&runBit != 0 {
-			c.UID, c.Item = c.UID+1, c.Item+1
-		} else {
-			c.Folder, c.UID, c.Item = FolderID(d.Uint()), UID(d.Uint()), ItemID(d.Uint())
-		}
-		if d.Bad() {
+	left := d.Uint()
+	if left > maxLogEntries {
+		d.Fail()
+	}
+	c := Change{At: at}
+	for left > 0 {
+		n, step := d.logRun(value[0], &c)
+		if d.Bad() || n == 0 || n > left {
+			d.Fail()
 			break
 		}
-		c.Seq, c.Op, c.At = seq, ChangeOp(op&^runBit), at
-		if err := fn(c); err != nil {
-			return err
+		for left -= n; ; c.UID, c.Item = c.UID+1, c.Item+step {
+			c.Seq = seq
+			if err := fn(c); err != nil {
+				return err
+			}
+			seq++
+			if n--; n == 0 {
+				break
+			}
 		}
-		seq++
 	}
 	return d.end("change log")
+}
+
+// logRun reads the next entry, given the one before, how many entries it stands for, and by how much their items grow.
+func (d *decoder) logRun(version byte, c *Change) (n uint64, step ItemID) {
+	op := d.Byte()
+	c.Op = ChangeOp(op &^ runBit)
+	switch {
+	case op&runBit == 0:
+		c.Folder, c.UID, c.Item = FolderID(d.Uint()), UID(d.Uint()), ItemID(d.Uint())
+		return 1, 0
+	case version == 1:
+		n, step = 1, 1
+	default:
+		n, step = d.Uint(), ItemID(d.Uint())
+	}
+	c.UID, c.Item = c.UID+1, c.Item+step
+	return n, step
 }
 
 // readLog gives the changes after a number, in order.
@@ -164,7 +257,7 @@ func (s *Store) pruneLog(t *txn, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		d := decode(p.Value)
+		d := record.Decode(p.Value, logVersion)
 		if at := time.Unix(int64(d.Uint()), 0); d.Bad() || !at.Before(before) {
 			break
 		}

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -19,7 +20,7 @@ type txn struct {
 	dirty bool
 
 	folders map[FolderID]*folderEdit
-	log     []Change
+	log     []logRun
 	key     []byte // scratch
 	val     []byte // scratch
 
@@ -64,7 +65,7 @@ func (t *txn) finish() (*state, error) {
 func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
 	if f.removed {
 		t.next.remove(id)
-		return t.tx.Delete(folderKey(id))
+		return errors.Join(t.dropStrokes(f), t.tx.Delete(folderKey(id)))
 	}
 	if !f.touched {
 		t.next.put(&node{Folder: f.Folder, view: f.view})
@@ -78,22 +79,11 @@ func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
 	return t.tx.Set(folderKey(id), f.Folder.encode())
 }
 
-func (t *txn) writeLog() error {
-	for rest := t.log; len(rest) > 0; {
-		n := min(len(rest), maxLogEntries)
-		if err := t.tx.Set(logKey(rest[n-1].Seq), encodeLog(rest[:n])); err != nil {
-			return err
-		}
-		rest = rest[n:]
-	}
-	return nil
-}
-
 // change takes the next change number for an object and notes it in the log.
 func (t *txn) change(op ChangeOp, folder FolderID, uid UID, item ItemID) ModSeq {
 	t.dirty = true
 	t.next.head.change++
-	t.log = append(t.log, Change{Seq: t.next.head.change, Op: op, Folder: folder, UID: uid, Item: item, At: t.now})
+	t.log = appendChange(t.log, Change{Seq: t.next.head.change, Op: op, Folder: folder, UID: uid, Item: item, At: t.now})
 	return t.next.head.change
 }
 
@@ -160,10 +150,22 @@ func (t *txn) insert(f *folderEdit, r *Row, op ChangeOp) error {
 	return t.write(f, r)
 }
 
+// settle makes the edits so far part of the view.
+func (t *txn) settle(f *folderEdit) {
+	if len(f.edits) > 0 {
+		f.view, f.edits = f.view.advance(f.Folder, t.next.head.change, sortEdits(f.edits)), nil
+	}
+}
+
 // write stores a row as it is now.
 func (t *txn) write(f *folderEdit, r *Row) error {
 	f.touched = true
 	f.edits = append(f.edits, edit{r.UID, r})
+	return t.put(f, r)
+}
+
+// put stores a row whose place in the view has been seen to.
+func (t *txn) put(f *folderEdit, r *Row) error {
 	t.key = appendRowKey(t.key[:0], f.ID, r.UID)
 	t.val = appendRow(t.val[:0], r)
 	return t.tx.Set(t.key, t.val)

@@ -15,6 +15,8 @@ type View struct {
 	change ModSeq
 	pages  []*page
 	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
+	// strokes are changes of flags that rows have here, but not yet in the store, oldest first.
+	strokes []strokeRef
 
 	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
@@ -64,6 +66,14 @@ func (v *View) Find(uid UID) (i int, ok bool) {
 // pageOf is the last page that begins at or before uid, -1 if none does.
 func (v *View) pageOf(uid UID) int {
 	return sort.Search(len(v.pages), func(i int) bool { return v.pages[i].rows[0].UID > uid }) - 1
+}
+
+// hasAny reports whether there is a row with one of the UIDs.
+func (v *View) hasAny(uids []UID) bool {
+	return slices.ContainsFunc(uids, func(u UID) bool {
+		_, ok := v.Find(u)
+		return ok
+	})
 }
 
 // All gives the rows from index lo to hi-1, with their indexes.
@@ -158,7 +168,7 @@ func (v *View) index() {
 
 // advance returns the view after edits, which are sorted by UID, one a UID.
 func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
-	next := &View{folder: f, change: change}
+	next := &View{folder: f, change: change, strokes: v.strokes}
 	if len(edits) == 0 {
 		next.pages, next.starts = v.pages, v.starts
 		return next
@@ -186,7 +196,7 @@ func (v *View) apart() *View {
 	last := *v.pages[len(v.pages)-1]
 	last.rows = slices.Clip(last.rows)
 	pages := append(slices.Clone(v.pages[:len(v.pages)-1]), &last)
-	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts}
+	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts, strokes: v.strokes}
 }
 
 // editsBefore counts the edits whose UID lies before page p begins.

@@ -98,13 +98,13 @@ func (s *session) tellStored(ctx context.Context, st *storing, res mailbox.FlagR
 	s.tellKeywords()
 	failed := uidSet(res.Failed)
 	expect := newExpectation(&st.change)
+	now := mailbox.Finder{View: res.View}
 	for i, old := range st.msgs.rows(s.sel.shown) {
-		j, ok := res.View.Find(old.UID)
-		if !ok {
+		_, row := now.Find(old.UID)
+		if row == nil {
 			gone = true
 			continue
 		}
-		row := res.View.At(j)
 		changed := row.ModSeq() != old.ModSeq()
 		if !failed.contains(uint32(row.UID)) && (!st.silent || s.condstore && changed) {
 			s.tellFlags(i+1, row, !st.silent)

@@ -88,8 +88,9 @@ func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge boo
 	if len(d.Changed) > 0 || d.Added < newest.Len() {
 		s.tellKeywords()
 	}
+	before, now := mailbox.Finder{View: old}, mailbox.Finder{View: newest}
 	for _, i := range d.Changed {
-		s.tellChanged(old, newest, i, told)
+		s.tellChanged(&before, i, now.At(i), told)
 	}
 	if err := s.tellNewMessages(ctx, d.Added); err != nil {
 		s.log.Error("imap: news of new messages", "login", s.who.Login, "error", err)
@@ -128,13 +129,12 @@ func (s *session) appendFetch(dst []byte, n int, r *mailbox.Row) []byte {
 }
 
 // tellChanged sends message i's new flags, unless the client knows them.
-func (s *session) tellChanged(old, newest *mailbox.View, i int, told func(i int, old, new *mailbox.Row) bool) {
-	row := newest.At(i)
+func (s *session) tellChanged(before *mailbox.Finder, i int, row *mailbox.Row, told func(i int, old, new *mailbox.Row) bool) {
 	if s.flagsQuiet() {
 		return
 	}
 	if told != nil {
-		if j, ok := old.Find(row.UID); ok && told(j, old.At(j), row) {
+		if j, old := before.Find(row.UID); old != nil && told(j, old, row) {
 			return
 		}
 	}
