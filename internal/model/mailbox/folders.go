@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -310,9 +311,27 @@ func (s *Session) SetGrants(ctx context.Context, id FolderID, grants []Grant) er
 }
 
 // UpdateGrants is SetGrants, where change makes the new grants of the old ones, which it may change in place. So nobody's
-// change at the same time is lost.
+// change at the same time is lost. change may be called several times.
 func (s *Session) UpdateGrants(ctx context.Context, id FolderID, change func(old []Grant) []Grant) error {
-	return s.a.update(ctx, func(t *txn) error {
+	announced := map[principal]bool{}
+	for {
+		fresh, err := s.updateGrants(ctx, id, change, announced)
+		if !errors.Is(err, errUnannounced) {
+			return err
+		}
+		if err := s.a.store.announce(ctx, s.a.id, fresh); err != nil {
+			return err
+		}
+		for _, p := range fresh {
+			announced[p] = true
+		}
+	}
+}
+
+// updateGrants changes the grants, unless there are principals among them that the index of shares must be told of
+// first: these are returned with errUnannounced.
+func (s *Session) updateGrants(ctx context.Context, id FolderID, change func([]Grant) []Grant, announced map[principal]bool) (fresh []principal, err error) {
+	err = s.a.update(ctx, func(t *txn) error {
 		f, err := t.folder(id)
 		if err != nil {
 			return err
@@ -324,10 +343,15 @@ func (s *Session) UpdateGrants(ctx context.Context, id FolderID, change func(old
 		if err := checkGrants(grants); err != nil {
 			return err
 		}
+		fresh = slices.DeleteFunc(principalsOf(grants), func(p principal) bool { return announced[p] })
+		if len(fresh) > 0 {
+			return errUnannounced
+		}
 		f.Grants = slices.DeleteFunc(grants, func(g Grant) bool { return g.Rights == 0 })
 		t.changeFolder(f)
 		return nil
 	})
+	return fresh, err
 }
 
 func checkGrants(grants []Grant) error {

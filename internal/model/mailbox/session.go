@@ -2,7 +2,6 @@ package mailbox
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"sync"
 
@@ -112,9 +111,13 @@ func (s *Session) shown(n *node) (Folder, bool) {
 }
 
 // shows returns what the identity may know of a folder that it can see: what is in it takes
-// RightRead (RFC 4314 §4, STATUS), its grants RightAdmin (GETACL). The rest is zero.
+// RightRead (RFC 4314 §4, STATUS), its grants RightAdmin (GETACL). What the owner has
+// subscribed to is nobody else's business. The rest is zero.
 func (s *Session) shows(f Folder) Folder {
 	have := s.rightsOn(&f)
+	if !s.who.Owns(s.a.id) {
+		f.Subscribed = false
+	}
 	if have&RightAdmin == 0 {
 		f.Grants = nil
 	}
@@ -129,14 +132,7 @@ func (s *Session) shows(f Folder) Folder {
 // children, siblings by name. A folder whose parent can't be seen stands at its place all the same.
 func (s *Session) Folders() []Folder {
 	st := s.state()
-	below := map[FolderID][]*node{}
-	for _, n := range st.folders {
-		below[n.Parent] = append(below[n.Parent], n)
-	}
-	for _, ns := range below {
-		slices.SortFunc(ns, compareSiblings)
-	}
-	return s.appendTree(make([]Folder, 0, len(st.folders)), below, 0)
+	return s.appendTree(make([]Folder, 0, len(st.folders)), st.siblings(), 0)
 }
 
 func (s *Session) appendTree(out []Folder, below map[FolderID][]*node, parent FolderID) []Folder {

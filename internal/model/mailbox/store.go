@@ -52,6 +52,7 @@ type Store struct {
 	parsers  sync.Pool    // of *message.Parser
 	contents atomic.Int64 // messages on their way in
 	indexing indexing
+	shares   sharing
 
 	mu       sync.Mutex
 	accounts map[ident.AccountID]*account      // guarded by mu

@@ -97,7 +97,7 @@ func appendBinarySize(dst []byte, n int64, nul bool) []byte {
 // stream sends a large part.
 func (b *binary) stream(s *session, r *mailbox.Row, sp summary.Span, encoding string) error {
 	open := func() io.Reader {
-		return message.Decoder(encoding, s.mail.Content(r).Section(sp.Offset, sp.Size))
+		return message.Decoder(encoding, s.sel.mail.Content(r).Section(sp.Offset, sp.Size))
 	}
 	var all counter
 	if _, err := io.Copy(&all, open()); err != nil {

@@ -117,20 +117,23 @@ func (s *session) urlContent(ctx context.Context, raw string) (content, error) {
 	if !ok {
 		return content{}, errNoSuchPart
 	}
-	id := mailbox.FolderID(0)
+	var (
+		mail *mailbox.Session
+		id   mailbox.FolderID
+	)
 	switch {
 	case u.path != "":
-		f, err := s.folder(u.path)
+		f, err := s.folder(ctx, u.path)
 		if err != nil {
 			return content{}, err
 		}
-		id = f.ID
+		mail, id = f.mail, f.ID
 	case s.sel != nil:
-		id = s.sel.id
+		mail, id = s.sel.mail, s.sel.id
 	default:
 		return content{}, errNoSuchPart
 	}
-	return u.lookUp(ctx, s.mail, id)
+	return u.lookUp(ctx, mail, id)
 }
 
 func isRefusal(err error) bool {

@@ -6,15 +6,20 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 )
 
-// Principals knows whom rights can be given to. Without it ACL (RFC 4314) is not offered. It must be safe for concurrent use.
+// Principals knows whom rights can be given to. Without it ACL (RFC 4314) is not offered, and mailboxes of others are not shown. It must be safe for concurrent use.
 type Principals interface {
 	// Find finds an account or group by what people call it, an address; fault.NotFound if there is none.
 	Find(ctx context.Context, name string) (kind mailbox.PrincipalKind, id uint64, err error)
 	// Name is an account's or group's address; fault.NotFound if it is gone.
 	Name(ctx context.Context, kind mailbox.PrincipalKind, id uint64) (string, error)
+	// Groups are those that an account is in now, in the order that identities have them in.
+	Groups(ctx context.Context, id ident.AccountID) ([]ident.GroupID, error)
+	// Shared reports whether an account is nobody's own: its mailboxes stand below "Shared", not "Other Users".
+	Shared(ctx context.Context, id ident.AccountID) (bool, error)
 }
 
 // rightLetters are the rights in the order in which they are shown (RFC 4314 §2.1), one letter for each bit of the model's.
@@ -79,7 +84,7 @@ func (d *decoder) identifier() string {
 }
 
 // principal finds whom an identifier means.
-func (s *session) principal(ctx context.Context, name string) (p principal, err error) {
+func (s *session) principal(ctx context.Context, f *box, name string) (p principal, err error) {
 	switch {
 	case strings.HasPrefix(name, "-"):
 		return p, no("CANNOT", "rights can't be negative here") // RFC 4314 §2: not required
@@ -87,7 +92,7 @@ func (s *session) principal(ctx context.Context, name string) (p principal, err 
 		return principal{kind: mailbox.ToAnyone}, nil
 	}
 	p.kind, p.id, err = s.srv.principals.Find(ctx, name)
-	p.owner = p.kind == mailbox.ToAccount && p.id == uint64(s.mail.Account())
+	p.owner = p.kind == mailbox.ToAccount && p.id == uint64(f.mail.Account())
 	return p, err
 }
 
@@ -103,9 +108,9 @@ func (s *session) aclArguments(identifier bool) (path, name string) {
 }
 
 // aclFolder finds the folder, which must be one whose rights the client may see and change.
-func (s *session) aclFolder(path string) (mailbox.Folder, error) {
-	f, err := s.folder(path)
-	if err == nil && s.mail.Rights(f.ID)&mailbox.RightAdmin == 0 {
+func (s *session) aclFolder(ctx context.Context, path string) (box, error) {
+	f, err := s.folder(ctx, path)
+	if err == nil && f.rights()&mailbox.RightAdmin == 0 {
 		err = fault.New(fault.Denied, "you have no right to administer that mailbox")
 	}
 	return f, err
@@ -145,18 +150,18 @@ func (s *session) deleteACL(ctx context.Context) (reply, error) {
 }
 
 func (s *session) changeACL(ctx context.Context, path, name string, change func(mailbox.Rights) mailbox.Rights) (reply, error) {
-	f, err := s.aclFolder(path)
+	f, err := s.aclFolder(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
-	p, err := s.principal(ctx, name)
+	p, err := s.principal(ctx, &f, name)
 	switch {
 	case err != nil:
 		return reply{}, err
 	case p.owner:
 		return reply{}, no("CANNOT", "the owner always has all rights")
 	}
-	err = s.mail.UpdateGrants(ctx, f.ID, func(grants []mailbox.Grant) []mailbox.Grant {
+	err = f.mail.UpdateGrants(ctx, f.ID, func(grants []mailbox.Grant) []mailbox.Grant {
 		i := slices.IndexFunc(grants, func(g mailbox.Grant) bool { return g.Kind == p.kind && g.ID == p.id })
 		if i < 0 {
 			i = len(grants)
@@ -174,12 +179,12 @@ func (s *session) getACL(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.aclFolder(path)
+	f, err := s.aclFolder(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
 	b := s.appendName([]byte("* ACL "), path)
-	owner := mailbox.Grant{Kind: mailbox.ToAccount, ID: uint64(s.mail.Account()), Rights: mailbox.AllRights}
+	owner := mailbox.Grant{Kind: mailbox.ToAccount, ID: uint64(f.mail.Account()), Rights: mailbox.AllRights}
 	for _, g := range append([]mailbox.Grant{owner}, f.Grants...) {
 		name := anyone
 		if g.Kind != mailbox.ToAnyone {
@@ -204,10 +209,11 @@ func (s *session) listRights(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	if _, err := s.aclFolder(path); err != nil {
+	f, err := s.aclFolder(ctx, path)
+	if err != nil {
 		return reply{}, err
 	}
-	p, err := s.principal(ctx, name)
+	p, err := s.principal(ctx, &f, name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -226,25 +232,25 @@ func (s *session) listRights(ctx context.Context) (reply, error) {
 }
 
 // myRights: RFC 4314 §3.5.
-func (s *session) myRights(context.Context) (reply, error) {
+func (s *session) myRights(ctx context.Context) (reply, error) {
 	path, _ := s.aclArguments(false)
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.folder(path)
+	f, err := s.folder(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
-	if s.mail.Rights(f.ID)&seeingRights == 0 {
+	if f.rights()&seeingRights == 0 {
 		return reply{}, errNoMailbox
 	}
-	s.tellMyRights(path, f.ID)
+	s.tellMyRights(path, &f)
 	return reply{text: "rights told"}, nil
 }
 
-func (s *session) tellMyRights(path string, id mailbox.FolderID) {
+func (s *session) tellMyRights(path string, f *box) {
 	b := append(s.appendName(append(s.out.buf(), "* MYRIGHTS "...), path), ' ')
-	s.out.set(append(appendRights(b, s.mail.Rights(id)), crlf...))
+	s.out.set(append(appendRights(b, f.rights()), crlf...))
 }
 
 // needsPrincipals makes a command one that isn't there if nobody is known who could be given rights.

@@ -26,11 +26,11 @@ func (s *session) append(ctx context.Context) (reply, error) {
 	if s.dec.err != nil {
 		return reply{}, s.dec.err
 	}
-	f, err := s.target(path)
+	f, err := s.target(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
-	a := &appending{s: s}
+	a := &appending{s: s, to: f.mail}
 	var items []mailbox.Append
 	defer func() {
 		for _, it := range items {
@@ -48,12 +48,12 @@ func (s *session) append(ctx context.Context) (reply, error) {
 			return reply{}, no("LIMIT", "too many messages in one APPEND")
 		}
 	}
-	done, err := s.mail.Append(ctx, f.ID, items...)
+	done, err := f.mail.Append(ctx, f.ID, items...)
 	if err != nil {
 		return reply{}, tooBig(tryCreate(err))
 	}
 	s.tellOldName(&f, path, spelled)
-	if s.sel != nil && s.sel.id == f.ID {
+	if s.selected(&f) {
 		for _, a := range done {
 			s.own = s.own.add(uint32(a.UID))
 		}
@@ -62,12 +62,12 @@ func (s *session) append(ctx context.Context) (reply, error) {
 }
 
 // target finds the folder that messages are to go to.
-func (s *session) target(path string) (mailbox.Folder, error) {
-	f, err := s.folder(path)
+func (s *session) target(ctx context.Context, path string) (box, error) {
+	f, err := s.folder(ctx, path)
 	if err != nil {
 		return f, tryCreate(err)
 	}
-	if s.mail.Rights(f.ID)&mailbox.RightInsert == 0 {
+	if f.rights()&mailbox.RightInsert == 0 {
 		return f, fault.New(fault.Denied, "you have no right to put messages there")
 	}
 	return f, nil
@@ -101,8 +101,9 @@ func tooBig(err error) error {
 // appending is an APPEND or REPLACE whose messages are coming in.
 type appending struct {
 	s      *session
-	before int64         // bytes of the messages that have come already
-	freed  mailbox.Usage // what will be gone when the command is done
+	to     *mailbox.Session // whose account they go to
+	before int64            // bytes of the messages that have come already
+	freed  mailbox.Usage    // what will be gone when the command is done
 }
 
 // message consumes a message with what stands before it: SP [flag-list SP] [date-time SP] data.
@@ -197,7 +198,7 @@ var errEmptyMessage = no("CANNOT", "a message can't be empty")
 
 // may checks a message's size, as far as it is known.
 func (a *appending) may(size int64) error {
-	st := a.s.mail.State()
+	st := a.to.State()
 	used := mailbox.Usage{Bytes: st.Used.Bytes - a.freed.Bytes, Items: st.Used.Items - a.freed.Items}
 	switch {
 	case size > a.s.lim.Message:

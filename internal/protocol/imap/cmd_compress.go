@@ -53,6 +53,7 @@ func (s *session) unauthenticate(context.Context) (reply, error) {
 // signOut makes the session that of a stranger who has just come.
 func (s *session) signOut() {
 	s.deselect()
+	s.leaveGuests()
 	if s.mail != nil {
 		s.mail.Close()
 		s.mail = nil

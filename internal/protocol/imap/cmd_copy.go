@@ -10,7 +10,7 @@ import (
 
 // copy is COPY: RFC 9051 §6.4.7.
 func (s *session) copy(ctx context.Context) (reply, error) {
-	code, err := s.transfer(ctx, s.mail.Copy)
+	code, err := s.transfer(ctx, (*mailbox.Session).Copy, (*mailbox.Session).CopyTo)
 	return reply{code, "copied"}, err
 }
 
@@ -19,7 +19,7 @@ func (s *session) move(ctx context.Context) (reply, error) {
 	if s.sel.readOnly {
 		return reply{}, no("READ-ONLY", "the mailbox is open for looking only")
 	}
-	code, err := s.transfer(ctx, s.mail.Move)
+	code, err := s.transfer(ctx, (*mailbox.Session).Move, (*mailbox.Session).MoveTo)
 	if err != nil || code == "" {
 		return reply{text: "nothing to move"}, err
 	}
@@ -28,10 +28,14 @@ func (s *session) move(ctx context.Context) (reply, error) {
 	return reply{text: "moved"}, nil
 }
 
-type transferFunc func(context.Context, mailbox.FolderID, []mailbox.UID, mailbox.FolderID) ([]mailbox.Copied, uint32, error)
+// Within an account messages are copied and moved in one way, to another account in another.
+type (
+	transferFunc func(*mailbox.Session, context.Context, mailbox.FolderID, []mailbox.UID, mailbox.FolderID) ([]mailbox.Copied, uint32, error)
+	crossingFunc func(*mailbox.Session, context.Context, mailbox.FolderID, []mailbox.UID, mailbox.Target) ([]mailbox.Copied, uint32, error)
+)
 
 // transfer copies or moves, and returns the response code COPYUID (RFC 4315 §3), "" if there was nothing to do.
-func (s *session) transfer(ctx context.Context, do transferFunc) (code string, err error) {
+func (s *session) transfer(ctx context.Context, within transferFunc, across crossingFunc) (code string, err error) {
 	s.dec.sp()
 	set := s.messageSet()
 	s.dec.sp()
@@ -43,14 +47,23 @@ func (s *session) transfer(ctx context.Context, do transferFunc) (code string, e
 	if err != nil {
 		return "", err
 	}
-	to, err := s.folder(path)
+	to, err := s.folder(ctx, path)
 	if err != nil {
 		return "", tryCreate(err)
 	}
 	if msgs.empty() {
 		return "", nil
 	}
-	done, validity, err := do(ctx, s.sel.id, msgs.uids(s.sel.shown), to.ID)
+	var (
+		done     []mailbox.Copied
+		validity uint32
+	)
+	if uids := msgs.uids(s.sel.shown); to.mail == s.sel.mail {
+		done, validity, err = within(s.sel.mail, ctx, s.sel.id, uids, to.ID)
+	} else {
+		target := mailbox.Target{Session: to.mail, Folder: to.ID, Progress: func(n int) error { return s.progress(n, len(uids)) }}
+		done, validity, err = across(s.sel.mail, ctx, s.sel.id, uids, target)
+	}
 	switch {
 	case err != nil:
 		return "", tryCreate(err)
@@ -59,7 +72,7 @@ func (s *session) transfer(ctx context.Context, do transferFunc) (code string, e
 	case len(done) == 0:
 		return "", nil
 	}
-	if to.ID == s.sel.id {
+	if s.selected(&to) {
 		for _, c := range done {
 			s.own = s.own.put(uint32(c.To))
 		}
@@ -103,7 +116,7 @@ func (s *session) expunge(ctx context.Context) (reply, error) {
 			return reply{text: "nothing to expunge"}, nil
 		}
 	}
-	gone, err := s.mail.Expunge(ctx, s.sel.id, uids, true)
+	gone, err := s.sel.mail.Expunge(ctx, s.sel.id, uids, true)
 	s.removed = len(gone) > 0
 	return reply{text: "expunged"}, err
 }

@@ -101,16 +101,19 @@ func (s *session) correlator(path string, v *mailbox.View) []byte {
 
 // searchFolders searches one folder after the other, each once.
 func (s *session) searchFolders(ctx context.Context, q *searching, key criterion, sources []mailboxFilter) error {
-	folders, paths := s.paths()
-	for i := range folders {
-		f := &folders[i]
+	boxes, err := s.boxesOf(ctx, sources)
+	if err != nil {
+		return err
+	}
+	for i := range boxes {
+		f := &boxes[i]
 		meant := slices.ContainsFunc(sources, func(m mailboxFilter) bool {
-			return m.selects() && f.ID == s.sel.id || m.covers(paths[i], f, false)
+			return m.selects() && s.selected(&f.box) || m.covers(f)
 		})
-		if !meant || s.mail.Rights(f.ID)&mailbox.RightRead == 0 {
+		if !meant || f.rights()&mailbox.RightRead == 0 {
 			continue
 		}
-		if err := s.searchFolder(ctx, q, key, f.ID, paths[i]); err != nil {
+		if err := s.searchFolder(ctx, q, key, f); err != nil {
 			return err
 		}
 		s.out.sized()
@@ -118,16 +121,16 @@ func (s *session) searchFolders(ctx context.Context, q *searching, key criterion
 	return nil
 }
 
-func (s *session) searchFolder(ctx context.Context, q *searching, key criterion, id mailbox.FolderID, path string) error {
-	v, err := s.mail.View(ctx, id)
+func (s *session) searchFolder(ctx context.Context, q *searching, key criterion, f *placed) error {
+	v, err := f.mail.View(ctx, f.ID)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 		return nil // as if it had not been there
 	}
 	if err != nil {
 		return err
 	}
-	sc := &scope{id: id, shown: v, fresh: v}
-	if s.sel != nil && s.sel.id == id {
+	sc := &scope{mail: f.mail, id: f.ID, shown: v, fresh: v}
+	if s.selected(&f.box) {
 		sc.sel, sc.shown = s.sel, s.sel.shown
 	}
 	q.found = found{}
@@ -135,7 +138,7 @@ func (s *session) searchFolder(ctx context.Context, q *searching, key criterion,
 		return err
 	}
 	if q.total > 0 {
-		s.sendFound(q, s.correlator(path, v))
+		s.sendFound(q, s.correlator(f.path, v))
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (f *fetching) setSeen(ctx context.Context) error {
 	if len(uids) == 0 {
 		return nil
 	}
-	res, err := f.s.mail.SetFlags(ctx, f.s.sel.id, mailbox.FlagChange{UIDs: uids, Op: mailbox.AddFlags, Flags: mailbox.Seen})
+	res, err := f.s.sel.mail.SetFlags(ctx, f.s.sel.id, mailbox.FlagChange{UIDs: uids, Op: mailbox.AddFlags, Flags: mailbox.Seen})
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return nil // it may read all the same
 	}
@@ -202,7 +202,7 @@ func (f *fetching) fill(ctx context.Context) (done bool, err error) {
 		done = f.fillBatch(nil)
 		return done, nil
 	}
-	err = f.s.mail.Read(ctx, func(b *mailbox.Batch) error {
+	err = f.s.sel.mail.Read(ctx, func(b *mailbox.Batch) error {
 		done = f.fillBatch(b)
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"time"
 )
 
@@ -39,18 +40,60 @@ func (s *session) untilHeard(ctx context.Context, mayExpunge bool) error {
 	heard := make(chan error, 1)
 	go func() { heard <- s.in.await() }()
 	for {
-		bell := s.mail.Bell()
+		bells := s.bells(ctx)
 		if err := s.tellWhileIdle(ctx, mayExpunge); err != nil {
 			s.interrupt() // the other one must be gone before anybody else reads
 			<-heard
 			return err
 		}
-		select {
-		case err := <-heard:
+		if err, is := waitFor(heard, bells); is {
 			return lost(err)
-		case <-bell:
 		}
 	}
+}
+
+// bells are those that ring when there may be something to tell.
+func (s *session) bells(ctx context.Context) []<-chan struct{} {
+	all := []<-chan struct{}{s.mail.Bell()}
+	if s.sel != nil && s.sel.mail != s.mail {
+		all = append(all, s.sel.mail.Bell())
+	}
+	if !s.notify.reaches() {
+		return all
+	}
+	all = append(all, s.srv.store.SharesBell())
+	others, err := s.others(ctx)
+	if err != nil { // the next bell may find it working again
+		s.log.Error("imap: accounts of others", "login", s.who.Login, "error", err)
+	}
+	for _, o := range others {
+		if mail, err := s.guest(ctx, o.id); err == nil {
+			all = append(all, mail.Bell())
+		}
+	}
+	return all
+}
+
+// waitFor waits for what is heard, or for a bell.
+func waitFor(heard <-chan error, bells []<-chan struct{}) (err error, is bool) {
+	if len(bells) == 1 {
+		select {
+		case err := <-heard:
+			return err, true
+		case <-bells[0]:
+			return nil, false
+		}
+	}
+	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(heard)}}
+	for _, b := range bells {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(b)})
+	}
+	i, v, _ := reflect.Select(cases)
+	if i > 0 {
+		return nil, false
+	}
+	err, _ = v.Interface().(error)
+	return err, true
 }
 
 // tellWhileIdle sends what is new, if anything is.
@@ -69,6 +112,11 @@ func (s *session) tellWhileIdle(ctx context.Context, mayExpunge bool) error {
 
 // news tells what is new: in the selected mailbox, and elsewhere as the client has asked for it.
 func (s *session) news(ctx context.Context, mayExpunge bool) error {
+	if s.sel != nil && s.sel.mail != s.mail {
+		if err := s.renewGroups(ctx); err != nil {
+			return err
+		}
+	}
 	if s.sel != nil {
 		if err := s.sync(ctx, mayExpunge); err != nil {
 			return err

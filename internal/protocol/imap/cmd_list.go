@@ -174,15 +174,15 @@ func (s *session) listOne(ctx context.Context, l *listing, e *entry) error {
 	}
 	s.out.set(append(b, crlf...))
 	if l.myRights && e.folder != nil && selected {
-		s.tellMyRights(e.path, e.folder.ID)
+		s.tellMyRights(e.path, e.folder)
 	}
 	if err := s.listMetadata(ctx, l, e, selected); err != nil {
 		return err
 	}
-	if len(l.statusItems) == 0 || e.folder == nil || !selected || s.mail.Rights(e.folder.ID)&mailbox.RightRead == 0 {
+	if len(l.statusItems) == 0 || e.folder == nil || !selected || e.folder.rights()&mailbox.RightRead == 0 {
 		return nil
 	}
-	err := s.sendStatus(ctx, e.path, *e.folder, l.statusItems)
+	err := s.sendStatus(ctx, e.path, e.folder, l.statusItems)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 		return nil // RFC 5819 §2: the rest is listed all the same
 	}
@@ -206,10 +206,10 @@ func (s *session) listMetadata(ctx context.Context, l *listing, e *entry, select
 
 // tellName sends a LIST response with a mailbox's name, and what the client has called it if that was spelled in
 // another way (RFC 9051 §6.3.9.7). f is nil if the mailbox is gone.
-func (s *session) tellName(f *mailbox.Folder, path, spelled string) {
+func (s *session) tellName(f *box, path, spelled string) {
 	e := entry{path: path, folder: f}
-	for _, other := range s.mail.Folders() {
-		e.children = e.children || f != nil && other.Parent == f.ID
+	if f != nil {
+		e.foreign, e.children = s.foreign(f.mail), s.hasChildren(f)
 	}
 	b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), false)
 	b = s.appendName(append(b, `) "/" `...), path)
@@ -220,7 +220,7 @@ func (s *session) tellName(f *mailbox.Folder, path, spelled string) {
 }
 
 // tellOldName is tellName for a client that knows OLDNAME, if its spelling was another.
-func (s *session) tellOldName(f *mailbox.Folder, path, spelled string) {
+func (s *session) tellOldName(f *box, path, spelled string) {
 	if s.rev2 && spelled != "" {
 		s.tellName(f, path, spelled)
 	}
@@ -240,7 +240,7 @@ func (l *listing) selects(e *entry) bool {
 	if l.subscribed && !e.subscribed || l.specialUse && e.use() == "" {
 		return false
 	}
-	return e.folder != nil || l.subscribed
+	return e.folder != nil || l.subscribed || e.level && !l.specialUse
 }
 
 // findHidden fills above.
@@ -311,31 +311,41 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 // entry is a line that LIST may show.
 type entry struct {
 	path       string
-	shown      string          // path as the client sees it
-	folder     *mailbox.Folder // nil: there is none of that name
+	shown      string // path as the client sees it
+	folder     *box   // nil: there is none of that name
+	foreign    bool   // it is of somebody else
+	level      bool   // without a folder, but folders of others are below it
 	subscribed bool
 	children   bool
 }
 
 // entries gives all that may be listed: folders, names subscribed to without a folder, and names above those.
 func (s *session) entries(ctx context.Context) ([]entry, error) {
-	folders, paths := s.paths()
+	boxes, err := s.boxes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	lost, err := s.lostSubscriptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]entry, len(folders), len(folders)+len(lost))
-	byID := make(map[mailbox.FolderID]int, len(folders))
-	for i := range folders {
-		f := &folders[i]
-		out[i] = entry{path: paths[i], folder: f, subscribed: f.Subscribed}
+	out := make([]entry, len(boxes), len(boxes)+len(lost))
+	byID := make(map[mailbox.FolderID]int, len(boxes))
+	own := 0
+	for i := range boxes {
+		f := &boxes[i]
+		out[i] = entry{path: f.path, folder: &f.box, subscribed: f.Subscribed, foreign: f.foreign}
+		if f.foreign {
+			continue
+		}
+		own++
 		byID[f.ID] = i
 		if p, ok := byID[f.Parent]; ok {
 			out[p].children = true
 		}
 	}
-	if len(lost) > 0 {
-		out = addLost(out, lost)
+	if own < len(out) || len(lost) > 0 {
+		out = addNames(out, own, lost)
 	}
 	for i := range out {
 		if out[i].shown = out[i].path; !s.utf8 {
@@ -345,9 +355,10 @@ func (s *session) entries(ctx context.Context) ([]entry, error) {
 	return out, nil
 }
 
-// addLost adds names subscribed to that have no folder, and the names above them.
-func addLost(out []entry, lost []string) []entry {
-	byPath := make(map[string]int, len(out))
+// addNames adds the names above folders of others, which begin at own, and names subscribed to that have no folder with those
+// above them.
+func addNames(out []entry, own int, lost []string) []entry {
+	byPath := make(map[string]int, len(out)+len(lost))
 	for i := range out {
 		byPath[out[i].path] = i
 	}
@@ -359,6 +370,12 @@ func addLost(out []entry, lost []string) []entry {
 			out = append(out, entry{path: path})
 		}
 		return &out[i]
+	}
+	for i := own; i < len(out) && out[i].foreign; i++ {
+		for p := parentPath(out[i].path); p != ""; p = parentPath(p) {
+			e := at(p)
+			e.children, e.level = true, e.folder == nil
+		}
 	}
 	for _, path := range lost {
 		at(path).subscribed = true
@@ -373,9 +390,13 @@ func addLost(out []entry, lost []string) []entry {
 func (e *entry) appendAttributes(b []byte, subscribed bool) []byte {
 	if e.folder == nil {
 		b = append(b, `\NonExistent `...)
-	} else if e.children {
+	}
+	if e.level {
+		b = append(b, `\Noselect `...) // for those who don't know \NonExistent
+	}
+	if e.children {
 		b = append(b, `\HasChildren `...) // RFC 3348
-	} else {
+	} else if e.folder != nil {
 		b = append(b, `\HasNoChildren `...)
 	}
 	if u := e.use(); u != "" {
@@ -396,9 +417,10 @@ var uses = [...]struct {
 	{mailbox.Trash, `\Trash`}, {mailbox.Archive, `\Archive`},
 }
 
-// use is an entry's special-use attribute, "" if it has none.
+// use is an entry's special-use attribute, "" if it has none. Those of others are told to nobody else: a client would take
+// their Sent for the client's own.
 func (e *entry) use() string {
-	if e.folder != nil {
+	if e.folder != nil && !e.foreign {
 		for _, u := range uses {
 			if u.role == e.folder.Role {
 				return u.name

@@ -18,8 +18,8 @@ func (s *session) create(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	if _, taken := s.mail.FolderByRole(role); !ok || taken && role != mailbox.NoRole {
-		return reply{}, no("USEATTR", "that special use is not possible, or taken")
+	if err := s.mayUse(ctx, path, role, ok); err != nil {
+		return reply{}, err
 	}
 	f, err := s.makeFolder(ctx, path, role)
 	if err != nil {
@@ -27,6 +27,19 @@ func (s *session) create(ctx context.Context) (reply, error) {
 	}
 	s.tellOldName(&f, path, spelled)
 	return reply{"MAILBOXID (" + folderID(f.ID) + ")", "mailbox created"}, nil
+}
+
+// mayUse checks that a new mailbox may have a special use: that of a folder is its owner's business.
+func (s *session) mayUse(ctx context.Context, path string, role mailbox.Role, ok bool) error {
+	if ok && role == mailbox.NoRole {
+		return nil
+	}
+	at, _, err := s.walk(ctx, path)
+	_, taken := s.mail.FolderByRole(role)
+	if err == nil && (!ok || taken || at.mail != s.mail) {
+		err = no("USEATTR", "that special use is not possible, or taken")
+	}
+	return err
 }
 
 // createParams consumes create-params; ok is false if the special use is none that a folder can have.
@@ -51,24 +64,35 @@ func (s *session) createParams() (role mailbox.Role, ok bool) {
 }
 
 // makeFolder makes the folder of a path that isn't there, with its parents.
-func (s *session) makeFolder(ctx context.Context, path string, role mailbox.Role) (mailbox.Folder, error) {
-	at, rest, err := s.walk(path)
+func (s *session) makeFolder(ctx context.Context, path string, role mailbox.Role) (box, error) {
+	at, rest, err := s.freeName(ctx, path)
 	if err != nil {
 		return at, err
-	}
-	if len(rest) == 0 {
-		return at, fault.New(fault.Exists, "that mailbox exists")
 	}
 	for i, name := range rest {
 		n := mailbox.NewFolder{Name: name, Parent: at.ID}
 		if i == len(rest)-1 {
 			n.Role = role
 		}
-		if at, err = s.mail.CreateFolder(ctx, n); err != nil {
+		if at.Folder, err = at.mail.CreateFolder(ctx, n); err != nil {
 			return at, err
 		}
 	}
 	return at, nil
+}
+
+// freeName goes down a path at which there is nothing yet, as walk does.
+func (s *session) freeName(ctx context.Context, path string) (at box, rest []string, err error) {
+	at, rest, err = s.walk(ctx, path)
+	switch {
+	case err != nil:
+	case len(rest) == 0 && at.ID != 0:
+		err = fault.New(fault.Exists, "that mailbox exists")
+	case len(rest) == 0, at.mail == nil:
+		// In the words for a mailbox that hides what may be made below it.
+		err = fault.New(fault.Denied, "you have no right to make folders here")
+	}
+	return at, rest, err
 }
 
 // delete: RFC 9051 §6.3.5. A mailbox with others below it stays. Its subscription stays too,
@@ -79,7 +103,7 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.folder(path)
+	f, err := s.folder(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
@@ -91,7 +115,7 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 			return reply{}, err
 		}
 	}
-	err = s.mail.DeleteFolder(ctx, f.ID)
+	err = f.mail.DeleteFolder(ctx, f.ID)
 	if fault.Is(err, fault.Conflict) {
 		if f.Subscribed { // it stays, and has its own mark
 			if err := s.changeSubscription(ctx, path, false); err != nil {
@@ -103,7 +127,7 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if s.sel != nil && s.sel.id == f.ID {
+	if s.selected(&f) {
 		s.deselect()
 		s.out.line("* OK [CLOSED] the selected mailbox was deleted")
 	}
@@ -121,7 +145,7 @@ func (s *session) rename(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.folder(from)
+	f, err := s.folder(ctx, from)
 	if err != nil {
 		return reply{}, err
 	}
@@ -131,15 +155,15 @@ func (s *session) rename(ctx context.Context) (reply, error) {
 	if strings.HasPrefix(to, from+string(separator)) {
 		return reply{}, no("CANNOT", "a mailbox can't go below itself")
 	}
-	parent, name, err := s.makeParents(ctx, to)
+	parent, name, err := s.makeParents(ctx, f.mail, to)
 	if err != nil {
 		return reply{}, err
 	}
-	f, err = s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{Name: &name, Parent: &parent})
+	f.Folder, err = f.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{Name: &name, Parent: &parent})
 	if err != nil {
 		return reply{}, err
 	}
-	if s.sel != nil && s.sel.id == f.ID {
+	if s.selected(&f) {
 		s.sel.path = to
 	}
 	if fromSpelled != "" || toSpelled != "" {
@@ -148,14 +172,14 @@ func (s *session) rename(ctx context.Context) (reply, error) {
 	return reply{text: "mailbox renamed"}, nil
 }
 
-// makeParents makes what is missing above a path that isn't there.
-func (s *session) makeParents(ctx context.Context, path string) (parent mailbox.FolderID, name string, err error) {
-	at, rest, err := s.walk(path)
-	if err == nil && len(rest) == 0 {
-		err = fault.New(fault.Exists, "that mailbox exists")
+// makeParents makes what is missing above a path that isn't there, in the account that something is to be renamed in.
+func (s *session) makeParents(ctx context.Context, mail *mailbox.Session, path string) (parent mailbox.FolderID, name string, err error) {
+	at, rest, err := s.freeName(ctx, path)
+	if err == nil && at.mail.Account() != mail.Account() {
+		err = no("CANNOT", "a mailbox can't be renamed into somebody else's account: copy its messages")
 	}
 	for err == nil && len(rest) > 1 {
-		at, err = s.mail.CreateFolder(ctx, mailbox.NewFolder{Name: rest[0], Parent: at.ID})
+		at.Folder, err = mail.CreateFolder(ctx, mailbox.NewFolder{Name: rest[0], Parent: at.ID})
 		rest = rest[1:]
 	}
 	if err != nil {
@@ -165,7 +189,13 @@ func (s *session) makeParents(ctx context.Context, path string) (parent mailbox.
 }
 
 // renameInbox moves the messages of INBOX to a new mailbox and leaves INBOX empty. Mailboxes below INBOX stay.
-func (s *session) renameInbox(ctx context.Context, inbox mailbox.Folder, to string) (reply, error) {
+func (s *session) renameInbox(ctx context.Context, inbox box, to string) (reply, error) {
+	if s.foreign(inbox.mail) {
+		return reply{}, no("CANNOT", "the INBOX of somebody else stays what it is")
+	}
+	if at, _, err := s.walk(ctx, to); err == nil && at.mail != s.mail {
+		return reply{}, no("CANNOT", "INBOX can't be renamed into somebody else's account: move its messages")
+	}
 	made, err := s.makeFolder(ctx, to, mailbox.NoRole)
 	if err != nil {
 		return reply{}, err
@@ -188,7 +218,7 @@ func (s *session) renameInbox(ctx context.Context, inbox mailbox.Folder, to stri
 }
 
 // copyAnnotations: those of INBOX stay, and its new name has them too (RFC 5464 §4.1).
-func (s *session) copyAnnotations(ctx context.Context, from, to *mailbox.Folder) error {
+func (s *session) copyAnnotations(ctx context.Context, from, to *box) error {
 	all, err := s.annotations(ctx, from)
 	if err != nil || len(all) == 0 {
 		return err
@@ -201,6 +231,10 @@ func (s *session) namespace(context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	s.out.line(`* NAMESPACE (("" "/")) NIL NIL`)
-	return reply{text: "one namespace, yours"}, nil
+	if s.srv.principals == nil {
+		s.out.line(`* NAMESPACE (("" "/")) NIL NIL`)
+		return reply{text: "one namespace, yours"}, nil
+	}
+	s.out.line(`* NAMESPACE (("" "/")) (("`, otherUsers, `/" "/")) (("`, sharedBy, `/" "/"))`)
+	return reply{text: "your own, those of others, and what is shared"}, nil
 }

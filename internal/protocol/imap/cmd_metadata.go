@@ -54,7 +54,7 @@ func validEntry(name string, whole bool) bool {
 type annotations map[string][]byte
 
 // annotations reads those of a folder, or with nil of the server.
-func (s *session) annotations(ctx context.Context, f *mailbox.Folder) (annotations, error) {
+func (s *session) annotations(ctx context.Context, f *box) (annotations, error) {
 	all := annotations{}
 	if f == nil {
 		props, err := s.mail.Props(ctx)
@@ -66,7 +66,7 @@ func (s *session) annotations(ctx context.Context, f *mailbox.Folder) (annotatio
 		return all, err
 	}
 	for scope, prefix := range map[mailbox.PropScope]string{mailbox.SharedProps: sharedEntries, mailbox.PrivateProps: privateEntries} {
-		props, err := s.mail.FolderProps(ctx, f.ID, scope)
+		props, err := f.mail.FolderProps(ctx, f.ID, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func (s *session) getMetadata(ctx context.Context) (reply, error) {
 		d.list(func() { o.option(d, d.keyword()) })
 		d.sp()
 	}
-	path, f, err := s.annotated()
+	path, f, err := s.annotated(ctx)
 	if err != nil {
 		return reply{}, err
 	}
@@ -134,12 +134,12 @@ func (o *metadataOptions) option(d *decoder, name string) {
 }
 
 // annotated consumes a mailbox; "" is the server, whose folder is nil.
-func (s *session) annotated() (path string, f *mailbox.Folder, err error) {
+func (s *session) annotated(ctx context.Context) (path string, f *box, err error) {
 	path = s.mailboxName()
 	if s.dec.err != nil || path == "" {
 		return path, nil, s.dec.err
 	}
-	found, err := s.folder(path)
+	found, err := s.folder(ctx, path)
 	return path, &found, err
 }
 
@@ -245,7 +245,7 @@ func appendValue(b, v []byte) []byte {
 func (s *session) setMetadata(ctx context.Context) (reply, error) {
 	d := &s.dec
 	d.sp()
-	_, f, err := s.annotated()
+	_, f, err := s.annotated(ctx)
 	if err != nil {
 		return reply{}, err
 	}
@@ -300,7 +300,7 @@ func (d *decoder) entryValue() []byte {
 }
 
 // mayAnnotate checks what is to be set, and that there won't be too many.
-func (s *session) mayAnnotate(ctx context.Context, f *mailbox.Folder, set annotations) error {
+func (s *session) mayAnnotate(ctx context.Context, f *box, set annotations) error {
 	all, err := s.annotations(ctx, f)
 	if err != nil {
 		return err
@@ -330,7 +330,7 @@ func (s *session) annotateServer(ctx context.Context, set annotations) error {
 	return s.mail.SetProps(ctx, patch)
 }
 
-func (s *session) annotateFolder(ctx context.Context, f *mailbox.Folder, set annotations) error {
+func (s *session) annotateFolder(ctx context.Context, f *box, set annotations) error {
 	patch := map[mailbox.PropScope]map[string][]byte{}
 	for name, v := range set {
 		scope, rest := mailbox.SharedProps, strings.TrimPrefix(name, sharedEntries)
@@ -342,5 +342,5 @@ func (s *session) annotateFolder(ctx context.Context, f *mailbox.Folder, set ann
 		}
 		patch[scope][rest] = v
 	}
-	return s.mail.SetFolderProps(ctx, f.ID, patch)
+	return f.mail.SetFolderProps(ctx, f.ID, patch)
 }

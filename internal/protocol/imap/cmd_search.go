@@ -178,6 +178,7 @@ const (
 
 // scope is a folder that is searched.
 type scope struct {
+	mail  *mailbox.Session // on its account
 	id    mailbox.FolderID
 	sel   *selected     // the selected one; nil if it is another
 	shown *mailbox.View // whose places are the numbers
@@ -185,7 +186,7 @@ type scope struct {
 }
 
 func (s *session) selectedScope() *scope {
-	return &scope{id: s.sel.id, sel: s.sel, shown: s.sel.shown, fresh: s.sel.shown}
+	return &scope{mail: s.sel.mail, id: s.sel.id, sel: s.sel, shown: s.sel.shown, fresh: s.sel.shown}
 }
 
 // refresh takes the newest rows.
@@ -233,7 +234,7 @@ func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc
 		}
 	}
 	for at := 0; at < n; {
-		if err := s.searchStep(ctx, key.cost, step(&at)); err != nil {
+		if err := searchStep(ctx, sc.mail, key.cost, step(&at)); err != nil {
 			return err
 		}
 		if err := s.progress(at, n); err != nil {
@@ -244,11 +245,11 @@ func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc
 }
 
 // searchStep runs a part of a search, in a snapshot if it needs one.
-func (s *session) searchStep(ctx context.Context, c cost, step func(*mailbox.Batch) error) (err error) {
+func searchStep(ctx context.Context, mail *mailbox.Session, c cost, step func(*mailbox.Batch) error) (err error) {
 	if c == byRow {
 		err = step(nil)
 	} else {
-		err = s.mail.Read(ctx, step)
+		err = mail.Read(ctx, step)
 	}
 	if err == nil {
 		err = ctx.Err()

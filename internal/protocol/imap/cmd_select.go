@@ -69,19 +69,19 @@ func (s *session) selectParams() (condstore bool, known *resync) {
 
 // find looks up a folder to be selected.
 func (s *session) find(ctx context.Context, path string, readOnly bool) (*selected, error) {
-	f, err := s.folder(path)
+	f, err := s.folder(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.mail.View(ctx, f.ID)
+	view, err := f.mail.View(ctx, f.ID)
 	if err != nil {
 		return nil, err
 	}
 	const changing = mailbox.RightSeen | mailbox.RightWrite | mailbox.RightInsert | mailbox.RightTrash | mailbox.RightExpunge
-	if s.mail.Rights(f.ID)&changing == 0 {
+	if f.rights()&changing == 0 {
 		readOnly = true // RFC 4314 §5.2
 	}
-	return &selected{id: f.ID, path: path, readOnly: readOnly, shown: view, keywords: -1}, nil
+	return &selected{mail: f.mail, id: f.ID, path: path, readOnly: readOnly, shown: view, keywords: -1}, nil
 }
 
 // introduce tells what the client must know of a folder it has selected, and has called by a name.
@@ -91,7 +91,7 @@ func (s *session) introduce(spelled string) {
 	s.tellKeywords()
 	s.out.number(v.Len(), "EXISTS")
 	if s.rev2 {
-		s.tellName(f, s.sel.path, spelled)
+		s.tellName(&box{*f, s.sel.mail}, s.sel.path, spelled)
 	} else {
 		s.tellRecent()
 		if i := v.FirstUnseen(); i >= 0 && !s.uidOnly {
@@ -113,7 +113,7 @@ func (s *session) closeMailbox(ctx context.Context) (reply, error) {
 		return reply{}, err
 	}
 	if !s.sel.readOnly {
-		if _, err := s.mail.Expunge(ctx, s.sel.id, nil, true); err != nil {
+		if _, err := s.sel.mail.Expunge(ctx, s.sel.id, nil, true); err != nil {
 			s.log.Debug("imap: expunge at CLOSE", "login", s.who.Login, "error", err) // the mailbox closes all the same
 		}
 	}

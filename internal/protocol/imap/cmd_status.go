@@ -11,7 +11,7 @@ import (
 // statusItem is what STATUS can tell of a folder.
 type statusItem struct {
 	name   string
-	append func(s *session, ctx context.Context, dst []byte, f *mailbox.Folder) ([]byte, error)
+	append func(s *session, ctx context.Context, dst []byte, f *box) ([]byte, error)
 }
 
 // statusTable has the items of STATUS, one line each.
@@ -29,27 +29,27 @@ var statusTable = []statusItem{
 	{"APPENDLIMIT", statusAppendLimit}, // RFC 7889 §3
 }
 
-func statusNumber(get func(*mailbox.Folder) uint64) func(*session, context.Context, []byte, *mailbox.Folder) ([]byte, error) {
-	return func(_ *session, _ context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
-		return strconv.AppendUint(dst, get(f), 10), nil
+func statusNumber(get func(*mailbox.Folder) uint64) func(*session, context.Context, []byte, *box) ([]byte, error) {
+	return func(_ *session, _ context.Context, dst []byte, f *box) ([]byte, error) {
+		return strconv.AppendUint(dst, get(&f.Folder), 10), nil
 	}
 }
 
-func statusModSeq(s *session, _ context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
+func statusModSeq(s *session, _ context.Context, dst []byte, f *box) ([]byte, error) {
 	s.enableCondstore()
 	return appendUint(dst, f.HighestModSeq), nil
 }
 
 // statusRecent counts what the next session to select the folder will see as \Recent.
-func statusRecent(s *session, ctx context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
+func statusRecent(s *session, ctx context.Context, dst []byte, f *box) ([]byte, error) {
 	if s.rev2 {
 		return append(dst, '0'), nil
 	}
-	uid, _, err := s.unclaimed(ctx, f)
+	uid, _, err := unclaimed(ctx, f.mail, &f.Folder)
 	if err != nil || uid >= f.UIDNext {
 		return append(dst, '0'), err
 	}
-	v, err := s.mail.View(ctx, f.ID)
+	v, err := f.mail.View(ctx, f.ID)
 	if err != nil {
 		return dst, err
 	}
@@ -57,11 +57,11 @@ func statusRecent(s *session, ctx context.Context, dst []byte, f *mailbox.Folder
 	return strconv.AppendInt(dst, int64(v.Len()-first), 10), nil
 }
 
-func statusMailboxID(_ *session, _ context.Context, dst []byte, f *mailbox.Folder) ([]byte, error) {
+func statusMailboxID(_ *session, _ context.Context, dst []byte, f *box) ([]byte, error) {
 	return append(append(append(dst, '('), folderID(f.ID)...), ')'), nil
 }
 
-func statusAppendLimit(s *session, _ context.Context, dst []byte, _ *mailbox.Folder) ([]byte, error) {
+func statusAppendLimit(s *session, _ context.Context, dst []byte, _ *box) ([]byte, error) {
 	return strconv.AppendInt(dst, s.lim.Message, 10), nil
 }
 
@@ -74,14 +74,14 @@ func (s *session) status(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.folder(path)
+	f, err := s.folder(ctx, path)
 	if err != nil {
 		return reply{}, err
 	}
-	if s.mail.Rights(f.ID)&mailbox.RightRead == 0 {
+	if f.rights()&mailbox.RightRead == 0 {
 		return reply{}, fault.New(fault.Denied, "you have no right to read that mailbox")
 	}
-	return reply{text: "status told"}, s.sendStatus(ctx, path, f, items)
+	return reply{text: "status told"}, s.sendStatus(ctx, path, &f, items)
 }
 
 // statusItems consumes a list of items.
@@ -103,7 +103,7 @@ func (d *decoder) statusItems() (items []statusItem) {
 }
 
 // sendStatus sends a STATUS response.
-func (s *session) sendStatus(ctx context.Context, path string, f mailbox.Folder, items []statusItem) error {
+func (s *session) sendStatus(ctx context.Context, path string, f *box, items []statusItem) error {
 	b := s.appendName(append([]byte(nil), "* STATUS "...), path)
 	b = append(b, " ("...)
 	for i, it := range items {
@@ -112,7 +112,7 @@ func (s *session) sendStatus(ctx context.Context, path string, f mailbox.Folder,
 		}
 		b = append(append(b, it.name...), ' ')
 		var err error
-		if b, err = it.append(s, ctx, b, &f); err != nil {
+		if b, err = it.append(s, ctx, b, f); err != nil {
 			return err
 		}
 	}

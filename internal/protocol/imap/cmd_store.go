@@ -26,7 +26,7 @@ func (s *session) store(ctx context.Context) (reply, error) {
 		return reply{text: "nothing to change"}, nil
 	}
 	st.change.UIDs = st.msgs.uids(s.sel.shown)
-	res, err := s.mail.SetFlags(ctx, s.sel.id, st.change)
+	res, err := s.sel.mail.SetFlags(ctx, s.sel.id, st.change)
 	if err != nil {
 		return reply{}, err
 	}

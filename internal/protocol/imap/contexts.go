@@ -296,7 +296,7 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, d mailbox
 func (s *session) evaluate(ctx context.Context, c *searchContext, sc *scope, places []int) (hits []hit, err error) {
 	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc}
 	for at := 0; at < len(places); {
-		err := s.searchStep(ctx, c.key.cost, func(b *mailbox.Batch) error {
+		err := searchStep(ctx, sc.mail, c.key.cost, func(b *mailbox.Batch) error {
 			m.begin(b)
 			for end := min(len(places), at+searchBatch); at < end && m.read < searchBytes; at++ {
 				row := sc.shown.At(places[at])

@@ -1,9 +1,9 @@
 package imap
 
 import (
+	"context"
+	"slices"
 	"strings"
-
-	"postroad/internal/model/mailbox"
 )
 
 // mailboxFilter says which mailboxes a command is about: filter-mailboxes of RFC 5465 §6, with what RFC 7377 §2.2 adds.
@@ -46,21 +46,46 @@ func (f *mailboxFilter) selects() bool { return f.kind == "selected" || f.kind =
 
 // covers reports whether a folder is among those meant. Mail may come to any folder, so "inboxes" is "personal" (RFC 5465
 // §6.3).
-func (f *mailboxFilter) covers(path string, folder *mailbox.Folder, foreign bool) bool {
+func (f *mailboxFilter) covers(b *placed) bool {
 	switch f.kind {
 	case "inboxes", "personal":
-		return !foreign
+		return !b.foreign
 	case "subscribed":
-		return folder.Subscribed
+		return b.Subscribed
 	}
 	for _, p := range f.paths {
-		below, found := strings.CutPrefix(path, p+string(separator))
+		below, found := strings.CutPrefix(b.path, p+string(separator))
 		switch {
-		case path == p,
+		case b.path == p,
 			found && f.kind == "subtree",
 			found && f.kind == "subtree-one" && !strings.ContainsRune(below, separator):
 			return true
 		}
 	}
 	return false
+}
+
+// reaches reports whether folders of others may be among those meant.
+func (f *mailboxFilter) reaches() bool {
+	return f.kind == "subscribed" || slices.ContainsFunc(f.paths, inNamespace)
+}
+
+// boxesOf is boxes, without those of others if none of the filters can mean one. Subscribed tells what the client is
+// subscribed to, also of others.
+func (s *session) boxesOf(ctx context.Context, filters []mailboxFilter) ([]placed, error) {
+	selects := func(f mailboxFilter) bool { return f.selects() && s.sel != nil && s.foreign(s.sel.mail) }
+	if !slices.ContainsFunc(filters, func(f mailboxFilter) bool { return f.reaches() || selects(f) }) {
+		return s.ownBoxes(), nil
+	}
+	all, err := s.boxes(ctx)
+	if err != nil || !slices.ContainsFunc(all, func(b placed) bool { return b.foreign }) {
+		return all, err
+	}
+	names, err := s.lostSubscriptions(ctx)
+	for i := range all {
+		if all[i].foreign {
+			_, all[i].Subscribed = slices.BinarySearch(names, all[i].path)
+		}
+	}
+	return all, err
 }

@@ -3,8 +3,6 @@ package imap
 import (
 	"context"
 	"strings"
-
-	"postroad/internal/model/mailbox"
 )
 
 // Named searches (RFC 5466) are annotations of the server below these names.
@@ -79,7 +77,7 @@ func (s *session) keysOf(q *searching, name string, text []byte) criterion {
 }
 
 // checkFilter refuses to keep a filter that is no search (RFC 5466 §3.2).
-func (s *session) checkFilter(f *mailbox.Folder, entry string, value []byte) error {
+func (s *session) checkFilter(f *box, entry string, value []byte) error {
 	name, ok := strings.CutPrefix(entry, privateEntries+filterValues)
 	if !ok || f != nil || value == nil {
 		return nil

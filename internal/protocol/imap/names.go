@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"context"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,7 +20,10 @@ import (
 const separator = '/'
 
 // maxPath bounds a mailbox name in bytes.
-const maxPath = mailbox.MaxDepth * (mailbox.MaxName + 1)
+const maxPath = maxLevels * (mailbox.MaxName + 1)
+
+// maxLevels is how deep names may nest: a folder of somebody else has two names more than its depth.
+const maxLevels = mailbox.MaxDepth + 2
 
 // mailboxName consumes a mailbox name and returns it as a path; "INBOX" in any case gives "INBOX".
 func (s *session) mailboxName() string {
@@ -151,7 +155,7 @@ func splitPath(path string) (names []string, ok bool) {
 			return nil, false
 		}
 	}
-	return names, len(names) <= mailbox.MaxDepth
+	return names, len(names) <= maxLevels
 }
 
 var (
@@ -160,51 +164,33 @@ var (
 )
 
 // folder finds the folder of a path.
-func (s *session) folder(path string) (mailbox.Folder, error) {
-	f, rest, err := s.walk(path)
-	if err == nil && len(rest) > 0 {
+func (s *session) folder(ctx context.Context, path string) (box, error) {
+	at, rest, err := s.walk(ctx, path)
+	if err == nil && (len(rest) > 0 || at.ID == 0) {
 		err = errNoMailbox
 	}
-	return f, err
+	return at, err
 }
 
 // walk goes down a path as far as there are folders: the last one found (its ID is 0 if
 // there was none), and the names that are left.
-func (s *session) walk(path string) (at mailbox.Folder, rest []string, err error) {
+func (s *session) walk(ctx context.Context, path string) (at box, rest []string, err error) {
 	names, ok := splitPath(path)
 	if !ok {
-		return at, nil, errBadName
+		return box{}, nil, errBadName
 	}
-	if isInbox(path) || strings.HasPrefix(path, "INBOX/") {
-		if at, ok = s.mail.FolderByRole(mailbox.Inbox); !ok {
-			return at, nil, errNoMailbox
-		}
-		names = names[1:]
+	own, rest := s.mail.Walk(names)
+	at, known := box{own, s.mail}, len(names)-len(rest)
+	if len(rest) == 0 || known >= 2 || s.srv.principals == nil || !inNamespace(path) {
+		return at, rest, nil
 	}
-	for i, n := range names {
-		f, ok := s.mail.Child(at.ID, n)
-		if !ok || f.Role == mailbox.Inbox {
-			return at, names[i:], nil
-		}
-		at = f
+	there, behind, found, err := s.walkOther(ctx, path)
+	switch {
+	case found || err != nil:
+		return there, behind, err
+	case known == 1:
+		// A folder of one's own has the name of a namespace: it was there before these were. It stays reachable.
+		return at, rest, nil
 	}
-	return at, nil, nil
-}
-
-// paths gives every visible folder and its path, parents before children.
-func (s *session) paths() ([]mailbox.Folder, []string) {
-	folders := s.mail.Folders()
-	byID := make(map[mailbox.FolderID]string, len(folders))
-	paths := make([]string, len(folders))
-	for i, f := range folders {
-		p := escapeName(f.Name)
-		switch parent, ok := byID[f.Parent]; {
-		case f.Role == mailbox.Inbox:
-			p = "INBOX"
-		case ok:
-			p = parent + string(separator) + p
-		}
-		byID[f.ID], paths[i] = p, p
-	}
-	return folders, paths
+	return box{}, rest, nil
 }

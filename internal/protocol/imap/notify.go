@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 )
 
@@ -16,11 +17,26 @@ type notifying struct {
 	delayed  bool        // removals wait for a command that allows them
 	groups   []eventGroup
 
-	change mailbox.ModSeq // up to where the account has been looked at
-	known  map[mailbox.FolderID]watched
+	marks  []mark // up to where accounts have been looked at
+	known  map[folderKey]watched
+	order  []folderKey // of known, parents first
 	lost   []string    // subscriptions without a folder
 	server annotations // of the server
 }
+
+// mark is up to where an account has been looked at.
+type mark struct {
+	account ident.AccountID
+	change  mailbox.ModSeq
+}
+
+// folderKey names a folder among those of all accounts.
+type folderKey struct {
+	account ident.AccountID
+	id      mailbox.FolderID
+}
+
+func (b *box) key() folderKey { return folderKey{b.mail.Account(), b.ID} }
 
 // eventGroup is events, and where they are to happen.
 type eventGroup struct {
@@ -42,8 +58,7 @@ type events struct {
 
 // watched is a folder as the client knows it.
 type watched struct {
-	path     string
-	folder   mailbox.Folder
+	placed
 	metadata annotations // nil unless it is looked at
 }
 
@@ -168,9 +183,9 @@ func (g *eventGroup) parseNews(s *session) {
 }
 
 // on is what is to be told of a folder that isn't selected.
-func (n *notifying) on(path string, f *mailbox.Folder) (e events) {
+func (n *notifying) on(f *placed) (e events) {
 	for i := range n.groups {
-		if g := &n.groups[i]; g.covers(path, f, false) {
+		if g := &n.groups[i]; g.covers(f) {
 			e.messages = e.messages || g.messages
 			e.flags = e.flags || g.flags
 			e.names = e.names || g.names
@@ -193,19 +208,59 @@ func (n *notifying) any(is func(*eventGroup) bool) bool {
 func wantsServer(g *eventGroup) bool { return g.server }
 func wantsSubs(g *eventGroup) bool   { return g.subs }
 
+// filters are those of all groups.
+func (n *notifying) filters() []mailboxFilter {
+	all := make([]mailboxFilter, len(n.groups))
+	for i := range n.groups {
+		all[i] = n.groups[i].mailboxFilter
+	}
+	return all
+}
+
+// reaches reports whether folders of others are among what is to be told of.
+func (n *notifying) reaches() bool {
+	return n != nil && n.any(func(g *eventGroup) bool { return g.mailboxFilter.reaches() })
+}
+
+// position is how far the accounts are now that something is to be told of.
+func (n *notifying) position(ctx context.Context, s *session) ([]mark, error) {
+	marks := []mark{{s.who.Account, s.mail.State().Change}}
+	if !n.reaches() {
+		return marks, nil
+	}
+	others, err := s.others(ctx)
+	for _, o := range others {
+		mail, err := s.guest(ctx, o.id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		marks = append(marks, mark{o.id, mail.State().Change})
+	}
+	return marks, err
+}
+
 // look notes how everything is now.
 func (n *notifying) look(ctx context.Context, s *session) (err error) {
-	n.change = s.mail.State().Change
-	n.known = map[mailbox.FolderID]watched{}
-	folders, paths := s.paths()
-	for i := range folders {
-		w := watched{path: paths[i], folder: folders[i]}
-		if n.on(paths[i], &folders[i]).metadata {
-			if w.metadata, err = s.annotationsIfAny(ctx, &folders[i]); err != nil {
+	if n.marks, err = n.position(ctx, s); err != nil {
+		return err
+	}
+	n.known = map[folderKey]watched{}
+	boxes, err := s.boxesOf(ctx, n.filters())
+	if err != nil {
+		return err
+	}
+	for i := range boxes {
+		w := watched{placed: boxes[i]}
+		if n.on(&boxes[i]).metadata {
+			if w.metadata, err = s.annotationsIfAny(ctx, &boxes[i].box); err != nil {
 				return err
 			}
 		}
-		n.known[folders[i].ID] = w
+		n.known[boxes[i].key()] = w
+		n.order = append(n.order, boxes[i].key())
 	}
 	if n.any(wantsSubs) {
 		if n.lost, err = s.lostSubscriptions(ctx); err != nil {
@@ -219,7 +274,7 @@ func (n *notifying) look(ctx context.Context, s *session) (err error) {
 }
 
 // annotationsIfAny is annotations, where those that may not be read aren't there.
-func (s *session) annotationsIfAny(ctx context.Context, f *mailbox.Folder) (annotations, error) {
+func (s *session) annotationsIfAny(ctx context.Context, f *box) (annotations, error) {
 	all, err := s.annotations(ctx, f)
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return annotations{}, nil
@@ -229,21 +284,21 @@ func (s *session) annotationsIfAny(ctx context.Context, f *mailbox.Folder) (anno
 
 // introduce tells where the mailboxes stand, if that is asked for, and which may not be watched (RFC 5465 §3.1).
 func (n *notifying) introduce(ctx context.Context, s *session, status bool) error {
-	folders, paths := s.paths()
-	for i := range folders {
-		f := &folders[i]
-		e := n.on(paths[i], f)
+	for _, key := range n.order {
+		known := n.known[key]
+		f := &known.placed
+		e := n.on(f)
 		switch {
 		case !e.messages:
-		case s.mail.Rights(f.ID)&mailbox.RightRead == 0:
-			b := s.appendName(append(s.out.buf(), `* LIST (\NoAccess) "/" `...), paths[i])
+		case f.rights()&mailbox.RightRead == 0:
+			b := s.appendName(append(s.out.buf(), `* LIST (\NoAccess) "/" `...), f.path)
 			s.out.set(append(b, crlf...))
-		case status && (s.sel == nil || s.sel.id != f.ID):
+		case status && !s.selected(&f.box):
 			items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
 			if e.flags {
 				items = append(items, "HIGHESTMODSEQ")
 			}
-			if err := s.tellStatus(ctx, paths[i], f, items...); err != nil {
+			if err := s.tellStatus(ctx, f, items...); err != nil {
 				return err
 			}
 		}
@@ -253,7 +308,7 @@ func (n *notifying) introduce(ctx context.Context, s *session, status bool) erro
 }
 
 // tellStatus sends a STATUS response with some items. Telling HIGHESTMODSEQ here doesn't enable CONDSTORE.
-func (s *session) tellStatus(ctx context.Context, path string, f *mailbox.Folder, names ...string) error {
+func (s *session) tellStatus(ctx context.Context, f *placed, names ...string) error {
 	was := s.condstore
 	s.condstore = true
 	defer func() { s.condstore = was }()
@@ -262,16 +317,21 @@ func (s *session) tellStatus(ctx context.Context, path string, f *mailbox.Folder
 		i := slices.IndexFunc(statusTable, func(it statusItem) bool { return it.name == name })
 		items = append(items, statusTable[i])
 	}
-	return s.sendStatus(ctx, path, *f, items)
+	return s.sendStatus(ctx, f.path, &f.box, items)
 }
 
 // notifyOthers tells what has happened to what isn't the selected mailbox's messages.
 func (s *session) notifyOthers(ctx context.Context) error {
 	n := s.notify
-	if n == nil || len(n.groups) == 0 || s.mail.State().Change == n.change {
+	if n == nil || len(n.groups) == 0 {
 		return nil
 	}
+	marks, err := n.position(ctx, s)
+	if err != nil || slices.Equal(marks, n.marks) {
+		return err
+	}
 	old := *n
+	n.order = nil
 	if err := n.look(ctx, s); err != nil {
 		*n = old
 		return err
@@ -281,12 +341,8 @@ func (s *session) notifyOthers(ctx context.Context) error {
 			n.tellGone(s, &was)
 		}
 	}
-	folders, _ := s.paths()
-	for i := range folders {
-		now, ok := n.known[folders[i].ID]
-		if !ok {
-			continue
-		}
+	for _, key := range n.order {
+		now := n.known[key]
 		if err := n.tellFolder(ctx, s, &old, &now); err != nil {
 			return err
 		}
@@ -301,26 +357,26 @@ func (s *session) notifyOthers(ctx context.Context) error {
 
 // tellFolder tells what has happened to a folder.
 func (n *notifying) tellFolder(ctx context.Context, s *session, old *notifying, now *watched) error {
-	e := n.on(now.path, &now.folder)
-	was, known := old.known[now.folder.ID]
+	e := n.on(&now.placed)
+	was, known := old.known[now.key()]
 	switch {
 	case !known && e.names:
-		s.tellMailbox(now.path, &now.folder, "")
+		s.tellMailbox(&now.placed, "")
 		n.tellParent(s, now.path)
 	case !known:
-	case e.names && (was.folder.Name != now.folder.Name || was.folder.Parent != now.folder.Parent):
-		s.tellMailbox(now.path, &now.folder, was.path) // RFC 5465 §5.4; those below it are not told of
-	case e.subs && was.folder.Subscribed != now.folder.Subscribed:
-		s.tellMailbox(now.path, &now.folder, "")
+	case e.names && (was.Name != now.Name || was.Parent != now.Parent):
+		s.tellMailbox(&now.placed, was.path) // RFC 5465 §5.4; those below it are not told of
+	case e.subs && was.Subscribed != now.Subscribed:
+		s.tellMailbox(&now.placed, "")
 	}
 	if e.metadata && known {
 		s.tellAnnotations(now.path, was.metadata, now.metadata)
 	}
-	if s.sel != nil && s.sel.id == now.folder.ID || s.mail.Rights(now.folder.ID)&mailbox.RightRead == 0 {
+	if s.selected(&now.box) || now.rights()&mailbox.RightRead == 0 {
 		return nil
 	}
-	if items := e.status(&was.folder, &now.folder, s.condstore); len(items) > 0 && known {
-		return s.tellStatus(ctx, now.path, &now.folder, items...)
+	if items := e.status(&was.Folder, &now.Folder, s.condstore); len(items) > 0 && known {
+		return s.tellStatus(ctx, &now.placed, items...)
 	}
 	return nil
 }
@@ -348,7 +404,7 @@ func (e *events) status(was, now *mailbox.Folder, condstore bool) (items []strin
 
 // tellGone tells that a folder is there no more.
 func (n *notifying) tellGone(s *session, was *watched) {
-	if !n.on(was.path, &was.folder).names {
+	if !n.on(&was.placed).names {
 		return
 	}
 	e := entry{path: was.path}
@@ -360,30 +416,39 @@ func (n *notifying) tellGone(s *session, was *watched) {
 
 // tellParent tells of the mailbox above one that came or went (RFC 5465 §5.4).
 func (n *notifying) tellParent(s *session, path string) {
-	if f, err := s.folder(parentPath(path)); err == nil && n.on(parentPath(path), &f).names {
-		s.tellMailbox(parentPath(path), &f, "")
+	for _, w := range n.known {
+		if w.path == parentPath(path) && n.on(&w.placed).names {
+			s.tellMailbox(&w.placed, "")
+		}
 	}
 }
 
 // tellMailbox sends a LIST response with all attributes, and what the mailbox was called before.
-func (s *session) tellMailbox(path string, f *mailbox.Folder, was string) {
-	e := entry{path: path, folder: f, subscribed: f.Subscribed}
-	for _, other := range s.mail.Folders() {
-		e.children = e.children || other.Parent == f.ID
-	}
+func (s *session) tellMailbox(f *placed, was string) {
+	e := entry{path: f.path, folder: &f.box, subscribed: f.Subscribed, foreign: f.foreign, children: s.hasChildren(&f.box)}
 	b := e.appendAttributes(append(s.out.buf(), "* LIST ("...), true)
-	b = s.appendName(append(b, `) "/" `...), path)
+	b = s.appendName(append(b, `) "/" `...), f.path)
 	if was != "" {
 		b = append(s.appendName(append(b, ` ("OLDNAME" (`...), was), "))"...)
 	}
 	s.out.set(append(b, crlf...))
 }
 
+// knows reports whether there is a folder at a path.
+func (n *notifying) knows(path string) bool {
+	for _, w := range n.known {
+		if w.path == path {
+			return true
+		}
+	}
+	return false
+}
+
 // tellLost tells of subscriptions to names without a folder.
 func (n *notifying) tellLost(s *session, old []string) {
 	tell := func(path string, subscribed bool) {
-		f := mailbox.Folder{Subscribed: true}
-		if _, err := s.folder(path); err == nil || !n.on(path, &f).subs {
+		f := placed{box: box{Folder: mailbox.Folder{Subscribed: true}}, path: path, foreign: inNamespace(path)}
+		if n.knows(path) || !n.on(&f).subs {
 			return
 		}
 		e := entry{path: path, subscribed: subscribed}

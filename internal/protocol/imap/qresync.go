@@ -152,7 +152,7 @@ func (s *session) tellVanished(ctx context.Context, known numSet, since mailbox.
 func (s *session) expungedSince(ctx context.Context, since mailbox.ModSeq) (numSet, error) {
 	v := s.sel.shown
 	var gone numSet
-	err := s.mail.Log(ctx, since, func(c mailbox.Change) error {
+	err := s.sel.mail.Log(ctx, since, func(c mailbox.Change) error {
 		if c.Folder != s.sel.id || !c.Gone() {
 			return nil
 		}

@@ -204,7 +204,7 @@ func appendLiteralSize(dst []byte, n int64) []byte {
 
 // send writes a span of a message's content to the client, by portions.
 func (s *session) send(r *mailbox.Row, sp summary.Span) error {
-	_, err := s.mail.Content(r).Section(sp.Offset, sp.Size).WriteTo(&nulMasker{to: &s.out})
+	_, err := s.sel.mail.Content(r).Section(sp.Offset, sp.Size).WriteTo(&nulMasker{to: &s.out})
 	return err
 }
 

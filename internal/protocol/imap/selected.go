@@ -11,6 +11,7 @@ import (
 
 // selected is the folder that a session has selected, as its client knows it.
 type selected struct {
+	mail     *mailbox.Session // on the account that the folder is in
 	id       mailbox.FolderID
 	path     string
 	readOnly bool
@@ -31,13 +32,16 @@ func (sel *selected) isRecent(r *mailbox.Row) bool {
 	return len(sel.recent) > 0 && sel.recent.contains(uint32(r.UID))
 }
 
+// selected reports whether a folder is the selected one.
+func (s *session) selected(b *box) bool { return s.sel != nil && b.is(s.sel.mail, s.sel.id) }
+
 // deselect leaves the selected folder.
 func (s *session) deselect() { s.sel, s.saved = nil, nil }
 
 // sync tells the client what is new in the selected folder, up to the newest view. If removals may not be
 // told now and there are any, nothing is told: numbers must stay what they are.
 func (s *session) sync(ctx context.Context, mayExpunge bool) error {
-	newest, err := s.mail.View(ctx, s.sel.id)
+	newest, err := s.sel.mail.View(ctx, s.sel.id)
 	if err != nil {
 		return s.lostFolder(err)
 	}
@@ -161,17 +165,17 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 	if s.rev2 || s.sel.claimed >= v.Folder().UIDNext {
 		return v, nil
 	}
-	claim := s.mail.ClaimRecent
+	claim := s.sel.mail.ClaimRecent
 	if s.sel.readOnly {
 		claim = func(ctx context.Context, _ mailbox.FolderID) (first, next mailbox.UID, err error) {
-			return s.unclaimed(ctx, v.Folder())
+			return unclaimed(ctx, s.sel.mail, v.Folder())
 		}
 	}
 	first, next, err := claim(ctx, s.sel.id)
 	if err != nil {
 		return nil, err
 	}
-	if v, err = s.mail.View(ctx, s.sel.id); err != nil {
+	if v, err = s.sel.mail.View(ctx, s.sel.id); err != nil {
 		return nil, err
 	}
 	s.sel.claimed = next // what has come since is claimed when the client is told next
@@ -182,13 +186,13 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 }
 
 // unclaimed are the UIDs that no session has claimed as recent yet, from first up to, but without, next.
-func (s *session) unclaimed(ctx context.Context, f *mailbox.Folder) (first, next mailbox.UID, err error) {
+func unclaimed(ctx context.Context, mail *mailbox.Session, f *mailbox.Folder) (first, next mailbox.UID, err error) {
 	if f.FirstRecent() >= f.UIDNext {
 		return f.FirstRecent(), f.UIDNext, nil
 	}
 	// A claim shows in the published folder only once a later change is durable. A change of nothing
 	// tells how the folder is now.
-	now, err := s.mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{})
+	now, err := mail.UpdateFolder(ctx, f.ID, mailbox.FolderPatch{})
 	return now.FirstRecent(), now.UIDNext, err
 }
 
@@ -222,7 +226,7 @@ func (s *session) tellRecent() {
 
 // tellKeywords sends FLAGS and PERMANENTFLAGS if there are new keywords.
 func (s *session) tellKeywords() {
-	names := s.mail.FolderKeywords(s.sel.id)
+	names := s.sel.mail.FolderKeywords(s.sel.id)
 	if len(names) == s.sel.keywords {
 		return
 	}
@@ -243,7 +247,7 @@ func (s *session) tellKeywords() {
 
 // appendPermanent lists the flags that the client may change (RFC 4314 §5.1.1).
 func (s *session) appendPermanent(b []byte, keywords []string) []byte {
-	may := s.mail.Rights(s.sel.id)
+	may := s.sel.mail.Rights(s.sel.id)
 	start := len(b)
 	for _, f := range flagNames {
 		need := mailbox.RightWrite
@@ -271,7 +275,7 @@ func (s *session) appendPermanent(b []byte, keywords []string) []byte {
 
 // fresh returns the newest view, for the content of rows whose numbers come from shown.
 func (s *session) fresh(ctx context.Context) (*mailbox.View, error) {
-	v, err := s.mail.View(ctx, s.sel.id)
+	v, err := s.sel.mail.View(ctx, s.sel.id)
 	if fault.Is(err, fault.NotFound) {
 		return s.sel.shown, nil // sync will tell
 	}

@@ -36,14 +36,15 @@ type session struct {
 
 	peer     auth.Peer
 	tlsOn    bool
-	loginBy  time.Time         // until when the client must have logged in
-	who      ident.Identity    // once logged in
-	mail     *mailbox.Session  // nil before login
-	sel      *selected         // nil unless a folder is selected
-	saved    numSet            // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
-	deflated *deflated         // RFC 4978; nil: bytes go as they are
-	tail     *inflate.Inflater // compression has just ended, and a rest of it may come
-	enabled                    // what the client has changed by its commands
+	loginBy  time.Time                            // until when the client must have logged in
+	who      ident.Identity                       // once logged in
+	mail     *mailbox.Session                     // on the client's own account; nil before login
+	guests   map[ident.AccountID]*mailbox.Session // on accounts of others, as long as a command lasts; see guest
+	sel      *selected                            // nil unless a folder is selected
+	saved    numSet                               // "$": UIDs of the last SEARCH RETURN (SAVE), RFC 9051 §6.4.4.1
+	deflated *deflated                            // RFC 4978; nil: bytes go as they are
+	tail     *inflate.Inflater                    // compression has just ended, and a rest of it may come
+	enabled                                       // what the client has changed by its commands
 
 	// Of the command at hand:
 	begun    time.Time
@@ -189,6 +190,9 @@ func (s *session) command(ctx context.Context) error {
 		}
 	}
 	outcome, err := s.answer(r, err, name)
+	if len(s.guests) > 0 {
+		s.leaveGuests()
+	}
 	s.srv.metrics.Command(name, outcome, time.Since(start))
 	return err
 }

@@ -146,7 +146,7 @@ func (s *session) columns(ctx context.Context, keys []sortKey, hits []hit) ([]co
 	return cols, err
 }
 
-// eachRecord gives the summary of each hit, an empty one if the message is gone or none is needed.
+// eachRecord gives the summary of each hit in the selected folder, an empty one if the message is gone or none is needed.
 func (s *session) eachRecord(ctx context.Context, hits []hit, needed bool, do func(i int, rec summary.Record)) error {
 	for at := 0; at < len(hits); {
 		from := at
@@ -154,7 +154,7 @@ func (s *session) eachRecord(ctx context.Context, hits []hit, needed bool, do fu
 		if needed {
 			c = byRecord
 		}
-		err := s.searchStep(ctx, c, func(b *mailbox.Batch) error {
+		err := searchStep(ctx, s.sel.mail, c, func(b *mailbox.Batch) error {
 			for at = from; at < min(len(hits), from+searchBatch); at++ {
 				var rec summary.Record
 				if b != nil {

@@ -9,7 +9,7 @@ import (
 	"postroad/internal/model/mailbox"
 )
 
-// A subscription is the folder's own mark or, for names without a folder (RFC 9051 §6.3.7 wants
+// A subscription is the folder's own mark or, for folders of others and for names without a folder (RFC 9051 §6.3.7 wants
 // those kept), a line in this property of the account.
 const subscriptionsKey = "imap.subscriptions"
 
@@ -32,9 +32,9 @@ func (s *session) setSubscribed(ctx context.Context, on bool) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	f, err := s.folder(path)
+	f, err := s.folder(ctx, path)
 	switch {
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.NotFound), err == nil && s.foreign(f.mail):
 		return reply{text: "noted"}, s.changeSubscription(ctx, path, on)
 	case err != nil:
 		return reply{}, err
@@ -74,7 +74,7 @@ func (s *session) changeSubscription(ctx context.Context, path string, on bool) 
 	}
 	value := []byte(strings.Join(names, "\n"))
 	if len(value) > maxSubscriptions {
-		return fault.New(fault.TooLarge, "too many subscriptions to mailboxes that don't exist")
+		return fault.New(fault.TooLarge, "too many subscriptions to mailboxes of others, or that don't exist")
 	}
 	if len(value) == 0 {
 		value = nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 )
 
@@ -22,12 +23,15 @@ import (
 //	given FILE.eml           the message testdata/FILE.eml comes into ann's INBOX
 //	given clear              the listener takes no passwords without TLS
 //	given principals         rights can be given to ann@demo.test and bob@demo.test
+//	given office             there is an account office@demo.test that is nobody's own
+//	given MAILBOX for WHO RIGHTS   office gives somebody rights on a mailbox of its own, which is made if it isn't there
 //	C: text                  the client sends a line (C1:, C2:, ... if there are several)
 //	S: text                  the server sends that line (S1:, S2:, ...); "..." in it stands for anything
 //	S: ...                   the server sends any number of lines, up to the one that comes next here
 //	!: text                  that line must not come before the next one here (!1:, !2:, ...)
 //
-// Each client has connected; one whose first line is not S: has also read the greeting and logged in as ann.
+// Each client has connected; one whose first line is not S: has also read the greeting and logged in as ann, or as bob if
+// its name begins with b.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -72,6 +76,15 @@ func (p *people) Name(_ context.Context, _ mailbox.PrincipalKind, id uint64) (st
 	return "", fault.New(fault.NotFound, "gone")
 }
 
+func (p *people) Groups(ctx context.Context, id ident.AccountID) ([]ident.GroupID, error) {
+	who, err := p.tr.w.dir.Identity(ctx, id)
+	return who.Groups, err
+}
+
+func (p *people) Shared(_ context.Context, id ident.AccountID) (bool, error) {
+	return p.tr.w.accounts["office"] == id, nil
+}
+
 // player is a client in a transcript.
 type player struct {
 	*client
@@ -114,6 +127,14 @@ func (tr *transcript) play() {
 }
 
 func (tr *transcript) given(what string) {
+	if what == "office" {
+		tr.w.add("office")
+		return
+	}
+	if f := strings.Fields(what); len(f) == 4 && f[1] == "for" {
+		tr.share(f[0], f[2], f[3])
+		return
+	}
 	s := tr.w.open("ann")
 	inbox, _ := s.FolderByRole(mailbox.Inbox)
 	if n, ok := strings.CutSuffix(what, " messages"); ok {
@@ -127,6 +148,22 @@ func (tr *transcript) given(what string) {
 	text, err := os.ReadFile("testdata/" + what)
 	must(tr.t, err)
 	tr.w.deliver(s, inbox.ID, string(text), 0)
+}
+
+// share has the office give rights.
+func (tr *transcript) share(path, who, letters string) {
+	s := tr.w.open("office")
+	f, rest := s.Walk(strings.Split(path, "/"))
+	for _, name := range rest {
+		var err error
+		f, err = s.CreateFolder(context.Background(), mailbox.NewFolder{Name: name, Parent: f.ID})
+		must(tr.t, err)
+	}
+	g := mailbox.Grant{Kind: mailbox.ToAccount, ID: uint64(tr.w.accounts[who]), Rights: new(decoder).rights(letters)}
+	if who == anyone {
+		g.Kind, g.ID = mailbox.ToAnyone, 0
+	}
+	must(tr.t, s.UpdateGrants(context.Background(), f.ID, func(old []mailbox.Grant) []mailbox.Grant { return append(old, g) }))
 }
 
 func (tr *transcript) step(n int, l string) {
@@ -157,7 +194,11 @@ func (tr *transcript) player(name string, speaks bool) *player {
 	if p == nil {
 		if p = (&player{client: tr.w.dial()}); speaks {
 			p.line()
-			p.ok("LOGIN ann@demo.test secret")
+			who := "ann"
+			if strings.HasPrefix(name, "b") {
+				who = "bob"
+			}
+			p.ok("LOGIN " + who + "@demo.test secret")
 		}
 		tr.clients[name] = p
 	}

@@ -61,12 +61,8 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 	must(t, err)
 	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}, listener: newMemListener()}
 	w.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
-	for _, name := range []string{"ann", "bob"} {
-		a, err := dir.AddAccount(ctx, directory.NewAccount{Address: name + "@demo.test", Password: "secret"})
-		must(t, err)
-		must(t, w.store.Create(ctx, a.ID, mailbox.Usage{Bytes: 10 << 20}))
-		w.accounts[name] = a.ID
-	}
+	w.add("ann")
+	w.add("bob")
 	o := ListenerOptions{PlainAllowed: true}
 	w.config = Config{Auth: auth.New(dir, auth.Options{Now: fixedClock}), Store: w.store, Hostname: "mail.demo.test", Now: fixedClock}
 	for _, c := range change {
@@ -93,6 +89,16 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 		must(t, db.Close())
 	})
 	return w
+}
+
+// add adds an account.
+func (w *world) add(name string) {
+	w.t.Helper()
+	ctx := context.Background()
+	a, err := w.dir.AddAccount(ctx, directory.NewAccount{Address: name + "@demo.test", Password: "secret"})
+	must(w.t, err)
+	must(w.t, w.store.Create(ctx, a.ID, mailbox.Usage{Bytes: 10 << 20}))
+	w.accounts[name] = a.ID
 }
 
 func must(t testing.TB, err error) {
