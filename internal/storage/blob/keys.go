@@ -50,3 +50,7 @@ func parseKey(k []byte) (id ID, chunk uint32, ok bool) {
 	}
 	return ID(binary.BigEndian.Uint64(k[2:]) >> idShift), binary.BigEndian.Uint32(k[8:]), true
 }
+
+// Keys bounds the keys of all blobs of a partition. What lies under one of them never changes, since a blob is
+// immutable and its ID isn't used again.
+func Keys() (lo, hi []byte) { return []byte{kv.BulkPrefix, keyTag}, []byte{kv.BulkPrefix, keyTag + 1} }

@@ -24,7 +24,7 @@ type Reopener interface {
 // open's own cleanup closes it, and must not mind that a test has closed it before. If it
 // is a Reopener, the model test reopens it now and then.
 func Run(t *testing.T, open func(testing.TB) kv.DB) {
-	for _, group := range []map[string]func(*testing.T, kv.DB){orderTests, limitTests, readTests, writeTests, concurrencyTests, bellTests, lifeTests} {
+	for _, group := range []map[string]func(*testing.T, kv.DB){orderTests, limitTests, readTests, writeTests, concurrencyTests, bellTests, lifeTests, snapshotTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })
 		}

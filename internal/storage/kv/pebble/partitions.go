@@ -15,16 +15,10 @@ func (db *DB) Partitions(ctx context.Context, from, to kv.Partition) ([]kv.Parti
 		return nil, err
 	}
 	defer db.leave()
-	var all []kv.Partition
-	for _, area := range []byte{areaRecords, areaBulk} {
-		ps, err := db.partitionsIn(ctx, area, from, to)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, ps...)
+	all, err := partitionsOf(ctx, db.lsm, from, to)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(all)
-	all = slices.Compact(all)
 	for _, p := range all {
 		if err := db.settle(p); err != nil {
 			return nil, err
@@ -33,11 +27,25 @@ func (db *DB) Partitions(ctx context.Context, from, to kv.Partition) ([]kv.Parti
 	return all, nil
 }
 
-func (db *DB) partitionsIn(ctx context.Context, area byte, from, to kv.Partition) ([]kv.Partition, error) {
+// partitionsOf lists the partitions that a source shows.
+func partitionsOf(ctx context.Context, src source, from, to kv.Partition) ([]kv.Partition, error) {
+	var all []kv.Partition
+	for _, area := range []byte{areaRecords, areaBulk} {
+		ps, err := partitionsIn(ctx, src, area, from, to)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ps...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func partitionsIn(ctx context.Context, src source, area byte, from, to kv.Partition) ([]kv.Partition, error) {
 	if from > to {
 		return nil, nil
 	}
-	it, err := db.lsm.NewIter(&engine.IterOptions{
+	it, err := src.NewIter(&engine.IterOptions{
 		LowerBound: appendPrefix(nil, area, from),
 		UpperBound: after(area, to),
 	})
