@@ -31,6 +31,8 @@ type commandLine struct {
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
 	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files."`
 	Export  exportCmd  `cmd:"" help:"Take mail out: as Maildir or mbox."`
+	Backup  backupCmd  `cmd:"" help:"Back up the store."`
+	Restore restoreCmd `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
 	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
 	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`

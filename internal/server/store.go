@@ -92,6 +92,7 @@ func openModels(ctx context.Context, db kv.DB, spools string, w World, status fu
 
 // Close closes the store. Nobody may use it any more.
 func (s *Store) Close() error {
+	s.Admin.EndBackups()
 	err := s.Trace.Flush(context.Background()) // what was noted after its Run
 	return errors.Join(err, s.DB.Close())
 }

@@ -76,14 +76,20 @@ func do(ctx context.Context, c *Client, name string, argument any) error {
 // failure makes the server's error ours again.
 func failure(status string, d *json.Decoder) error {
 	var b errorBody
-	if d.Decode(&b) == nil {
-		for _, k := range fault.Kinds() {
-			if k.String() == b.Error.Kind {
-				return fault.New(k, "%s", b.Error.Text)
-			}
-		}
+	if d.Decode(&b) == nil && b.Error.Kind != "" {
+		return b.fault()
 	}
 	return fault.New(fault.Internal, "the server answered %s", status)
+}
+
+// fault is the error that the body tells of.
+func (b errorBody) fault() error {
+	for _, k := range fault.Kinds() {
+		if k.String() == b.Error.Kind {
+			return fault.New(k, "%s", b.Error.Text)
+		}
+	}
+	return fault.New(fault.Internal, "%s", b.Error.Text)
 }
 
 func (c *Client) Status(ctx context.Context) (Status, error) {

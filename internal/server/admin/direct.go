@@ -30,6 +30,7 @@ type Direct struct {
 	accounts sync.Mutex
 
 	imports imports // that are under way
+	moments moments // at which clients look
 
 	advisor Advisor // nil: nobody knows of the DNS
 
@@ -163,6 +164,9 @@ func (d *Direct) Repair(ctx context.Context) (made int, err error) {
 	defer d.accounts.Unlock()
 	missing, _, err := d.unpaired(ctx)
 	for _, a := range missing {
+		if err = d.store.Delete(ctx, a.ID); err != nil { // what an interrupted restore has left
+			return made, err
+		}
 		if err = d.store.Create(ctx, a.ID, mailbox.Usage{Bytes: a.QuotaBytes}); err != nil {
 			return made, err
 		}

@@ -33,7 +33,7 @@ const RequestID = "X-Request-Id"
 func Handler(a Admin, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := log.With("path", r.URL.Path, "request", w.Header().Get(RequestID))
-		if streams(a, w, r, log) {
+		if streams(a, w, r, log) || backs(a, w, r, log) || restores(a, w, r, log) {
 			return
 		}
 		result, err := answer(a, w, r)
@@ -48,7 +48,11 @@ func Handler(a Admin, log *slog.Logger) http.Handler {
 }
 
 func answer(a Admin, w http.ResponseWriter, r *http.Request) (any, error) {
-	op := operations[strings.TrimPrefix(r.URL.Path, Prefix)]
+	name := strings.TrimPrefix(r.URL.Path, Prefix)
+	op := operations[name]
+	if op == nil {
+		op = momentOperations[name]
+	}
 	if op == nil {
 		return nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)
 	}

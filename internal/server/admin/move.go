@@ -31,6 +31,8 @@ type Mover interface {
 type ImportQuery struct {
 	Address string   `json:"address"`
 	Under   []string `json:"under,omitempty"` // the folder below which folders are made; empty: none
+	// BringBack: the messages were this account's own; those that are still in it, anywhere, are left out.
+	BringBack bool `json:"bring_back,omitempty"`
 }
 
 // ExportQuery says whose mail is exported.
@@ -108,6 +110,9 @@ func (d *Direct) Import(ctx context.Context, q ImportQuery, from move.Source) (m
 		return move.Result{}, err
 	}
 	defer s.Close()
+	if q.BringBack {
+		return move.BringBack(ctx, d.store, s, q.Under, from)
+	}
 	return move.Import(ctx, d.store, s, q.Under, from)
 }
 

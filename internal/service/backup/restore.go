@@ -71,6 +71,29 @@ func (r *Repository) restorePartition(ctx context.Context, p Partial, db kv.DB) 
 	return compare(ctx, db, p.ID, entries)
 }
 
+// Pairs gives the keys and values of one partition of a run, in order; they are valid until fn returns. Errors:
+// fault.NotFound if the run doesn't have it.
+func (r *Repository) Pairs(run Run, p kv.Partition, fn func(kv.Pair) error) error {
+	parts := run.some([]kv.Partition{p})
+	if len(parts) == 0 {
+		return fault.New(fault.NotFound, "the run has no partition %d", p)
+	}
+	entries, err := r.list(parts[0])
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		block, err := r.piece(e.hash)
+		if err == nil {
+			err = eachPair(block, fn)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func mustBeEmpty(ctx context.Context, db kv.DB, p kv.Partition) error {
 	return db.View(ctx, p, func(r kv.Reader) error {
 		for _, s := range stretches() {

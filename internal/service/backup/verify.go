@@ -18,7 +18,7 @@ func (r *Repository) Verify(ctx context.Context, progress func(Progress)) ([]str
 	}
 	runs, err := r.Runs()
 	if err != nil {
-		v.tell("%s", fault.TextOf(err))
+		v.tell("%s", err)
 	}
 	for _, run := range runs {
 		if err := v.run(ctx, run); err != nil {
@@ -66,7 +66,7 @@ func (v *verifier) pack(ctx context.Context, name string) error {
 	var pieces []piece
 	if err := readIndex(name, func(h hash, at place) { pieces = append(pieces, piece{h, at}) }); err != nil {
 		if fault.Is(err, fault.Corrupt) {
-			v.tell("%s", fault.TextOf(err))
+			v.tell("%s", err)
 			return nil
 		}
 		return err
@@ -103,7 +103,7 @@ func (v *verifier) run(ctx context.Context, run Run) error {
 		}
 		entries, err := v.list(p)
 		if err != nil {
-			v.tell("run %s: %s: %s", run.ID, partitionName(p.ID), fault.TextOf(err))
+			v.tell("run %s: %s: %v", run.ID, partitionName(p.ID), err)
 			continue
 		}
 		for _, e := range entries {

@@ -1,6 +1,7 @@
 package move
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"hash"
@@ -38,6 +39,7 @@ type importer struct {
 	under   []string
 
 	origins map[origin]count
+	ids     map[string]*mailbox.Row     // what is there, by Message.ID; nil: IDs say nothing
 	folders map[string]mailbox.FolderID // by joined path
 
 	to     mailbox.FolderID // of the batch
@@ -52,7 +54,21 @@ type importer struct {
 // added stays, whatever the error; Result tells how much that was. Two imports into an account at once might both
 // add the same: the caller prevents that.
 func Import(ctx context.Context, store *mailbox.Store, s *mailbox.Session, under []string, from Source) (Result, error) {
-	i := &importer{store: store, session: s, under: under, origins: map[origin]count{}, folders: map[string]mailbox.FolderID{}}
+	return newImporter(store, s, under).run(ctx, from)
+}
+
+// BringBack is Import of messages that were this account's own: those that are still in it, anywhere, are left out.
+func BringBack(ctx context.Context, store *mailbox.Store, s *mailbox.Session, under []string, from Source) (Result, error) {
+	i := newImporter(store, s, under)
+	i.ids = map[string]*mailbox.Row{}
+	return i.run(ctx, from)
+}
+
+func newImporter(store *mailbox.Store, s *mailbox.Session, under []string) *importer {
+	return &importer{store: store, session: s, under: under, origins: map[origin]count{}, folders: map[string]mailbox.FolderID{}}
+}
+
+func (i *importer) run(ctx context.Context, from Source) (Result, error) {
 	err := i.remember(ctx)
 	if err == nil {
 		err = from(ctx, func(m *Message) error { return i.take(ctx, m) })
@@ -74,6 +90,9 @@ func (i *importer) remember(ctx context.Context) error {
 			return err
 		}
 		for _, row := range view.All(0, view.Len()) {
+			if i.ids != nil {
+				i.ids[idOf(row)] = row
+			}
 			bag, err := i.session.Bag(ctx, row.ID)
 			if err != nil && !fault.Is(err, fault.NotFound) { // not found: expunged meanwhile
 				return err
@@ -91,6 +110,14 @@ func (i *importer) remember(ctx context.Context) error {
 func (i *importer) take(ctx context.Context, m *Message) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, err, "interrupted")
+	}
+	if row := i.ids[m.ID]; row != nil && m.Body != nil {
+		if c, err := i.still(row, m.Body); c == nil || err != nil {
+			return err
+		} else {
+			defer c.Close()
+			m.Body = c.NewReader()
+		}
 	}
 	path := slices.Concat(i.under, m.Folder)
 	folder, err := i.folder(ctx, path)
@@ -112,6 +139,49 @@ func (i *importer) take(ctx context.Context, m *Message) error {
 	c.there++
 	i.origins[o] = c
 	return i.add(ctx, folder, w, m, o)
+}
+
+// still counts a message that is there by its ID. If there is another one by that ID, since the account was made anew, it
+// returns the message, which the caller must Close.
+func (i *importer) still(row *mailbox.Row, body io.Reader) (*mailbox.Content, error) {
+	w := i.store.NewContent()
+	if _, err := io.Copy(w, body); err != nil {
+		w.Discard()
+		return nil, err
+	}
+	c, err := w.Finish()
+	if err != nil {
+		return nil, err
+	}
+	same, err := equal(i.session.Content(row).Section(0, row.Size), c.NewReader())
+	if err != nil && !fault.Is(err, fault.NotFound) || same {
+		c.Close()
+		if same {
+			i.result.Present++
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// equal compares two streams.
+func equal(a, b io.Reader) (bool, error) {
+	x, y := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		n, errA := io.ReadFull(a, x)
+		m, errB := io.ReadFull(b, y)
+		if !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
+		}
+		if errA != nil || errB != nil {
+			return errA != nil && errB != nil, nil
+		}
+	}
 }
 
 // read takes a message's bytes and tells its origin.

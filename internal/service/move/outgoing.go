@@ -43,7 +43,7 @@ func outgoingFolder(ctx context.Context, s *mailbox.Session, id mailbox.FolderID
 			return fault.Wrap(fault.Canceled, err, "interrupted")
 		}
 		body := &watched{r: s.Content(row).Section(0, row.Size)}
-		err := yield(&Message{ID: fmt.Sprintf("%d.%d", row.ID, row.Content), Folder: path, Flags: row.Flags,
+		err := yield(&Message{ID: idOf(row), Folder: path, Flags: row.Flags,
 			Keywords: row.Keywords.Names(), Received: row.Received(), Body: body})
 		if err != nil && !body.gone {
 			return err
@@ -51,6 +51,9 @@ func outgoingFolder(ctx context.Context, s *mailbox.Session, id mailbox.FolderID
 	}
 	return nil
 }
+
+// idOf is the ID of a message: that of the item, and, since an item may get another content, the content's.
+func idOf(row *mailbox.Row) string { return fmt.Sprintf("%d.%d", row.ID, row.Content) }
 
 // watched is a body that notes when it is gone.
 type watched struct {

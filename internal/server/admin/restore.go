@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/storage/kv"
+)
+
+// Restorer makes accounts of those in a backup. Direct and Client implement it.
+type Restorer interface {
+	// RestoreAccount makes an account with the mailbox that from gives: from calls put with each key and value.
+	// Errors: fault.Exists if the address is taken.
+	RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Account, error)
+}
+
+// PairSource calls put with each pair, whose slices are put's until it returns, until it returns an error.
+type PairSource func(put func(kv.Pair) error) error
+
+// AccountCopy is what a backup's directory says of an account.
+type AccountCopy struct {
+	Address    string `json:"address"`
+	Name       string `json:"name,omitempty"`
+	Enabled    bool   `json:"enabled"`
+	QuotaBytes int64  `json:"quota_bytes,omitempty"`
+	Credential []byte `json:"credential,omitempty"` // as the directory stores it: a secret
+}
+
+// restoreName is the operation's name. Its body is a line of JSON, the AccountCopy, and a stream of pairs.
+const restoreName = "account.restore"
+
+// RestoreAccount implements Restorer. After a crash in it, Repair finds an account without a mailbox, and makes an empty one.
+func (d *Direct) RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Account, error) {
+	d.accounts.Lock()
+	defer d.accounts.Unlock()
+	n := directory.NewAccount{Address: c.Address, DisplayName: c.Name, QuotaBytes: c.QuotaBytes}
+	a, err := d.dir.RestoreAccount(ctx, n, c.Enabled, c.Credential)
+	if err != nil {
+		return Account{}, err
+	}
+	if err := d.store.Restore(ctx, a.ID, from); err != nil {
+		return Account{}, errors.Join(err, d.dir.RemoveAccount(context.WithoutCancel(ctx), a.ID))
+	}
+	return d.describe(ctx, a)
+}
+
+// restores answers RestoreAccount, and reports whether this was it.
+func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) bool {
+	to, ok := a.(Restorer)
+	if !ok || strings.TrimPrefix(r.URL.Path, Prefix) != restoreName {
+		return false
+	}
+	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != storeType {
+		refuse(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", storeType))
+		return true
+	}
+	body := bufio.NewReaderSize(&patient{r: r.Body, c: http.NewResponseController(w)}, 256<<10)
+	var q AccountCopy
+	line, err := body.ReadSlice('\n')
+	if err == nil {
+		err = decode(line, &q)
+	} else {
+		err = fault.Wrap(fault.Invalid, err, "the body doesn't begin with a short line of JSON")
+	}
+	var made Account
+	if err == nil {
+		made, err = to.RestoreAccount(r.Context(), q, func(put func(kv.Pair) error) error { return readPairs(body, put) })
+	}
+	if err != nil {
+		log.Warn("admin operation failed", "err", err)
+		refuse(w, err)
+		return true
+	}
+	log.Info("admin operation")
+	reply(w, http.StatusOK, made)
+	return true
+}
+
+// RestoreAccount implements Restorer.
+func (c *Client) RestoreAccount(ctx context.Context, q AccountCopy, from PairSource) (Account, error) {
+	var made Account
+	argument, err := json.Marshal(q)
+	if err != nil {
+		return made, fault.Wrap(fault.Internal, err, "")
+	}
+	r, w := io.Pipe()
+	sent := make(chan error, 1)
+	go func() { sent <- sendPairs(w, argument, from) }()
+	resp, err := c.post(ctx, restoreName, storeType, r)
+	if err == nil {
+		defer resp.Body.Close()
+		err = fault.Wrap(fault.Internal, json.NewDecoder(resp.Body).Decode(&made), "the server's answer makes no sense")
+	}
+	r.Close() // ends the sender, if the server didn't want it all
+	if failed := <-sent; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
+		return made, failed
+	}
+	return made, err
+}
+
+// sendPairs writes the body. If from fails, the stream is cut off, which the server takes for the end of it all.
+func sendPairs(w *io.PipeWriter, argument []byte, from PairSource) error {
+	b := bufio.NewWriterSize(w, 256<<10)
+	b.Write(append(bytes.Clone(argument), '\n'))
+	err := from(func(p kv.Pair) error {
+		sendKey(b, p.Key, len(p.Value))
+		_, err := b.Write(p.Value)
+		return err
+	})
+	if err == nil {
+		b.Write([]byte{0, 0})
+		err = errors.Join(json.NewEncoder(b).Encode(errorBody{}), b.Flush())
+	}
+	w.CloseWithError(err)
+	return err
+}
