@@ -323,7 +323,6 @@ func differ(a, b *View) string {
 	if a.Len() != b.Len() {
 		return fmt.Sprintf("%d rows and %d", a.Len(), b.Len())
 	}
-	unseen := 0
 	for i, r := range a.All(0, a.Len()) {
 		o := *b.At(i)
 		if !r.Keywords.equal(o.Keywords) {
@@ -333,15 +332,12 @@ func differ(a, b *View) string {
 		if o != *r {
 			return fmt.Sprintf("UID %d: %+v and %+v", r.UID, *r, o)
 		}
-		if r.Flags&Seen == 0 {
-			unseen++
+	}
+	for i, p := range b.pages {
+		if want := newPage(p.rows); p.flags != want.flags || p.words != want.words || p.modSeq != want.modSeq ||
+			p.oldest != want.oldest || p.newest != want.newest || p.first != want.first || p.last != want.last {
+			return fmt.Sprintf("what page %d says of its rows", i)
 		}
-	}
-	for _, p := range b.pages {
-		unseen -= p.unseen
-	}
-	if unseen != 0 {
-		return "count of unseen"
 	}
 	return ""
 }

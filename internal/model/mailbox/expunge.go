@@ -42,9 +42,13 @@ func (s *Session) mayExpunge(id FolderID) error {
 // uids lists the UIDs of a view's rows.
 func (v *View) uids(onlyDeleted bool) []UID {
 	var out []UID
-	for _, r := range v.All(0, v.Len()) {
-		if !onlyDeleted || r.Flags&Deleted != 0 {
-			out = append(out, r.UID)
+	for _, p := range v.pages {
+		which := p.All()
+		if onlyDeleted {
+			which = p.Flagged(Deleted)
+		}
+		for k := which.Next(0); k < PageRows; k = which.Next(k + 1) {
+			out = append(out, p.rows[k].UID)
 		}
 	}
 	return out

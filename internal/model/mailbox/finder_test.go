@@ -9,7 +9,7 @@ import (
 // TestFinder: whatever is asked for, in whatever order, it is what Find says.
 func TestFinder(t *testing.T) {
 	var rows []Row
-	for i := range 3*pageRows + 5 {
+	for i := range 3*PageRows + 5 {
 		rows = append(rows, Row{UID: UID(2*i + 2)})
 	}
 	empty := Finder{View: newView(Folder{}, 1, nil)}

@@ -77,17 +77,17 @@ func TestPagesAreSmall(t *testing.T) {
 	in := w.inbox()
 	w.view(in)
 	for range 3 {
-		w.add(in, pageRows-1)
+		w.add(in, PageRows-1)
 	}
-	_, err := w.me.SetFlags(w.ctx, in, FlagChange{UIDs: []UID{1, pageRows, pageRows + 1}, Flags: Seen})
+	_, err := w.me.SetFlags(w.ctx, in, FlagChange{UIDs: []UID{1, PageRows, PageRows + 1}, Flags: Seen})
 	w.must(err)
 	rows := 0
 	for _, p := range w.view(in).pages {
-		if rows += len(p.rows); len(p.rows) > pageRows || len(p.rows) == 0 {
+		if rows += len(p.rows); len(p.rows) > PageRows || len(p.rows) == 0 {
 			t.Errorf("a page has %d rows", len(p.rows))
 		}
 	}
-	if rows != 3*(pageRows-1) {
+	if rows != 3*(PageRows-1) {
 		t.Errorf("%d rows", rows)
 	}
 }

@@ -10,7 +10,7 @@ type reflagging struct {
 	effect effect
 	res    *FlagResult
 
-	pages []*page // the next view's; nil: as they were
+	pages []*Page // the next view's; nil: as they were
 	rows  []Row   // those of the page at hand; nil: as they were
 	runs  []uidRun
 	n     int // items that changed

@@ -73,7 +73,7 @@ func (w *world) sameStored(in FolderID) {
 func TestOneRecordForManyFlags(t *testing.T) {
 	w := newWorld(t)
 	in := w.inbox()
-	uids := w.fill(in, 2*pageRows)
+	uids := w.fill(in, 2*PageRows)
 	for _, tt := range []struct{ items, strokes int }{{fewFlags, 0}, {fewFlags + 1, 1}, {0, 1}} {
 		res := w.flag(in, FlagChange{UIDs: uids[:tt.items], Flags: Seen, Keywords: []string{fmt.Sprint("k", tt.items)}})
 		if n := w.strokes(); n != tt.strokes || len(res.Changed) != tt.items {
@@ -81,7 +81,7 @@ func TestOneRecordForManyFlags(t *testing.T) {
 		}
 		w.sameStored(in)
 	}
-	if f := w.view(in).Folder(); f.Unseen != 2*pageRows-fewFlags-1 {
+	if f := w.view(in).Folder(); f.Unseen != 2*PageRows-fewFlags-1 {
 		t.Errorf("%d unseen", f.Unseen)
 	}
 }
@@ -198,7 +198,7 @@ func someUIDs(lo, hi, step int) (uids []UID) {
 // TestPowerCutWhileFlagging cuts the power while the flags of a whole folder change again and again: each change is there whole
 // or not at all, and those that were acknowledged are.
 func TestPowerCutWhileFlagging(t *testing.T) {
-	for cut := range 2 * strokesPerRow {
+	for cut := 0; cut < strokesPerRow+8; cut += 3 {
 		rng := rand.New(rand.NewPCG(uint64(cut), 7))
 		fs := vfs.NewCrashableMem()
 		store, db := openCrashable(t, fs)

@@ -53,6 +53,19 @@ func (s *TextSearch) Match(b *Batch, row *Row) (bool, error) {
 	return b.holds(row, s.query, s.zones)
 }
 
+// Candidates is the rows of a page that Match may be true for, as far as that can be said at no cost.
+func (s *TextSearch) Candidates(b *Batch, p *Page) (Bits, error) {
+	if err := s.prepare(b); err != nil || s.all {
+		return p.All(), err
+	}
+	i, _ := slices.BinarySearch(s.hits, p.first)
+	j, _ := slices.BinarySearchFunc(s.tail, p.first, func(w waiting, id ContentID) int { return cmp.Compare(w.id, id) })
+	if (i == len(s.hits) || s.hits[i] > p.last) && (j == len(s.tail) || s.tail[j].id > p.last) {
+		return Bits{}, nil
+	}
+	return p.All(), nil
+}
+
 // prepare asks the index, once. Messages that come later are none of the search's business.
 func (s *TextSearch) prepare(b *Batch) error {
 	if s.ready {

@@ -13,23 +13,13 @@ import (
 type View struct {
 	folder Folder
 	change ModSeq
-	pages  []*page
+	pages  []*Page
 	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
 	// strokes are changes of flags that rows have here, but not yet in the store, oldest first.
 	strokes []strokeRef
 
 	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
-
-// page is a run of rows, not empty. Pages of successive views may share one
-// array: only the newest view's last page is ever appended to, behind what older ones see.
-type page struct {
-	rows   []Row
-	unseen int
-}
-
-// pageRows is the most rows in a page: what one changed flag copies.
-const pageRows = 128
 
 // Folder is the folder as of this view. All who may read it share the view, so its Grants
 // are not to be shown to those without RightAdmin.
@@ -98,13 +88,8 @@ func (v *View) All(lo, hi int) iter.Seq2[int, *Row] {
 // FirstUnseen is the index of the first row without Seen, -1 if all are seen.
 func (v *View) FirstUnseen() int {
 	for p, pg := range v.pages {
-		if pg.unseen == 0 {
-			continue
-		}
-		for k := range pg.rows {
-			if pg.rows[k].Flags&Seen == 0 {
-				return v.starts[p] + k
-			}
+		if k := pg.All().Less(pg.Flagged(Seen)).Next(0); k < PageRows {
+			return v.starts[p] + k
 		}
 	}
 	return -1
@@ -116,9 +101,9 @@ func (v *View) keywords() []uint32 {
 		return *ids
 	}
 	sets := map[*Keywords]bool{}
-	for _, r := range v.All(0, v.Len()) {
-		if r.Keywords != nil {
-			sets[r.Keywords] = true
+	for _, p := range v.pages {
+		for k := p.words.Next(0); k < PageRows; k = p.words.Next(k + 1) {
+			sets[p.rows[k].Keywords] = true
 		}
 	}
 	var ids []uint32
@@ -141,22 +126,12 @@ type edit struct {
 func newView(f Folder, change ModSeq, rows []Row) *View {
 	v := &View{folder: f, change: change}
 	for len(rows) > 0 {
-		n := min(len(rows), pageRows)
+		n := min(len(rows), PageRows)
 		v.pages = append(v.pages, newPage(slices.Clip(rows[:n])))
 		rows = rows[n:]
 	}
 	v.index()
 	return v
-}
-
-func newPage(rows []Row) *page {
-	p := &page{rows: rows}
-	for i := range rows {
-		if rows[i].Flags&Seen == 0 {
-			p.unseen++
-		}
-	}
-	return p
 }
 
 func (v *View) index() {
@@ -173,7 +148,7 @@ func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
 		next.pages, next.starts = v.pages, v.starts
 		return next
 	}
-	next.pages = make([]*page, 0, len(v.pages)+1)
+	next.pages = make([]*Page, 0, len(v.pages)+1)
 	done := 0 // pages of v that are dealt with
 	for len(edits) > 0 {
 		p := max(v.pageOf(edits[0].uid), 0)
@@ -209,8 +184,8 @@ func editsBefore(edits []edit, v *View, p int) int {
 }
 
 // appendEdited adds what page p of v becomes by edits: none, one or several pages.
-func appendEdited(pages []*page, v *View, p int, edits []edit) []*page {
-	var old *page
+func appendEdited(pages []*Page, v *View, p int, edits []edit) []*Page {
+	var old *Page
 	if p < len(v.pages) {
 		old = v.pages[p]
 		if onlyAppends(old, edits) {
@@ -219,37 +194,36 @@ func appendEdited(pages []*page, v *View, p int, edits []edit) []*page {
 	}
 	rows := mergeRows(old, edits)
 	for len(rows) > 0 {
-		n := min(len(rows), pageRows)
+		n := min(len(rows), PageRows)
 		pages = append(pages, newPage(slices.Clip(rows[:n])))
 		rows = rows[n:]
 	}
 	return pages
 }
 
-func onlyAppends(old *page, edits []edit) bool {
+func onlyAppends(old *Page, edits []edit) bool {
 	return edits[0].row != nil && edits[0].uid > old.rows[len(old.rows)-1].UID
 }
 
 // appendRows fills old's array behind what its views see, then new pages.
-func appendRows(pages []*page, old *page, edits []edit) []*page {
-	cur := &page{rows: old.rows, unseen: old.unseen}
+func appendRows(pages []*Page, old *Page, edits []edit) []*Page {
+	first := *old
+	cur := &first
 	for _, e := range edits {
 		if e.row == nil {
 			continue
 		}
-		if len(cur.rows) == pageRows {
+		if len(cur.rows) == PageRows {
 			pages = append(pages, cur)
-			cur = &page{}
+			cur = &Page{}
 		}
+		cur.add(e.row, len(cur.rows))
 		cur.rows = append(cur.rows, *e.row)
-		if e.row.Flags&Seen == 0 {
-			cur.unseen++
-		}
 	}
 	return append(pages, cur)
 }
 
-func mergeRows(old *page, edits []edit) []Row {
+func mergeRows(old *Page, edits []edit) []Row {
 	var had []Row
 	if old != nil {
 		had = old.rows

@@ -208,33 +208,20 @@ func (sc *scope) row(at int) *mailbox.Row {
 	return row
 }
 
-// runSearch looks at every message of a folder.
+// runSearch looks at every message of a folder, as far as nothing is known of its page.
 func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc *scope) error {
 	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc}
 	q.listing = q.sort != nil || q.thread != nil || q.partial != nil || q.relevancy
+	q.counting = q.extended && !q.all && !q.save && !q.update && !q.modseq && !q.listing
+	f := &sifting{m: m, key: &key, q: q}
 	n := sc.shown.Len()
-	step := func(at *int) func(*mailbox.Batch) error {
-		return func(b *mailbox.Batch) error {
-			m.begin(b)
-			for end := min(n, *at+searchBatch); *at < end && m.read < searchBytes; *at++ {
-				row := sc.row(*at)
-				if row == nil {
-					continue
-				}
-				m.score, m.scores = 0, 0
-				hit, err := m.matches(&key, *at, row)
-				if err != nil {
-					return err
-				}
-				if hit {
-					q.add(*at, row, m.relevancy())
-				}
-			}
-			return nil
-		}
-	}
 	for at := 0; at < n; {
-		if err := searchStep(ctx, sc.mail, key.cost, step(&at)); err != nil {
+		err := searchStep(ctx, sc.mail, key.cost, func(b *mailbox.Batch) (err error) {
+			m.begin(b)
+			at, err = f.step(at)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		if err := s.progress(at, n); err != nil {

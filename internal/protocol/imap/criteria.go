@@ -22,11 +22,15 @@ const (
 type criterion struct {
 	cost  cost
 	match func(m *matching, at int, r *mailbox.Row) (bool, error)
+	// sift, if not nil, tells of a page's rows which may meet the criterion, and if exact which do: without looking at each. first is the
+	// place of the first of them.
+	sift  func(m *matching, first int, p *mailbox.Page) mailbox.Bits
+	exact bool
 }
 
 // onRow is a criterion that needs only the view's row.
 func onRow(is func(r *mailbox.Row) bool) criterion {
-	return criterion{byRow, func(_ *matching, _ int, r *mailbox.Row) (bool, error) { return is(r), nil }}
+	return criterion{cost: byRow, match: func(_ *matching, _ int, r *mailbox.Row) (bool, error) { return is(r), nil }}
 }
 
 // allOf is met if all are; the cheap ones are asked first.
@@ -35,7 +39,7 @@ func allOf(keys []criterion) criterion {
 		return keys[0]
 	}
 	keys = byCost(keys)
-	return criterion{maxCost(keys), func(m *matching, at int, r *mailbox.Row) (bool, error) {
+	k := criterion{cost: maxCost(keys), match: func(m *matching, at int, r *mailbox.Row) (bool, error) {
 		for i := range keys {
 			if ok, err := keys[i].match(m, at, r); !ok || err != nil {
 				return false, err
@@ -43,12 +47,14 @@ func allOf(keys []criterion) criterion {
 		}
 		return true, nil
 	}}
+	k.sift, k.exact = siftAll(keys)
+	return k
 }
 
 // anyOf is met if one of them is.
 func anyOf(keys []criterion) criterion {
 	keys = byCost(keys)
-	return criterion{maxCost(keys), func(m *matching, at int, r *mailbox.Row) (bool, error) {
+	k := criterion{cost: maxCost(keys), match: func(m *matching, at int, r *mailbox.Row) (bool, error) {
 		for i := range keys {
 			if ok, err := keys[i].match(m, at, r); ok || err != nil {
 				return ok, err
@@ -56,13 +62,19 @@ func anyOf(keys []criterion) criterion {
 		}
 		return false, nil
 	}}
+	k.sift, k.exact = siftAny(keys)
+	return k
 }
 
 func not(k criterion) criterion {
-	return criterion{k.cost, func(m *matching, at int, r *mailbox.Row) (bool, error) {
+	n := criterion{cost: k.cost, match: func(m *matching, at int, r *mailbox.Row) (bool, error) {
 		ok, err := k.match(m, at, r)
 		return !ok && err == nil, err
 	}}
+	if k.exact {
+		n.exact, n.sift = true, func(m *matching, first int, p *mailbox.Page) mailbox.Bits { return p.All().Less(k.sift(m, first, p)) }
+	}
+	return n
 }
 
 func byCost(keys []criterion) []criterion {
@@ -142,50 +154,77 @@ func (s *session) numberKey(q *searching) criterion {
 	}
 	var of *scope
 	var resolved numSet
-	return criterion{byRow, func(m *matching, at int, _ *mailbox.Row) (bool, error) {
+	in := func(m *matching) numSet {
 		if m.scope != of {
 			of, resolved = m.scope, slices.Clone(set).resolve(uint32(max(1, m.scope.shown.Len())))
 		}
-		return resolved.contains(uint32(at + 1)), nil
-	}}
+		return resolved
+	}
+	return criterion{
+		cost:  byRow,
+		match: func(m *matching, at int, _ *mailbox.Row) (bool, error) { return in(m).contains(uint32(at + 1)), nil },
+		exact: true,
+		sift: func(m *matching, first int, p *mailbox.Page) (b mailbox.Bits) {
+			for _, r := range in(m).within(uint32(first+1), uint32(first+p.Len())) {
+				b = b.Or(mailbox.Run(int(r.lo)-1-first, int(r.hi)-first))
+			}
+			return b.And(p.All())
+		},
+	}
 }
 
-func uidKey(set numSet) criterion {
-	return onRow(func(r *mailbox.Row) bool { return set.contains(uint32(r.UID)) })
+func uidKey(set numSet) criterion { return inUIDs(func(*matching) numSet { return set }) }
+
+// inUIDs is met by messages whose UIDs are in a set.
+func inUIDs(in func(m *matching) numSet) criterion {
+	return criterion{
+		cost:  byRow,
+		match: func(m *matching, _ int, r *mailbox.Row) (bool, error) { return in(m).contains(uint32(r.UID)), nil },
+		exact: true,
+		sift: func(m *matching, _ int, p *mailbox.Page) (b mailbox.Bits) {
+			for _, r := range in(m).within(uint32(p.At(0).UID), uint32(p.At(p.Len()-1).UID)) {
+				b = b.Or(p.UIDs(mailbox.UID(r.lo), mailbox.UID(r.hi)))
+			}
+			return b
+		},
+	}
 }
 
 // savedKey is "$", which are messages of the selected folder (RFC 5182 §2.1).
 func savedKey(set numSet) criterion {
-	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-		return m.scope.sel != nil && set.contains(uint32(r.UID)), nil
-	}}
+	return inUIDs(func(m *matching) numSet {
+		if m.scope.sel == nil {
+			return nil
+		}
+		return set
+	})
 }
 
 // uidsKey is a set of UIDs, in which "*" is the largest of the folder that is searched.
 func uidsKey(set numSet) criterion {
 	var of *scope
 	var resolved numSet
-	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+	return inUIDs(func(m *matching) numSet {
 		if m.scope != of {
 			of, resolved = m.scope, slices.Clone(set).resolve(largestUID(m.scope.shown))
 		}
-		return resolved.contains(uint32(r.UID)), nil
-	}}
+		return resolved
+	})
 }
 
 // plainKey is a key without arguments.
 func plainKey(name string) (criterion, bool) {
 	if flag, ok := flagKeys[name]; ok {
-		return onRow(func(r *mailbox.Row) bool { return r.Flags&flag != 0 }), true
+		return flagKey(flag), true
 	}
 	if rest, ok := bytes.CutPrefix([]byte(name), []byte("UN")); ok {
 		if flag, ok := flagKeys[string(rest)]; ok {
-			return onRow(func(r *mailbox.Row) bool { return r.Flags&flag == 0 }), true
+			return not(flagKey(flag)), true
 		}
 	}
 	switch name {
 	case "ALL", "SAVEDATESUPPORTED": // RFC 8514 §4.3
-		return onRow(func(*mailbox.Row) bool { return true }), true
+		return everything(), true
 	}
 	return criterion{}, false
 }
@@ -197,20 +236,21 @@ var flagKeys = map[string]mailbox.Flags{
 
 // recentKey: RFC 3501 §6.4.4.
 func (s *session) recentKey(name string) (criterion, bool) {
-	var is func(recent bool, r *mailbox.Row) bool
+	recent := inUIDs(func(m *matching) numSet {
+		if m.scope.sel == nil {
+			return nil
+		}
+		return m.scope.sel.recent
+	})
 	switch name {
 	case "RECENT":
-		is = func(recent bool, _ *mailbox.Row) bool { return recent }
+		return recent, true
 	case "OLD":
-		is = func(recent bool, _ *mailbox.Row) bool { return !recent }
+		return not(recent), true
 	case "NEW":
-		is = func(recent bool, r *mailbox.Row) bool { return recent && r.Flags&mailbox.Seen == 0 }
-	default:
-		return criterion{}, false
+		return allOf([]criterion{recent, not(flagKey(mailbox.Seen))}), true
 	}
-	return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-		return is(m.scope.sel != nil && m.scope.sel.isRecent(r), r), nil
-	}}, true
+	return criterion{}, false
 }
 
 // argumentKey is a key with arguments, which stand next.
@@ -235,7 +275,11 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 		return s.fuzzyKey(q), true
 	case "KEYWORD", "UNKEYWORD":
 		word, has := string(d.atom()), name == "KEYWORD"
-		return onRow(func(r *mailbox.Row) bool { return r.Keywords.Has(word) == has }), true
+		if k := keywordKey(word); has {
+			return k, true
+		} else {
+			return not(k), true
+		}
 	case "LARGER":
 		n := d.number64()
 		return onRow(func(r *mailbox.Row) bool { return r.Size > n }), true
@@ -272,7 +316,9 @@ func (s *session) modSeqKey(q *searching) criterion {
 		d.sp()
 	}
 	n := mailbox.ModSeq(d.number64())
-	return onRow(func(r *mailbox.Row) bool { return r.ModSeq() >= n })
+	k := onRow(func(r *mailbox.Row) bool { return r.ModSeq() >= n })
+	k.sift = siftPage(func(_ *matching, p *mailbox.Page) bool { return p.ModSeq() >= n })
+	return k
 }
 
 // dateKey compares dates, or ages (RFC 5032).
@@ -280,17 +326,13 @@ func (s *session) dateKey(name string) (criterion, bool) {
 	d := &s.dec
 	switch name {
 	case "BEFORE", "ON", "SINCE":
-		is := compareDay(name, d.date())
-		return onRow(func(r *mailbox.Row) bool {
-			sec, zone := r.ReceivedUnix()
-			return is(sec + int64(zone)*60)
-		}), true
+		return receivedKey(name, d.date()), true
 	case "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE": // RFC 8514 §4.3
 		is := compareDay(name[len("SAVED"):], d.date())
 		return onRow(func(r *mailbox.Row) bool { return is(r.Saved().Unix()) }), true
 	case "SENTBEFORE", "SENTON", "SENTSINCE":
 		is := compareDay(name[len("SENT"):], d.date())
-		return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 			rec, err := m.record(r)
 			t, ok := rec.SentDate()
 			_, zone := t.Zone()
@@ -298,13 +340,16 @@ func (s *session) dateKey(name string) (criterion, bool) {
 		}}, true
 	case "YOUNGER", "OLDER":
 		age := int64(d.nzNumber())
-		return criterion{byRow, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		return criterion{cost: byRow, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 			sec, _ := r.ReceivedUnix()
 			if name == "YOUNGER" {
 				return sec >= m.now-age, nil
 			}
 			return sec <= m.now-age, nil
-		}}, true
+		}, sift: siftPage(func(m *matching, p *mailbox.Page) bool {
+			oldest, newest := p.Received()
+			return name == "YOUNGER" && newest >= m.now-age || name == "OLDER" && oldest <= m.now-age
+		})}, true
 	}
 	return criterion{}, false
 }

@@ -15,6 +15,7 @@ type found struct {
 	last     hit
 	highest  mailbox.ModSeq // the largest change number of those found
 	listing  bool           // hits are needed: another order than the mailbox's, or a part of it
+	counting bool           // only total, first and last are needed
 	hits     []hit          // in the order asked for
 	threaded []byte         // THREAD: the response's threads
 }
@@ -46,6 +47,31 @@ func (f *found) add(at int, r *mailbox.Row, score uint8) {
 	f.uids = f.uids.add(uint32(r.UID))
 	if f.listing {
 		f.hits = append(f.hits, h)
+	}
+}
+
+// addAll notes messages of a page that begins at a place. They come in mailbox order.
+func (f *found) addAll(at int, p *mailbox.Page, which mailbox.Bits) {
+	k, last := which.Next(0), which.Last()
+	whole := which == p.All() && p.Dense()
+	if last < 0 {
+		return
+	}
+	if f.listing || !f.counting && !whole {
+		for ; k < mailbox.PageRows; k = which.Next(k + 1) {
+			f.add(at+k, p.At(k), 1)
+		}
+		return
+	}
+	if f.total == 0 {
+		f.first = hit{p.At(k), at + k, 1}
+	}
+	f.last = hit{p.At(last), at + last, 1}
+	f.total += which.Count()
+	if !f.counting {
+		f.highest = max(f.highest, p.ModSeq())
+		f.numbers = f.numbers.addRange(uint32(at+1), uint32(at+p.Len()))
+		f.uids = f.uids.addRange(uint32(p.At(0).UID), uint32(p.At(last).UID))
 	}
 }
 

@@ -154,7 +154,7 @@ func fuzzyIndexKey(needle string, search func(string) *mailbox.TextSearch) crite
 	for _, w := range wordsOf([]byte(needle)) {
 		words = append(words, indexedWord{lookFor(string(w)), lookFor(beginning(w))})
 	}
-	return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+	return criterion{cost: byContent, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 		if ok, err := m.ask(&whole, r); ok || err != nil {
 			return ok && m.scored(scoreExact*4/5), err
 		}

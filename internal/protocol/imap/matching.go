@@ -74,7 +74,11 @@ func (q *searching) indexKey(needle string, search func(string) *mailbox.TextSea
 		return fuzzyIndexKey(needle, search)
 	}
 	w := indexed{search: func() *mailbox.TextSearch { return search(needle) }}
-	return criterion{byContent, func(m *matching, _ int, r *mailbox.Row) (bool, error) { return m.ask(&w, r) }}
+	return criterion{
+		cost:  byContent,
+		match: func(m *matching, _ int, r *mailbox.Row) (bool, error) { return m.ask(&w, r) },
+		sift:  func(m *matching, _ int, p *mailbox.Page) mailbox.Bits { return m.candidates(&w, p) },
+	}
 }
 
 // indexed is a text that is looked for in the index: anew each time that a search is run, since a search knows nothing of
@@ -85,11 +89,23 @@ type indexed struct {
 	of     *matching
 }
 
-// ask asks the index about a message.
-func (m *matching) ask(t *indexed, r *mailbox.Row) (bool, error) {
+// begin begins the search, once in a run.
+func (t *indexed) begin(m *matching) {
 	if t.of != m {
 		t.now, t.of = t.search(), m
 	}
+}
+
+// candidates is the rows of a page that the index doesn't rule out. An error is one of the first of them.
+func (m *matching) candidates(t *indexed, p *mailbox.Page) mailbox.Bits {
+	t.begin(m)
+	b, _ := t.now.Candidates(m.batch, p)
+	return b
+}
+
+// ask asks the index about a message.
+func (m *matching) ask(t *indexed, r *mailbox.Row) (bool, error) {
+	t.begin(m)
 	before := m.batch.BytesRead()
 	ok, err := t.now.Match(m.batch, r)
 	m.read += m.batch.BytesRead() - before
@@ -100,7 +116,7 @@ func (m *matching) ask(t *indexed, r *mailbox.Row) (bool, error) {
 // recordKey searches in text that a message's summary has; get appends it, folded.
 func (q *searching) recordKey(needle []byte, get func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error)) criterion {
 	words := q.fuzzyWords(needle)
-	return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+	return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 		rec, err := m.record(r)
 		if err != nil {
 			return false, err
@@ -129,7 +145,7 @@ func (q *searching) addressKey(needle []byte, field string, list summary.List) c
 // any such field (RFC 9051 §6.4.4).
 func (q *searching) headerKey(needle []byte, field string) criterion {
 	words := q.fuzzyWords(needle)
-	return criterion{byRecord, func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+	return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 		rec, err := m.record(r)
 		if err != nil {
 			return false, err

@@ -97,6 +97,13 @@ func (s numSet) add(n uint32) numSet {
 	return append(s, numRange{n, n})
 }
 
+// addRange is add of the numbers from lo to hi.
+func (s numSet) addRange(lo, hi uint32) numSet {
+	s = s.add(lo)
+	s[len(s)-1].hi = hi
+	return s
+}
+
 // contains reports whether a resolved set has n.
 func (s numSet) contains(n uint32) bool {
 	i, _ := slices.BinarySearchFunc(s, n, func(r numRange, n uint32) int { return cmp32(r.hi, n) })
@@ -157,6 +164,16 @@ func (s numSet) ascends() bool {
 		}
 	}
 	return true
+}
+
+// within is the ranges of a resolved set that have numbers from lo to hi; they may reach beyond.
+func (s numSet) within(lo, hi uint32) numSet {
+	i, _ := slices.BinarySearchFunc(s, lo, func(r numRange, n uint32) int { return cmp32(r.hi, n) })
+	j := i
+	for j < len(s) && s[j].lo <= hi {
+		j++
+	}
+	return s[i:j]
 }
 
 // above is what a resolved set has beyond n. It shares nothing that is changed.

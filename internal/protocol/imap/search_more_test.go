@@ -53,10 +53,10 @@ func TestProgress(t *testing.T) {
 	if got := told("SEARCH SUBJECT nothing"); len(got) != 2 || !strings.Contains(got[0], `("t" 1000 2500)`) || !strings.Contains(got[1], " 2000 ") {
 		t.Errorf("%q", got)
 	}
-	if got := told("THREAD REFERENCES UTF-8 ALL"); len(got) != 4 {
+	if got := told("THREAD REFERENCES UTF-8 ALL"); len(got) != 2 {
 		t.Errorf("%q", got)
 	}
-	if got := told("SEARCH UID 5"); len(got) != 2 {
+	if got := told("SEARCH SMALLER 5"); len(got) != 2 {
 		t.Errorf("%q", got)
 	}
 	s.lim.Progress = time.Hour

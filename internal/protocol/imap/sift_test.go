@@ -1,0 +1,120 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"postroad/internal/model/mailbox"
+)
+
+// aKey draws a search key, of those that sift pages, those that don't, and what joins them.
+func aKey(t *rapid.T, depth int) string {
+	plain := []string{
+		"ALL", "SEEN", "UNSEEN", "FLAGGED", "UNFLAGGED", "DELETED", "UNANSWERED", "DRAFT", "RECENT", "OLD", "NEW",
+		"KEYWORD $a", "UNKEYWORD $a", "KEYWORD none", "LARGER 250", "SMALLER 250", "MODSEQ 500", "YOUNGER 1000000", "OLDER 1000000",
+		"SINCE 2-Jan-2026", "BEFORE 2-Jan-2026", "ON 2-Jan-2026", "SINCE 3-Jan-2026", "SAVEDSINCE 1-Jan-1990", "SUBJECT 7", "BODY 1", "TEXT 33", "BODY nowhere", "FUZZY BODY text",
+	}
+	i := rapid.IntRange(0, len(plain)+8).Draw(t, "key")
+	if i < len(plain) {
+		return plain[i]
+	}
+	n := rapid.IntRange(1, 500).Draw(t, "n")
+	if depth > 3 {
+		return "SEEN"
+	}
+	switch i - len(plain) {
+	case 0:
+		return fmt.Sprintf("%d:%d,300", n, n+50)
+	case 1:
+		return fmt.Sprintf("UID %d:%d,1,3:5,%d:*", n, n+200, n+400)
+	case 2, 3:
+		return "NOT " + aKey(t, depth+1)
+	case 4, 5:
+		return "OR " + aKey(t, depth+1) + " " + aKey(t, depth+1)
+	}
+	return "(" + aKey(t, depth+1) + " " + aKey(t, depth+1) + ")"
+}
+
+// TestSiftedSearches: what is found by pages is what is found by looking at each message, whatever else has changed since the client was
+// told of the folder.
+func TestSiftedSearches(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, "big", 400, 0)
+	s := w.bench("SELECT big")
+	other := w.open("ann")
+	ctx := context.Background()
+	id := s.sel.id
+	rapid.Check(t, func(rt *rapid.T) {
+		uid := mailbox.UID(rapid.IntRange(1, 700).Draw(rt, "uid"))
+		var uids []mailbox.UID
+		for u := uid; u < uid+mailbox.UID(rapid.IntRange(1, 300).Draw(rt, "many")); u++ {
+			uids = append(uids, u)
+		}
+		switch rapid.IntRange(0, 9).Draw(rt, "change") {
+		case 0:
+			_, err := other.Expunge(ctx, id, uids[:1], false)
+			must(t, err)
+		case 1, 2, 3:
+			c := w.store.NewContent()
+			fmt.Fprintf(c, "Subject: new %d\r\n\r\ntext %d\r\n", uid, uid)
+			content, err := c.Finish()
+			must(t, err)
+			at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.FixedZone("", 3600*rapid.IntRange(-99, 99).Draw(rt, "zone"))).Add(time.Duration(uid) * time.Minute)
+			_, err = other.Append(ctx, id, mailbox.Append{Content: content, Received: at, Flags: mailbox.Flagged})
+			must(t, err)
+			must(t, content.Close())
+		case 4:
+			s.do(t, "NOOP")
+		default:
+			c := mailbox.FlagChange{UIDs: uids, Op: mailbox.FlagOp(rapid.IntRange(0, 2).Draw(rt, "op")), Flags: mailbox.Flags(rapid.IntRange(0, 31).Draw(rt, "flags"))}
+			c.Keywords = [][]string{nil, {"$a"}, {"$a", "b"}}[rapid.IntRange(0, 2).Draw(rt, "keywords")]
+			_, err := other.SetFlags(ctx, id, c)
+			must(t, err)
+		}
+		text := aKey(rt, 0)
+		sifted := s.searchFor(rt, text, func(*criterion, *searching) {})
+		each := s.searchFor(rt, text, func(k *criterion, _ *searching) { k.sift, k.exact = nil, false })
+		if a, b := sifted.found, each.found; !reflect.DeepEqual(a, b) {
+			rt.Fatalf("%s: found\n%+v\nwant\n%+v", text, a, b)
+		}
+		counted := s.searchFor(rt, text, func(_ *criterion, q *searching) { q.extended, q.count, q.modseq = true, true, false })
+		if counted.total != each.total || counted.first != each.first || counted.last != each.last {
+			rt.Fatalf("%s: counted %+v, want %+v", text, counted.found, each.found)
+		}
+	})
+}
+
+// searchFor runs a search in the selected folder.
+func (b *benchSession) searchFor(t *rapid.T, text string, change func(*criterion, *searching)) *searching {
+	ctx := context.Background()
+	b.in.WriteString("t " + text + "\r\n")
+	if err := b.session.in.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.dec.begin(); err != nil {
+		t.Fatal(err)
+	}
+	b.dec.tag()
+	b.dec.sp()
+	b.removed, b.numbered = false, false
+	q := b.newSearch(ctx)
+	key, err := b.searchProgram(q)
+	if err != nil && !strings.Contains(err.Error(), "no such message") {
+		t.Fatalf("%s: %v", text, err)
+	}
+	change(&key, q)
+	sc := b.selectedScope()
+	if err := sc.refresh(ctx, b.session); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.runSearch(ctx, q, key, sc); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return q
+}
