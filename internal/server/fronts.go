@@ -36,18 +36,19 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Handler: reportReader{s.reports},
 	})
 	s.metrics.services(engine, s.agent)
-	mail, err := s.smtpFront(engine, s.agent)
+	folders, imapServer := s.imapFront(engine)
+	mail, err := s.smtpFront(engine, s.agent, &urls{imapServer, s.config.Hostname})
 	if err != nil {
 		return nil, err
 	}
 	return map[string]frontEnd{
 		config.HTTP: newWeb(s),
 		config.SMTP: mail, config.Submission: mail, config.LMTP: mail,
-		config.IMAP: s.imapFront(engine), config.POP3: s.pop3Front(engine),
+		config.IMAP: folders, config.POP3: s.pop3Front(engine),
 	}, nil
 }
 
-func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd, error) {
+func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp.URLs) (frontEnd, error) {
 	l := s.config.Limits
 	endings := smtp.RefuseBare
 	if s.config.SMTP.BareLineEndings == config.Normalise {
@@ -60,7 +61,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 	server, err := smtp.New(smtp.Config{
 		Gate: gate, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
-		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent,
+		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent, URLs: urls,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
 		Limits: smtp.Limits{MessageBytes: int64(l.MessageSize), Recipients: l.Recipients,
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
@@ -77,17 +78,17 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent) (frontEnd
 		}, server.Shutdown}, nil
 }
 
-func (s *Server) imapFront(engine *auth.Engine) frontEnd {
+func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 	l := s.config.Limits
 	server := imap.New(imap.Config{
 		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.Leaf,
-		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now,
+		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
 	})
 	return &front{
 		func(ctx context.Context, n net.Listener, c config.Listener) error {
 			return server.Serve(ctx, n, imap.ListenerOptions{ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
-		}, server.Shutdown}
+		}, server.Shutdown}, server
 }
 
 func (s *Server) pop3Front(engine *auth.Engine) frontEnd {

@@ -196,12 +196,22 @@ func (s *Session) Props(ctx context.Context) (map[string][]byte, error) {
 
 // SetProps changes the account's own property bag; a nil value removes a property. Only the owner may.
 func (s *Session) SetProps(ctx context.Context, patch map[string][]byte) error {
+	return s.UpdateProps(ctx, func(map[string][]byte) (map[string][]byte, error) { return patch, nil })
+}
+
+// UpdateProps is SetProps where what is to be changed depends on what there is: nobody else changes it meanwhile. change must
+// neither change nor keep what it is given; if it fails or returns nothing, nothing is changed.
+func (s *Session) UpdateProps(ctx context.Context, change func(now map[string][]byte) (patch map[string][]byte, err error)) error {
 	if !s.who.Owns(s.a.id) {
 		return fault.New(fault.Denied, "only the owner can do that")
 	}
 	return s.a.update(ctx, func(t *txn) error {
 		b, err := t.getBag(propsKey())
 		if err != nil {
+			return err
+		}
+		patch, err := change(b.Props)
+		if err != nil || len(patch) == 0 {
 			return err
 		}
 		if err := b.merge(patch); err != nil {

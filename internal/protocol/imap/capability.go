@@ -42,25 +42,27 @@ var mailCapabilities = []string{
 	"CONTEXT=SORT",
 	"THREAD=ORDEREDSUBJECT", // RFC 5256
 	"THREAD=REFERENCES",
-	"THREAD=REFS",   // draft-ietf-morg-inthread
-	"SEARCH=FUZZY",  // RFC 6203
-	"MULTISEARCH",   // RFC 7377
-	"INPROGRESS",    // RFC 9585
-	"UIDBATCHES",    // RFC 10022
-	"NOTIFY",        // RFC 5465
-	"METADATA",      // RFC 5464
-	"LIST-METADATA", // RFC 9590
-	"FILTERS",       // RFC 5466
-	"I18NLEVEL=2",   // RFC 5255
-	"CATENATE",      // RFC 4469
-	"CONDSTORE",     // RFC 7162
-	"QRESYNC",       // RFC 7162 §3.2
-	"UIDONLY",       // RFC 9586
-	"WITHIN",        // RFC 5032
-	"SAVEDATE",      // RFC 8514
-	"OBJECTID",      // RFC 8474
-	"PREVIEW",       // RFC 8970
-	"QUOTA",         // RFC 9208
+	"THREAD=REFS",    // draft-ietf-morg-inthread
+	"SEARCH=FUZZY",   // RFC 6203
+	"MULTISEARCH",    // RFC 7377
+	"INPROGRESS",     // RFC 9585
+	"UIDBATCHES",     // RFC 10022
+	"NOTIFY",         // RFC 5465
+	"METADATA",       // RFC 5464
+	"LIST-METADATA",  // RFC 9590
+	"FILTERS",        // RFC 5466
+	"I18NLEVEL=2",    // RFC 5255
+	"CATENATE",       // RFC 4469
+	"URLAUTH",        // RFC 4467
+	"URLAUTH=BINARY", // RFC 5524
+	"CONDSTORE",      // RFC 7162
+	"QRESYNC",        // RFC 7162 §3.2
+	"UIDONLY",        // RFC 9586
+	"WITHIN",         // RFC 5032
+	"SAVEDATE",       // RFC 8514
+	"OBJECTID",       // RFC 8474
+	"PREVIEW",        // RFC 8970
+	"QUOTA",          // RFC 9208
 	"QUOTA=RES-STORAGE",
 	"QUOTA=RES-MESSAGE",
 }

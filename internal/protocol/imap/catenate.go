@@ -111,8 +111,12 @@ func (a *appending) catURL(ctx context.Context, w *mailbox.ContentWriter, to io.
 	return c.write(to)
 }
 
-// urlContent finds what a relative URL names: a message or a part of one that the client may read (RFC 4469 §3).
+// urlContent finds what a URL names: a message or a part of one that the client may read (RFC 4469 §3), or that another has
+// authorised it to read (RFC 4467).
 func (s *session) urlContent(ctx context.Context, raw string) (content, error) {
+	if u, ok := parseAbsoluteURL(raw); ok && u.token != "" {
+		return s.srv.readURL(ctx, &u, urlReader{who: s.who})
+	}
 	u, ok := parseMessageURL(raw)
 	if !ok {
 		return content{}, errNoSuchPart

@@ -102,6 +102,7 @@ func (s *session) introduce(spelled string) {
 	s.out.line("* OK [UIDNEXT ", strconv.FormatUint(uint64(f.UIDNext), 10), "] predicted next UID")
 	s.out.line("* OK [HIGHESTMODSEQ ", strconv.FormatUint(uint64(v.HighestModSeq()), 10), "] last change") // RFC 7162 §3.1.2.1
 	s.out.line("* OK [MAILBOXID (", folderID(f.ID), ")] mailbox ID")                                       // RFC 8474 §4.2
+	s.out.line("* OK [URLMECH " + urlMechanism + "] URLs can be authorised")                               // RFC 4467 §8
 }
 
 // folderID is a folder's MAILBOXID (RFC 8474 §4).

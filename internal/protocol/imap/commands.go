@@ -93,6 +93,9 @@ func commandTable() map[string]*command {
 		"NOTIFY":         {states: loggedIn, run: (*session).notifyCommand},
 		"GETMETADATA":    {states: loggedIn, run: (*session).getMetadata},
 		"SETMETADATA":    {states: loggedIn, run: (*session).setMetadata},
+		"GENURLAUTH":     {states: loggedIn, run: (*session).genURLAuth},
+		"RESETKEY":       {states: loggedIn, run: (*session).resetKey},
+		"URLFETCH":       {states: loggedIn, run: (*session).urlFetch},
 		"GETQUOTAROOT":   {states: loggedIn, run: (*session).getQuotaRoot},
 
 		"CHECK":        {states: selectedState, run: (*session).noop},

@@ -128,25 +128,32 @@ var errNoSuchPart = fault.New(fault.NotFound, "no such message or part")
 
 // lookUp finds what a URL names in a mailbox that mail has open. The bytes are those that FETCH BODY.PEEK would send, but as
 // they are stored.
-func (u *messageURL) lookUp(ctx context.Context, mail *mailbox.Session, f mailbox.FolderID) (content, error) {
-	v, err := mail.View(ctx, f)
-	if err != nil {
-		return content{}, err
-	}
-	i, ok := v.Find(u.uid)
-	if !ok || u.validity != 0 && u.validity != v.Folder().UIDValidity {
-		return content{}, errNoSuchPart
-	}
-	row := v.At(i)
-	var c content
-	err = mail.Read(ctx, func(b *mailbox.Batch) error {
-		rec, err := b.Summary(row)
-		if err == nil {
-			c, err = u.section.content(mail, b, row, rec)
-		}
+func (u *messageURL) lookUp(ctx context.Context, mail *mailbox.Session, f mailbox.FolderID) (c content, err error) {
+	err = u.visit(ctx, mail, f, func(b *mailbox.Batch, row *mailbox.Row, rec summary.Record) error {
+		c, err = u.section.content(mail, b, row, rec)
 		return err
 	})
 	return c, err
+}
+
+// visit runs fn on the message that a URL names.
+func (u *messageURL) visit(ctx context.Context, mail *mailbox.Session, f mailbox.FolderID, fn func(*mailbox.Batch, *mailbox.Row, summary.Record) error) error {
+	v, err := mail.View(ctx, f)
+	if err != nil {
+		return err
+	}
+	i, ok := v.Find(u.uid)
+	if !ok || u.validity != 0 && u.validity != v.Folder().UIDValidity {
+		return errNoSuchPart
+	}
+	row := v.At(i)
+	return mail.Read(ctx, func(b *mailbox.Batch) error {
+		rec, err := b.Summary(row)
+		if err != nil {
+			return err
+		}
+		return fn(b, row, rec)
+	})
 }
 
 // content is what a section is in a message.

@@ -2,10 +2,12 @@ package imap
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -36,6 +38,7 @@ type Config struct {
 	Logger  *slog.Logger     // nil: nothing is logged
 	Metrics Metrics          // nil: nothing is counted
 	Now     func() time.Time // the clock for dates in mail; nil: time.Now. Timeouts go by the real time.
+	Rand    io.Reader        // makes keys that nobody can guess (URLAUTH, RFC 4467); nil: crypto/rand
 }
 
 // Metrics counts what happens. Its methods are called by many goroutines.
@@ -69,6 +72,7 @@ type Server struct {
 	log        *slog.Logger
 	metrics    Metrics
 	now        func() time.Time
+	rand       io.Reader
 	commands   map[string]*command
 	uid        map[string]*command
 	bufs       buffers
@@ -88,7 +92,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{
 		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals,
-		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now,
+		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
 		commands: commandTable(), uid: uidTable(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),
 	}
@@ -101,6 +105,9 @@ func New(c Config) *Server {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.rand == nil {
+		s.rand = rand.Reader
 	}
 	s.accepting, s.stopAccepting = context.WithCancel(context.Background())
 	s.commanding, s.stopCommanding = context.WithCancel(context.Background())

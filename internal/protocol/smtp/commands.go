@@ -27,6 +27,7 @@ var commands = map[string]*command{
 	"RCPT":     {run: (*session).rcpt},
 	"DATA":     {run: (*session).data, last: true, bare: true},
 	"BDAT":     {run: (*session).bdat},
+	"BURL":     {run: (*session).burl},
 	"RSET":     {run: (*session).rset, bare: true, idle: true},
 	"NOOP":     {run: (*session).noop, last: true, idle: true},
 	"QUIT":     {run: (*session).quit, last: true, bare: true},

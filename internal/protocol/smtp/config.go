@@ -20,6 +20,8 @@ type Config struct {
 	Auth Auth
 	// Senders decides who may use which sender address in submission. Nil: everybody any.
 	Senders Senders
+	// URLs finds what IMAP URLs lead to, for BURL (RFC 4468) in submission. Nil: it isn't offered.
+	URLs URLs
 	// Gate decides who may hand in mail. Nil: everybody may, and nothing is checked.
 	Gate Gate
 	// Note hears of what is refused, for the history of messages. It must not wait. Nil: nobody does.

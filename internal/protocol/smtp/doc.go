@@ -19,7 +19,7 @@
 //
 // Implements RFC 5321 with RFC 1870 (SIZE), 2033 (LMTP), 2034 (enhanced status
 // codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS), 3461
-// (DSN: the parameters are checked and handed on), 4954 (AUTH), 6152 (8BITMIME),
+// (DSN: the parameters are checked and handed on), 4468 (BURL), 4954 (AUTH), 6152 (8BITMIME),
 // 6409 and 8314 (submission), 6531 (SMTPUTF8) and 9422 (LIMITS). testdata holds
 // conversations that read as a specification.
 //

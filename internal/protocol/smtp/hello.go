@@ -91,6 +91,7 @@ func (s *session) appendExtensions(b []byte) []byte {
 	line("BINARYMIME")
 	line("DSN")
 	s.appendLater(line)
+	s.appendBURL(line)
 	line("LIMITS MAILMAX=", strconv.Itoa(s.limits.Messages), " RCPTMAX=", strconv.Itoa(s.limits.Recipients))
 	return append(b, "250 HELP\r\n"...)
 }

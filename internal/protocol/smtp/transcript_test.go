@@ -125,6 +125,8 @@ func (s *script) given(words []string) {
 	case "no-tls":
 		s.opts.PlainAllowed = true
 		s.conf.Hostname = "-"
+	case "urls":
+		s.conf.URLs = theURLs
 	case "normalise":
 		s.conf.BareLineEndings = NormaliseBare
 	case "gate": // "gate STEP HOW": it refuses the step, or the address
@@ -163,6 +165,7 @@ func (s *script) connect() {
 	}
 	server := s.world.server(s.t, func(c *Config) {
 		c.Limits, c.BareLineEndings, c.Gate = s.conf.Limits, s.conf.BareLineEndings, s.conf.Gate
+		c.URLs = s.conf.URLs
 		if s.conf.Hostname == "-" {
 			c.TLS = nil
 		}
