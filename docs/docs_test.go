@@ -14,14 +14,15 @@ import (
 // packagesOf says where the tests of a conformance table are.
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp", "server"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap"}, "pop3.md": {"protocol/pop3"},
-	"relay.md":     {"service/relay", "server"},
-	"delivery.md":  {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
-	"message.md":   {"format/message", "format/charset", "format/htmltext", "format/summary"},
-	"signing.md":   {"service/signing", "model/directory", "server", "../cmd/postroad"},
-	"reports.md":   {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "service/delivery", "server", "server/admin"},
-	"setup.md":     {"service/setup", "server", "../cmd/postroad"},
-	"transport.md": {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
-	"sender.md":    {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
+	"certificates.md": {"service/acme", "server/certs", "server"},
+	"relay.md":        {"service/relay", "server"},
+	"delivery.md":     {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
+	"message.md":      {"format/message", "format/charset", "format/htmltext", "format/summary"},
+	"signing.md":      {"service/signing", "model/directory", "server", "../cmd/postroad"},
+	"reports.md":      {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "service/delivery", "server", "server/admin"},
+	"setup.md":        {"service/setup", "server", "../cmd/postroad"},
+	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
+	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")

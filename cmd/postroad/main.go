@@ -26,6 +26,7 @@ type commandLine struct {
 	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
+	Cert    certCmd    `cmd:"" help:"TLS certificates."`
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`

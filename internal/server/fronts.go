@@ -61,7 +61,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 	server, err := smtp.New(smtp.Config{
 		Gate: gate, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
-		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.Leaf), Senders: agent, URLs: urls,
+		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.LeafFor), Senders: agent, URLs: urls,
 		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
 		Limits: smtp.Limits{MessageBytes: int64(l.MessageSize), Recipients: l.Recipients,
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
@@ -81,7 +81,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 	l := s.config.Limits
 	server := imap.New(imap.Config{
-		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.Leaf,
+		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
 	})
@@ -94,7 +94,7 @@ func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 func (s *Server) pop3Front(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := pop3.New(pop3.Config{
-		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.Leaf,
+		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Now: s.world.Now,
 		Limits: pop3.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})

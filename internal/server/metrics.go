@@ -33,6 +33,7 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "postroad_certificate_expires_seconds", Help: "When the TLS certificate ends, in Unix seconds."},
 			func() float64 { return float64(s.certs.Leaf().NotAfter.Unix()) }),
+		certCollector{s},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "postroad_store_writable", Help: "1 while the store can be written to, 0 after an I/O error."},
 			func() float64 { return number(s.broken() == nil) }),

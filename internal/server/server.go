@@ -5,10 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"postroad/internal/server/certs"
 	"postroad/internal/server/config"
 	"postroad/internal/server/proxyproto"
+	"postroad/internal/service/acme"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
@@ -32,6 +31,7 @@ type Server struct {
 
 	store   *Store
 	certs   *certs.Keeper
+	acme    *acme.Manager // nil: no certificates are got
 	token   admin.Token
 	metrics *metrics
 	agent   *delivery.Agent
@@ -74,7 +74,7 @@ func New(ctx context.Context, c config.Config, w World) (*Server, error) {
 	}
 	s.store = store
 	if err := s.build(ctx); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -84,7 +84,7 @@ func (s *Server) build(ctx context.Context) (err error) {
 	if err := s.openQueue(ctx); err != nil {
 		return err
 	}
-	if s.certs, err = s.openCerts(); err != nil {
+	if err = s.openCerts(ctx); err != nil {
 		return err
 	}
 	if s.token, err = admin.EnsureToken(filepath.Join(s.config.Data, tokenFile), s.world.Rand); err != nil {
@@ -94,33 +94,6 @@ func (s *Server) build(ctx context.Context) (err error) {
 	s.openReports()
 	s.fronts, err = s.buildFronts()
 	return err
-}
-
-// openCerts reads the certificate, or makes a self-signed one.
-func (s *Server) openCerts() (*certs.Keeper, error) {
-	t := s.config.TLS
-	if t.Cert != "" {
-		return certs.Open(t.Cert, t.Key, s.log)
-	}
-	dir := filepath.Join(s.config.Data, tlsDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the folder for the certificate")
-	}
-	t.Cert, t.Key = filepath.Join(dir, selfSigned), filepath.Join(dir, "self-signed.key")
-	subject := certs.Subject{Names: []string{s.config.Hostname, "localhost"},
-		IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}}
-	made, err := certs.EnsureSelfSigned(t.Cert, t.Key, subject, s.world.Now())
-	if err != nil {
-		return nil, err
-	}
-	if made {
-		level := slog.LevelWarn
-		if strings.HasSuffix(s.config.Hostname, ".test") {
-			level = slog.LevelInfo // a name for tests (RFC 6761 §6.2) can't have a real one
-		}
-		s.log.Log(context.Background(), level, "no TLS certificate is set: made a self-signed one, which programs will warn of", "file", t.Cert)
-	}
-	return certs.Open(t.Cert, t.Key, s.log)
 }
 
 // Run opens the listeners and serves until ctx ends or the server fails. Then it
@@ -151,7 +124,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
+	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)
@@ -232,6 +205,7 @@ func (s *Server) shutdown(all *sync.WaitGroup, stop func()) {
 	fronts.Wait()
 	stop()
 	all.Wait()
+	s.closeCerts()
 	s.log.Info("stopped")
 }
 
@@ -289,4 +263,7 @@ func (o *onceError) get() error {
 }
 
 // Close closes a server that was never Run.
-func (s *Server) Close() error { return s.store.Close() }
+func (s *Server) Close() error {
+	s.closeCerts()
+	return s.store.Close()
+}

@@ -27,7 +27,10 @@ import (
 	"postroad/internal/server/servertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The authority for tests can't be ended.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))
+}
 
 // httpOver is an HTTP client for one of the server's ports.
 func httpOver(t *testing.T, s *servertest.Server, port int) *http.Client {

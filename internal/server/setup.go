@@ -17,6 +17,7 @@ import (
 	"postroad/internal/model/directory"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/service/acme"
 	"postroad/internal/service/dns"
 	"postroad/internal/service/reports"
 	"postroad/internal/service/sender/dkim"
@@ -28,6 +29,7 @@ type advisor struct {
 	config config.Config
 	world  World
 	dir    *directory.Directory
+	certs  *acme.Storage
 }
 
 var _ admin.Advisor = (*advisor)(nil)
@@ -114,7 +116,7 @@ func (a *advisor) facts(ctx context.Context, q admin.RecordsQuery) (setup.Facts,
 		return setup.Facts{}, fault.New(fault.Invalid, "the setting hostname is %q, which others can't find: it must be a complete name, like mail.%s", host, domain)
 	}
 	f := setup.Facts{Domain: domain, Hostname: host, Keys: keys, Services: services(a.config.Listen), Policy: policyFor(a.config, domain),
-		Chain: chainOf(a.config), DMARCReports: reports.DMARCAddress + "@" + domain, TLSReports: reports.TLSAddress + "@" + domain, SmartHost: smartHost(a.config.Route)}
+		Chain: a.chain(ctx), NextKeys: a.nextKeys(ctx), Renews: a.config.ACME.AcceptTerms && !a.config.ACME.NewKeys, DMARCReports: reports.DMARCAddress + "@" + domain, TLSReports: reports.TLSAddress + "@" + domain, SmartHost: smartHost(a.config.Route)}
 	return f, a.addresses(&f, q.PublicIPs)
 }
 
@@ -241,6 +243,29 @@ func standardPort(protocol, tls string) uint16 {
 		}
 	}
 	return 0
+}
+
+// chain is the certificate of this host: that of an authority, if one is asked and has given it.
+func (a *advisor) chain(ctx context.Context) []*x509.Certificate {
+	if a.config.TLS.Cert == "" && a.config.ACME.AcceptTerms {
+		if chain := a.certs.Chain(ctx, hostOf(a.config)); chain != nil {
+			return chain
+		}
+	}
+	return chainOf(a.config)
+}
+
+// nextKeys are those that this host's certificate will have.
+func (a *advisor) nextKeys(ctx context.Context) [][]byte {
+	public, err := a.certs.NextPublic(ctx, hostOf(a.config))
+	if err != nil {
+		return nil
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil
+	}
+	return [][]byte{spki}
 }
 
 // chainOf reads the certificate in use: that of the settings, or the self-signed one. It is empty if there is none.

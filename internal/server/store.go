@@ -12,6 +12,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/service/acme"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -40,6 +41,8 @@ type Store struct {
 	Admin     *admin.Direct
 	Trace     *trace.Log        // of what happens to messages
 	Accounts  *inbound.Accounts // what people here have sent
+	// Certificates are TLS certificates that were imported or got from an authority.
+	Certificates *acme.Storage
 
 	engine *pebble.DB // what DB is
 }
@@ -72,7 +75,9 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Accounts = openAccounts(db, c, w)
 	s.Admin.SetAccounts(s.Accounts)
 	s.engine = db
-	s.Admin.Advise(&advisor{c, w, s.Directory})
+	s.Certificates = acme.NewStorage(db, w.Now)
+	s.Admin.SetCertificates(&certAdmin{storage: s.Certificates, host: hostOf(c)})
+	s.Admin.Advise(&advisor{c, w, s.Directory, s.Certificates})
 	s.Admin.SetPublication(publication(c.DNS, w))
 	return s, nil
 }

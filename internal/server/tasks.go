@@ -24,15 +24,6 @@ func (s *Server) repair(ctx context.Context) {
 	}
 }
 
-// watchCerts uses a new certificate soon after its files have changed.
-func (s *Server) watchCerts(ctx context.Context) {
-	every(ctx, certsEvery, func() {
-		if err := s.certs.Refresh(); err != nil {
-			s.log.Error("cannot read the TLS certificate; the old one stays in use", "err", err)
-		}
-	})
-}
-
 // index keeps the text indexes of mailboxes up to date.
 func (s *Server) index(ctx context.Context) { s.store.Mailboxes.RunIndexer(ctx) }
 

@@ -48,7 +48,7 @@ func newWeb(s *Server) *web {
 	local.Handle("GET /metrics", metrics)
 	local.Handle(admin.Prefix, api)
 
-	w.public, w.local = w.serverOf(public), w.serverOf(local)
+	w.public, w.local = w.serverOf(s.challengesFirst(public)), w.serverOf(local)
 	limits := s.config.Limits
 	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
 	return w
@@ -56,7 +56,7 @@ func newWeb(s *Server) *web {
 
 func (w *web) serverOf(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: w.identified(h), TLSConfig: w.server.certs.TLS(),
+		Handler: w.identified(h), TLSConfig: w.server.httpsTLS(),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(w.server.log.With("part", "http").Handler(), slog.LevelDebug),

@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
+	"postroad/internal/service/auth"
 )
 
 func (s *session) mayStartTLS() bool  { return s.srv.tls != nil && !s.tlsOn }
@@ -44,6 +45,7 @@ var errAnswered = errors.New("answered")
 func (s *session) startTLSNow(ctx context.Context) error {
 	s.raw.SetDeadline(s.loginBy)
 	c := tls.Server(s.raw, s.srv.tls)
+	ctx, shown := auth.NoteCertificate(ctx)
 	if err := c.HandshakeContext(ctx); err != nil {
 		s.log.Debug("imap: TLS handshake", "addr", s.addr, "error", err)
 		return err
@@ -52,8 +54,9 @@ func (s *session) startTLSNow(ctx context.Context) error {
 	s.tlsOn = true
 	state := c.ConnectionState()
 	s.peer.TLS = &state
-	if s.srv.cert != nil {
-		s.peer.Certificate = s.srv.cert()
+	s.peer.Certificate = shown.Leaf()
+	if s.peer.Certificate == nil && s.srv.cert != nil { // the session was resumed
+		s.peer.Certificate = s.srv.cert(state.ServerName)
 	}
 	return nil
 }

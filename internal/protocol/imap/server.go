@@ -27,9 +27,9 @@ type Config struct {
 
 	// TLS serves implicit TLS and STARTTLS. Without it neither is offered.
 	TLS *tls.Config
-	// Certificate gives our certificate as TLS uses it, for channel binding to it (RFC 5929 §4). If nil,
-	// that binding is not offered.
-	Certificate func() *x509.Certificate
+	// Certificate gives our certificate for a server's name, for channel binding to it (RFC 5929 §4) in resumed sessions,
+	// where clients are shown none. If nil, that binding is not offered there.
+	Certificate func(serverName string) *x509.Certificate
 	// Principals are whom rights on mailboxes can be given to (ACL, RFC 4314). If nil, that isn't offered: there is no
 	// sense in it before people can get at each other's mailboxes.
 	Principals Principals
@@ -65,7 +65,7 @@ type Server struct {
 	store      *mailbox.Store
 	hostname   string
 	tls        *tls.Config
-	cert       func() *x509.Certificate
+	cert       func(serverName string) *x509.Certificate
 	principals Principals // nil: none
 	lim        Limits
 	early      Limits // before login

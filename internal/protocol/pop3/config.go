@@ -18,9 +18,9 @@ type Config struct {
 	Hostname string
 	// TLS is used for STLS and implicit TLS; nil: there is neither.
 	TLS *tls.Config
-	// Certificate gives our certificate as TLS uses it, for channel binding to it (RFC 5929 §4).
-	// If nil, that binding is offered only if TLS has one certificate and no choice.
-	Certificate func() *x509.Certificate
+	// Certificate gives our certificate for a server's name, for channel binding to it (RFC 5929 §4) in resumed sessions, where
+	// clients are shown none. If nil, that binding is offered there only if TLS has one certificate and no choice.
+	Certificate func(serverName string) *x509.Certificate
 
 	Limits Limits
 	Logger *slog.Logger     // default: nothing is logged

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ type session struct {
 
 	counted  bool // in Server.clients; used by the Server
 	tls      *tls.Conn
+	shown    *x509.Certificate // to the client, in the handshake
 	in       input
 	out      output
 	deadline time.Time // by which the client must have signed in
@@ -236,7 +238,10 @@ func (s *session) peer() auth.Peer {
 	p := auth.Peer{Addr: s.addr, Protocol: "pop3", PlainAllowed: s.opts.PlainAllowed}
 	if s.tls != nil {
 		st := s.tls.ConnectionState()
-		p.TLS, p.Certificate = &st, s.server.config.certificate()
+		p.TLS, p.Certificate = &st, s.shown
+		if p.Certificate == nil {
+			p.Certificate = s.server.config.certificate(st.ServerName)
+		}
 	}
 	return p
 }
@@ -256,12 +261,13 @@ func (s *session) startTLS() bool {
 	if s.server.isClosing() {
 		return false
 	}
-	if err := conn.HandshakeContext(s.context()); err != nil {
+	ctx, shown := auth.NoteCertificate(s.context())
+	if err := conn.HandshakeContext(ctx); err != nil {
 		if !errors.Is(err, io.EOF) {
 			s.log.Debug("TLS handshake failed", "error", err)
 		}
 		return false
 	}
-	s.tls, s.out.conn = conn, conn
+	s.tls, s.shown, s.out.conn = conn, shown.Leaf(), conn
 	return true
 }

@@ -227,10 +227,10 @@ func (s *session) stls(arg []byte) {
 	}
 }
 
-// certificate is our certificate, if it is known which one that is.
-func (c *Config) certificate() *x509.Certificate {
+// certificate is our certificate in a resumed session, if it is known which one that is.
+func (c *Config) certificate(serverName string) *x509.Certificate {
 	if c.Certificate != nil {
-		return c.Certificate()
+		return c.Certificate(serverName)
 	}
 	return onlyCertificate(c.TLS)
 }

@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/netip"
 	"time"
@@ -140,6 +141,7 @@ type Peer struct {
 	Addr         netip.Addr
 	Protocol     string               // "smtp", "submission" or "lmtp"
 	TLS          *tls.ConnectionState // nil: in the clear
+	Certificate  *x509.Certificate    // of ours, that the client was shown; nil: none was noted, as in a resumed session
 	PlainAllowed bool                 // passwords may pass in the clear
 }
 

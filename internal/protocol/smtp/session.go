@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -25,11 +26,12 @@ type session struct {
 	peer   netip.Addr         // invalid: unknown
 	cancel context.CancelFunc // of the work for the session
 
-	raw  net.Conn // as accepted
-	conn net.Conn // raw, or the TLS connection once there is one; changed under mu
-	tls  *tls.ConnectionState
-	in   input
-	out  *[]byte // replies not sent yet, in a buffer from the pool; nil: none
+	raw   net.Conn          // as accepted
+	conn  net.Conn          // raw, or the TLS connection once there is one; changed under mu
+	shown *x509.Certificate // to the client, in the handshake
+	tls   *tls.ConnectionState
+	in    input
+	out   *[]byte // replies not sent yet, in a buffer from the pool; nil: none
 
 	helo     string // as given; empty: not yet
 	extended bool   // EHLO or LHLO
@@ -187,5 +189,5 @@ func (s *session) reset() {
 
 // peerForAuth describes the client to Auth.
 func (s *session) peerForAuth() Peer {
-	return Peer{Addr: s.peer, Protocol: s.opts.Mode.String(), TLS: s.tls, PlainAllowed: s.opts.PlainAllowed}
+	return Peer{Addr: s.peer, Protocol: s.opts.Mode.String(), TLS: s.tls, Certificate: s.shown, PlainAllowed: s.opts.PlainAllowed}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"time"
+
+	"postroad/internal/service/auth"
 )
 
 // STARTTLS (RFC 3207).
@@ -65,6 +67,7 @@ func (s *session) handshake(ctx context.Context) error {
 		return err
 	}
 	conn := tls.Server(s.raw, s.server.config.TLS)
+	ctx, shown := auth.NoteCertificate(ctx)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		s.server.counts.handshakesFailed.Add(1)
 		return err
@@ -72,6 +75,6 @@ func (s *session) handshake(ctx context.Context) error {
 	state := conn.ConnectionState()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn, s.tls = conn, &state
+	s.conn, s.tls, s.shown = conn, &state, shown.Leaf()
 	return nil
 }

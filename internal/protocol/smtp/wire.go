@@ -94,18 +94,19 @@ func (e *Envelope) source() string {
 	return string(b)
 }
 
-// NewAuth makes an Auth of the engine that all protocols share. certificate gives
-// the one that the server shows, for the channel binding tls-server-end-point; nil: it isn't offered.
-func NewAuth(engine *auth.Engine, certificate func() *x509.Certificate) Auth {
+// NewAuth makes an Auth of the engine that all protocols share. For the channel binding tls-server-end-point it takes the
+// certificate that a client was shown; in a resumed session, where none is, certificate gives that for a server's name (nil: the
+// binding isn't offered there).
+func NewAuth(engine *auth.Engine, certificate func(serverName string) *x509.Certificate) Auth {
 	if certificate == nil {
-		certificate = func() *x509.Certificate { return nil }
+		certificate = func(string) *x509.Certificate { return nil }
 	}
 	return signIn{engine, certificate}
 }
 
 type signIn struct {
 	engine      *auth.Engine
-	certificate func() *x509.Certificate
+	certificate func(serverName string) *x509.Certificate
 }
 
 func (s signIn) Mechanisms(p Peer) []string { return s.engine.Mechanisms(s.peer(p)) }
@@ -115,8 +116,11 @@ func (s signIn) Start(p Peer, mechanism string) (Exchange, error) {
 }
 
 func (s signIn) peer(p Peer) auth.Peer {
+	if p.TLS != nil && p.Certificate == nil {
+		p.Certificate = s.certificate(p.TLS.ServerName)
+	}
 	return auth.Peer{
-		Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: s.certificate(), PlainAllowed: p.PlainAllowed,
+		Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: p.Certificate, PlainAllowed: p.PlainAllowed,
 	}
 }
 

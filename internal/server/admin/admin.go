@@ -35,6 +35,7 @@ type Admin interface {
 	KeyAdmin
 	Advisor
 	ReportAdmin
+	CertificateAdmin
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)

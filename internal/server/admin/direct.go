@@ -32,7 +32,8 @@ type Direct struct {
 	imports imports // that are under way
 	moments moments // at which clients look
 
-	advisor Advisor // nil: nobody knows of the DNS
+	advisor Advisor          // nil: nobody knows of the DNS
+	certs   CertificateAdmin // nil: nobody knows of certificates
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 

@@ -80,6 +80,18 @@ var operations = map[string]operation{
 		return a.SetEnabled(ctx, x.Address, x.Enabled)
 	}),
 
+	"cert.list": asking(func(ctx context.Context, a Admin, _ none) ([]Certificate, error) { return a.Certificates(ctx) }),
+	"cert.renew": asking(func(ctx context.Context, a Admin, r CertificateRenewal) (Certificate, error) {
+		return a.RenewCertificate(ctx, r)
+	}),
+	"cert.import": asking(func(ctx context.Context, a Admin, c CertificateImport) (Certificate, error) {
+		return a.ImportCertificate(ctx, c)
+	}),
+	"cert.remove": doing(func(ctx context.Context, a Admin, x nameArg) error { return a.RemoveCertificate(ctx, x.Name) }),
+	"cert.key": asking(func(ctx context.Context, a Admin, x nameArg) (NextKey, error) {
+		return a.NextCertificateKey(ctx, x.Name)
+	}),
+
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),
 	"alias.add":    doing(func(ctx context.Context, a Admin, x Alias) error { return a.AddAlias(ctx, x) }),
 	"alias.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveAlias(ctx, x.Address) }),

@@ -15,6 +15,11 @@ import (
 
 var noLog = slog.New(slog.DiscardHandler)
 
+// open makes a Keeper of one pair of files.
+func open(cert, key string) (*Keeper, error) {
+	return Open(Options{Files: []Files{{cert, key}}, Default: true, Now: time.Now, Logger: noLog})
+}
+
 func made(t *testing.T, dir, name string, now time.Time) (cert, key string) {
 	t.Helper()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -27,7 +32,7 @@ func made(t *testing.T, dir, name string, now time.Time) (cert, key string) {
 func TestSelfSignedIsTrustedByWhoeverIsToldTo(t *testing.T) {
 	now := time.Now()
 	cert, key := made(t, t.TempDir(), "mail.test", now)
-	k, err := Open(cert, key, noLog)
+	k, err := open(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,7 @@ func served(t *testing.T, c *tls.Config) string {
 func TestNewFilesAreUsedWithoutRestart(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	cert, key := made(t, dir, "one.test", now)
-	k, err := Open(cert, key, noLog)
+	k, err := open(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +142,10 @@ func later(t *testing.T, file string, seconds int) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := made(t, dir, "one.test", time.Now())
-	if _, err := Open(filepath.Join(dir, "none"), key, noLog); !fault.Is(err, fault.NotFound) {
+	if _, err := open(filepath.Join(dir, "none"), key); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
 	}
-	if _, err := Open(key, cert, noLog); !fault.Is(err, fault.Invalid) {
+	if _, err := open(key, cert); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
 }

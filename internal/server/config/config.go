@@ -32,6 +32,10 @@ type Config struct {
 	Listen []Listener `toml:"listen"`
 	// TLS names the certificate. Without one, a self-signed one is made in Data.
 	TLS TLS `toml:"tls"`
+	// Certificate names more of them, for clients that ask for their names.
+	Certificate []Certificate `toml:"certificate"`
+	// ACME says how to get certificates from an authority.
+	ACME ACME `toml:"acme"`
 	// DNS says whom to ask for the hosts that take other domains' mail.
 	DNS DNS `toml:"dns"`
 	// Checks say how mail of strangers is judged.
@@ -239,6 +243,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Reports.validate(); err != nil {
+		return err
+	}
+	if err := c.validateCertificates(); err != nil {
 		return err
 	}
 	if err := c.DKIM.validate(); err != nil {

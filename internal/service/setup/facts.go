@@ -30,6 +30,10 @@ type Facts struct {
 	Policy mtasts.Policy
 	// Chain is the certificate in use, then those that lead to its root. It may be empty.
 	Chain []*x509.Certificate
+	// NextKeys are public keys (SubjectPublicKeyInfo) that the certificate will have later: their TLSA records must be known before.
+	NextKeys [][]byte
+	// Renews: this server renews its certificate by itself, with the same key.
+	Renews bool
 	// Signed: DNSSEC vouches for the zone that Hostname is in.
 	Signed bool
 	// DMARCReports and TLSReports are the addresses that take reports; "" for none.

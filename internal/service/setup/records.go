@@ -184,9 +184,16 @@ func (l *list) tlsa() {
 	if l.f.Signed {
 		need, when = Recommended, ""
 	}
+	renewal := "Renew the certificate with the same key (certbot: --reuse-key); for a new key, publish its record beside this one a day before the key is used."
+	if l.f.Renews {
+		renewal = "The certificate is renewed with the same key. For a new one: postroad cert key."
+	}
 	l.add(need, tlsaName(l.f.Hostname), "TLSA", "3 1 1 "+publicKeyDigest(l.f.Chain[0].RawSubjectPublicKeyInfo),
-		"%sThe key of this server's certificate, by which others know that nobody stands between (DANE). Renew the certificate with the same key "+
-			"(certbot: --reuse-key); for a new key, publish its record beside this one a day before the key is used.", when)
+		"%sThe key of this server's certificate, by which others know that nobody stands between (DANE). %s", when, renewal)
+	for _, spki := range l.f.NextKeys {
+		l.add(need, tlsaName(l.f.Hostname), "TLSA", "3 1 1 "+publicKeyDigest(spki),
+			"%sThe key that the certificate will have next (DANE): publish it beside the one above, at least a day before it is used.", when)
+	}
 }
 
 func tlsaName(host string) string { return "_25._tcp." + host }

@@ -1,0 +1,429 @@
+package acme
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+
+	"postroad/internal/fault"
+)
+
+// EAB binds our account with an authority to one that we have there otherwise (RFC 8555 §7.3.4).
+type EAB struct {
+	KeyID  string
+	MACKey string // base64url
+}
+
+// Options are what a Manager needs.
+type Options struct {
+	Storage *Storage
+	// Directory is the authority's address (RFC 8555 §7.1.1).
+	Directory string
+	// Contact is an address that the authority may write to; empty: none.
+	Contact string
+	EAB     *EAB // nil: none is asked for
+	// Profile is the kind of certificate to ask for, if the authority offers several; empty: its default.
+	Profile string
+	// KeyType is p256 (default), p384, rsa2048 or rsa4096.
+	KeyType string
+	// NewKeys makes a new key at each renewal.
+	NewKeys bool
+	// HTTP asks the authority. Its dialer is the caller's.
+	HTTP *http.Client
+	// HTTP01 and TLSALPN01 say which listeners answer. With DNS01, neither is used.
+	HTTP01, TLSALPN01 bool
+	DNS01             *Update
+	// Reachable says what keeps an authority from finding a name here: no record in the DNS, for instance. Such a name isn't
+	// asked for, since authorities count failures. Nil: nothing does.
+	Reachable func(ctx context.Context, name string) error
+	// Staple fetches OCSP responses, over the machine's network.
+	Staple bool
+	// Every is how often certificates are looked at; default 10 minutes. Poll is how often the authority
+	// is asked whether it has decided; default: what it says.
+	Every, Poll time.Duration
+
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// keyTypes are those that settings may name.
+var keyTypes = map[string]certmagic.KeyType{
+	"": certmagic.P256, "p256": certmagic.P256, "p384": certmagic.P384, "rsa2048": certmagic.RSA2048, "rsa4096": certmagic.RSA4096,
+}
+
+// KeyType reports whether a type of keys is known.
+func KeyType(name string) bool { _, ok := keyTypes[name]; return ok }
+
+// Manager looks after the certificates of some names. It is safe for concurrent use.
+type Manager struct {
+	o          Options
+	log        *slog.Logger
+	storage    *Storage
+	challenges *challenges
+	issuer     *issuer
+	cache      *certmagic.Cache
+	config     *certmagic.Config
+	asked      chan struct{} // has one: names are to be looked at
+
+	mu    sync.Mutex
+	names map[string]*name // guarded by mu
+}
+
+// name is one that has a certificate, or should have.
+type name struct {
+	name string
+	busy sync.Mutex // held while something is done about it; guards what the loop alone needs
+	ask  time.Time  // when to ask again when to renew
+
+	// Guarded by Manager.mu:
+	cert     certmagic.Certificate // empty: none
+	renew    time.Time             // when; zero: not known
+	failures int
+	next     time.Time // no attempt before
+	problem  string    // why the last one failed
+}
+
+// neverCheck keeps certmagic's cache from renewing by itself, on its own clock and in goroutines that nobody waits for.
+const neverCheck = 100 * 365 * 24 * time.Hour
+
+// New makes a Manager. It holds nothing until Keep or Run. Close it.
+func New(o Options) *Manager {
+	o.Every = orDefault(o.Every, 10*time.Minute)
+	m := &Manager{o: o, log: o.Logger, storage: o.Storage, names: map[string]*name{}, asked: make(chan struct{}, 1)}
+	m.challenges = &challenges{storage: o.Storage}
+	m.issuer = newIssuer(&m.o, o.Storage, m.solvers())
+	zap := zapLogger(slog.New(quiet{o.Logger.Handler()}))
+	m.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil },
+		RenewCheckInterval: neverCheck, Logger: zap,
+	})
+	m.config = certmagic.New(m.cache, certmagic.Config{
+		Storage: o.Storage, Issuers: []certmagic.Issuer{m.issuer}, ReusePrivateKeys: !o.NewKeys,
+		KeySource: certmagic.StandardKeyGenerator{KeyType: keyTypes[o.KeyType]}, DisableStorageCheck: true, DisableARI: true,
+		OCSP: certmagic.OCSPConfig{DisableStapling: !o.Staple}, Logger: zap,
+	})
+	return m
+}
+
+func (m *Manager) solvers() map[string]acmez.Solver {
+	all := map[string]acmez.Solver{}
+	switch {
+	case m.o.DNS01 != nil:
+		all[acme.ChallengeTypeDNS01] = m.o.DNS01
+	default:
+		if m.o.HTTP01 {
+			all[acme.ChallengeTypeHTTP01] = m.challenges
+		}
+		if m.o.TLSALPN01 {
+			all[acme.ChallengeTypeTLSALPN01] = m.challenges
+		}
+	}
+	return all
+}
+
+// Close ends what New began.
+func (m *Manager) Close() { m.cache.Stop() }
+
+// Find returns the certificate for a name, or nil.
+func (m *Manager) Find(server string) *tls.Certificate {
+	all := m.cache.AllMatchingCertificates(server)
+	if len(all) == 0 {
+		return nil
+	}
+	best := 0
+	for i := range all { // while one takes another's place there are two
+		if all[i].Leaf.NotBefore.After(all[best].Leaf.NotBefore) {
+			best = i
+		}
+	}
+	return &all[best].Certificate
+}
+
+// Keep says for which names there shall be certificates, from now on. Those that were obtained before are there at once; the
+// others come with Run. Certificates of names that are left out stay in the storage.
+func (m *Manager) Keep(ctx context.Context, names []string) {
+	fresh, gone := m.exchange(names)
+	m.cache.RemoveManaged(gone)
+	for _, n := range fresh {
+		n.busy.Lock()
+		if err := m.load(ctx, n); err != nil && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
+			m.log.ErrorContext(ctx, "cannot read a stored certificate", "name", n.name, "err", err)
+		}
+		n.busy.Unlock()
+	}
+}
+
+// exchange makes names those that are kept.
+func (m *Manager) exchange(names []string) (fresh []*name, gone []certmagic.SubjectIssuer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := map[string]bool{}
+	for _, text := range names {
+		text = fold(text)
+		want[text] = true
+		if m.names[text] == nil {
+			m.names[text] = &name{name: text}
+			fresh = append(fresh, m.names[text])
+		}
+	}
+	for text := range m.names {
+		if !want[text] {
+			delete(m.names, text)
+			gone = append(gone, certmagic.SubjectIssuer{Subject: text})
+		}
+	}
+	return fresh, gone
+}
+
+// Run gets and renews certificates until ctx ends. names says for which there shall be some; it is asked again when changed,
+// a bell as kv.DB's, rings.
+func (m *Manager) Run(ctx context.Context, names func(context.Context) ([]string, error), changed func() <-chan struct{}) {
+	tick := time.NewTicker(m.o.Every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		bell := changed()
+		all, err := names(ctx)
+		if err != nil && ctx.Err() == nil {
+			m.log.ErrorContext(ctx, "cannot tell which names need certificates", "err", err)
+		}
+		if err == nil {
+			m.Keep(ctx, all)
+		}
+		m.lookAtAll(ctx)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-m.asked:
+		case <-bell:
+		}
+	}
+}
+
+// atOnce is how many certificates are asked for at a time.
+const atOnce = 4
+
+func (m *Manager) lookAtAll(ctx context.Context) {
+	places := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for _, n := range m.sorted() {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			m.look(ctx, n)
+		})
+	}
+	all.Wait()
+}
+
+func (m *Manager) sorted() []*name {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []*name
+	for _, n := range m.names {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b *name) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// look does what has to be done about a name now.
+func (m *Manager) look(ctx context.Context, n *name) {
+	n.busy.Lock()
+	defer n.busy.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	m.askWhen(ctx, n)
+	m.mu.Lock()
+	have, due := !n.cert.Empty(), !m.o.Now().Before(n.next) && (n.cert.Empty() || !m.o.Now().Before(n.renew))
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	if m.o.Reachable != nil && m.unreachable(ctx, n) {
+		return
+	}
+	err := m.get(ctx, n, change{force: have})
+	if err != nil && ctx.Err() == nil {
+		m.failed(ctx, n, err)
+	}
+}
+
+// unreachable reports whether there is no sense in asking for a name now. Unlike a refusal by the authority that costs nothing, so it
+// is looked at again the next time.
+func (m *Manager) unreachable(ctx context.Context, n *name) bool {
+	err := m.o.Reachable(ctx, n.name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		return false
+	}
+	if told := fault.TextOf(err); n.problem != told && ctx.Err() == nil {
+		n.problem = told
+		m.log.WarnContext(ctx, "a name gets no certificate", "name", n.name, "why", told)
+	}
+	return true
+}
+
+// change says how to get a certificate.
+type change struct {
+	force bool // there is one already: renew it
+	key   *nextKey
+}
+
+// get obtains or renews a certificate and brings it into use. Only one node of a cluster does so at a time: the others
+// find what it has got.
+func (m *Manager) get(ctx context.Context, n *name, c change) error {
+	ctx, cancel := context.WithTimeout(ctx, issueLimit)
+	defer cancel()
+	lock := "renew_" + n.name
+	if err := m.storage.Lock(ctx, lock); err != nil {
+		return err
+	}
+	defer m.storage.Unlock(ctx, lock)
+	if again, err := m.reload(ctx, n); again || err != nil {
+		return err
+	}
+	config := m.config
+	if c.key != nil {
+		config = m.withKey(c.key)
+	}
+	err := m.ask(ctx, n, config, c)
+	if err != nil {
+		return err
+	}
+	return m.load(ctx, n)
+}
+
+func (m *Manager) ask(ctx context.Context, n *name, config *certmagic.Config, c change) error {
+	if !c.force {
+		return config.ObtainCertSync(ctx, n.name)
+	}
+	m.mu.Lock()
+	old := n.cert.Leaf
+	m.mu.Unlock()
+	if old != nil && old.AuthorityKeyId != nil {
+		ctx = context.WithValue(ctx, replacesKey{}, old)
+	}
+	return config.RenewCertSync(ctx, n.name, true)
+}
+
+// reload brings what another node has got into use, and reports whether there was any such thing.
+func (m *Manager) reload(ctx context.Context, n *name) (bool, error) {
+	m.mu.Lock()
+	had := n.cert.Hash()
+	m.mu.Unlock()
+	err := m.load(ctx, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return n.cert.Hash() != had, err
+}
+
+// load brings a name's stored certificate into use, and lets go of the one before. n.busy is held.
+func (m *Manager) load(ctx context.Context, n *name) error {
+	cert, err := m.config.CacheManagedCertificate(ctx, n.name)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	old := n.cert
+	n.cert, n.failures, n.next, n.problem = cert, 0, time.Time{}, ""
+	n.renew = renewal(cert.Leaf)
+	m.mu.Unlock()
+	if old.Hash() == cert.Hash() {
+		return nil
+	}
+	n.ask = time.Time{}
+	if !old.Empty() {
+		m.cache.Remove([]string{old.Hash()})
+	}
+	m.log.InfoContext(ctx, "using a certificate of the authority", "name", n.name, "until", cert.Leaf.NotAfter, "issuer", cert.Leaf.Issuer.CommonName)
+	return nil
+}
+
+// renewal is when a certificate is renewed if its authority doesn't say: with a third of its life left.
+func renewal(leaf *x509.Certificate) time.Time {
+	return leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 3)
+}
+
+// askEvery is how often an authority that doesn't say is asked when to renew.
+const askEvery = 6 * time.Hour
+
+// askWhen asks the authority now and then when to renew a name's certificate. It is never put off beyond the last eighth
+// of its life.
+func (m *Manager) askWhen(ctx context.Context, n *name) {
+	m.mu.Lock()
+	leaf := n.cert.Leaf
+	m.mu.Unlock()
+	now := m.o.Now()
+	if leaf == nil || now.Before(n.ask) || now.After(leaf.NotAfter) {
+		return
+	}
+	at, again, ok := m.issuer.renewalTime(ctx, leaf)
+	n.ask = now.Add(askEvery)
+	if again.After(now) && again.Before(n.ask) {
+		n.ask = again
+	}
+	if !ok {
+		return
+	}
+	if last := leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 8); at.After(last) {
+		at = last
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n.renew = at
+}
+
+// Pauses after failed attempts.
+const (
+	firstPause = 10 * time.Minute
+	longPause  = 12 * time.Hour
+)
+
+// pause is how long to wait after so many failures: authorities allow only few (five an hour at Let's Encrypt).
+func pause(failures int) time.Duration {
+	if failures > 6 {
+		return longPause
+	}
+	return min(firstPause<<failures, longPause)
+}
+
+// failed remembers that a name didn't get its certificate.
+func (m *Manager) failed(ctx context.Context, n *name, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wait := pause(n.failures)
+	n.failures++
+	n.next, n.problem = m.o.Now().Add(wait), shorten(err.Error())
+	level := slog.LevelWarn
+	if !n.cert.Empty() {
+		level = slog.LevelError // what is in use will end
+	}
+	m.log.Log(ctx, level, "cannot get a certificate", "name", n.name, "err", err, "again_in", wait)
+}
+
+// maxProblem is how much of an error is shown.
+const maxProblem = 500
+
+func shorten(s string) string {
+	if len(s) > maxProblem {
+		return s[:maxProblem] + "..."
+	}
+	return s
+}
