@@ -16,7 +16,7 @@ func TestScramBoundToCertificate(t *testing.T) {
 		c.TLS, o.ImplicitTLS = selfSigned(t), true
 		leaf, err := x509.ParseCertificate(c.TLS.Certificates[0].Certificate[0])
 		must(t, err)
-		c.Certificate = func() *x509.Certificate { return leaf }
+		c.Certificate = func(string) *x509.Certificate { return leaf }
 	})
 	raw, err := w.listener.dial()
 	must(t, err)
