@@ -82,6 +82,7 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		if s.deflated == nil {
 			dst = append(dst, " COMPRESS=DEFLATE"...) // RFC 4978
 		}
+		dst = strconv.AppendInt(append(dst, " SAVELIMIT="...), saveLimit, 10)        // RFC 9738
 		return strconv.AppendInt(append(dst, " APPENDLIMIT="...), s.lim.Message, 10) // RFC 7889
 	}
 	if s.mayStartTLS() {

@@ -45,7 +45,7 @@ func (s *session) append(ctx context.Context) (reply, error) {
 		items = append(items, item)
 		a.before += item.Content.Size()
 		if more = !s.dec.atEnd(); more && len(items) >= maxAppend {
-			return reply{}, no("LIMIT", "too many messages in one APPEND")
+			return reply{}, no(messageLimit(maxAppend), "too many messages in one APPEND") // RFC 9738 §3.1
 		}
 	}
 	done, err := f.mail.Append(ctx, f.ID, items...)

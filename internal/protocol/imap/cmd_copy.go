@@ -10,7 +10,7 @@ import (
 
 // copy is COPY: RFC 9051 §6.4.7.
 func (s *session) copy(ctx context.Context) (reply, error) {
-	code, err := s.transfer(ctx, (*mailbox.Session).Copy, (*mailbox.Session).CopyTo)
+	code, err := s.transfer(ctx, s.lim.Copy, (*mailbox.Session).Copy, (*mailbox.Session).CopyTo)
 	return reply{code, "copied"}, err
 }
 
@@ -19,7 +19,7 @@ func (s *session) move(ctx context.Context) (reply, error) {
 	if s.sel.readOnly {
 		return reply{}, no("READ-ONLY", "the mailbox is open for looking only")
 	}
-	code, err := s.transfer(ctx, (*mailbox.Session).Move, (*mailbox.Session).MoveTo)
+	code, err := s.transfer(ctx, 0, (*mailbox.Session).Move, (*mailbox.Session).MoveTo)
 	if err != nil || code == "" {
 		return reply{text: "nothing to move"}, err
 	}
@@ -34,8 +34,9 @@ type (
 	crossingFunc func(*mailbox.Session, context.Context, mailbox.FolderID, []mailbox.UID, mailbox.Target) ([]mailbox.Copied, uint32, error)
 )
 
-// transfer copies or moves, and returns the response code COPYUID (RFC 4315 §3), "" if there was nothing to do.
-func (s *session) transfer(ctx context.Context, within transferFunc, across crossingFunc) (code string, err error) {
+// transfer copies or moves, and returns the response code COPYUID (RFC 4315 §3), "" if there was nothing to do. most is how many
+// messages there may be; 0: any number.
+func (s *session) transfer(ctx context.Context, most int, within transferFunc, across crossingFunc) (code string, err error) {
 	s.dec.sp()
 	set := s.messageSet()
 	s.dec.sp()
@@ -58,7 +59,11 @@ func (s *session) transfer(ctx context.Context, within transferFunc, across cros
 		done     []mailbox.Copied
 		validity uint32
 	)
-	if uids := msgs.uids(s.sel.shown); to.mail == s.sel.mail {
+	uids := msgs.uids(s.sel.shown)
+	if most > 0 && len(uids) > most {
+		return "", no(messageLimit(most, uids...), "too many messages to copy at once")
+	}
+	if to.mail == s.sel.mail {
 		done, validity, err = within(s.sel.mail, ctx, s.sel.id, uids, to.ID)
 	} else {
 		target := mailbox.Target{Session: to.mail, Folder: to.ID, Progress: func(n int) error { return s.progress(n, len(uids)) }}

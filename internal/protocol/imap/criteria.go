@@ -269,6 +269,12 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 			return savedKey(s.saved), true
 		}
 		return uidsKey(slices.Clone(sent.set)), true
+	case "UIDAFTER": // RFC 9738 §3.2
+		n := mailbox.UID(d.nzNumber())
+		return onRow(func(r *mailbox.Row) bool { return r.UID > n }), true
+	case "UIDBEFORE":
+		n := mailbox.UID(d.nzNumber())
+		return onRow(func(r *mailbox.Row) bool { return r.UID < n }), true
 	case "FILTER": // RFC 5466 §3.1
 		return s.filterKey(q), true
 	case "FUZZY": // RFC 6203 §3

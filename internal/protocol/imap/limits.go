@@ -1,6 +1,10 @@
 package imap
 
-import "time"
+import (
+	"time"
+
+	"postroad/internal/model/mailbox"
+)
 
 // Limits bounds what one client, and all of them together, may take. A zero
 // field means its default.
@@ -14,6 +18,8 @@ type Limits struct {
 	Literals int
 	// Message is the largest message that APPEND takes, in bytes. Default 150 MiB.
 	Message int64
+	// Copy is how many messages one COPY may name. Default, and at most, mailbox.MaxCopy.
+	Copy int
 	// Depth is how deep parentheses, NOT and OR may nest in a command. Default 500:
 	// programs chain hundreds of ORs.
 	Depth int
@@ -47,6 +53,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Literal, 64<<10)
 	def(&l.Literals, 256<<10)
 	def(&l.Message, 150<<20)
+	def(&l.Copy, mailbox.MaxCopy)
+	l.Copy = min(l.Copy, mailbox.MaxCopy)
 	def(&l.Depth, 500)
 	def(&l.BadCommands, 20)
 	def(&l.LoginFailures, 5)

@@ -1,0 +1,59 @@
+package imap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"postroad/internal/model/mailbox"
+)
+
+// TestCopyLimit: RFC 9738 §3.1. At the limit, above it, far beyond; what is copied instead by the code that was told.
+func TestCopyLimit(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Copy = 3 })
+	ann := w.open("ann")
+	inbox, _ := ann.FolderByRole(mailbox.Inbox)
+	for i := range 20 {
+		w.deliver(ann, inbox.ID, testMessage(i+1), 0)
+	}
+	c := w.user("ann")
+	c.ok("SELECT INBOX")
+	c.ok("UID STORE 2,17 +FLAGS (\\Deleted)")
+	c.ok("EXPUNGE")
+	for _, x := range []struct{ set, want string }{
+		{"16:19", "OK [COPYUID 1772366405 16,18:19 1:3] "}, // 17 is gone
+		{"15:19", "NO [MESSAGELIMIT 3 16] "},
+		{"1:*", "NO [MESSAGELIMIT 3 18] "},
+		{"18:*", "OK [COPYUID 1772366405 18:20 4:6] "},
+	} {
+		if _, r := c.do("UID COPY " + x.set + " Archive"); !strings.HasPrefix(r, x.want) {
+			t.Errorf("%s: %s", x.set, r)
+		}
+	}
+	if _, r := c.do("COPY 1:4 Archive"); !strings.HasPrefix(r, "NO [MESSAGELIMIT 3 3] ") {
+		t.Error(r)
+	}
+	if lines := c.ok("STATUS Archive (MESSAGES)"); !strings.Contains(lines[0], "MESSAGES 6") {
+		t.Errorf("%q", lines) // all or none
+	}
+	if _, r := c.do("UID MOVE 1:* Archive"); !strings.HasPrefix(r, "OK") {
+		t.Error(r)
+	}
+}
+
+// TestAppendLimit: RFC 9738 §3.1; no message is appended if there are too many.
+func TestAppendLimit(t *testing.T) {
+	w := newWorld(t)
+	c := w.user("ann")
+	if lines := c.ok("CAPABILITY"); !strings.Contains(lines[0], fmt.Sprintf(" SAVELIMIT=%d ", maxAppend)) {
+		t.Errorf("%q", lines)
+	}
+	for n, want := range map[int]string{maxAppend: "OK [APPENDUID", maxAppend + 1: "NO [MESSAGELIMIT 1000]"} {
+		if _, r := c.do("APPEND Archive" + strings.Repeat(" {3+}\r\na\r\n", n)); !strings.HasPrefix(r, want) {
+			t.Errorf("%d: %s", n, r)
+		}
+	}
+	if lines := c.ok("STATUS Archive (MESSAGES)"); !strings.Contains(lines[0], "MESSAGES 1000") {
+		t.Errorf("%q", lines)
+	}
+}
