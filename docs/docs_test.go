@@ -19,7 +19,7 @@ var packagesOf = map[string][]string{
 	"delivery.md":     {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
 	"message.md":      {"format/message", "format/charset", "format/htmltext", "format/summary"},
 	"signing.md":      {"service/signing", "model/directory", "server", "../cmd/postroad"},
-	"reports.md":      {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "service/delivery", "server", "server/admin"},
+	"reports.md":      {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "format/arf", "service/inbound", "service/delivery", "server", "server/admin"},
 	"setup.md":        {"service/setup", "server", "../cmd/postroad"},
 	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},

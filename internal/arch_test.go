@@ -24,6 +24,7 @@ var neighbours = map[string][]string{
 	"format/summary":    {"format/message", "format/charset", "format/record"},                                   // describes a parsed message, as a record
 	"format/dsn":        {"format/message"},                                                                      // composes a message
 	"format/reportmail": {"format/message"},                                                                      // composes a message, and looks into one
+	"format/arf":        {"format/message"},                                                                      // likewise
 	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                         // gives identities

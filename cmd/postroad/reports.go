@@ -13,9 +13,10 @@ import (
 
 // reportsCmd groups the commands on reports of other sites.
 type reportsCmd struct {
-	TLS   reportsTLS   `cmd:"" name:"tls" help:"Show how other servers fared with TLS when they brought mail here."`
-	DMARC reportsDMARC `cmd:"" name:"dmarc" help:"Show who sends in the name of our domains, by what other sites have seen, and what passed."`
-	Send  reportsSend  `cmd:"" help:"Send now what other sites are to be told of the days that are over."`
+	TLS      reportsTLS      `cmd:"" name:"tls" help:"Show how other servers fared with TLS when they brought mail here."`
+	DMARC    reportsDMARC    `cmd:"" name:"dmarc" help:"Show who sends in the name of our domains, by what other sites have seen, and what passed."`
+	Failures reportsFailures `cmd:"" help:"Show single messages in the name of our domains that other sites could not authenticate."`
+	Send     reportsSend     `cmd:"" help:"Send now what other sites are to be told of the days that are over."`
 }
 
 // reportFilter is how commands say which reports they are about.

@@ -44,8 +44,8 @@ func (s *Server) openGuard() error {
 		Helo:  inbound.HeloRules{Refuse: c.Helo == config.Refuse, Resolve: c.HeloResolve},
 		Block: block, Allow: allow, Sealers: c.TrustedSealers,
 		Rates:  inbound.Rates{Connections: c.Connections, Messages: c.Messages, Domain: c.DomainMessages},
-		Report: s.countEvaluated,
-		Now:    s.world.Now, Logger: s.log.With("part", "inbound"),
+		Report: s.countEvaluated, Failed: s.onFailure(),
+		Now: s.world.Now, Logger: s.log.With("part", "inbound"),
 	})
 	return nil
 }

@@ -28,6 +28,7 @@ func (s *Server) openReports() {
 	if s.internet != nil {
 		r := s.internet.dns
 		o.SendTLS, o.SendDMARC = s.config.Reports.TLS(), s.config.Reports.DMARC()
+		s.sendFailures(&o)
 		o.DNS, o.Who, o.Mail, o.HTTP = r, s.reporter, s.mailReport, reports.NewTransport(r, s.world.Dial)
 		o.Organization = func(ctx context.Context, domain string) (string, error) {
 			return dmarc.Organization(ctx, checks.FromDNS(r), domain)
@@ -251,6 +252,8 @@ func (m *metrics) reports(r *reports.Service) {
 	}
 	count("sent", "Reports on TLS and DMARC sent to other sites.", func(s reports.Stats) uint64 { return s.Sent })
 	count("failed", "Reports that could not be sent for a day and were dropped.", func(s reports.Stats) uint64 { return s.Failed })
+	count("failures_sent", "Reports on single messages that failed DMARC sent to other sites.", func(s reports.Stats) uint64 { return s.FailuresSent })
+	count("failures_told", "Messages in the name of our domains that other sites have sent failure reports on.", func(s reports.Stats) uint64 { return s.FailuresReceived })
 	count("received", "Reports of other sites that were kept.", func(s reports.Stats) uint64 { return s.Received })
 	count("ignored", "Messages for the addresses of reports that held none that could be read, believed or kept.", func(s reports.Stats) uint64 { return s.Ignored })
 	count("uncounted", "Sessions and messages not counted for reports because of limits.", func(s reports.Stats) uint64 { return s.Dropped })

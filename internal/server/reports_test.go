@@ -45,7 +45,7 @@ const pairZone = `
 	example.test._report._dmarc.there.example. TXT "v=DMARC1"
 `
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T, changes ...func(*config.Config)) *pair {
 	t.Helper()
 	p := &pair{zone: dnstest.New(t, pairZone), sent: make(chan string, 100)}
 	dial := func(from string, to **servertest.Server, at string) func(context.Context, string, string) (net.Conn, error) {
@@ -59,6 +59,9 @@ func newPair(t *testing.T) *pair {
 	patient := func(name string) func(*config.Config) {
 		return func(c *config.Config) {
 			c.Hostname, c.Checks.Greylist, c.Reports.Contact = name, config.SwitchOff, "reports@"+name[len("mx."):]
+			for _, change := range changes {
+				change(c)
+			}
 		}
 	}
 	p.b = servertest.Start(t, servertest.Options{DNS: p.zone, Dial: dial("192.0.2.25", &p.a, "192.0.2.10:25"), Change: patient("mx.there.example")})

@@ -63,32 +63,35 @@ const MaxHeader = 32 << 10
 // Feedback is what a report tells programs. Texts may hold anything: they become one line of printable ASCII.
 type Feedback struct {
 	// Type is AuthFailure, or what else others send.
-	Type string
+	Type string `json:"type,omitempty"`
 	// UserAgent names the program that reports.
-	UserAgent string
+	UserAgent string `json:"user_agent,omitempty"`
 	// Failure says what failed: DMARC, Signature, SPF, or a type of others.
-	Failure string
+	Failure string `json:"failure,omitempty"`
 	// Arrival is when the message came; zero: not told.
-	Arrival time.Time
+	Arrival time.Time `json:"arrival,omitzero"`
 	// Results are what the checks came to, as in Authentication-Results.
-	Results string
+	Results string `json:"results,omitempty"`
 	// NotAligned are the mechanisms that didn't authenticate the author's domain: "dkim", "spf". None of them: nil.
-	NotAligned []string
+	NotAligned []string `json:"not_aligned,omitempty"`
 	// Delivery says what became of the message; "": not told.
-	Delivery string
+	Delivery string `json:"delivery,omitempty"`
 	// DKIMDomain, DKIMIdentity and DKIMSelector are those of a signature that failed (d, i, s).
-	DKIMDomain, DKIMIdentity, DKIMSelector string
+	DKIMDomain   string `json:"dkim_domain,omitempty"`
+	DKIMIdentity string `json:"dkim_identity,omitempty"`
+	DKIMSelector string `json:"dkim_selector,omitempty"`
 	// SPFDomain is where SPFRecord, the TXT record, was found.
-	SPFDomain, SPFRecord string
+	SPFDomain string `json:"spf_domain,omitempty"`
+	SPFRecord string `json:"spf_record,omitempty"`
 	// MailFrom is the reverse-path; "": not told.
-	MailFrom string
+	MailFrom string `json:"mail_from,omitempty"`
 	// Source is the client's address, the zero Addr if it isn't told; Reporter the name of the reporting server.
-	Source   netip.Addr
-	Reporter string
+	Source   netip.Addr `json:"source,omitzero"`
+	Reporter string     `json:"reporter,omitempty"`
 	// Domain is whom the report is about.
-	Domain string
+	Domain string `json:"domain,omitempty"`
 	// Incidents is how many messages like this one the report stands for; 0 means 1.
-	Incidents uint64
+	Incidents uint64 `json:"incidents,omitempty"`
 }
 
 // Compose writes the message. The same report gives the same octets.
@@ -111,11 +114,11 @@ func Compose(r *Report) []byte {
 
 // headerPart is the third part: RFC 9991, appendix "Example Failure Report", wants this type where the body isn't included.
 func headerPart(header string) message.Entity {
-	return message.Entity{Type: "text/rfc822-headers", Content: []byte(clip(header))}
+	return message.Entity{Type: "text/rfc822-headers", Content: []byte(ClipHeader(header))}
 }
 
-// clip cuts a header behind the last field that fits.
-func clip(header string) string {
+// ClipHeader cuts a header behind the last field that fits into MaxHeader.
+func ClipHeader(header string) string {
 	if len(header) <= MaxHeader {
 		return header
 	}

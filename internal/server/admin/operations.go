@@ -116,7 +116,10 @@ var operations = map[string]operation{
 
 	"reports.tls":   asking(func(ctx context.Context, a Admin, q ReportQuery) ([]TLSReport, error) { return a.TLSReports(ctx, q) }),
 	"reports.dmarc": asking(func(ctx context.Context, a Admin, q ReportQuery) (DMARCReports, error) { return a.DMARCReports(ctx, q) }),
-	"reports.send":  asking(func(ctx context.Context, a Admin, _ none) (SentReports, error) { return a.SendReports(ctx) }),
+	"reports.failures": asking(func(ctx context.Context, a Admin, q ReportQuery) (FailureReports, error) {
+		return a.FailureReports(ctx, q)
+	}),
+	"reports.send": asking(func(ctx context.Context, a Admin, _ none) (SentReports, error) { return a.SendReports(ctx) }),
 
 	"trace": asking(func(ctx context.Context, a Admin, q TraceQuery) ([]Trace, error) { return a.Trace(ctx, q) }),
 }

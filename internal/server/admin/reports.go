@@ -14,6 +14,8 @@ type ReportAdmin interface {
 	TLSReports(ctx context.Context, q ReportQuery) ([]TLSReport, error)
 	// DMARCReports tells who sent in the name of our domains, by what other sites say (RFC 9990).
 	DMARCReports(ctx context.Context, q ReportQuery) (DMARCReports, error)
+	// FailureReports tells of single messages in the name of our domains that other sites could not authenticate (RFC 9991).
+	FailureReports(ctx context.Context, q ReportQuery) (FailureReports, error)
 	// SendReports sends now what would be sent in the next hours: reports for the days that are over. Errors:
 	// fault.Unsupported if the server is stopped, or doesn't send reports.
 	SendReports(ctx context.Context) (SentReports, error)

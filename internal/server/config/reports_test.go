@@ -28,4 +28,12 @@ func TestReports(t *testing.T) {
 			t.Errorf("%q is taken", name)
 		}
 	}
+	if !(Reports{}).Redact() || (Reports{FailureRedact: &no}).Redact() || (Reports{}).SendFailure {
+		t.Error("failure reports are off, and redacted, unless somebody says otherwise")
+	}
+	for n, ok := range map[int]bool{-1: false, 0: true, 10_000: true, 10_001: false} {
+		if err := (Reports{FailuresPerDay: n}).validate(); (err == nil) != ok {
+			t.Errorf("%d a day: %v", n, err)
+		}
+	}
 }

@@ -187,7 +187,7 @@ func (l *listed) method(name string, result authres.Result) authres.Method {
 // report tells what DMARC made of the message.
 func (c *Check) report(r *sender.Verdict, j *judgement) {
 	g := c.visit.g
-	if g.o.Report == nil || r.DMARC.PolicyDomain == "" {
+	if g.o.Report == nil && g.o.Failed == nil || r.DMARC.PolicyDomain == "" {
 		return
 	}
 	e := Evaluated{
@@ -200,7 +200,10 @@ func (c *Check) report(r *sender.Verdict, j *judgement) {
 		d := &r.DKIM[i]
 		e.DKIM = append(e.DKIM, Identifier{d.Domain, d.Selector, d.Status, d.Reason})
 	}
-	g.o.Report(e)
+	if g.o.Report != nil {
+		g.o.Report(e)
+	}
+	c.failed(&e, r)
 }
 
 // domains are those of addresses, each once.

@@ -78,6 +78,8 @@ type Options struct {
 	Entries int
 	// Report hears of each message that DMARC was asked about. It must not wait.
 	Report func(Evaluated)
+	// Failed hears of each message of which its author's domain wants to be told one by one. It must not wait. Nil: nobody does.
+	Failed func(Failed)
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 	// Logger hears what is odd; nil: nobody does.

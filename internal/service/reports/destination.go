@@ -74,7 +74,7 @@ func (s *Service) dmarcDestinations(ctx context.Context, x *toSend) (to []destin
 		if err != nil {
 			continue // RFC 9990: other schemes may come
 		}
-		agreed, err := s.agrees(ctx, x.domain, address)
+		agreed, err := s.agrees(ctx, x.domain, address, rua)
 		if err != nil {
 			return nil, err
 		}
@@ -85,9 +85,16 @@ func (s *Service) dmarcDestinations(ctx context.Context, x *toSend) (to []destin
 	return some(to)
 }
 
+// tag is one of those in a record that name addresses.
+type tag func(*dmarc.Record) []string
+
+// rua are for aggregate reports, ruf for failure reports.
+func rua(r *dmarc.Record) []string { return r.RUA }
+func ruf(r *dmarc.Record) []string { return r.RUF }
+
 // agrees verifies that reports about a domain may go to an address (RFC 9990 "Verifying External Destinations", RFC 7489 §7.1), and tells
 // where they shall go instead.
-func (s *Service) agrees(ctx context.Context, domain, address string) ([]string, error) {
+func (s *Service) agrees(ctx context.Context, domain, address string, tag tag) ([]string, error) {
 	host, err := dns.ASCII(address[strings.LastIndexByte(address, '@')+1:])
 	if err != nil {
 		return nil, nil
@@ -107,7 +114,7 @@ func (s *Service) agrees(ctx context.Context, domain, address string) ([]string,
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
 		return nil, nil
 	}
-	return agreement(a.Records, address, host), err
+	return agreement(a.Records, address, host, tag), err
 }
 
 func (s *Service) sameOrganization(ctx context.Context, a, b string) (bool, error) {
@@ -123,17 +130,18 @@ func (s *Service) sameOrganization(ctx context.Context, a, b string) (bool, erro
 }
 
 // agreement reads the records of whoever is to get the reports. An address that they name instead must be at the same host.
-func agreement(texts []string, address, host string) (to []string) {
+func agreement(texts []string, address, host string, tag tag) (to []string) {
 	for _, t := range texts {
 		r, ok := dmarc.ParseRecord(t)
 		if !ok {
 			continue
 		}
-		if len(r.RUA) == 0 {
+		named := tag(&r)
+		if len(named) == 0 {
 			to = append(to, address)
 			break
 		}
-		for _, uri := range r.RUA {
+		for _, uri := range named {
 			instead, err := reportmail.Mailto(uri)
 			if err != nil || !strings.EqualFold(instead[strings.LastIndexByte(instead, '@')+1:], host) {
 				return nil // "MUST NOT generate a report to either"

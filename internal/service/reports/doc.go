@@ -1,5 +1,5 @@
 // Package reports tells other sites how their mail fares here, and listens to what they tell us: reports on TLS (RFC
-// 8460), and DMARC's aggregate reports (RFC 9990, RFC 7489).
+// 8460), and DMARC's aggregate and failure reports (RFC 9990, RFC 9991, RFC 7489).
 //
 //	s := reports.New(reports.Options{DB: db, DNS: resolver, Send: send, ...})
 //	outbound.Options{Observe: s.Observe}           // each session with another server
@@ -23,5 +23,8 @@
 // Nothing here grows with what strangers send: domains and rows per day, reports and bytes received per day are limited. What is over
 // a limit is not counted, but that is (Stats).
 //
-// Failure reports (RFC 9991) are not sent: they carry what people wrote.
+// # Failure reports
+//
+// What single messages failed at (RFC 9991) is told at once, if that is wanted here: see Failed. They carry the header of a message, never its
+// body, and are few: alike ones are counted together, and an address gets so many in a day.
 package reports

@@ -12,15 +12,17 @@ import (
 const Partition kv.Partition = 5 << 56
 
 // Schema of the partition, version 1. Records carry their own version in their first byte. Days are counted from 1970 (UTC), 4 bytes,
-// big endian; kinds are 't' (TLS) and 'd' (DMARC). Numbers and strings are as in package record.
+// big endian; kinds are 't' (TLS), 'd' (DMARC) and 'f' (failures, only received). Numbers and strings are as in package record.
 //
 //	c <day> <kind> <domain> 00 <hash>   a row of a report to be: 01, count, what is counted (tls.go, dmarc.go)
 //	m <day> <kind> <domain>             a report to be: 01, rows, first attempt, next attempt (Unix seconds), attempts,
 //	                                    which addresses have it (bits), the published policy (DMARC)
 //	n <day>                             totals of a day: 01, rows, reports to be
 //	r <day> <kind> <hash>               a report received that day: 01, time (Unix seconds), who vouches for it, the
-//	                                    file, compressed (gzip)
-//	t <day>                             totals of a day: 01, reports, bytes
+//	                                    file, compressed (gzip); of a failure report what is kept of it, as JSON
+//	t <day>                             totals of a day: 01, reports, bytes; those of failure reports don't count
+//	u <day>                             likewise, of failure reports
+//	f <day> <address>                   failure reports to an address that day: 01, reports, 0; without address: to all
 //
 // Hashes are the first 16 bytes of SHA-256. Domains are lower-case A-labels.
 const (
@@ -29,6 +31,8 @@ const (
 	keyTotals   = 'n'
 	keyReceived = 'r'
 	keyArrivals = 't'
+	keyFailures = 'u'
+	keyTold     = 'f'
 )
 
 // Kind is what reports are about.
@@ -38,12 +42,17 @@ type Kind byte
 const (
 	TLS   Kind = 't'
 	DMARC Kind = 'd'
+	// Failure reports are sent at once, one for a message.
+	Failure Kind = 'f'
 )
 
 // String names the kind.
 func (k Kind) String() string {
-	if k == TLS {
+	switch k {
+	case TLS:
 		return "tls"
+	case Failure:
+		return "failure"
 	}
 	return "dmarc"
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/arf"
 	"postroad/internal/format/dmarcxml"
 	"postroad/internal/format/message"
 	"postroad/internal/format/record"
@@ -71,6 +72,10 @@ func (s *Service) Take(ctx context.Context, a *Arrived) error {
 // count adds up what a report tells of.
 func (s *Service) count(a *arrival) {
 	s.stats.received.Add(1)
+	if a.kind == Failure {
+		s.stats.failuresReceived.Add(a.total)
+		return
+	}
 	if a.kind == TLS {
 		s.stats.tlsSessions.Add(a.total)
 		s.stats.tlsFailures.Add(a.failed)
@@ -94,6 +99,13 @@ type arrival struct {
 
 // read finds the report and decides whether to keep it.
 func (s *Service) read(ctx context.Context, a *Arrived) (*arrival, error) {
+	failure, err := arf.Find(a.Content)
+	if err == nil {
+		return s.readFailure(ctx, a, failure)
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
 	file, err := reportmail.Find(a.Content)
 	if err != nil {
 		return nil, err
@@ -231,8 +243,12 @@ func (s *Service) keep(ctx context.Context, a *arrival) error {
 		return fault.New(fault.TooLarge, "the report is too large to be kept")
 	}
 	key := append(append(dayKey(keyReceived, today), byte(a.kind)), hash(a.by+"\x00"+a.from+"\x00"+a.id)...)
+	totals, most, mostBytes := dayKey(keyArrivals, today), uint64(maxDayReceived), uint64(maxDayBytes)
+	if a.kind == Failure {
+		totals, most, mostBytes = dayKey(keyFailures, today), maxFailuresReceived, maxFailureBytes
+	}
 	return s.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		reports, bytes, err := readTotals(tx, dayKey(keyArrivals, today))
+		reports, bytes, err := readTotals(tx, totals)
 		if err != nil {
 			return err
 		}
@@ -243,10 +259,10 @@ func (s *Service) keep(ctx context.Context, a *arrival) error {
 		if again {
 			reports, bytes = reports-1, bytes-uint64(len(old))
 		}
-		if reports, bytes = reports+1, bytes+uint64(len(v)); reports > maxDayReceived || bytes > maxDayBytes {
+		if reports, bytes = reports+1, bytes+uint64(len(v)); reports > most || bytes > mostBytes {
 			return fault.New(fault.TooLarge, "too many reports today")
 		}
-		if err := tx.Set(dayKey(keyArrivals, today), encodeTotals(reports, bytes)); err != nil {
+		if err := tx.Set(totals, encodeTotals(reports, bytes)); err != nil {
 			return err
 		}
 		return tx.Set(key, v)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postroad/internal/format/arf"
 	"postroad/internal/service/dns"
 	"postroad/internal/storage/kv"
 )
@@ -46,9 +47,9 @@ type Mail struct {
 // Options are what a Service is made of. DB must be set.
 type Options struct {
 	DB kv.DB
-	// SendTLS and SendDMARC say which reports are sent; DNS, Who and Mail must be set then.
-	SendTLS, SendDMARC bool
-	DNS                Resolver
+	// SendTLS, SendDMARC and SendFailures say which reports are sent; DNS, Who and Mail must be set then.
+	SendTLS, SendDMARC, SendFailures bool
+	DNS                              Resolver
 	// Organization finds the organizational domain of a domain (RFC 9989 §4.10.2).
 	Organization func(ctx context.Context, domain string) (string, error)
 	// Who says in whose name reports are sent. fault.NotFound: nobody's, for now.
@@ -59,6 +60,10 @@ type Options struct {
 	HTTP http.RoundTripper
 	// Ours tells whether reports about a domain are for us. Nil: none is.
 	Ours func(ctx context.Context, domain string) (bool, error)
+	// FailuresPerDay is how many failure reports go to one address in a day (UTC); 0 for DefaultFailuresPerDay.
+	FailuresPerDay int
+	// Redact takes out of failure reports what names people; nil: nothing is.
+	Redact *arf.Redactor
 	// Generator names the program in reports.
 	Generator string
 	// Rand spreads the sending over some hours. Nil: it isn't spread.
@@ -71,20 +76,22 @@ type Options struct {
 
 // Service counts, sends and keeps reports. It is safe for concurrent use.
 type Service struct {
-	o       Options
-	db      kv.DB
-	now     func() time.Time
-	log     *slog.Logger
-	seed    [8]byte
-	tally   tally
-	sending sync.Mutex    // held while reports are sent
-	reading chan struct{} // has room while a report may be read
-	stats   counters
+	o        Options
+	db       kv.DB
+	now      func() time.Time
+	log      *slog.Logger
+	seed     [8]byte
+	tally    tally
+	failures failures
+	sending  sync.Mutex    // held while reports are sent
+	reading  chan struct{} // has room while a report may be read
+	stats    counters
 }
 
 // counters are Stats as they are counted.
 type counters struct {
 	sent, failed, received, ignored, dropped               atomic.Uint64
+	failuresSent, failuresReceived                         atomic.Uint64
 	tlsSessions, tlsFailures, dmarcMessages, dmarcFailures atomic.Uint64
 }
 
@@ -94,8 +101,10 @@ type Stats struct {
 	Sent, Failed uint64
 	// Received are reports kept, Ignored those that couldn't be read, believed or kept, or were about others.
 	Received, Ignored uint64
-	// Dropped counts what was not counted since a limit was met.
+	// Dropped counts what was not counted or told since a limit was met.
 	Dropped uint64
+	// FailuresSent are failure reports sent (Sent doesn't count them), FailuresReceived the messages that received ones tell of.
+	FailuresSent, FailuresReceived uint64
 	// What received reports tell of: sessions with our servers and messages in our name, and those that failed.
 	TLSSessions, TLSFailures, DMARCMessages, DMARCFailures uint64
 }
@@ -112,6 +121,10 @@ func New(o Options) *Service {
 	if o.Rand != nil {
 		io.ReadFull(o.Rand, s.seed[:]) //nolint:errcheck // without it reports of all are sent at the same times
 	}
+	if s.o.FailuresPerDay <= 0 {
+		s.o.FailuresPerDay = DefaultFailuresPerDay
+	}
+	s.failures = failures{waiting: make(chan *Failed, maxWaiting), known: map[string]*told{}}
 	s.tally = tally{limit: maxPending, kick: make(chan struct{}, 1)}
 	return s
 }
@@ -120,6 +133,7 @@ func New(o Options) *Service {
 func (s *Service) Stats() Stats {
 	c := &s.stats
 	return Stats{Sent: c.sent.Load(), Failed: c.failed.Load(), Received: c.received.Load(), Ignored: c.ignored.Load(), Dropped: c.dropped.Load(),
+		FailuresSent: c.failuresSent.Load(), FailuresReceived: c.failuresReceived.Load(),
 		TLSSessions: c.tlsSessions.Load(), TLSFailures: c.tlsFailures.Load(), DMARCMessages: c.dmarcMessages.Load(), DMARCFailures: c.dmarcFailures.Load()}
 }
 
@@ -134,6 +148,7 @@ const (
 func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { s.keepCounts(ctx) })
+	all.Go(func() { s.sendFailures(ctx) })
 	all.Go(func() { every(ctx, sendEvery, func() { s.logged(ctx, "send reports", s.sendDue) }) })
 	all.Go(func() { every(ctx, pruneEvery, func() { s.logged(ctx, "forget old reports", s.prune) }) })
 	all.Wait()

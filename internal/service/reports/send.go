@@ -250,7 +250,7 @@ func (s *Service) prune(ctx context.Context) error {
 	today := dayOf(s.now())
 	unsent, received := max(today, keepCounts)-keepCounts, max(today, keepReceived)-keepReceived
 	return s.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		for prefix, before := range map[byte]day{keyRow: unsent, keyReport: unsent, keyTotals: unsent, keyReceived: received, keyArrivals: received} {
+		for prefix, before := range map[byte]day{keyRow: unsent, keyReport: unsent, keyTotals: unsent, keyReceived: received, keyArrivals: received, keyFailures: received, keyTold: unsent} {
 			if err := tx.DeleteRange([]byte{prefix}, dayKey(prefix, before)); err != nil {
 				return err
 			}

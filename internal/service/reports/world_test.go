@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/arf"
 	"postroad/internal/format/dmarcxml"
 	"postroad/internal/format/tlsrpt"
 	"postroad/internal/service/dns/dnstest"
@@ -38,6 +39,9 @@ type world struct {
 	web       int // status of the answer; 0: nobody answers
 	posted    []string
 	who       error
+	redact    *arf.Redactor
+	perDay    int
+	mailed    chan struct{} // told of each try to send, unless nil
 }
 
 // noon is when everything begins.
@@ -65,7 +69,7 @@ func newWorld(t testing.TB) *world {
 // service makes another one on the same store, as after a restart.
 func (w *world) service() *Service {
 	return New(Options{
-		DB: w.db, SendTLS: true, SendDMARC: true, DNS: w.dns, Generator: "Postroad test",
+		DB: w.db, SendTLS: true, SendDMARC: true, SendFailures: true, FailuresPerDay: w.perDay, Redact: w.redact, DNS: w.dns, Generator: "Postroad test",
 		Organization: func(ctx context.Context, domain string) (string, error) {
 			return dmarc.Organization(ctx, texts{w.dns}, domain)
 		},
@@ -75,6 +79,9 @@ func (w *world) service() *Service {
 		Mail: func(_ context.Context, m Mail) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			if w.mailed != nil {
+				w.mailed <- struct{}{}
+			}
 			if w.mailFails == nil {
 				w.sent = append(w.sent, m)
 			}

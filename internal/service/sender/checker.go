@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,6 +87,16 @@ func (c *Checker) Begin(s Session) *Check {
 
 // Write takes the next portion of the message, header and body, with CRLF line ends.
 func (k *Check) Write(p []byte) (int, error) { return k.scan.Write(p) }
+
+// Header is the message's header as it came, without the empty line; "" before it is complete, or if it is over dkim.MaxHeader.
+func (k *Check) Header() string {
+	var b strings.Builder
+	for _, f := range k.scan.Header() {
+		b.WriteString(f.Raw)
+		b.WriteString("\r\n")
+	}
+	return b.String()
+}
 
 // Known tells what CheckIPRev says of the session's IP, so that Verdict needn't ask.
 func (k *Check) Known(r IPRev) { k.iprev = &r }
