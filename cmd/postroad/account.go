@@ -22,6 +22,8 @@ type accountCmd struct {
 	Enable   accountEnable   `cmd:"" help:"Let an account sign in."`
 	Disable  accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
 	Limits   accountLimits   `cmd:"" help:"What accounts may send."`
+	Share    accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
+	Shares   accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
 	Reindex  accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
 	Remove   accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
 }
@@ -30,21 +32,27 @@ type accountAdd struct {
 	Address string      `arg:"" help:"The account's address, which is its login too."`
 	Name    string      `help:"The person's name."`
 	Quota   config.Size `help:"Most bytes of mail, like 10G; 0 means no limit." default:"0"`
+	Shared  bool        `help:"Make it nobody's own: nobody signs in to it, and people see its folders, as far as they have rights, below Shared."`
 	passwordFlags
 }
 
 func (c *accountAdd) Run(ctx context.Context, g *Globals, t terminal) error {
-	password, err := c.password(g, t, c.Address)
-	if err != nil {
-		return err
+	password := ""
+	if !c.Shared {
+		var err error
+		if password, err = c.password(g, t, c.Address); err != nil {
+			return err
+		}
 	}
 	return g.withAdmin(ctx, func(a admin.Admin) error {
 		acc, err := a.AddAccount(ctx, admin.NewAccount{Address: c.Address, Name: c.Name,
-			Password: password, QuotaBytes: int64(c.Quota)})
+			Password: password, QuotaBytes: int64(c.Quota), Shared: c.Shared})
 		if err != nil {
 			return err
 		}
-		c.tell(t, c.Address, password)
+		if !c.Shared {
+			c.tell(t, c.Address, password)
+		}
 		return g.show(t, acc, func() { fmt.Fprintf(t.out, "added %s\n", acc.Address) })
 	})
 }
@@ -68,7 +76,10 @@ func (*accountList) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 func enabled(a admin.Account) string {
-	if a.Enabled {
+	switch {
+	case a.Shared:
+		return "shared"
+	case a.Enabled:
 		return "enabled"
 	}
 	return "disabled"

@@ -83,6 +83,7 @@ func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 	server := imap.New(imap.Config{
 		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
+		Principals: principals{s.store.Directory}, Anyone: s.config.Sharing.Anyone, Quotas: s.quotas(),
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
 	})
 	return &front{

@@ -22,6 +22,7 @@ func (s *Server) repair(ctx context.Context) {
 	if made > 0 {
 		s.log.Warn("made mailboxes of accounts that had none", "count", made)
 	}
+	s.indexShares(ctx)
 }
 
 // index keeps the text indexes of mailboxes up to date.
@@ -38,6 +39,9 @@ func (s *Server) tidy(ctx context.Context) {
 			if e := s.store.Mailboxes.Tidy(ctx, id); e != nil {
 				err = e
 			}
+		}
+		if e := s.store.Mailboxes.SweepShares(ctx); e != nil {
+			err = e
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("cannot tidy all mailboxes", "err", err)

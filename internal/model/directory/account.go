@@ -21,6 +21,9 @@ type Account struct {
 	DisplayName string
 	// Enabled: a disabled account can't sign in. Its mail still arrives.
 	Enabled bool
+	// Shared: the account is nobody's own. Rights on its folders are given to others; nobody signs in to it, so it is never
+	// enabled.
+	Shared bool
 	// QuotaBytes is the room for its mail; 0 means no limit.
 	QuotaBytes  int64
 	Created     time.Time
@@ -33,6 +36,7 @@ type NewAccount struct {
 	DisplayName string
 	Password    string // "": nobody can sign in until one is set
 	QuotaBytes  int64  // 0: no limit
+	Shared      bool   // nobody's own; without a password
 }
 
 // AddAccount adds an account. Its mailbox is created by package mailbox,
@@ -55,6 +59,9 @@ func (d *Directory) AddAccount(ctx context.Context, n NewAccount) (Account, erro
 func (d *Directory) AddAccounts(ctx context.Context, specs []NewAccount, password string) ([]Account, error) {
 	addresses := make([]Address, len(specs))
 	for i, n := range specs {
+		if n.Shared && password != "" {
+			return nil, errShared()
+		}
 		a, err := parseOwn(n.Address)
 		if err != nil {
 			return nil, err
@@ -110,7 +117,7 @@ func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credenti
 		return Account{}, err
 	}
 	acc := Account{
-		ID: ident.AccountID(id), Address: a.String(), DisplayName: n.DisplayName, Enabled: true,
+		ID: ident.AccountID(id), Address: a.String(), DisplayName: n.DisplayName, Enabled: !n.Shared, Shared: n.Shared,
 		QuotaBytes: n.QuotaBytes, Created: d.stamp(), HasPassword: cred != nil,
 	}
 	if err := claim(tx, a, entry{kind: isAccount, id: id}); err != nil {
@@ -125,15 +132,19 @@ func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credenti
 }
 
 func (a Account) encode() []byte {
-	return newRecord(1).text(a.Address).text(a.DisplayName).bool(a.Enabled).
-		uint(uint64(a.QuotaBytes)).time(a.Created).bool(a.HasPassword)
+	return newRecord(2).text(a.Address).text(a.DisplayName).bool(a.Enabled).
+		uint(uint64(a.QuotaBytes)).time(a.Created).bool(a.HasPassword).bool(a.Shared)
 }
 
+// decodeAccount reads an account's record. Version 1 knew no shared ones.
 func decodeAccount(p kv.Pair) (Account, error) {
-	r := readRecord(p.Value, 1)
+	r := readRecord(p.Value, 2)
 	a := Account{ID: ident.AccountID(idOf(p.Key))}
 	a.Address, a.DisplayName, a.Enabled = r.text(), r.text(), r.bool()
 	a.QuotaBytes, a.Created, a.HasPassword = int64(r.uint()), r.time(), r.bool()
+	if r.version >= 2 {
+		a.Shared = r.bool()
+	}
 	return a, r.end("account")
 }
 
@@ -198,9 +209,19 @@ func (d *Directory) Accounts(ctx context.Context) iter.Seq2[Account, error] {
 	}
 }
 
+func errShared() error {
+	return fault.New(fault.Invalid, "the account is nobody's own: nobody can sign in to it")
+}
+
 // SetEnabled lets an account sign in, or not.
 func (d *Directory) SetEnabled(ctx context.Context, id ident.AccountID, enabled bool) error {
-	return d.change(ctx, id, func(a *Account) { a.Enabled = enabled })
+	return d.change(ctx, id, func(a *Account) error {
+		if a.Shared && enabled {
+			return errShared()
+		}
+		a.Enabled = enabled
+		return nil
+	})
 }
 
 // SetQuota changes the room that an account has; 0 means no limit. The
@@ -209,7 +230,7 @@ func (d *Directory) SetQuota(ctx context.Context, id ident.AccountID, bytes int6
 	if bytes < 0 {
 		return fault.New(fault.Invalid, "the quota is negative")
 	}
-	return d.change(ctx, id, func(a *Account) { a.QuotaBytes = bytes })
+	return d.change(ctx, id, func(a *Account) error { a.QuotaBytes = bytes; return nil })
 }
 
 // SetDisplayName changes an account's display name.
@@ -217,16 +238,18 @@ func (d *Directory) SetDisplayName(ctx context.Context, id ident.AccountID, name
 	if err := checkDisplayName(name); err != nil {
 		return err
 	}
-	return d.change(ctx, id, func(a *Account) { a.DisplayName = name })
+	return d.change(ctx, id, func(a *Account) error { a.DisplayName = name; return nil })
 }
 
-func (d *Directory) change(ctx context.Context, id ident.AccountID, fn func(*Account)) error {
+func (d *Directory) change(ctx context.Context, id ident.AccountID, fn func(*Account) error) error {
 	return d.update(ctx, func(tx kv.Tx) error {
 		a, err := getAccount(tx, id)
 		if err != nil {
 			return err
 		}
-		fn(&a)
+		if err := fn(&a); err != nil {
+			return err
+		}
 		return tx.Set(accountKey(id), a.encode())
 	})
 }

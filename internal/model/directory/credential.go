@@ -20,6 +20,9 @@ func (d *Directory) SetPassword(ctx context.Context, id ident.AccountID, passwor
 		if err != nil {
 			return err
 		}
+		if acc.Shared {
+			return errShared()
+		}
 		old, err := getCredential(tx, id)
 		if err != nil {
 			return err

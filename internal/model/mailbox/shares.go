@@ -23,7 +23,7 @@ import (
 //	g kind id owner      owner may have given rights to the principal of that kind and number; when that was written
 //
 // kind is one byte, id and owner 6 bytes, big endian, the value is a time as in other records.
-const SharesPartition kv.Partition = 8 << 56
+const SharesPartition kv.Partition = 11 << 56
 
 const (
 	keySharesMade = 'v'
@@ -166,19 +166,36 @@ func (s *Store) IndexShares(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ids {
-		given, err := s.given(ctx, id)
-		if err != nil {
-			return err
-		}
-		var to []principal
-		for p := range given {
-			to = append(to, p)
-		}
-		if err := s.announce(ctx, id, to); err != nil {
+		if err := s.ensureShares(ctx, id); err != nil {
 			return err
 		}
 	}
 	return s.db.Update(ctx, SharesPartition, func(tx kv.Tx) error { return tx.Set([]byte{keySharesMade}, []byte{1}) })
+}
+
+// ensureShares puts into the index what an account has granted, as far as it is missing.
+func (s *Store) ensureShares(ctx context.Context, owner ident.AccountID) error {
+	given, err := s.given(ctx, owner)
+	if err != nil || len(given) == 0 {
+		return err
+	}
+	var missing []principal
+	err = s.db.View(ctx, SharesPartition, func(r kv.Reader) error {
+		for p := range given {
+			_, ok, err := r.Get(shareKey(p, owner))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				missing = append(missing, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.announce(ctx, owner, missing)
 }
 
 func (s *Store) sharesMade(ctx context.Context) (made bool, err error) {

@@ -227,10 +227,14 @@ func (limit Usage) check() error {
 }
 
 // Tidy removes from an account what has no further use: log entries from before
-// the horizon, and parts of messages that were never stored whole. Call it now and then.
+// the horizon, and parts of messages that were never stored whole; and it puts
+// into the index of shares what is missing there, as after a part of the store was restored. Call it now and then.
 func (s *Store) Tidy(ctx context.Context, id ident.AccountID) error {
 	a := s.acquire(id)
 	defer s.release(a)
+	if err := s.ensureShares(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
 	return a.update(ctx, func(t *txn) error {
 		if err := s.pruneLog(t, t.now.Add(-s.opts.Horizon)); err != nil {
 			return err

@@ -76,6 +76,9 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		for _, c := range mailCapabilities {
 			dst = append(append(dst, ' '), c...)
 		}
+		if s.maySetQuotas(context.Background()) {
+			dst = append(dst, " QUOTASET"...) // RFC 9208 §4.1.3
+		}
 		if s.srv.principals != nil {
 			dst = append(dst, " ACL RIGHTS=kxte LIST-MYRIGHTS"...) // RFC 4314, RFC 8440
 		}

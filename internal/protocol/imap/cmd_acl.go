@@ -22,13 +22,7 @@ type Principals interface {
 	Shared(ctx context.Context, id ident.AccountID) (bool, error)
 }
 
-// rightLetters are the rights in the order in which they are shown (RFC 4314 §2.1), one letter for each bit of the model's.
-const rightLetters = "lrswipkxtea"
-
-// Virtual rights of RFC 2086 stand for several (RFC 4314 §2.1.1).
 const (
-	createRights = mailbox.RightCreate | mailbox.RightDelete // c
-	deleteRights = mailbox.RightTrash | mailbox.RightExpunge // d
 	anyone       = "anyone"                                  // RFC 4314 §2
 	seeingRights = mailbox.RightLookup | mailbox.RightRead | // of which MYRIGHTS needs one
 		mailbox.RightInsert | mailbox.RightCreate | mailbox.RightDelete | mailbox.RightAdmin
@@ -36,33 +30,21 @@ const (
 
 // appendRights writes rights as letters, with the virtual ones.
 func appendRights(b []byte, r mailbox.Rights) []byte {
-	for i := range len(rightLetters) {
-		if r&(1<<i) != 0 {
-			b = append(b, rightLetters[i])
-		}
-	}
-	if r&createRights != 0 {
+	b = r.Append(b)
+	if r&mailbox.CreateRights != 0 {
 		b = append(b, 'c')
 	}
-	if r&deleteRights != 0 {
+	if r&mailbox.DeleteRights != 0 {
 		b = append(b, 'd')
 	}
 	return b
 }
 
 // rights consumes rights as letters; what isn't known is an error (RFC 4314 §3.1).
-func (d *decoder) rights(letters string) (r mailbox.Rights) {
-	for _, c := range []byte(letters) {
-		switch i := strings.IndexByte(rightLetters, c); {
-		case i >= 0:
-			r |= 1 << i
-		case c == 'c':
-			r |= createRights
-		case c == 'd':
-			r |= deleteRights
-		default:
-			d.fail("there is no such right")
-		}
+func (d *decoder) rights(letters string) mailbox.Rights {
+	r, err := mailbox.ParseRights(letters)
+	if err != nil {
+		d.fail("there is no such right")
 	}
 	return r
 }
@@ -160,6 +142,8 @@ func (s *session) changeACL(ctx context.Context, path, name string, change func(
 		return reply{}, err
 	case p.owner:
 		return reply{}, no("CANNOT", "the owner always has all rights")
+	case p.kind == mailbox.ToAnyone && !s.srv.anyone && change(0) != 0:
+		return reply{}, no("NOPERM", "only the administrator shares with everybody here")
 	}
 	err = f.mail.UpdateGrants(ctx, f.ID, func(grants []mailbox.Grant) []mailbox.Grant {
 		i := slices.IndexFunc(grants, func(g mailbox.Grant) bool { return g.Kind == p.kind && g.ID == p.id })
@@ -223,7 +207,7 @@ func (s *session) listRights(ctx context.Context) (reply, error) {
 		b = appendRights(b, mailbox.AllRights)
 	} else {
 		b = append(b, `""`...)
-		for _, c := range []byte(rightLetters + "cd") {
+		for _, c := range appendRights(nil, mailbox.AllRights) {
 			b = append(b, ' ', c)
 		}
 	}

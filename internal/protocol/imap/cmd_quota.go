@@ -32,11 +32,18 @@ func (s *session) getQuota(ctx context.Context) (reply, error) {
 	return reply{text: "quota told"}, nil
 }
 
-// quotaRoot finds the account of a quota root. Of somebody else's only those hear who may read something there: it tells how
-// much there is (RFC 9208 §6).
+// quotaRoot finds the account of a quota root. Of somebody else's only those hear who may read something there, since it tells
+// how much there is (RFC 9208 §6), or who may set quotas.
 func (s *session) quotaRoot(ctx context.Context, root string) (*mailbox.Session, error) {
 	if root == "" {
 		return s.mail, nil
+	}
+	if s.maySetQuotas(ctx) {
+		id, err := s.anyRoot(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		return s.guest(ctx, id)
 	}
 	all, err := s.others(ctx)
 	if err != nil {
@@ -47,11 +54,8 @@ func (s *session) quotaRoot(ctx context.Context, root string) (*mailbox.Session,
 		return nil, errNoRoot
 	}
 	mail, err := s.guest(ctx, all[i].id)
-	if fault.Is(err, fault.NotFound) {
-		return nil, errNoRoot
-	}
 	if err != nil {
-		return nil, err
+		return nil, errNoRoot
 	}
 	if !slices.ContainsFunc(mail.Tree(), func(f mailbox.Placed) bool { return mail.Rights(f.ID)&mailbox.RightRead != 0 }) {
 		return nil, errNoRoot

@@ -85,6 +85,7 @@ func commandTable() map[string]*command {
 		"APPEND":         {states: loggedIn, run: (*session).append},
 		"IDLE":           {states: loggedIn, run: (*session).idle},
 		"GETQUOTA":       {states: loggedIn, run: (*session).getQuota},
+		"SETQUOTA":       {states: loggedIn, run: (*session).setQuota},
 		"SETACL":         {states: loggedIn, run: needsPrincipals((*session).setACL)},
 		"DELETEACL":      {states: loggedIn, run: needsPrincipals((*session).deleteACL)},
 		"GETACL":         {states: loggedIn, run: needsPrincipals((*session).getACL)},

@@ -18,8 +18,9 @@
 // (LIST-STATUS), 5957 (SORT=DISPLAY), 6154 (SPECIAL-USE, CREATE-SPECIAL-USE), 6203 (SEARCH=FUZZY), 6851 (MOVE), 6855
 // (UTF8=ACCEPT), 7162 (CONDSTORE, QRESYNC), 7377 (MULTISEARCH), 7888 (LITERAL+), 7889 (APPENDLIMIT), 8437
 // (UNAUTHENTICATE), 8438 (STATUS=SIZE), 8440 (LIST-MYRIGHTS), 8474 (OBJECTID), 8508 (REPLACE), 8514 (SAVEDATE), 8970
-// (PREVIEW), 9208 (QUOTA, reading), 9394 (PARTIAL), 9585 (INPROGRESS), 9586 (UIDONLY), 9590 (LIST-METADATA), 9738 (SAVELIMIT) and 10022
+// (PREVIEW), 9208 (QUOTA, QUOTASET), 9394 (PARTIAL), 9585 (INPROGRESS), 9586 (UIDONLY), 9590 (LIST-METADATA), 9738 (SAVELIMIT) and 10022
 // (UIDBATCHES).
 //
-// It does not show other people's mailboxes yet, and offers ACL only to who configures Principals.
+// Mailboxes of others (others.go) are shown to who configures Principals: a box is a folder together with the session that acts
+// on its account.
 package imap

@@ -30,9 +30,13 @@ type Config struct {
 	// Certificate gives our certificate for a server's name, for channel binding to it (RFC 5929 §4) in resumed sessions,
 	// where clients are shown none. If nil, that binding is not offered there.
 	Certificate func(serverName string) *x509.Certificate
-	// Principals are whom rights on mailboxes can be given to (ACL, RFC 4314). If nil, that isn't offered: there is no
-	// sense in it before people can get at each other's mailboxes.
+	// Principals are whom rights on mailboxes can be given to (ACL, RFC 4314). If nil, that isn't offered, and mailboxes of
+	// others aren't shown.
 	Principals Principals
+	// Anyone: people may give rights to everybody.
+	Anyone bool
+	// Quotas changes quotas for those who may (SETQUOTA, RFC 9208). If nil, nobody may.
+	Quotas Quotas
 
 	Limits  Limits
 	Logger  *slog.Logger     // nil: nothing is logged
@@ -67,6 +71,8 @@ type Server struct {
 	tls        *tls.Config
 	cert       func(serverName string) *x509.Certificate
 	principals Principals // nil: none
+	anyone     bool
+	quotas     Quotas // nil: nobody may set any
 	lim        Limits
 	early      Limits // before login
 	log        *slog.Logger
@@ -91,7 +97,7 @@ type Server struct {
 // New returns a Server. The caller must end it by Shutdown.
 func New(c Config) *Server {
 	s := &Server{
-		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals,
+		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
 		commands: commandTable(), uid: uidTable(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),

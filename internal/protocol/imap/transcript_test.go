@@ -124,7 +124,7 @@ func (tr *transcript) play() {
 		c.Limits.Message = 1 << 20
 		c.Rand = &counting{}
 		if tr.acl {
-			c.Principals = &people{tr}
+			c.Principals, c.Anyone = &people{tr}, true
 		}
 	})
 	for i, l := range tr.lines {

@@ -36,6 +36,7 @@ type Admin interface {
 	Advisor
 	ReportAdmin
 	CertificateAdmin
+	SharingAdmin
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)
@@ -106,7 +107,8 @@ type Account struct {
 	Address    string    `json:"address"`
 	Name       string    `json:"name,omitempty"`
 	Enabled    bool      `json:"enabled"`
-	QuotaBytes int64     `json:"quota_bytes"` // 0: no limit
+	Shared     bool      `json:"shared,omitempty"` // nobody's own: nobody signs in to it
+	QuotaBytes int64     `json:"quota_bytes"`      // 0: no limit
 	Created    time.Time `json:"created"`
 	UsedBytes  int64     `json:"used_bytes"`
 	UsedItems  int64     `json:"used_items"`
@@ -118,6 +120,7 @@ type NewAccount struct {
 	Name       string `json:"name,omitempty"`
 	Password   string `json:"password,omitempty"` // empty: nobody can sign in until one is set
 	QuotaBytes int64  `json:"quota_bytes,omitempty"`
+	Shared     bool   `json:"shared,omitempty"` // nobody's own: nobody signs in to it, rights on its folders are given to others
 }
 
 // Alias is an address whose mail goes to others.

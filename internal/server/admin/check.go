@@ -38,10 +38,24 @@ func (d *Direct) Check(ctx context.Context) ([]Problem, error) {
 		}
 		problems = append(problems, found...)
 	}
+	shares, err := d.store.CheckShares(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for id, text := range shares {
+		problems = append(problems, Problem{d.addressOf(ctx, id), text})
+	}
 	err = queue.Check(ctx, d.db, func(text string) {
 		problems = append(problems, Problem{"queue", strings.TrimPrefix(text, "queue ")})
 	})
 	return problems, err
+}
+
+func (d *Direct) addressOf(ctx context.Context, id ident.AccountID) string {
+	if a, err := d.dir.Account(ctx, id); err == nil {
+		return a.Address
+	}
+	return accountName(id)
 }
 
 func (d *Direct) checkMailbox(ctx context.Context, a directory.Account) ([]Problem, error) {

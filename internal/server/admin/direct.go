@@ -67,7 +67,7 @@ func (d *Direct) Account(ctx context.Context, address string) (Account, error) {
 
 // describe adds to the directory's entry how full the mailbox is.
 func (d *Direct) describe(ctx context.Context, a directory.Account) (Account, error) {
-	out := Account{ID: uint64(a.ID), Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled,
+	out := Account{ID: uint64(a.ID), Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled, Shared: a.Shared,
 		QuotaBytes: a.QuotaBytes, Created: a.Created}
 	s, err := d.store.Open(ctx, a.ID, ident.System())
 	if fault.Is(err, fault.NotFound) {
@@ -87,7 +87,7 @@ func (d *Direct) AddAccount(ctx context.Context, n NewAccount) (Account, error) 
 	d.accounts.Lock()
 	defer d.accounts.Unlock()
 	a, err := d.dir.AddAccount(ctx, directory.NewAccount{Address: n.Address, DisplayName: n.Name,
-		Password: n.Password, QuotaBytes: n.QuotaBytes})
+		Password: n.Password, QuotaBytes: n.QuotaBytes, Shared: n.Shared})
 	if err != nil {
 		return Account{}, err
 	}
@@ -97,13 +97,16 @@ func (d *Direct) AddAccount(ctx context.Context, n NewAccount) (Account, error) 
 	return d.describe(ctx, a)
 }
 
-// RemoveAccount implements Admin. The mail goes first: after a crash between
+// RemoveAccount implements Admin. What others have shared with it and the mail go first: after a crash between
 // the two steps the account is still listed, empty, and can be removed again.
 func (d *Direct) RemoveAccount(ctx context.Context, address string) error {
 	d.accounts.Lock()
 	defer d.accounts.Unlock()
 	a, err := d.dir.AccountByAddress(ctx, address)
 	if err != nil {
+		return err
+	}
+	if err := d.store.Forget(ctx, mailbox.ToAccount, uint64(a.ID)); err != nil {
 		return err
 	}
 	if err := d.store.Delete(ctx, a.ID); err != nil {

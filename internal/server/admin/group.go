@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"postroad/internal/model/directory"
+	"postroad/internal/model/mailbox"
 )
 
 // Group is a list of people with an address and a name, which may also be given rights.
@@ -77,6 +78,13 @@ func (d *Direct) SetMembers(ctx context.Context, address string, members []strin
 
 // RemoveGroup implements Admin.
 func (d *Direct) RemoveGroup(ctx context.Context, address string) error {
+	g, err := d.dir.Group(ctx, address)
+	if err != nil {
+		return err
+	}
+	if err := d.store.Forget(ctx, mailbox.ToGroup, uint64(g.ID)); err != nil {
+		return err
+	}
 	return d.dir.RemoveGroup(ctx, address)
 }
 

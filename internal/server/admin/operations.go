@@ -92,6 +92,9 @@ var operations = map[string]operation{
 		return a.NextCertificateKey(ctx, x.Name)
 	}),
 
+	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
+	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),
+
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),
 	"alias.add":    doing(func(ctx context.Context, a Admin, x Alias) error { return a.AddAlias(ctx, x) }),
 	"alias.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveAlias(ctx, x.Address) }),

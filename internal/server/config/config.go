@@ -54,6 +54,8 @@ type Config struct {
 	DKIM DKIM `toml:"dkim"`
 	// Reports say which reports are sent to other sites.
 	Reports Reports `toml:"reports"`
+	// Sharing says what people may give to others.
+	Sharing Sharing `toml:"sharing"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -258,6 +260,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.MTASTS.validate(); err != nil {
+		return err
+	}
+	if err := c.Sharing.validate(); err != nil {
 		return err
 	}
 	return c.Limits.validate()

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSharingCommands(t *testing.T) {
+	s := newShell(t)
+	if out := s.do("", "account", "add", "info@example.test", "--shared"); out != "added info@example.test\n" {
+		t.Errorf("%q", out)
+	}
+	if out := s.do("", "account", "list"); !strings.Contains(out, "info@example.test  shared") {
+		t.Errorf("%q", out)
+	}
+	s.do("", "group", "add", "team@example.test", "ann@example.test")
+	for _, x := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "1 folders changed\n"},
+		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "0 folders changed\n"},
+		{[]string{"info@example.test", "Plans/2026", "ann@example.test", "lr", "--create"}, "1 folders changed\n"},
+		{[]string{"info@example.test", "Plans", "anyone", "look", "--below"}, "2 folders changed\n"},
+		{[]string{"info@example.test", "INBOX", "team@example.test", "+k"}, "1 folders changed\n"},
+		{[]string{"info@example.test", "Plans/2026", "anyone", "none"}, "1 folders changed\n"},
+		{[]string{"--", "info@example.test", "INBOX", "team@example.test", "-te"}, "1 folders changed\n"},
+	} {
+		if out := s.do("", append([]string{"account", "share"}, x.args...)...); out != x.want {
+			t.Errorf("%v: %q", x.args, out)
+		}
+	}
+	want := `FOLDER      WHO                RIGHTS
+INBOX       team@example.test  lrswik
+Plans       anyone             lr
+Plans/2026  ann@example.test   lr
+`
+	if out := s.do("", "account", "shares", "info@example.test"); out != want {
+		t.Errorf("%s", out)
+	}
+	for _, args := range [][]string{
+		{"info@example.test", "Nowhere", "anyone", "lr"},
+		{"info@example.test", "INBOX", "nobody@example.test", "lr"},
+		{"nobody@example.test", "INBOX", "anyone", "lr"},
+		{"info@example.test", "INBOX", "anyone", "everything"},
+		{"info@example.test", "INBOX", "anyone", "+none"},
+		{"info@example.test", "INBOX", "info@example.test", "lr"},
+	} {
+		if status, _, said := s.try("", append([]string{"account", "share"}, args...)...); status == exitOK || said == "" {
+			t.Errorf("%v: %d %q", args, status, said)
+		}
+	}
+	if status, _, said := s.try("a good password\n", "account", "password", "info@example.test", "--password-stdin"); status == exitOK || !strings.Contains(said, "nobody's own") {
+		t.Errorf("a password for nobody: %d %q", status, said)
+	}
+	s.do("", "check")
+}
