@@ -14,18 +14,20 @@ import (
 
 // accountCmd groups the commands on accounts.
 type accountCmd struct {
-	Add      accountAdd      `cmd:"" help:"Add an account."`
-	List     accountList     `cmd:"" help:"List the accounts."`
-	Show     accountShow     `cmd:"" help:"Show one account."`
-	Password accountPassword `cmd:"" help:"Set an account's password."`
-	Quota    accountQuota    `cmd:"" help:"Limit an account's mail."`
-	Enable   accountEnable   `cmd:"" help:"Let an account sign in."`
-	Disable  accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
-	Limits   accountLimits   `cmd:"" help:"What accounts may send."`
-	Share    accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
-	Shares   accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
-	Reindex  accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
-	Remove   accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
+	Add         accountAdd      `cmd:"" help:"Add an account."`
+	List        accountList     `cmd:"" help:"List the accounts."`
+	Show        accountShow     `cmd:"" help:"Show one account."`
+	Password    accountPassword `cmd:"" help:"Set an account's password."`
+	Quota       accountQuota    `cmd:"" help:"Limit an account's mail."`
+	Enable      accountEnable   `cmd:"" help:"Let an account sign in."`
+	Disable     accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
+	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
+	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
+	Limits      accountLimits   `cmd:"" help:"What accounts may send."`
+	Share       accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
+	Shares      accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
+	Reindex     accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
+	Remove      accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
 }
 
 type accountAdd struct {

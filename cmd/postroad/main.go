@@ -23,6 +23,7 @@ type commandLine struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
 	Init    initCmd    `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
 	Account accountCmd `cmd:"" help:"People's accounts."`
+	Session sessionCmd `cmd:"" help:"Who is signed in."`
 	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`

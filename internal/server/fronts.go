@@ -31,7 +31,7 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 
 // buildFronts makes one front end for each protocol; all its listeners share it, and its limits.
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
-	engine := auth.New(s.store.Directory, auth.Options{Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth")})
+	engine := s.engine
 	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{
 		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Handler: reportReader{s.reports},
 	})
@@ -62,7 +62,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 		Gate: gate, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.LeafFor), Senders: agent, URLs: urls,
-		TLS: s.certs.TLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
+		TLS: s.certs.TLS(), SubmissionTLS: s.mailTLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,
 		Limits: smtp.Limits{MessageBytes: int64(l.MessageSize), Recipients: l.Recipients,
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})
@@ -81,7 +81,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 	l := s.config.Limits
 	server := imap.New(imap.Config{
-		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.LeafFor,
+		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.mailTLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
 		Principals: principals{s.store.Directory}, Anyone: s.config.Sharing.Anyone, Quotas: s.quotas(),
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
@@ -95,7 +95,7 @@ func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 func (s *Server) pop3Front(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := pop3.New(pop3.Config{
-		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.certs.TLS(), Certificate: s.certs.LeafFor,
+		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.mailTLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Now: s.world.Now,
 		Limits: pop3.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})

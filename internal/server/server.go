@@ -16,6 +16,7 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/server/proxyproto"
 	"postroad/internal/service/acme"
+	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
@@ -37,6 +38,8 @@ type Server struct {
 	agent   *delivery.Agent
 	queue   *queue.Queue // nil: mail for other servers is refused
 
+	engine   *auth.Engine        // signs people in
+	clients  *clientCerts        // by which they may; nil: by none
 	internet *internet           // nil: nothing leaves the machine
 	guard    *inbound.Guard      // of the door
 	reports  *reports.Service    // to others, and of others
@@ -92,6 +95,9 @@ func (s *Server) build(ctx context.Context) (err error) {
 	}
 	s.metrics = newMetrics(s)
 	s.openReports()
+	if err := s.openSignIn(ctx); err != nil {
+		return err
+	}
 	s.fronts, err = s.buildFronts()
 	return err
 }
@@ -124,7 +130,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard} {
+	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.tidyGuard, s.engine.Run, s.watchClients} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)
@@ -219,7 +225,7 @@ func (s *Server) tell(say func() error) {
 func (s *Server) Reload() error {
 	s.tell(s.world.Notify.Reloading)
 	defer s.tell(s.world.Notify.Ready)
-	return s.certs.Reload()
+	return errors.Join(s.certs.Reload(), s.clients.reload())
 }
 
 // Ready is closed when all listeners are open.

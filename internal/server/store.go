@@ -64,7 +64,9 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err != nil {
 		return nil, err
 	}
-	s, err := openModels(ctx, db, spools, w, status)
+	w.Hash.Scram |= c.Auth.ScramHashes()
+	w.Hash.Recoverable = w.Hash.Recoverable || c.Auth.Recoverable()
+	s, err := openModels(ctx, db, spools, c.Auth.DefaultDomain, w, status)
 	if err == nil {
 		s.Trace, err = openTrace(ctx, db, c.Trace, w)
 	}
@@ -82,12 +84,12 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	return s, nil
 }
 
-func openModels(ctx context.Context, db kv.DB, spools string, w World, status func() admin.Status) (*Store, error) {
+func openModels(ctx context.Context, db kv.DB, spools, loginDomain string, w World, status func() admin.Status) (*Store, error) {
 	// What the last process left in the spool was not acknowledged.
 	if err := spool.Clean(spools); err != nil {
 		return nil, err
 	}
-	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA})
+	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA, LoginDomain: loginDomain})
 	if err != nil {
 		return nil, err
 	}

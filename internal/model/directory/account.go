@@ -74,7 +74,7 @@ func (d *Directory) AddAccounts(ctx context.Context, specs []NewAccount, passwor
 	var cred *Credential
 	if password != "" {
 		var err error
-		if cred, err = d.hasher.make(ctx, password, d.now()); err != nil {
+		if cred, err = d.hasher.make(ctx, password, d.now(), nil); err != nil {
 			return nil, err
 		}
 		cred.Version = 1
@@ -174,12 +174,13 @@ func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error
 		if err := forget(tx, a.Fold()); err != nil {
 			return err
 		}
-		for _, key := range [][]byte{accountKey(id), credentialKey(id), entryKey(a.Fold())} {
+		for _, key := range [][]byte{accountKey(id), credentialKey(id), twoStepKey(id), entryKey(a.Fold())} {
 			if err := tx.Delete(key); err != nil {
 				return err
 			}
 		}
-		return nil
+		apps := appPasswordsOf(id)
+		return tx.DeleteRange(apps.Lo, apps.Hi)
 	})
 }
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"postroad/internal/model/ident"
 )
@@ -18,9 +19,12 @@ type cache struct {
 	mu       sync.RWMutex // guards the maps
 	targets  map[string]*Target
 	logins   map[string]*Profile
+	owns     map[string]*Profile
 	profiles map[ident.AccountID]*Profile
 	domains  map[string]*Domain
 	signing  map[string]*[]DKIMKey
+
+	only atomic.Pointer[string] // the domain of names without one; nil: not looked for yet
 }
 
 // current returns a cache in which nothing is out of date.
@@ -45,6 +49,7 @@ func (d *Directory) newCache() *cache {
 		bell:     d.db.Bell(Partition),
 		targets:  map[string]*Target{},
 		logins:   map[string]*Profile{},
+		owns:     map[string]*Profile{},
 		profiles: map[ident.AccountID]*Profile{},
 		domains:  map[string]*Domain{},
 		signing:  map[string]*[]DKIMKey{},
@@ -53,6 +58,8 @@ func (d *Directory) newCache() *cache {
 
 func (c *cache) target(address string) (*Target, bool)       { return get(c, c.targets, address) }
 func (c *cache) login(login string) (*Profile, bool)         { return get(c, c.logins, login) }
+func (c *cache) own(address string) (*Profile, bool)         { return get(c, c.owns, address) }
+func (c *cache) keepOwn(address string, p *Profile)          { keep(c, c.owns, address, p) }
 func (c *cache) profile(id ident.AccountID) (*Profile, bool) { return get(c, c.profiles, id) }
 func (c *cache) keepTarget(address string, t *Target)        { keep(c, c.targets, address, t) }
 func (c *cache) keepLogin(login string, p *Profile)          { keep(c, c.logins, login, p) }

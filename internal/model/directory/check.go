@@ -14,7 +14,7 @@ import (
 func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
 		c := checker{r: r, pairs: map[byte]int{}}
-		for _, step := range []func() error{c.accounts, c.credentials, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys} {
+		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys} {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -97,6 +97,30 @@ func (c *checker) credentials() error {
 			c.report("credential of account %d: %v", idOf(p.Key), err)
 		}
 		_, err := decodeCredential(p.Value)
+		return err
+	})
+}
+
+func (c *checker) appPasswords() error {
+	return c.each(keyApp, func(p kv.Pair) error {
+		if _, err := decodeAppPassword(p); err != nil {
+			return err
+		}
+		id := ident.AccountID(idOf(p.Key[:7]))
+		_, err := getAccount(c.r, id)
+		if err != nil {
+			c.report("app password of account %d: %v", id, err)
+		}
+		return nil
+	})
+}
+
+func (c *checker) twoSteps() error {
+	return c.each(keyTwoStep, func(p kv.Pair) error {
+		if _, err := getAccount(c.r, ident.AccountID(idOf(p.Key))); err != nil {
+			c.report("two-step record of account %d: %v", idOf(p.Key), err)
+		}
+		_, err := decodeTwoStep(p.Value)
 		return err
 	})
 }

@@ -18,6 +18,9 @@ type Options struct {
 	Now  func() time.Time // default time.Now
 	Rand io.Reader        // default crypto/rand.Reader
 	Hash HashParams
+	// LoginDomain is that of people who sign in by a name without domain. "": the only one that is served; with several, such
+	// names are nobody's.
+	LoginDomain string
 	// NewRSA makes the RSA keys for DKIM; default: rsa.GenerateKey with DKIMBits, which takes a good part of a second.
 	NewRSA func() (*rsa.PrivateKey, error)
 }
@@ -31,6 +34,9 @@ type Directory struct {
 	newRSA func() (*rsa.PrivateKey, error)
 	hasher *hasher
 	secret []byte
+	sealer *sealer // of secrets that have to be had again
+	domain string  // Options.LoginDomain
+	appKey []byte  // of the hashes of secrets that we made ourselves
 	cache  atomic.Pointer[cache]
 }
 
@@ -45,7 +51,7 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Directory, error) {
 	if o.NewRSA == nil {
 		o.NewRSA = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(o.Rand, DKIMBits) }
 	}
-	d := &Directory{db: db, now: o.Now, rand: o.Rand, newRSA: o.NewRSA, hasher: newHasher(o.Hash, o.Rand)}
+	d := &Directory{db: db, now: o.Now, rand: o.Rand, newRSA: o.NewRSA, domain: o.LoginDomain, hasher: newHasher(o.Hash, o.Rand)}
 	d.dropCache()
 	err := db.Update(ctx, Partition, func(tx kv.Tx) error {
 		secret, ok, err := tx.Get([]byte{keySecret})
@@ -65,12 +71,17 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, nil
+	d.sealer, err = newSealer(d.Secret("sealed secrets"), o.Rand)
+	d.hasher.sealer, d.appKey = d.sealer, d.Secret("app passwords")
+	return d, err
 }
 
 // Secret returns 32 bytes that belong to this installation and last over
 // restarts, to derive keys from: a different one for each label. They never leave the server.
 func (d *Directory) Secret(label string) []byte { return mac(d.secret, label) }
+
+// Now is the directory's time.
+func (d *Directory) Now() time.Time { return d.now() }
 
 // stamp is the time as records keep it.
 func (d *Directory) stamp() time.Time { return d.now().UTC().Truncate(time.Microsecond) }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -22,6 +23,8 @@ const Partition kv.Partition = 1 << 56
 //	e <domain> 00 <local>        entry record: what the address is
 //	a <id>                       account record
 //	c <id>                       credential record
+//	w <id> <id>                  app password record, under its account and its own number
+//	t <id>                       two-step record: secret of the codes, recovery codes
 //	g <id>                       group record
 //	k <domain> 00 <selector>     DKIM key record, with the private key
 //	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
@@ -38,6 +41,8 @@ const (
 	keyEntry      = 'e'
 	keyAccount    = 'a'
 	keyCredential = 'c'
+	keyApp        = 'w'
+	keyTwoStep    = 't'
 	keyGroup      = 'g'
 	keyDKIM       = 'k'
 	keyRef        = 'r'
@@ -47,7 +52,7 @@ const (
 // IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and
 // what keys are derived from.
 func IsSecret(p kv.Partition, key []byte) bool {
-	return p == Partition && len(key) > 0 && (key[0] == keySecret || key[0] == keyCredential || key[0] == keyDKIM)
+	return p == Partition && len(key) > 0 && bytes.IndexByte([]byte{keySecret, keyCredential, keyDKIM, keyApp, keyTwoStep}, key[0]) >= 0
 }
 
 // maxID is the largest number that 48 bits hold.
@@ -130,9 +135,20 @@ func idOf(key []byte) uint64 {
 
 func accountKey(id ident.AccountID) []byte    { return idKey(keyAccount, uint64(id)) }
 func credentialKey(id ident.AccountID) []byte { return idKey(keyCredential, uint64(id)) }
+func twoStepKey(id ident.AccountID) []byte    { return idKey(keyTwoStep, uint64(id)) }
 func groupKey(id ident.GroupID) []byte        { return idKey(keyGroup, uint64(id)) }
 
 // all is the range of keys with a prefix of one byte.
 func all(prefix byte) kv.Range {
 	return kv.Range{Lo: []byte{prefix}, Hi: []byte{prefix + 1}}
+}
+
+func appPasswordKey(id ident.AccountID, number uint64) []byte {
+	return append(idKey(keyApp, uint64(id)), idKey(0, number)[1:]...)
+}
+
+// appPasswordsOf is the range of an account's app passwords.
+func appPasswordsOf(id ident.AccountID) kv.Range {
+	lo := idKey(keyApp, uint64(id))
+	return kv.Range{Lo: lo, Hi: append(bytes.Clone(lo), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)}
 }

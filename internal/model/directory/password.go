@@ -2,16 +2,12 @@ package directory
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
-	"crypto/sha256"
 	"crypto/subtle"
 	"io"
 	"runtime"
 	"sync/atomic"
 	"time"
 
-	"github.com/xdg-go/stringprep"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
 
@@ -35,6 +31,10 @@ type HashParams struct {
 	// ScramIterations is PBKDF2's count for SCRAM keys; default 25000, at least 4096 (RFC 7677 §4).
 	// It stays below what slow clients can stand, which have to compute it at each sign-in.
 	ScramIterations int
+	// Scram are the functions that keys are kept for besides SHA-256.
+	Scram ScramHash
+	// Recoverable: passwords are also kept encrypted, so that they can be had again. CRAM-MD5 and APOP need that.
+	Recoverable bool
 }
 
 func (p HashParams) withDefaults() HashParams {
@@ -51,6 +51,7 @@ func (p HashParams) withDefaults() HashParams {
 		p.ScramIterations = 25000
 	}
 	p.ScramIterations = max(p.ScramIterations, 4096)
+	p.Scram |= ScramSHA256
 	return p
 }
 
@@ -61,26 +62,22 @@ type Credential struct {
 	Version uint64
 	// Changed is when the password was set.
 	Changed time.Time
-	// Scram are the keys for SCRAM-SHA-256.
-	Scram ScramKeys
 
+	scram  scramSet
 	params HashParams
 	salt   string
 	hash   string
+	sealed string // the password itself; "": not kept
 }
 
-// ScramKeys are what a server keeps to speak SCRAM-SHA-256 (RFC 5802 §3).
-type ScramKeys struct {
-	Salt       string
-	Iterations int
-	StoredKey  string
-	ServerKey  string
-}
+// ScramKeys gives the keys for SCRAM with one function; ok is false if there are none.
+func (c *Credential) ScramKeys(h ScramHash) (k ScramKeys, ok bool) { return c.scram.of(h) }
 
 // hasher makes and verifies credentials, few at a time.
 type hasher struct {
 	params HashParams
 	rand   io.Reader
+	sealer *sealer
 	slots  chan struct{} // one token for each argon2 run
 	runs   atomic.Uint64
 }
@@ -101,8 +98,9 @@ func (h *hasher) argon(ctx context.Context, p HashParams, password, salt string)
 	return string(argon2.IDKey([]byte(password), []byte(salt), p.Time, p.MemoryKiB, p.Threads, hashSize)), nil
 }
 
-// make computes all that is kept of a password, but its version.
-func (h *hasher) make(ctx context.Context, password string, now time.Time) (*Credential, error) {
+// make computes all that is kept of a password, but its version. The keys for SCRAM get the salt and count of like, if it
+// isn't nil.
+func (h *hasher) make(ctx context.Context, password string, now time.Time, like *scramSet) (*Credential, error) {
 	prepared, err := preparePassword(password)
 	if err != nil {
 		return nil, err
@@ -115,9 +113,24 @@ func (h *hasher) make(ctx context.Context, password string, now time.Time) (*Cre
 	if c.hash, err = h.argon(ctx, h.params, prepared, c.salt); err != nil {
 		return nil, err
 	}
-	c.Scram, err = scramKeys(password, prepared, string(salts[saltSize:]), h.params.ScramIterations)
+	if like == nil {
+		like = &scramSet{salt: string(salts[saltSize:]), iterations: h.params.ScramIterations}
+	}
+	c.scram, c.sealed, err = h.keys(password, prepared, like)
+	c.params.ScramIterations = c.scram.iterations
 	return c, err
 }
+
+// keys computes what is kept of a password beside its hash.
+func (h *hasher) keys(password, prepared string, like *scramSet) (s scramSet, sealed string, err error) {
+	if s, err = newScramSet(password, prepared, like.salt, like.iterations, h.params.Scram); err == nil && h.params.Recoverable {
+		sealed, err = h.sealer.seal(prepared, sealedPassword)
+	}
+	return s, sealed, err
+}
+
+// sealedPassword is what sealed passwords are bound to.
+const sealedPassword = "password"
 
 // verify reports whether password is the credential's. A nil credential
 // takes as long as a real one and is never right.
@@ -137,8 +150,15 @@ func (h *hasher) verify(ctx context.Context, c *Credential, password string) (bo
 	return subtle.ConstantTimeCompare([]byte(got), []byte(c.hash)) == 1 && real, nil
 }
 
-// outdated reports whether today's parameters differ from the credential's.
-func (h *hasher) outdated(c *Credential) bool { return c.params != h.params }
+// outdated reports whether today's parameters differ from the credential's. Where app passwords share its salt, the count
+// of SCRAM's iterations can't change.
+func (h *hasher) outdated(c *Credential, shared bool) bool {
+	is := c.params
+	if shared {
+		is.ScramIterations = h.params.ScramIterations
+	}
+	return is != h.params
+}
 
 // preparePassword gives a password its one spelling (RFC 8265 §4.2, OpaqueString).
 func preparePassword(password string) (string, error) {
@@ -166,44 +186,25 @@ func isPrintableASCII(s string) bool {
 	return true
 }
 
-// scramKeys: RFC 5802 §3. SCRAM's clients prepare passwords with SASLprep (RFC 4013), which is
-// stricter than OpaqueString; what it refuses, they can't send, and gets keys of the prepared form.
-func scramKeys(password, prepared, salt string, iterations int) (ScramKeys, error) {
-	if p, err := stringprep.SASLprep.Prepare(password); err == nil {
-		prepared = p
-	}
-	salted, err := pbkdf2.Key(sha256.New, prepared, []byte(salt), iterations, sha256.Size)
-	if err != nil {
-		return ScramKeys{}, fault.Wrap(fault.Internal, err, "")
-	}
-	stored := sha256.Sum256(mac(salted, "Client Key"))
-	return ScramKeys{
-		Salt: salt, Iterations: iterations,
-		StoredKey: string(stored[:]), ServerKey: string(mac(salted, "Server Key")),
-	}, nil
-}
-
-func mac(key []byte, text string) []byte {
-	h := hmac.New(sha256.New, key)
-	io.WriteString(h, text)
-	return h.Sum(nil)
-}
-
 func (c *Credential) encode() []byte {
-	return newRecord(1).uint(c.Version).time(c.Changed).
+	return newRecord(2).uint(c.Version).time(c.Changed).
 		uint(uint64(c.params.MemoryKiB)).uint(uint64(c.params.Time)).uint(uint64(c.params.Threads)).
-		text(c.salt).text(c.hash).
-		uint(uint64(c.Scram.Iterations)).text(c.Scram.Salt).text(c.Scram.StoredKey).text(c.Scram.ServerKey)
+		text(c.salt).text(c.hash).scram(&c.scram).text(c.sealed)
 }
 
+// decodeCredential reads a credential's record. Version 1 had keys for SCRAM-SHA-256 only.
 func decodeCredential(value []byte) (*Credential, error) {
-	r := readRecord(value, 1)
+	r := readRecord(value, 2)
 	c := &Credential{Version: r.uint(), Changed: r.time()}
 	c.params = HashParams{MemoryKiB: uint32(r.uint()), Time: uint32(r.uint()), Threads: uint8(r.uint())}
 	c.salt, c.hash = r.text(), r.text()
-	c.Scram.Iterations = int(r.uint())
-	c.params.ScramIterations = c.Scram.Iterations
-	c.Scram.Salt, c.Scram.StoredKey, c.Scram.ServerKey = r.text(), r.text(), r.text()
+	if r.version < 2 {
+		c.scram.iterations, c.scram.salt = int(r.uint()), r.text()
+		c.scram.keys[0] = scramPair{r.text(), r.text()}
+	} else {
+		c.scram, c.sealed = r.scram(), r.text()
+	}
+	c.params.ScramIterations, c.params.Scram, c.params.Recoverable = c.scram.iterations, c.scram.hashes(), c.sealed != ""
 	if p := c.params; p.MemoryKiB == 0 || p.Time == 0 || p.Threads == 0 {
 		r.Fail() // argon2 would panic
 	}

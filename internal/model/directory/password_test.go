@@ -11,6 +11,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"postroad/internal/fault"
+	"postroad/internal/storage/kv"
 )
 
 func verify(t *testing.T, d *Directory, login, password string) bool {
@@ -59,12 +60,12 @@ func TestScramKeys(t *testing.T) {
 		ok(t, d.SetPassword(t.Context(), ann, password))
 		p, err := d.ProfileByID(t.Context(), ann)
 		ok(t, err)
-		k := p.Credential.Scram
+		k, has := p.Credential.ScramKeys(ScramSHA256)
 		client, err := scram.SHA256.NewClient("ann", password, "")
 		ok(t, err)
 		want, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: k.Salt, Iters: k.Iterations})
 		ok(t, err)
-		if k.StoredKey != string(want.StoredKey) || k.ServerKey != string(want.ServerKey) || k.Iterations != 4096 {
+		if !has || k.StoredKey != string(want.StoredKey) || k.ServerKey != string(want.ServerKey) || k.Iterations != 4096 {
 			t.Errorf("%q: the keys differ", password)
 		}
 	}
@@ -74,8 +75,9 @@ func TestScramKeys(t *testing.T) {
 func TestScramKeysFitTheExample(t *testing.T) {
 	salt, err := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
 	ok(t, err)
-	k, err := scramKeys("pencil", "pencil", string(salt), 4096)
+	set, err := newScramSet("pencil", "pencil", string(salt), 4096, ScramSHA256)
 	ok(t, err)
+	k, _ := set.of(ScramSHA256)
 	const message = "n=user,r=rOprNGfwEbeRWgbNEkqO," +
 		"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096," +
 		"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -111,7 +113,7 @@ func TestUpgrade(t *testing.T) {
 	ok(t, d.Upgrade(ctx, p, "pw"))
 	q, err := d.Profile(ctx, "ann@example.org")
 	ok(t, err)
-	if d.hasher.outdated(q.Credential) || q.Credential.Version != p.Credential.Version || !verify(t, d, "ann@example.org", "pw") {
+	if d.hasher.outdated(q.Credential, false) || q.Credential.Version != p.Credential.Version || !verify(t, d, "ann@example.org", "pw") {
 		t.Errorf("not upgraded: %+v", q.Credential.params)
 	}
 	// A password that was changed meanwhile stays.
@@ -138,7 +140,7 @@ func TestHashesAreFewAtATime(t *testing.T) {
 
 func TestCredentialRecord(t *testing.T) {
 	h := newHasher(quick, rand.Reader)
-	c, err := h.make(t.Context(), "x", epoch)
+	c, err := h.make(t.Context(), "x", epoch, nil)
 	ok(t, err)
 	got, err := decodeCredential(c.encode())
 	ok(t, err)
@@ -149,16 +151,24 @@ func TestCredentialRecord(t *testing.T) {
 
 func FuzzRecords(f *testing.F) {
 	h := newHasher(quick, rand.Reader)
-	c, _ := h.make(context.Background(), "x", epoch)
+	c, _ := h.make(context.Background(), "x", epoch, nil)
 	f.Add(c.encode())
 	f.Add(entry{kind: isAlias, targets: []string{"a@b"}}.encode())
 	f.Fuzz(func(t *testing.T, value []byte) {
 		if c, err := decodeCredential(value); err == nil {
-			h.outdated(c)
+			h.outdated(c, false)
 		} else {
 			fails(t, err, fault.Corrupt)
 		}
 		if _, err := decodeEntry(value); err != nil {
+			fails(t, err, fault.Corrupt)
+		}
+		if a, err := decodeAppPassword(kv.Pair{Key: appPasswordKey(1, 2), Value: value}); err == nil {
+			if b, err := decodeAppPassword(kv.Pair{Key: appPasswordKey(1, 2), Value: a.encode()}); err != nil || b.hash != a.hash {
+				t.Errorf("%+v became %+v, %v", a, b, err)
+			}
+		}
+		if _, err := decodeTwoStep(value); err != nil {
 			fails(t, err, fault.Corrupt)
 		}
 	})
@@ -166,7 +176,7 @@ func FuzzRecords(f *testing.F) {
 
 func BenchmarkVerify(b *testing.B) {
 	h := newHasher(HashParams{}, rand.Reader)
-	c, err := h.make(b.Context(), "x", epoch)
+	c, err := h.make(b.Context(), "x", epoch, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

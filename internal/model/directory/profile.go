@@ -13,22 +13,26 @@ type Profile struct {
 	Account    Account
 	Identity   ident.Identity
 	Credential *Credential // nil: no password is set
+	// AppPasswords are those for programs, in the order of their making; also those that have expired.
+	AppPasswords []AppPassword
+	// TwoStep: the password alone opens nothing, see TwoStep.
+	TwoStep bool
 }
 
-// Profile finds an account by its own address (aliases don't sign in), in any
-// spelling; fault.NotFound if there is none, also if login is no address at all.
-func (d *Directory) Profile(ctx context.Context, login string) (*Profile, error) {
+// Profile finds an account by its own address, aliases not looked at, in any
+// spelling; fault.NotFound if there is none, also if it is no address at all.
+func (d *Directory) Profile(ctx context.Context, address string) (*Profile, error) {
 	c := d.current()
-	if p, ok := c.login(login); ok {
+	if p, ok := c.own(address); ok {
 		return p, nil
 	}
-	a, err := Parse(login)
+	a, err := Parse(address)
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "no such account")
 	}
 	var p *Profile
 	err = d.view(ctx, func(r kv.Reader) error {
-		e, err := loginEntry(r, a)
+		e, err := ownEntry(r, a)
 		if err != nil {
 			return err
 		}
@@ -38,18 +42,8 @@ func (d *Directory) Profile(ctx context.Context, login string) (*Profile, error)
 	if err != nil {
 		return nil, err
 	}
-	c.keepLogin(login, p)
+	c.keepOwn(address, p)
 	return p, nil
-}
-
-// loginEntry finds the account of a login: by its address, or by that with a detail. Which details a
-// domain's mail may have doesn't matter: whoever counts failed sign-ins folds names by Base, without asking.
-func loginEntry(r kv.Reader, a Address) (entry, error) {
-	e, err := requireEntry(r, a, isAccount)
-	if base, detail := a.Base(); fault.Is(err, fault.NotFound) && detail != "" {
-		return requireEntry(r, base, isAccount)
-	}
-	return e, err
 }
 
 // ProfileByID finds an account by number; fault.NotFound if there is none.
@@ -93,10 +87,20 @@ func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	apps, err := getAppPasswords(r, id)
+	if err != nil {
+		return nil, err
+	}
+	two, err := getTwoStep(r, id)
+	if err != nil {
+		return nil, err
+	}
 	return &Profile{
-		Account:    acc,
-		Credential: cred,
-		Identity:   ident.Identity{Account: id, Login: acc.Address, Groups: groups},
+		Account:      acc,
+		Credential:   cred,
+		AppPasswords: apps,
+		TwoStep:      two.on,
+		Identity:     ident.Identity{Account: id, Login: acc.Address, Groups: groups},
 	}, nil
 }
 

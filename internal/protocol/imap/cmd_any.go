@@ -1,6 +1,9 @@
 package imap
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // noop: RFC 9051 §6.1.2; also CHECK (RFC 3501 §6.4.1). News are told after every command.
 func (s *session) noop(context.Context) (reply, error) {
@@ -26,10 +29,25 @@ func (s *session) id(context.Context) (reply, error) {
 		return reply{}, err
 	}
 	if len(fields) > 0 {
+		s.peer.Connection.Program(program(fields))
 		s.log.Debug("imap: client", "login", s.who.Login, "id", fields)
 	}
 	s.out.line(`* ID ("name" "Postroad" "vendor" "Postroad")`)
 	return reply{text: "pleased to meet you"}, nil
+}
+
+// program is the client's name for lists of sessions: "Thunderbird 140.1".
+func program(fields []string) string {
+	var name, version string
+	for _, f := range fields {
+		switch key, value, _ := strings.Cut(f, "="); strings.ToLower(key) {
+		case "name":
+			name = value
+		case "version":
+			version = value
+		}
+	}
+	return strings.TrimSpace(name + " " + version)
 }
 
 // idFields consumes id-params; at most 30 fields (RFC 2971 §3.3).

@@ -52,6 +52,7 @@ func (s *session) unauthenticate(context.Context) (reply, error) {
 
 // signOut makes the session that of a stranger who has just come.
 func (s *session) signOut() {
+	s.peer.Connection.SignOut()
 	s.deselect()
 	s.leaveGuests()
 	if s.mail != nil {

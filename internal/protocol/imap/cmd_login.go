@@ -96,11 +96,13 @@ func (s *session) loginFailed(err error) error {
 // loggedIn opens the mailbox of somebody who has proved who they are.
 func (s *session) loggedIn(ctx context.Context, who ident.Identity) (reply, error) {
 	if !s.srv.admitAccount(who.Account) {
+		s.peer.Connection.SignOut()
 		return reply{}, no("LIMIT", "too many connections for this account")
 	}
 	mail, err := s.srv.store.Open(ctx, who.Account, who)
 	if err != nil {
 		s.srv.dismissAccount(who.Account)
+		s.peer.Connection.SignOut()
 		return reply{}, err
 	}
 	s.who, s.mail, s.dec.lim = who, mail, s.lim

@@ -72,7 +72,7 @@ type enabled struct {
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
 	s := &session{srv: srv, raw: conn, opts: o, addr: peer.Addr(conn.RemoteAddr()), lim: &srv.lim}
 	s.log = srv.log
-	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed}
+	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed, Connection: srv.auth.Connect(func() { conn.Close() })}
 	s.dec.src, s.dec.lim = s, &srv.early
 	s.loginBy = time.Now().Add(s.lim.Login)
 	s.setConn(conn)

@@ -26,6 +26,7 @@ func commands() map[string]command {
 		"USER": {signedOut, (*session).userCommand},
 		"PASS": {signedOut, (*session).pass},
 		"AUTH": {signedOut, (*session).auth},
+		"APOP": {signedOut, (*session).apop},
 		"STLS": {signedOut, (*session).stls},
 		"UTF8": {signedOut, (*session).utf8Command},
 

@@ -27,7 +27,8 @@ type session struct {
 	addr   netip.Addr
 	log    *slog.Logger
 
-	counted  bool // in Server.clients; used by the Server
+	line     *auth.Connection // listed once somebody has signed in
+	counted  bool             // in Server.clients; used by the Server
 	tls      *tls.Conn
 	shown    *x509.Certificate // to the client, in the handshake
 	in       input
@@ -36,9 +37,10 @@ type session struct {
 	errors   int       // of the client
 	ended    bool
 
-	user []byte // named by USER
-	utf8 bool
-	drop *maildrop // nil: not signed in
+	user      []byte // named by USER
+	challenge string // of the greeting, for APOP; "": APOP isn't offered
+	utf8      bool
+	drop      *maildrop // nil: not signed in
 
 	// for the log
 	login            string
@@ -64,11 +66,12 @@ func (s *session) serve() {
 		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
 		return
 	}
+	s.line = s.server.config.Auth.Connect(func() { s.raw.Close() })
 	s.deadline = time.Now().Add(s.server.config.Limits.Login)
 	if s.opts.ImplicitTLS && !s.startTLS() {
 		return
 	}
-	s.out.text("+OK " + s.server.config.Hostname + " Postroad POP3 ready\r\n")
+	s.out.text("+OK " + s.server.config.Hostname + " Postroad POP3 ready" + s.newChallenge() + "\r\n")
 	for !s.ended && s.out.err == nil {
 		s.next()
 	}
@@ -83,6 +86,7 @@ func (s *session) recover() {
 }
 
 func (s *session) close() {
+	s.line.Close()
 	if s.drop != nil {
 		s.drop.close()
 	}
@@ -235,7 +239,7 @@ func (s *session) goodbye(text string) {
 func (s *session) context() context.Context { return s.server.ctx }
 
 func (s *session) peer() auth.Peer {
-	p := auth.Peer{Addr: s.addr, Protocol: "pop3", PlainAllowed: s.opts.PlainAllowed}
+	p := auth.Peer{Addr: s.addr, Protocol: "pop3", PlainAllowed: s.opts.PlainAllowed, Connection: s.line}
 	if s.tls != nil {
 		st := s.tls.ConnectionState()
 		p.TLS, p.Certificate = &st, s.shown

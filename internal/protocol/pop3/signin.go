@@ -46,6 +46,33 @@ func (s *session) pass(arg []byte) {
 	}
 }
 
+// newChallenge makes what the greeting ends with where APOP is offered (RFC 1939 §7).
+func (s *session) newChallenge() string {
+	if !s.server.config.Auth.OffersAPOP() {
+		return ""
+	}
+	var err error
+	if s.challenge, err = s.server.config.Auth.Challenge(); err != nil {
+		s.challenge = ""
+		return ""
+	}
+	return " " + s.challenge
+}
+
+// apop is APOP (RFC 1939 §7). A name may have spaces, the digest has none.
+func (s *session) apop(arg []byte) {
+	at := bytes.LastIndexByte(arg, ' ')
+	switch {
+	case s.challenge == "":
+		s.clientError("APOP is not offered")
+	case at < 1 || !utf8.Valid(arg):
+		s.clientError("APOP needs a name and a digest")
+	default:
+		who, err := s.server.config.Auth.APOP(s.context(), s.peer(), s.challenge, string(arg[:at]), string(arg[at+1:]))
+		s.signIn(who, err)
+	}
+}
+
 // auth is AUTH (RFC 5034). Without a mechanism it lists them, as some programs expect.
 func (s *session) auth(arg []byte) {
 	mech, initial, given := strings.Cut(string(arg), " ")
@@ -143,6 +170,11 @@ func (s *session) signIn(who ident.Identity, err error) {
 		s.blame()
 		return
 	}
+	defer func() {
+		if s.drop == nil {
+			s.line.SignOut()
+		}
+	}()
 	c := &s.server.config
 	if !s.server.delays.over(who.Account, c.Now(), c.Limits.LoginDelay) {
 		s.out.text("-ERR [LOGIN-DELAY] you were here a moment ago\r\n") // RFC 2449 §8.1.1

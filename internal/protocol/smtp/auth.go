@@ -155,7 +155,9 @@ func authReply(err error) reply {
 	switch fault.KindOf(err) {
 	case fault.Unsupported:
 		return replyAuthMechanism
-	case fault.Unauthenticated, fault.Denied, fault.NotFound:
+	case fault.Denied: // they are who they say, and hear why that isn't enough
+		return reply{code: 535, status: "5.7.8", text: fault.TextOf(err)}
+	case fault.Unauthenticated, fault.NotFound:
 		return replyAuthFailed
 	case fault.Invalid, fault.TooLarge:
 		return replyAuthEncoding

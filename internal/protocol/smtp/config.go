@@ -28,6 +28,8 @@ type Config struct {
 	Note func(history.Event)
 	// TLS has the certificates. Nil: STARTTLS is not offered.
 	TLS *tls.Config
+	// SubmissionTLS is used instead in mode Submission, where clients may be asked for certificates. Nil: TLS is.
+	SubmissionTLS *tls.Config
 	// Limits bound what clients may do; its zero value means the defaults.
 	Limits Limits
 	// Hold is how long a message in submission may ask to be held (FUTURERELEASE, RFC 4865). 0: it isn't offered.

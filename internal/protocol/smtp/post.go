@@ -143,6 +143,19 @@ type Peer struct {
 	TLS          *tls.ConnectionState // nil: in the clear
 	Certificate  *x509.Certificate    // of ours, that the client was shown; nil: none was noted, as in a resumed session
 	PlainAllowed bool                 // passwords may pass in the clear
+	Connection   Connection           // what a Connector has made of it; nil: there is none
+}
+
+// Connector is an Auth that knows who is signed in where.
+type Connector interface {
+	// Connect announces a connection. end closes it at once, from any goroutine.
+	Connect(end func()) Connection
+}
+
+// Connection is a connection that a Connector knows.
+type Connection interface {
+	// Close says that it has ended.
+	Close()
 }
 
 // Exchange is a SASL exchange under way.

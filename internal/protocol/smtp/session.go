@@ -30,6 +30,7 @@ type session struct {
 	conn  net.Conn          // raw, or the TLS connection once there is one; changed under mu
 	shown *x509.Certificate // to the client, in the handshake
 	tls   *tls.ConnectionState
+	line  Connection // as whoever signs people in knows it; nil: nobody does
 	in    input
 	out   *[]byte // replies not sent yet, in a buffer from the pool; nil: none
 
@@ -77,6 +78,10 @@ func (s *session) run(ctx context.Context) {
 	}
 	if !s.enter(ctx) {
 		return
+	}
+	if c, ok := s.server.config.Auth.(Connector); ok {
+		s.line = c.Connect(func() { s.raw.Close() })
+		defer s.line.Close()
 	}
 	s.greet()
 	for {
@@ -189,5 +194,5 @@ func (s *session) reset() {
 
 // peerForAuth describes the client to Auth.
 func (s *session) peerForAuth() Peer {
-	return Peer{Addr: s.peer, Protocol: s.opts.Mode.String(), TLS: s.tls, Certificate: s.shown, PlainAllowed: s.opts.PlainAllowed}
+	return Peer{Addr: s.peer, Protocol: s.opts.Mode.String(), TLS: s.tls, Certificate: s.shown, PlainAllowed: s.opts.PlainAllowed, Connection: s.line}
 }

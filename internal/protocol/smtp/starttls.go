@@ -66,7 +66,11 @@ func (s *session) handshake(ctx context.Context) error {
 	if err := s.raw.SetDeadline(deadline); err != nil {
 		return err
 	}
-	conn := tls.Server(s.raw, s.server.config.TLS)
+	config := s.server.config.TLS
+	if other := s.server.config.SubmissionTLS; other != nil && s.opts.Mode == Submission {
+		config = other
+	}
+	conn := tls.Server(s.raw, config)
 	ctx, shown := auth.NoteCertificate(ctx)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		s.server.counts.handshakesFailed.Add(1)

@@ -115,12 +115,16 @@ func (s signIn) Start(p Peer, mechanism string) (Exchange, error) {
 	return s.engine.Start(s.peer(p), mechanism)
 }
 
+// Connect implements Connector.
+func (s signIn) Connect(end func()) Connection { return s.engine.Connect(end) }
+
 func (s signIn) peer(p Peer) auth.Peer {
 	if p.TLS != nil && p.Certificate == nil {
 		p.Certificate = s.certificate(p.TLS.ServerName)
 	}
+	line, _ := p.Connection.(*auth.Connection)
 	return auth.Peer{
-		Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: p.Certificate, PlainAllowed: p.PlainAllowed,
+		Connection: line, Addr: p.Addr, Protocol: p.Protocol, TLS: p.TLS, Certificate: p.Certificate, PlainAllowed: p.PlainAllowed,
 	}
 }
 

@@ -59,6 +59,8 @@ type Admin interface {
 	// HeldAccounts lists those from which nothing is taken.
 	HeldAccounts(ctx context.Context) ([]AccountUsage, error)
 
+	SignInAdmin
+
 	Aliases(ctx context.Context) ([]Alias, error)
 	AddAlias(ctx context.Context, a Alias) error
 	RemoveAlias(ctx context.Context, address string) error

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 
@@ -9,6 +10,7 @@ import (
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/auth"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
@@ -34,6 +36,8 @@ type Direct struct {
 
 	advisor Advisor          // nil: nobody knows of the DNS
 	certs   CertificateAdmin // nil: nobody knows of certificates
+
+	engine *auth.Engine // signs people in; nil: the server is stopped
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 
@@ -112,10 +116,14 @@ func (d *Direct) RemoveAccount(ctx context.Context, address string) error {
 	if err := d.store.Delete(ctx, a.ID); err != nil {
 		return err
 	}
-	if err := d.forgetSending(ctx, a.ID); err != nil {
+	if err := errors.Join(d.forgetSending(ctx, a.ID), forgetUses(ctx, d.db, a.ID)); err != nil {
 		return err
 	}
-	return d.dir.RemoveAccount(ctx, a.ID)
+	if err := d.dir.RemoveAccount(ctx, a.ID); err != nil {
+		return err
+	}
+	d.endStale(ctx, a.ID)
+	return nil
 }
 
 // with finds an account and does something with its number.
@@ -129,7 +137,11 @@ func (d *Direct) with(ctx context.Context, address string, fn func(ident.Account
 
 // SetPassword implements Admin.
 func (d *Direct) SetPassword(ctx context.Context, address, password string) error {
-	return d.with(ctx, address, func(id ident.AccountID) error { return d.dir.SetPassword(ctx, id, password) })
+	return d.with(ctx, address, func(id ident.AccountID) error {
+		err := d.dir.SetPassword(ctx, id, password)
+		d.endStale(ctx, id)
+		return err
+	})
 }
 
 // SetQuota implements Admin.
@@ -144,7 +156,11 @@ func (d *Direct) SetQuota(ctx context.Context, address string, bytes int64) erro
 
 // SetEnabled implements Admin.
 func (d *Direct) SetEnabled(ctx context.Context, address string, enabled bool) error {
-	return d.with(ctx, address, func(id ident.AccountID) error { return d.dir.SetEnabled(ctx, id, enabled) })
+	return d.with(ctx, address, func(id ident.AccountID) error {
+		err := d.dir.SetEnabled(ctx, id, enabled)
+		d.endStale(ctx, id)
+		return err
+	})
 }
 
 // Aliases implements Admin.

@@ -96,6 +96,37 @@ func (r *recorder) SetQuota(_ context.Context, a string, b int64) error {
 func (r *recorder) SetEnabled(_ context.Context, a string, e bool) error {
 	return r.note("enabled %s %v", a, e)
 }
+func (r *recorder) AppPasswords(_ context.Context, a string) ([]AppPassword, error) {
+	return []AppPassword{anAppPassword}, r.note("app passwords %s", a)
+}
+func (r *recorder) AddAppPassword(_ context.Context, n NewAppPassword) (AppPassword, error) {
+	return anAppPassword, r.note("add app password %v", n)
+}
+func (r *recorder) RemoveAppPassword(_ context.Context, n AppPasswordName) error {
+	return r.note("remove app password %v", n)
+}
+func (r *recorder) TwoStep(_ context.Context, a string) (TwoStep, error) {
+	return TwoStep{true, true, time.Unix(1e9, 0).UTC(), 7}, r.note("two-step %s", a)
+}
+func (r *recorder) BeginTwoStep(_ context.Context, a string) (Enrolment, error) {
+	return Enrolment{"secret", "otpauth://x?a=b&c=d"}, r.note("begin two-step %s", a)
+}
+func (r *recorder) ConfirmTwoStep(_ context.Context, c Code) (RecoveryCodes, error) {
+	return RecoveryCodes{[]string{"a-b"}}, r.note("confirm two-step %v", c)
+}
+func (r *recorder) RenewRecoveryCodes(_ context.Context, a string) (RecoveryCodes, error) {
+	return RecoveryCodes{[]string{"c-d"}}, r.note("recovery codes %s", a)
+}
+func (r *recorder) EndTwoStep(_ context.Context, a string) error { return r.note("end two-step %s", a) }
+func (r *recorder) Sessions(_ context.Context, q SessionQuery) ([]Session, error) {
+	return []Session{{"1", "a@b", "imap", "::1", "Thing", "password", "PLAIN", true, time.Unix(1e9, 0).UTC()}}, r.note("sessions %v", q)
+}
+func (r *recorder) EndSessions(_ context.Context, q SessionQuery) (Ended, error) {
+	return Ended{3}, r.note("end sessions %v", q)
+}
+
+var anAppPassword = AppPassword{"phone", []string{"imap"}, time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC(), true, time.Unix(15e8, 0).UTC(), "imap", "::1", "x"}
+
 func (r *recorder) Reindex(_ context.Context, a string) error { return r.note("reindex %s", a) }
 func (r *recorder) Aliases(context.Context) ([]Alias, error) {
 	return []Alias{{"a@b", []string{"c@d"}}}, r.note("aliases")

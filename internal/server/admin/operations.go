@@ -91,6 +91,24 @@ var operations = map[string]operation{
 	"cert.key": asking(func(ctx context.Context, a Admin, x nameArg) (NextKey, error) {
 		return a.NextCertificateKey(ctx, x.Name)
 	}),
+	"account.app_passwords": asking(func(ctx context.Context, a Admin, x addressArg) ([]AppPassword, error) {
+		return a.AppPasswords(ctx, x.Address)
+	}),
+	"account.app_passwords.add": asking(func(ctx context.Context, a Admin, n NewAppPassword) (AppPassword, error) {
+		return a.AddAppPassword(ctx, n)
+	}),
+	"account.app_passwords.remove": doing(func(ctx context.Context, a Admin, n AppPasswordName) error { return a.RemoveAppPassword(ctx, n) }),
+	"account.two_step":             asking(func(ctx context.Context, a Admin, x addressArg) (TwoStep, error) { return a.TwoStep(ctx, x.Address) }),
+	"account.two_step.begin": asking(func(ctx context.Context, a Admin, x addressArg) (Enrolment, error) {
+		return a.BeginTwoStep(ctx, x.Address)
+	}),
+	"account.two_step.confirm": asking(func(ctx context.Context, a Admin, c Code) (RecoveryCodes, error) { return a.ConfirmTwoStep(ctx, c) }),
+	"account.two_step.recovery": asking(func(ctx context.Context, a Admin, x addressArg) (RecoveryCodes, error) {
+		return a.RenewRecoveryCodes(ctx, x.Address)
+	}),
+	"account.two_step.end": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.EndTwoStep(ctx, x.Address) }),
+	"session.list":         asking(func(ctx context.Context, a Admin, q SessionQuery) ([]Session, error) { return a.Sessions(ctx, q) }),
+	"session.end":          asking(func(ctx context.Context, a Admin, q SessionQuery) (Ended, error) { return a.EndSessions(ctx, q) }),
 
 	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
 	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),

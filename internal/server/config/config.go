@@ -56,6 +56,8 @@ type Config struct {
 	Reports Reports `toml:"reports"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
+	// Auth says how people sign in.
+	Auth Auth `toml:"auth"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -248,6 +250,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.validateCertificates(); err != nil {
+		return err
+	}
+	if err := c.Auth.validate(); err != nil {
 		return err
 	}
 	if err := c.DKIM.validate(); err != nil {

@@ -1,6 +1,10 @@
 // Package auth decides who somebody is: it verifies passwords, speaks the SASL
-// mechanisms PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802,
-// RFC 7677, RFC 9266, RFC 5929), and slows down those who guess.
+// mechanisms PLAIN (RFC 4616), LOGIN, SCRAM with SHA-256, SHA-1 and SHA-512 and their -PLUS (RFC 5802,
+// RFC 7677, RFC 9266, RFC 5929), EXTERNAL (RFC 4422) and CRAM-MD5 (RFC 2195), slows down those who guess, and knows
+// who is signed in.
+//
+// An account has its own password, and any number of app passwords: random ones for one program each. With two-step verification
+// on, the account's own opens no mail protocol, since no mail program could ask for the second step.
 //
 // Nobody learns here whether a name exists: unknown names take as long,
 // are limited alike, and get a SCRAM salt that stays the same. A password
@@ -24,6 +28,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
 )
 
 // Options are what an Engine needs of the world. The zero value works.
@@ -33,6 +38,16 @@ type Options struct {
 	Logger *slog.Logger     // default: nothing is logged
 	// Remember is how long a verified password is remembered; default 5 minutes, negative: not at all.
 	Remember time.Duration
+	// CRAMMD5 and APOP offer what their names say, to those whose password is kept for it.
+	CRAMMD5, APOP bool
+	// ClientRoots sign the certificates by which clients may sign in (EXTERNAL). Nil: none do.
+	ClientRoots *x509.CertPool
+	// Revoked says of a certificate that is good otherwise whether it was revoked. Nil: none was.
+	Revoked func(*x509.Certificate) bool
+	// DB keeps the limits, and when app passwords were used, over a restart: see Load and Run. Nil: they are forgotten.
+	DB kv.DB
+	// Note hears of each attempt. It must not wait. Nil: nobody does.
+	Note func(Event)
 }
 
 // Peer is who wants to sign in, and over what.
@@ -48,6 +63,8 @@ type Peer struct {
 	Certificate *x509.Certificate
 	// PlainAllowed: passwords may pass without TLS (loopback, demo).
 	PlainAllowed bool
+	// Connection is listed once somebody has signed in on it. Nil: nothing is listed.
+	Connection *Connection
 }
 
 // mayShowSecrets reports whether passwords may cross the connection.
@@ -56,12 +73,20 @@ func (p Peer) mayShowSecrets() bool { return p.TLS != nil || p.PlainAllowed }
 // Engine verifies sign-ins for all protocols. It is safe for concurrent use.
 type Engine struct {
 	dir      *directory.Directory
+	options  Options
 	now      func() time.Time
 	log      *slog.Logger
 	rand     io.Reader
 	throttle *throttle
 	known    *known
 	saltKey  []byte // makes the salts of those who don't exist
+	pairKey  []byte // hides the names in the limits that are stored
+	note     func(Event)
+	db       kv.DB // nil: nothing is stored
+
+	mechanisms  []mechanism
+	uses        uses
+	connections connections
 
 	signIns, failures, limited, remembered atomic.Uint64
 }
@@ -77,13 +102,19 @@ func New(dir *directory.Directory, o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Note == nil {
+		o.Note = func(Event) {}
+	}
 	if o.Remember == 0 {
 		o.Remember = 5 * time.Minute
 	}
-	return &Engine{
-		dir: dir, now: o.Now, log: o.Logger, rand: o.Rand,
+	e := &Engine{
+		dir: dir, options: o, now: o.Now, log: o.Logger, rand: o.Rand,
 		throttle: newThrottle(), known: newKnown(o.Remember, o.Rand), saltKey: dir.Secret("scram salt"),
+		pairKey: dir.Secret("limits of sign-ins"), note: o.Note, db: o.DB,
 	}
+	e.mechanisms = e.offer()
+	return e
 }
 
 // Stats counts what an Engine has seen since it was made.
@@ -105,10 +136,10 @@ func (e *Engine) Stats() Stats {
 // Login verifies a name and password that a protocol's own command carried
 // (LOGIN, USER and PASS). Errors: fault.Unauthenticated for a wrong name
 // or password, told apart by nothing; fault.RateLimited after too many of
-// these; fault.Denied if the account is disabled (said only to those who know the
+// these; fault.Denied if the account is disabled or wants an app password (said only to those who know the
 // password), or if the connection is no place for passwords; fault.Canceled if ctx ended.
 func (e *Engine) Login(ctx context.Context, p Peer, login, password string) (ident.Identity, error) {
-	return e.password(ctx, attempt{peer: p, mechanism: "password", login: login}, password)
+	return e.password(ctx, &attempt{peer: p, mechanism: "password", login: login}, password)
 }
 
 // attempt is one try to sign in, as logs and limits know it.
@@ -116,6 +147,7 @@ type attempt struct {
 	peer      Peer
 	mechanism string
 	login     string
+	authzid   string // whom to act as; "": oneself
 }
 
 // errWrong is all that those who fail are told.
@@ -128,26 +160,38 @@ func errLimited() error {
 // password verifies a password. Attempts on the same name from the same
 // address come one after the other: so parallel guesses don't slip past the
 // limit, and parallel connections of one program cost one hash.
-func (e *Engine) password(ctx context.Context, a attempt, password string) (ident.Identity, error) {
+func (e *Engine) password(ctx context.Context, a *attempt, password string) (ident.Identity, error) {
 	if !a.peer.mayShowSecrets() {
 		return ident.Identity{}, fault.New(fault.Denied, "passwords need TLS here")
-	}
-	k := keyOf(a)
-	leave, err := e.throttle.enter(ctx, k)
-	if err != nil {
-		return ident.Identity{}, err
-	}
-	defer leave()
-	if e.throttle.pairBlocked(k, e.now()) {
-		return ident.Identity{}, e.refuse(ctx, a)
 	}
 	profile, err := e.profile(ctx, a.login)
 	if err != nil {
 		return ident.Identity{}, err
 	}
+	// Nobody guesses these, so no limit that others may have come to stands in their way.
+	if app := e.dir.MatchAppPassword(profile, password); app != nil {
+		return e.acceptApp(ctx, a, profile, app)
+	}
+	k, err := e.keyOf(ctx, a)
+	if err != nil {
+		return ident.Identity{}, err
+	}
+	leave, err := e.throttle.enter(ctx, k)
+	if err != nil {
+		return ident.Identity{}, err
+	}
+	defer leave()
+	return e.mainPassword(ctx, a, k, profile, password)
+}
+
+// mainPassword verifies what is no app password.
+func (e *Engine) mainPassword(ctx context.Context, a *attempt, k key, profile *directory.Profile, password string) (ident.Identity, error) {
+	if e.throttle.pairBlocked(k, e.now()) {
+		return ident.Identity{}, e.refuse(ctx, a)
+	}
 	if profile != nil && e.known.has(profile, password, e.now()) {
 		e.remembered.Add(1)
-		return e.accept(ctx, a, k, profile)
+		return e.acceptMain(ctx, a, k, profile)
 	}
 	// Those whose password is known from before pass here also while others at the
 	// same address guess. They can't guess themselves: their own limit stands above.
@@ -165,13 +209,13 @@ func (e *Engine) password(ctx context.Context, a attempt, password string) (iden
 		e.log.WarnContext(ctx, "credential not upgraded", "account", profile.Account.ID, "error", err)
 	}
 	e.known.add(profile, password, e.now())
-	return e.accept(ctx, a, k, profile)
+	return e.acceptMain(ctx, a, k, profile)
 }
 
 // profile finds who signs in; nil if there is nobody of that name.
 func (e *Engine) profile(ctx context.Context, login string) (*directory.Profile, error) {
-	p, err := e.dir.Profile(ctx, login)
-	if fault.Is(err, fault.NotFound) {
+	p, err := e.dir.Login(ctx, login)
+	if fault.Is(err, fault.NotFound) || err == nil && p.Account.Shared { // a mailbox that is nobody's own
 		return nil, nil
 	}
 	return p, err
@@ -184,42 +228,108 @@ func credentialOf(p *directory.Profile) *directory.Credential {
 	return p.Credential
 }
 
-// accept lets in somebody who has shown that they know the password.
-func (e *Engine) accept(ctx context.Context, a attempt, k key, p *directory.Profile) (ident.Identity, error) {
+// acceptMain lets in somebody who knows the account's own password, unless that alone opens nothing.
+func (e *Engine) acceptMain(ctx context.Context, a *attempt, k key, p *directory.Profile) (ident.Identity, error) {
 	e.throttle.succeeded(k)
+	with := Key{Kind: Password, id: p.Credential.Version}
+	if p.TwoStep && p.Account.Enabled {
+		return ident.Identity{}, e.deny(ctx, a, p, with, NeedsApp, "two-step verification is on: mail programs need an app password here")
+	}
+	return e.accept(ctx, a, p, with)
+}
+
+// acceptApp lets in somebody who has an app password, if it is good for this.
+func (e *Engine) acceptApp(ctx context.Context, a *attempt, p *directory.Profile, app *directory.AppPassword) (ident.Identity, error) {
+	with := Key{Kind: AppPassword, Name: app.Name, id: app.ID}
+	now := e.now()
+	switch {
+	case !app.Expires.IsZero() && !now.Before(app.Expires):
+		return ident.Identity{}, e.deny(ctx, a, p, with, Expired, "this app password has expired")
+	case !app.Opens(scopeOf(a.peer.Protocol), now):
+		return ident.Identity{}, e.deny(ctx, a, p, with, NotForThis, "this app password is not for "+scopeOf(a.peer.Protocol))
+	}
+	who, err := e.accept(ctx, a, p, with)
+	if err == nil {
+		e.uses.note(p.Account.ID, app.ID, LastUse{now, a.peer.Protocol, a.peer.Addr})
+	}
+	return who, err
+}
+
+// scopeOf is what app passwords call a protocol: submission is SMTP to people.
+func scopeOf(protocol string) string {
+	if protocol == "submission" || protocol == "lmtp" {
+		return "smtp"
+	}
+	return protocol
+}
+
+// accept lets in somebody who has shown who they are.
+func (e *Engine) accept(ctx context.Context, a *attempt, p *directory.Profile, with Key) (ident.Identity, error) {
 	if !p.Account.Enabled {
-		e.note(ctx, slog.LevelWarn, "sign-in to disabled account", a)
-		return ident.Identity{}, fault.New(fault.Denied, "this account is disabled")
+		return ident.Identity{}, e.deny(ctx, a, p, with, Disabled, "this account is disabled")
+	}
+	if ok, err := e.mayActAs(ctx, a.authzid, p); err != nil || !ok {
+		return ident.Identity{}, e.deny(ctx, a, p, with, AnotherPerson, "acting as somebody else is not possible")
+	}
+	a.peer.Connection.signIn(a, p, with, e.now())
+	// Whoever takes a key away ends the sessions that it has opened. This one was listed before this question, so
+	// that one of the two sees the other.
+	if now, err := e.dir.ProfileByID(ctx, p.Account.ID); err != nil || !stillOpens(now, with) {
+		a.peer.Connection.SignOut()
+		return ident.Identity{}, errWrong()
 	}
 	e.signIns.Add(1)
-	e.note(ctx, slog.LevelInfo, "sign-in", a, slog.Uint64("account", uint64(p.Account.ID)))
+	e.tell(ctx, slog.LevelInfo, "sign-in", a, p, with, SignedIn)
 	return p.Identity, nil
 }
 
-func (e *Engine) fail(ctx context.Context, a attempt, k key) error {
+// mayActAs checks an authorization identity: whoever signs in acts as themselves, by whatever name.
+func (e *Engine) mayActAs(ctx context.Context, authzid string, p *directory.Profile) (bool, error) {
+	if authzid == "" {
+		return true, nil
+	}
+	as, err := e.profile(ctx, authzid)
+	return as != nil && as.Account.ID == p.Account.ID, err
+}
+
+// deny turns away somebody who knows the secret, and says why.
+func (e *Engine) deny(ctx context.Context, a *attempt, p *directory.Profile, with Key, o Outcome, why string) error {
+	e.tell(ctx, slog.LevelWarn, "sign-in denied: "+string(o), a, p, with, o)
+	return fault.New(fault.Denied, "%s", why)
+}
+
+func (e *Engine) fail(ctx context.Context, a *attempt, k key) error {
 	e.failures.Add(1)
 	e.throttle.failed(k, e.now())
-	e.note(ctx, slog.LevelWarn, "sign-in failed", a)
+	e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, Key{}, Failed)
 	return errWrong()
 }
 
 // refuse turns away somebody who has failed too often. It is logged for
 // debugging only: there may be many.
-func (e *Engine) refuse(ctx context.Context, a attempt) error {
+func (e *Engine) refuse(ctx context.Context, a *attempt) error {
 	e.limited.Add(1)
-	e.note(ctx, slog.LevelDebug, "sign-in refused: too many failures", a)
+	e.tell(ctx, slog.LevelDebug, "sign-in refused: too many failures", a, nil, Key{}, Limited)
 	return errLimited()
 }
 
-// note logs what became of an attempt: never a secret, and of a name no more than an address has.
-func (e *Engine) note(ctx context.Context, level slog.Level, what string, a attempt, more ...slog.Attr) {
+// tell says what became of an attempt: never a secret, and of a name no more than an address has.
+func (e *Engine) tell(ctx context.Context, level slog.Level, what string, a *attempt, p *directory.Profile, with Key, o Outcome) {
+	login := a.login[:min(len(a.login), directory.MaxAddress)]
+	event := Event{Outcome: o, Login: login, Protocol: a.peer.Protocol, Client: a.peer.Addr, Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Key: with}
+	if p != nil {
+		event.Account, event.Address = p.Account.ID, p.Account.Address
+	}
+	e.note(event)
 	if !e.log.Enabled(ctx, level) {
 		return
 	}
-	login := a.login[:min(len(a.login), directory.MaxAddress)]
 	attrs := []slog.Attr{
 		slog.String("protocol", a.peer.Protocol), slog.String("client", a.peer.Addr.String()),
 		slog.String("login", login), slog.String("mechanism", a.mechanism), slog.Bool("tls", a.peer.TLS != nil),
 	}
-	e.log.LogAttrs(ctx, level, what, append(attrs, more...)...)
+	if p != nil {
+		attrs = append(attrs, slog.Uint64("account", uint64(p.Account.ID)), slog.String("with", with.String()))
+	}
+	e.log.LogAttrs(ctx, level, what, attrs...)
 }

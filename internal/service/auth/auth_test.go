@@ -28,6 +28,8 @@ type house struct {
 	mu  sync.Mutex
 	now time.Time // guarded by mu
 	log bytes.Buffer
+
+	options Options
 }
 
 func (h *house) clock() time.Time {
@@ -42,12 +44,15 @@ func (h *house) pass(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB) *house { return newHouseWith(t, directory.HashParams{}, Options{}) }
+
+// newHouseWith has passwords kept, and mechanisms offered, as said.
+func newHouseWith(t testing.TB, quick directory.HashParams, o Options) *house {
 	t.Helper()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
 	t.Cleanup(func() { db.Close() })
-	quick := directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}
+	quick.MemoryKiB, quick.Time, quick.ScramIterations = 8, 1, 4096
 	h := &house{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	h.dir, err = directory.Open(t.Context(), db, directory.Options{Hash: quick, Now: h.clock})
 	check(t, err)
@@ -59,7 +64,10 @@ func newHouse(t testing.TB) *house {
 	_, err = h.dir.AddAccount(t.Context(), directory.NewAccount{Address: "carl@example.org"})
 	check(t, err)
 	level := slog.HandlerOptions{Level: slog.LevelDebug}
-	h.Engine = New(h.dir, Options{Now: h.clock, Logger: slog.New(slog.NewTextHandler(&h.log, &level))})
+	o.Now, o.Logger, o.DB = h.clock, slog.New(slog.NewTextHandler(&h.log, &level)), db
+	h.options = o
+	h.Engine = New(h.dir, o)
+	check(t, h.Load(t.Context()))
 	return h
 }
 
@@ -94,7 +102,7 @@ func TestLogin(t *testing.T) {
 	}
 	for _, c := range [][2]string{
 		{"ann@example.org", "wrong"}, {"ann@example.org", ""}, {"nobody@example.org", "secret"}, {"carl@example.org", ""},
-		{"carl@example.org", "secret"}, {"ann", "secret"}, {"", ""}, {"ann@example.org\x00", "secret"}, {"\xff", "\xff"},
+		{"carl@example.org", "secret"}, {"ann@", "secret"}, {"", ""}, {"ann@example.org\x00", "secret"}, {"\xff", "\xff"},
 		{strings.Repeat("a", 100_000), "secret"}, {"bob@example.org", strings.Repeat("a", 100_000)},
 	} {
 		who, err := h.Login(ctx, home, c[0], c[1])
@@ -133,7 +141,7 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	h.Login(t.Context(), home, "bob@example.org", "hunter2")
 	got := h.log.String()
 	for _, want := range []string{
-		`level=INFO msg=sign-in protocol=test client=192.0.2.1 login=ann@example.org mechanism=password tls=false account=1`,
+		`level=INFO msg=sign-in protocol=test client=192.0.2.1 login=ann@example.org mechanism=password tls=false account=1 with=password`,
 		`level=WARN msg="sign-in failed" protocol=test client=192.0.2.1 login=bob@example.org mechanism=password tls=false`,
 	} {
 		if !strings.Contains(got, want) {
@@ -329,7 +337,8 @@ func TestParallelConnectionsCostOneHash(t *testing.T) {
 
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	h := newHouse(t)
-	k := keyOf(attempt{peer: home, login: "ann@example.org"})
+	k, err := h.keyOf(t.Context(), &attempt{peer: home, login: "ann@example.org"})
+	check(t, err)
 	leave, err := h.throttle.enter(t.Context(), k)
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -344,12 +353,13 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 func TestTablesAreBounded(t *testing.T) {
 	th := newThrottle()
 	now := time.Unix(0, 0)
-	first := key{login: "first"}
+	name := func(i int) key { return key{pair: pair(fmt.Appendf(nil, "%016d", i))} }
+	first := name(-1)
 	for range pairFree {
 		th.failed(first, now)
 	}
 	for i := range 3*maxCounters + 10 {
-		th.failed(key{login: fmt.Sprint(i)}, now)
+		th.failed(name(i), now)
 		if i == maxCounters+1 && !th.pairBlocked(first, now) {
 			t.Error("the counter was forgotten too early")
 		}

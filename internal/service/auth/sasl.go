@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"postroad/internal/fault"
-	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 )
 
@@ -40,22 +39,32 @@ type stepper interface {
 	identity() ident.Identity
 }
 
-// mechanisms lists all, best first.
-func mechanisms() []mechanism {
-	return []mechanism{
-		{"SCRAM-SHA-256-PLUS", canBind, func(e *Engine, p Peer) stepper { return &scramExchange{e: e, peer: p, plus: true} }},
-		{"SCRAM-SHA-256", always, func(e *Engine, p Peer) stepper { return &scramExchange{e: e, peer: p} }},
-		{"PLAIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &plain{e: e, peer: p} }},
-		{"LOGIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &login{e: e, peer: p} }},
+// offer lists the mechanisms that are on, best first.
+func (e *Engine) offer() (all []mechanism) {
+	add := func(on bool, name string, offered func(Peer) bool, start func(e *Engine, p Peer) stepper) {
+		if on {
+			all = append(all, mechanism{name, offered, start})
+		}
 	}
+	add(e.options.ClientRoots != nil, "EXTERNAL", e.hasCertificate, func(e *Engine, p Peer) stepper { return &external{e: e, peer: p} })
+	for _, plus := range []bool{true, false} {
+		for _, k := range scramKinds() {
+			m := scramExchange{e: e, kind: k, plus: plus}
+			add(e.dir.ScramHashes()&k.hash != 0, m.name(), m.offered, func(e *Engine, p Peer) stepper {
+				return &scramExchange{e: e, peer: p, kind: k, plus: plus}
+			})
+		}
+	}
+	add(true, "PLAIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &plain{e: e, peer: p} })
+	add(true, "LOGIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &login{e: e, peer: p} })
+	add(e.options.CRAMMD5, "CRAM-MD5", always, func(e *Engine, p Peer) stepper { return &cramMD5{e: e, peer: p} })
+	return all
 }
-
-func always(Peer) bool { return true }
 
 // Mechanisms names the mechanisms to announce to a peer, best first.
 func (e *Engine) Mechanisms(p Peer) []string {
 	var names []string
-	for _, m := range mechanisms() {
+	for _, m := range e.mechanisms {
 		if m.offered(p) {
 			names = append(names, m.name)
 		}
@@ -66,7 +75,7 @@ func (e *Engine) Mechanisms(p Peer) []string {
 // Start begins an exchange. The name's case doesn't matter. It fails with
 // fault.Unsupported for mechanisms that are unknown or not offered to this peer.
 func (e *Engine) Start(p Peer, name string) (Exchange, error) {
-	for _, m := range mechanisms() {
+	for _, m := range e.mechanisms {
 		if equalASCII(m.name, name) && m.offered(p) {
 			return &exchange{stepper: m.start(e, p)}, nil
 		}
@@ -115,19 +124,6 @@ func (x *exchange) Identity() ident.Identity {
 	return x.identity()
 }
 
-// mayActAs checks an authorization identity: whoever signs in acts as themselves.
-func mayActAs(authzid, login string) error {
-	if authzid == "" || authzid == login {
-		return nil
-	}
-	a, errA := directory.Parse(authzid)
-	b, errB := directory.Parse(login)
-	if errA != nil || errB != nil || a.Fold() != b.Fold() {
-		return fault.New(fault.Denied, "acting as somebody else is not possible")
-	}
-	return nil
-}
-
 // plain is RFC 4616.
 type plain struct {
 	e    *Engine
@@ -146,10 +142,7 @@ func (m *plain) step(ctx context.Context, response []byte) ([]byte, bool, error)
 	if len(part) != 3 || len(part[1]) == 0 || len(part[2]) == 0 || !utf8.Valid(response) {
 		return nil, false, fault.New(fault.Invalid, "the response is not what PLAIN asks for")
 	}
-	if err := mayActAs(string(part[0]), string(part[1])); err != nil {
-		return nil, false, err
-	}
-	who, err := m.e.password(ctx, attempt{peer: m.peer, mechanism: "PLAIN", login: string(part[1])}, string(part[2]))
+	who, err := m.e.password(ctx, &attempt{peer: m.peer, mechanism: "PLAIN", login: string(part[1]), authzid: string(part[0])}, string(part[2]))
 	m.who = who
 	return nil, err == nil, err
 }
@@ -174,7 +167,9 @@ func (m *login) step(ctx context.Context, response []byte) ([]byte, bool, error)
 		m.name = bytes.Clone(response)
 		return []byte("Password:"), false, nil
 	}
-	who, err := m.e.password(ctx, attempt{peer: m.peer, mechanism: "LOGIN", login: string(m.name)}, string(response))
+	who, err := m.e.password(ctx, &attempt{peer: m.peer, mechanism: "LOGIN", login: string(m.name)}, string(response))
 	m.who = who
 	return nil, err == nil, err
 }
+
+func always(Peer) bool { return true }

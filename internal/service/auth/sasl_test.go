@@ -108,7 +108,11 @@ func TestLoginMechanism(t *testing.T) {
 // scramSignIn lets an independent client speak.
 func scramSignIn(t *testing.T, h *house, p Peer, mech, authzid string, talk func(*scram.Client) *scram.ClientConversation, login, password string) (Exchange, error) {
 	t.Helper()
-	client, err := scram.SHA256.NewClient(login, password, authzid)
+	lib := map[string]scram.HashGeneratorFcn{"SCRAM-SHA-1": scram.SHA1, "SCRAM-SHA-512": scram.SHA512}[strings.TrimSuffix(mech, "-PLUS")]
+	if lib == nil {
+		lib = scram.SHA256
+	}
+	client, err := lib.NewClient(login, password, authzid)
 	check(t, err)
 	conv := talk(client)
 	x, err := h.Start(p, mech)

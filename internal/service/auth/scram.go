@@ -15,14 +15,37 @@ import (
 	"postroad/internal/model/ident"
 )
 
-// scramExchange is SCRAM-SHA-256 (RFC 5802, RFC 7677), with plus or without.
+// scramKind is SCRAM with one hash function.
+type scramKind struct {
+	name string // without -PLUS
+	hash directory.ScramHash
+	lib  scram.HashGeneratorFcn
+}
+
+// scramKinds lists what we speak, best first.
+func scramKinds() []scramKind {
+	return []scramKind{
+		{"SCRAM-SHA-512", directory.ScramSHA512, scram.SHA512},
+		{"SCRAM-SHA-256", directory.ScramSHA256, scram.SHA256},
+		{"SCRAM-SHA-1", directory.ScramSHA1, scram.SHA1},
+	}
+}
+
+// scramExchange is SCRAM (RFC 5802, RFC 7677), with plus or without.
 // The library's errors quote what must stay secret: none is passed on.
+//
+// An account may have several passwords: its own, and app passwords. The client says a name only, so which one it has shows
+// in its last message, by its proof: all are tried. What is said before is the same for all of them, since they share salt and count.
 type scramExchange struct {
 	e       *Engine
 	peer    Peer
+	kind    scramKind
 	plus    bool
-	talk    *scram.ServerConversation // nil before the client's first message
+	bind    scram.ChannelBinding
+	nonce   string
+	hello   string // the client's first message; "": not heard yet
 	login   string
+	authzid string
 	profile *directory.Profile // nil: nobody of that name, who can't succeed
 	who     ident.Identity
 }
@@ -33,7 +56,7 @@ func (m *scramExchange) step(ctx context.Context, response []byte) ([]byte, bool
 	switch {
 	case response == nil:
 		return nil, false, nil // the client speaks first: an empty challenge
-	case m.talk == nil:
+	case m.hello == "":
 		challenge, err := m.first(ctx, string(response))
 		return challenge, false, err
 	}
@@ -41,67 +64,118 @@ func (m *scramExchange) step(ctx context.Context, response []byte) ([]byte, bool
 	return challenge, err == nil, err
 }
 
+// candidate is one of the passwords that the client may have.
+type candidate struct {
+	app  *directory.AppPassword // nil: the account's own password, or nobody's
+	keys scram.StoredCredentials
+}
+
 // first answers client-first-message with nonce, salt and count (RFC 5802 §5).
-func (m *scramExchange) first(ctx context.Context, message string) ([]byte, error) {
-	bind, err := m.binding(message)
-	if err != nil {
+func (m *scramExchange) first(ctx context.Context, message string) (challenge []byte, err error) {
+	if m.bind, err = m.binding(message); err != nil {
 		return nil, err
 	}
-	nonce, err := m.e.nonce()
-	if err != nil {
+	if m.nonce, err = m.e.nonce(); err != nil {
 		return nil, err
 	}
 	var lookup error
-	server, err := scram.SHA256.NewServer(func(login string) (scram.StoredCredentials, error) {
+	talk, err := m.talk(func(login string) (scram.StoredCredentials, error) {
 		m.login = login
-		m.profile, lookup = m.e.profile(ctx, login)
-		return m.e.scramCredentials(m.profile, login), lookup
+		if m.profile, lookup = m.e.profile(ctx, login); lookup != nil {
+			return scram.StoredCredentials{}, lookup
+		}
+		var fake scram.StoredCredentials
+		fake, lookup = m.e.fakeKeys(ctx, m.profile, login)
+		return fake, lookup
 	})
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "")
+		return nil, err
 	}
-	server.WithNonceGenerator(func() string { return nonce })
-	if m.plus {
-		m.talk = server.NewConversationWithChannelBindingRequired(bind)
-	} else {
-		m.talk = server.NewConversationWithChannelBinding(bind)
-	}
-	challenge, err := m.talk.Step(message)
+	text, err := talk.Step(message)
 	switch {
 	case lookup != nil:
 		return nil, lookup
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "the response is not what SCRAM asks for")
 	}
-	return []byte(challenge), mayActAs(m.talk.AuthzID(), m.login)
+	m.hello, m.authzid = message, talk.AuthzID()
+	return []byte(text), nil
 }
 
-// final verifies the client's proof. Nothing is waited for between looking at
-// the limits and counting a failure, so exchanges in parallel win no more guesses.
+// talk begins a conversation of the library.
+func (m *scramExchange) talk(keys scram.CredentialLookup) (*scram.ServerConversation, error) {
+	server, err := m.kind.lib.NewServer(keys)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "")
+	}
+	server.WithNonceGenerator(func() string { return m.nonce })
+	if m.plus {
+		return server.NewConversationWithChannelBindingRequired(m.bind), nil
+	}
+	return server.NewConversationWithChannelBinding(m.bind), nil
+}
+
+// final verifies the client's proof.
 func (m *scramExchange) final(ctx context.Context, message string) ([]byte, error) {
-	a := attempt{peer: m.peer, mechanism: m.name(), login: m.login}
-	k := keyOf(a)
-	leave, err := m.e.throttle.enter(ctx, k)
+	a := &attempt{peer: m.peer, mechanism: m.name(), login: m.login, authzid: m.authzid}
+	fits, challenge, err := m.proven(message)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
-	if now := m.e.now(); m.e.throttle.pairBlocked(k, now) || m.e.throttle.hostBlocked(k, now) {
-		return nil, m.e.refuse(ctx, a)
-	}
-	challenge, err := m.talk.Step(message)
-	if err != nil || !m.talk.Valid() || m.profile == nil {
-		return nil, m.e.fail(ctx, a, k)
-	}
-	m.who, err = m.e.accept(ctx, a, k, m.profile)
-	return []byte(challenge), err
+	m.who, err = m.e.settle(ctx, a, m.profile, fits)
+	return challenge, err
 }
+
+// proven finds the password that the client's proof is of, and what to answer then; nil if it is of none.
+func (m *scramExchange) proven(message string) (*candidate, []byte, error) {
+	for _, c := range m.candidates() {
+		talk, err := m.talk(func(string) (scram.StoredCredentials, error) { return c.keys, nil })
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := talk.Step(m.hello); err != nil {
+			return nil, nil, fault.Wrap(fault.Internal, err, "")
+		}
+		if challenge, err := talk.Step(message); err == nil && talk.Valid() {
+			return &c, []byte(challenge), nil
+		}
+	}
+	return nil, nil, nil
+}
+
+// candidates are the passwords that the exchange can be about: those with the salt and count that the client was told.
+func (m *scramExchange) candidates() []candidate {
+	if m.profile == nil {
+		return nil
+	}
+	var all []candidate
+	salt, count, _ := m.profile.ScramSalt()
+	add := func(app *directory.AppPassword, k directory.ScramKeys, has bool) {
+		if has && k.Salt == salt && k.Iterations == count {
+			all = append(all, candidate{app, scram.StoredCredentials{
+				KeyFactors: scram.KeyFactors{Salt: salt, Iters: count}, StoredKey: []byte(k.StoredKey), ServerKey: []byte(k.ServerKey),
+			}})
+		}
+	}
+	if c := m.profile.Credential; c != nil {
+		k, has := c.ScramKeys(m.kind.hash)
+		add(nil, k, has)
+	}
+	for i := range m.profile.AppPasswords {
+		app := &m.profile.AppPasswords[i]
+		k, has := app.ScramKeys(m.kind.hash)
+		add(app, k, has)
+	}
+	return all
+}
+
+func (m *scramExchange) offered(p Peer) bool { return !m.plus || canBind(p) }
 
 func (m *scramExchange) name() string {
 	if m.plus {
-		return "SCRAM-SHA-256-PLUS"
+		return m.kind.name + "-PLUS"
 	}
-	return "SCRAM-SHA-256"
+	return m.kind.name
 }
 
 // binding finds the channel binding that client-first-message asks for
@@ -124,24 +198,20 @@ func (m *scramExchange) binding(message string) (scram.ChannelBinding, error) {
 	return scram.ChannelBinding{}, fault.New(fault.Invalid, "this channel binding is not offered")
 }
 
-// scramCredentials returns the keys of a profile. Somebody unknown, or without a password, gets keys that no
-// proof fits, with a salt that is always the same for the name.
-func (e *Engine) scramCredentials(p *directory.Profile, login string) scram.StoredCredentials {
-	if p != nil && p.Credential != nil {
-		k := p.Credential.Scram
-		return scram.StoredCredentials{
-			KeyFactors: scram.KeyFactors{Salt: k.Salt, Iters: k.Iterations},
-			StoredKey:  []byte(k.StoredKey), ServerKey: []byte(k.ServerKey),
-		}
-	}
-	name := foldLogin(login)
+// fakeKeys are keys that no proof fits, with the salt and count that the client is to be told: the account's, or for
+// somebody unknown, or without a password, a salt that is always the same for the name, whatever the hash function.
+func (e *Engine) fakeKeys(ctx context.Context, p *directory.Profile, login string) (scram.StoredCredentials, error) {
+	name, err := e.dir.LoginName(ctx, login)
 	if name == "" {
 		name = login
 	}
-	return scram.StoredCredentials{
-		KeyFactors: scram.KeyFactors{Salt: string(e.derive("salt", name)[:16]), Iters: e.dir.ScramIterations()},
-		StoredKey:  e.derive("stored", name), ServerKey: e.derive("server", name),
+	f := scram.KeyFactors{Salt: string(e.derive("salt", name)[:16]), Iters: e.dir.ScramIterations()}
+	if p != nil {
+		if salt, count, ok := p.ScramSalt(); ok {
+			f = scram.KeyFactors{Salt: salt, Iters: count}
+		}
 	}
+	return scram.StoredCredentials{KeyFactors: f, StoredKey: e.derive("stored", name), ServerKey: e.derive("server", name)}, err
 }
 
 func (e *Engine) derive(what, name string) []byte {

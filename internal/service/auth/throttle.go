@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"io"
 	"net/netip"
 	"sync"
 	"time"
 
 	"postroad/internal/fault"
-	"postroad/internal/model/directory"
 	"postroad/internal/service/peer"
 )
 
@@ -40,20 +42,25 @@ type host = netip.Prefix
 // key is a client and a name.
 type key struct {
 	host  host
-	login string // folded
+	login string // folded; what is no address counts as one name
+	pair  pair
 }
 
-func keyOf(a attempt) key { return key{host: peer.Network(a.peer.Addr), login: foldLogin(a.login)} }
+// pair stands for a client and a name where failures are counted: names that don't exist may be passwords
+// in the wrong field, which nobody is to find in the store.
+type pair [16]byte
 
-// foldLogin gives all spellings of a name one form, also those with a detail ("ann+1@..."), which the
-// directory takes for the same account. What is no address counts as one name.
-func foldLogin(login string) string {
-	a, err := directory.Parse(login)
-	if err != nil {
-		return ""
-	}
-	base, _ := a.Fold().Base()
-	return base.String()
+// keyOf says what an attempt is counted under. All spellings of a name are one, also those with a detail ("ann+1@..."), which the
+// directory takes for the same account.
+func (e *Engine) keyOf(ctx context.Context, a *attempt) (key, error) {
+	login, err := e.dir.LoginName(ctx, a.login)
+	k := key{host: peer.Network(a.peer.Addr), login: login}
+	h := hmac.New(sha256.New, e.pairKey)
+	host, _ := k.host.MarshalBinary()
+	h.Write(append(host, 0))
+	io.WriteString(h, login)
+	copy(k.pair[:], h.Sum(nil))
+	return k, err
 }
 
 // counter counts failures.
@@ -88,7 +95,7 @@ func (c *counter) forgive(now time.Time, each time.Duration) {
 // throttle counts failures, in two tables of bounded size.
 type throttle struct {
 	mu    sync.Mutex // guards all below
-	pairs table[key]
+	pairs table[pair]
 	hosts table[host]
 	busy  map[key]*turn // attempts that are under way
 }
@@ -132,7 +139,7 @@ func (t *throttle) drop(k key, u *turn) {
 func (t *throttle) pairBlocked(k key, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.pairs.find(k).blocked(now)
+	return t.pairs.find(k.pair).blocked(now)
 }
 
 func (t *throttle) hostBlocked(k key, now time.Time) bool {
@@ -144,7 +151,7 @@ func (t *throttle) hostBlocked(k key, now time.Time) bool {
 func (t *throttle) failed(k key, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pairs.get(k).count(now, rule{pairFree, pairMax, pairForgive})
+	t.pairs.get(k.pair).count(now, rule{pairFree, pairMax, pairForgive})
 	t.hosts.get(k.host).count(now, rule{hostFree, hostMax, hostForgive})
 }
 
@@ -153,11 +160,14 @@ func (t *throttle) failed(k key, now time.Time) {
 func (t *throttle) succeeded(k key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pairs.remove(k)
+	t.pairs.remove(k.pair)
 }
 
 // table holds counters in two generations: when the young one is full, the old one is forgotten.
-type table[K comparable] struct{ young, old map[K]*counter }
+type table[K comparable] struct {
+	young, old map[K]*counter
+	changed    map[K]bool // since they were stored last; nil: nothing is stored
+}
 
 func (t *table[K]) find(k K) *counter {
 	if c := t.young[k]; c != nil {
@@ -166,7 +176,9 @@ func (t *table[K]) find(k K) *counter {
 	return t.old[k]
 }
 
+// get returns the counter of k, to be changed.
 func (t *table[K]) get(k K) *counter {
+	t.touch(k)
 	if c := t.young[k]; c != nil {
 		return c
 	}
@@ -182,7 +194,18 @@ func (t *table[K]) get(k K) *counter {
 	return c
 }
 
+// touch notes that k is to be stored anew.
+func (t *table[K]) touch(k K) {
+	if t.changed != nil && len(t.changed) < maxCounters {
+		t.changed[k] = true
+	}
+}
+
 func (t *table[K]) remove(k K) {
+	if t.find(k) == nil {
+		return
+	}
+	t.touch(k)
 	delete(t.young, k)
 	delete(t.old, k)
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"postroad/internal/server/admin"
+)
+
+func TestAppPasswordCommands(t *testing.T) {
+	s := newShell(t)
+	const ann = "ann@example.test"
+	password := strings.TrimSpace(s.do("", "account", "app-password", "add", ann, "my phone", "--for", "imap,smtp", "--expires", "90d"))
+	if len(password) != 29 || strings.Count(password, "-") != 4 {
+		t.Errorf("%q", password)
+	}
+	var made admin.AppPassword
+	if err := json.Unmarshal([]byte(s.do("", "--json", "account", "app-password", "add", ann, "backup")), &made); err != nil || made.Password == "" {
+		t.Errorf("%+v %v", made, err)
+	}
+	out := s.do("", "account", "app-password", "list", ann)
+	if lines := strings.Split(out, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[1], "my phone  imap,smtp  ") || !strings.Contains(lines[2], "  all  ") || !strings.Contains(lines[2], "never") {
+		t.Errorf("%s", out)
+	}
+	if strings.Contains(out, password) {
+		t.Error("the password is shown again")
+	}
+	s.do("", "account", "app-password", "remove", ann, "my phone")
+	for _, args := range [][]string{{"remove", ann, "my phone"}, {"add", ann, "x", "--for", "ftp"}, {"add", "nobody@example.test", "x"}} {
+		if status, _, said := s.try("", append([]string{"account", "app-password"}, args...)...); status != exitFailed || said == "" {
+			t.Errorf("%v: %d %q", args, status, said)
+		}
+	}
+}
+
+func TestTwoStepCommands(t *testing.T) {
+	s := newShell(t)
+	const ann = "ann@example.test"
+	run := func(args ...string) string { return s.do("", append([]string{"account", "two-step"}, args...)...) }
+	if out := run("show", ann); out != "off\n" {
+		t.Errorf("%q", out)
+	}
+	var e admin.Enrolment
+	if err := json.Unmarshal([]byte(s.do("", "--json", "account", "two-step", "begin", ann)), &e); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(e.URL, "otpauth://totp/example.test:ann@example.test?secret="+e.Secret) {
+		t.Errorf("%+v", e)
+	}
+	if out := run("show", ann); !strings.Contains(out, "not confirmed") {
+		t.Errorf("%q", out)
+	}
+	code, err := totp.GenerateCode(e.Secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := run("confirm", ann, code)
+	if strings.Count(first, "\n") != 10 {
+		t.Errorf("%q", first)
+	}
+	if out := run("show", ann); !strings.Contains(out, "on since") || !strings.Contains(out, "10 recovery codes") {
+		t.Errorf("%q", out)
+	}
+	if second := run("recovery", ann); second == first || strings.Count(second, "\n") != 10 {
+		t.Errorf("%q", second)
+	}
+	run("off", ann)
+	if out := run("show", ann); out != "off\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestSessionCommandsOnAStoppedServer(t *testing.T) {
+	s := newShell(t)
+	if out := s.do("", "session", "list"); !strings.HasPrefix(out, "ID  ACCOUNT") || strings.Count(out, "\n") != 1 {
+		t.Errorf("%q", out)
+	}
+	if out := s.do("", "session", "end", "--account", "ann@example.test"); out != "sessions ended: 0\n" {
+		t.Errorf("%q", out)
+	}
+	if status, _, _ := s.try("", "session", "end", "1"); status != exitFailed {
+		t.Errorf("%d", status)
+	}
+}

@@ -1,0 +1,250 @@
+package directory
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base32"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+)
+
+// Two-step verification: once it is on, the password alone opens nothing. Where people sign in by hand, a code of their
+// authenticator (TOTP, RFC 6238) or a recovery code is asked for too; mail programs, which can't ask, need an app password.
+
+// recoveryCodes is how many are given at a time.
+const recoveryCodes = 10
+
+// TwoStep says how an account's two-step verification stands.
+type TwoStep struct {
+	On       bool
+	Pending  bool      // a secret was given out, but no code of it has been seen yet
+	Since    time.Time // when it was turned on; zero if it isn't
+	Recovery int       // recovery codes that are left
+}
+
+// Enrolment is what an authenticator needs. It is told once.
+type Enrolment struct {
+	Secret string // base32
+	URL    string // otpauth://, which programs show as a QR code
+}
+
+// twoStep is the record.
+type twoStep struct {
+	on       bool
+	since    time.Time // of the last change
+	sealed   string    // the secret; "": none
+	last     uint64    // the last period whose code was used
+	recovery []string  // keyed hashes
+}
+
+// TwoStep tells how an account's two-step verification stands; fault.NotFound.
+func (d *Directory) TwoStep(ctx context.Context, id ident.AccountID) (TwoStep, error) {
+	var s TwoStep
+	err := d.view(ctx, func(r kv.Reader) error {
+		if _, err := getAccount(r, id); err != nil {
+			return err
+		}
+		t, err := getTwoStep(r, id)
+		s = TwoStep{On: t.on, Pending: !t.on && t.sealed != "", Recovery: len(t.recovery)}
+		if t.on {
+			s.Since = t.since
+		}
+		return err
+	})
+	return s, err
+}
+
+// EnrolTwoStep begins: it makes a secret for an authenticator. Two-step verification is on once ConfirmTwoStep has seen a code of it.
+// issuer is what the authenticator calls us. fault.Conflict if it is on already.
+func (d *Directory) EnrolTwoStep(ctx context.Context, id ident.AccountID, issuer string) (Enrolment, error) {
+	secret := make([]byte, codeSecret)
+	if _, err := io.ReadFull(d.rand, secret); err != nil {
+		return Enrolment{}, fault.Wrap(fault.Internal, err, "no randomness")
+	}
+	sealed, err := d.sealer.seal(string(secret), sealedCodes)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	acc, err := d.changeTwoStep(ctx, id, func(t *twoStep) error {
+		if t.on {
+			return fault.New(fault.Conflict, "two-step verification is on already")
+		}
+		*t = twoStep{since: d.stamp(), sealed: sealed}
+		return nil
+	})
+	if err != nil {
+		return Enrolment{}, err
+	}
+	text := base32.StdEncoding.EncodeToString(secret)
+	return Enrolment{Secret: text, URL: enrolURL(issuer, acc.Address, text)}, nil
+}
+
+// sealedCodes is what sealed secrets of codes are bound to.
+const sealedCodes = "totp"
+
+// enrolURL is in the form that authenticators agree upon: otpauth://totp/ISSUER:ACCOUNT?secret=...&issuer=ISSUER.
+func enrolURL(issuer, account, secret string) string {
+	label := url.PathEscape(issuer) + ":" + url.PathEscape(account)
+	return "otpauth://totp/" + label + "?secret=" + secret + "&issuer=" + url.QueryEscape(issuer) + "&algorithm=SHA1&digits=6&period=30"
+}
+
+// ConfirmTwoStep turns two-step verification on, since the authenticator gives the right code, and returns recovery codes,
+// which are told once. Errors: fault.Unauthenticated for a wrong code, fault.Conflict if it is on or was not begun.
+func (d *Directory) ConfirmTwoStep(ctx context.Context, id ident.AccountID, code string) ([]string, error) {
+	codes, hashes, err := d.newRecoveryCodes(id)
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.changeTwoStep(ctx, id, func(t *twoStep) error {
+		if t.on || t.sealed == "" {
+			return fault.New(fault.Conflict, "two-step verification is on already, or was not begun")
+		}
+		if right, err := d.useCode(t, code); err != nil || !right {
+			return wrongCode(err)
+		}
+		t.on, t.since, t.recovery = true, d.stamp(), hashes
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// UseCode takes a code of the account's authenticator, or a recovery code. Each is good once. Errors: fault.Unauthenticated for a
+// wrong one, fault.Conflict if two-step verification isn't on. Whoever asks has to slow guessers down.
+func (d *Directory) UseCode(ctx context.Context, id ident.AccountID, code string) error {
+	_, err := d.changeTwoStep(ctx, id, func(t *twoStep) error {
+		if !t.on {
+			return fault.New(fault.Conflict, "two-step verification is not on")
+		}
+		right, err := d.useCode(t, code)
+		if err == nil && !right {
+			right = t.useRecovery(d.recoveryHash(id, code))
+		}
+		if err != nil || !right {
+			return wrongCode(err)
+		}
+		return nil
+	})
+	return err
+}
+
+// RenewRecoveryCodes makes new recovery codes in place of the old ones; fault.Conflict if two-step verification isn't on.
+func (d *Directory) RenewRecoveryCodes(ctx context.Context, id ident.AccountID) ([]string, error) {
+	codes, hashes, err := d.newRecoveryCodes(id)
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.changeTwoStep(ctx, id, func(t *twoStep) error {
+		if !t.on {
+			return fault.New(fault.Conflict, "two-step verification is not on")
+		}
+		t.recovery = hashes
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// EndTwoStep turns two-step verification off, and forgets the secret and the recovery codes.
+func (d *Directory) EndTwoStep(ctx context.Context, id ident.AccountID) error {
+	_, err := d.changeTwoStep(ctx, id, func(t *twoStep) error { *t = twoStep{}; return nil })
+	return err
+}
+
+func wrongCode(err error) error {
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.Unauthenticated, "the code is wrong, or was used before")
+}
+
+// changeTwoStep changes an account's record; an empty one is removed.
+func (d *Directory) changeTwoStep(ctx context.Context, id ident.AccountID, fn func(*twoStep) error) (acc Account, err error) {
+	err = d.update(ctx, func(tx kv.Tx) error {
+		if acc, err = getAccount(tx, id); err != nil {
+			return err
+		}
+		t, err := getTwoStep(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := fn(&t); err != nil {
+			return err
+		}
+		if t.sealed == "" {
+			return tx.Delete(twoStepKey(id))
+		}
+		return tx.Set(twoStepKey(id), t.encode())
+	})
+	return acc, err
+}
+
+// useCode takes a code of the authenticator, with or without a space in it.
+func (d *Directory) useCode(t *twoStep, code string) (bool, error) {
+	secret, err := d.sealer.open(t.sealed, sealedCodes)
+	if err != nil {
+		return false, err
+	}
+	step, ok := findCode(secret, strings.ReplaceAll(code, " ", ""), d.now(), t.last)
+	if ok {
+		t.last = step
+	}
+	return ok, nil
+}
+
+func (t *twoStep) useRecovery(hash string) bool {
+	for i, h := range t.recovery {
+		if subtle.ConstantTimeCompare([]byte(h), []byte(hash)) == 1 {
+			t.recovery = append(t.recovery[:i:i], t.recovery[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// newRecoveryCodes makes codes of 50 bits, written "abcde-fghij", and what is kept of them.
+func (d *Directory) newRecoveryCodes(id ident.AccountID) (codes, hashes []string, err error) {
+	for range recoveryCodes {
+		raw := make([]byte, 10)
+		if _, err := io.ReadFull(d.rand, raw); err != nil {
+			return nil, nil, fault.Wrap(fault.Internal, err, "no randomness")
+		}
+		s := appLetters.EncodeToString(raw)
+		code := s[:5] + "-" + s[5:10]
+		codes, hashes = append(codes, code), append(hashes, d.recoveryHash(id, code))
+	}
+	return codes, hashes, nil
+}
+
+func (d *Directory) recoveryHash(id ident.AccountID, code string) string {
+	plain := strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(code))
+	return string(mac(d.appKey, string(idKey(keyTwoStep, uint64(id)))+plain))
+}
+
+func (t *twoStep) encode() []byte {
+	return newRecord(1).bool(t.on).time(t.since).text(t.sealed).uint(t.last).texts(t.recovery)
+}
+
+func decodeTwoStep(value []byte) (twoStep, error) {
+	r := readRecord(value, 1)
+	t := twoStep{on: r.bool(), since: r.time(), sealed: r.text(), last: r.uint(), recovery: r.texts()}
+	return t, r.end("two-step")
+}
+
+func getTwoStep(r kv.Reader, id ident.AccountID) (twoStep, error) {
+	v, ok, err := r.Get(twoStepKey(id))
+	if err != nil || !ok {
+		return twoStep{}, err
+	}
+	return decodeTwoStep(v)
+}

@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+)
+
+// Connection is a client's connection, which is listed while somebody is signed in on it. Its methods may be called by
+// any goroutine, also on nil, which is listed nowhere.
+type Connection struct {
+	engine *Engine
+	end    func()
+
+	// guarded by engine.connections.mu
+	number  uint64 // 0: nobody is signed in
+	session Session
+	key     Key
+	program string
+}
+
+// Session is a connection on which somebody is signed in.
+type Session struct {
+	ID        string // names it while the server runs
+	Account   ident.AccountID
+	Address   string // the account's
+	Protocol  string
+	Client    netip.Addr
+	Program   string // what the client calls itself; "": it hasn't said
+	Key       string // what was signed in with
+	Mechanism string
+	TLS       bool
+	Since     time.Time
+}
+
+// maxProgram bounds what is kept of a program's name, in bytes.
+const maxProgram = 200
+
+// connections are those on which somebody is signed in.
+type connections struct {
+	mu   sync.Mutex
+	last uint64                 // number given; guarded by mu
+	open map[uint64]*Connection // guarded by mu
+}
+
+// Connect announces a connection that somebody may sign in on. end closes it at once; it may be called at any time, from any
+// goroutine, and must not wait. The caller calls Close when the connection ends.
+func (e *Engine) Connect(end func()) *Connection {
+	if e == nil {
+		return nil
+	}
+	return &Connection{engine: e, end: end}
+}
+
+// Close says that the connection has ended.
+func (c *Connection) Close() { c.SignOut() }
+
+// SignOut says that nobody is signed in any more.
+func (c *Connection) SignOut() {
+	if c == nil {
+		return
+	}
+	all := &c.engine.connections
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.open, c.number)
+	c.number = 0
+}
+
+// Program notes what the client calls itself: untrusted text.
+func (c *Connection) Program(name string) {
+	if c == nil {
+		return
+	}
+	all := &c.engine.connections
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	c.program = name[:min(len(name), maxProgram)]
+}
+
+// signIn lists the connection.
+func (c *Connection) signIn(a *attempt, p *directory.Profile, k Key, now time.Time) {
+	if c == nil {
+		return
+	}
+	all := &c.engine.connections
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.open, c.number)
+	all.last++
+	c.number, c.key = all.last, k
+	c.session = Session{
+		ID: strconv.FormatUint(all.last, 36), Account: p.Account.ID, Address: p.Account.Address, Protocol: a.peer.Protocol, Client: a.peer.Addr,
+		Key: k.String(), Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Since: now,
+	}
+	if all.open == nil {
+		all.open = map[uint64]*Connection{}
+	}
+	all.open[c.number] = c
+}
+
+// Sessions lists the connections on which somebody is signed in, oldest first.
+func (e *Engine) Sessions() []Session {
+	all := &e.connections
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	numbers := make([]uint64, 0, len(all.open))
+	for n := range all.open {
+		numbers = append(numbers, n)
+	}
+	slices.SortFunc(numbers, cmp.Compare[uint64])
+	list := make([]Session, len(numbers))
+	for i, n := range numbers {
+		list[i] = all.open[n].session
+		list[i].Program = all.open[n].program
+	}
+	return list
+}
+
+// EndSession ends the session with an ID; false if there is none.
+func (e *Engine) EndSession(id string) bool {
+	return e.endWhere(func(c *Connection) bool { return c.session.ID == id }) > 0
+}
+
+// EndSessions ends all sessions of an account, and returns how many there were.
+func (e *Engine) EndSessions(id ident.AccountID) int {
+	return e.endWhere(func(c *Connection) bool { return c.session.Account == id })
+}
+
+// EndStale ends the sessions of an account whose key opens nothing any more: because the account is disabled or gone, its
+// password has changed, or the app password was removed. It returns how many there were.
+func (e *Engine) EndStale(ctx context.Context, id ident.AccountID) int {
+	p, err := e.dir.ProfileByID(ctx, id)
+	if err != nil {
+		p = nil // gone, or nobody can say
+	}
+	return e.endWhere(func(c *Connection) bool { return c.session.Account == id && !stillOpens(p, c.key) })
+}
+
+// endWhere ends some sessions.
+func (e *Engine) endWhere(which func(*Connection) bool) int {
+	all := &e.connections
+	all.mu.Lock()
+	var ends []func()
+	for n, c := range all.open {
+		if which(c) {
+			ends = append(ends, c.end)
+			delete(all.open, n)
+			c.number = 0
+		}
+	}
+	all.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	return len(ends)
+}
+
+// stillOpens reports whether a key that was right once still is.
+func stillOpens(p *directory.Profile, k Key) bool {
+	if p == nil || !p.Account.Enabled {
+		return false
+	}
+	switch k.Kind {
+	case Password:
+		return p.Credential != nil && p.Credential.Version == k.id && !p.TwoStep
+	case AppPassword:
+		return slices.ContainsFunc(p.AppPasswords, func(a directory.AppPassword) bool { return a.ID == k.id })
+	}
+	return true
+}

@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+)
+
+// external is EXTERNAL (RFC 4422 appendix A): who the client is was shown by its TLS certificate. The certificate names
+// accounts by its subject alternative names of the kind rfc822Name (RFC 5280 §4.2.1.6).
+type external struct {
+	e    *Engine
+	peer Peer
+	who  ident.Identity
+}
+
+func (m *external) identity() ident.Identity { return m.who }
+
+func (m *external) step(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	if response == nil {
+		return nil, false, nil // the client speaks first: an empty challenge
+	}
+	leaf := m.e.clientCertificate(m.peer)
+	if leaf == nil {
+		return nil, false, errWrong()
+	}
+	a := &attempt{peer: m.peer, mechanism: "EXTERNAL", authzid: string(response)}
+	p, err := m.e.certified(ctx, leaf, a)
+	if err != nil {
+		return nil, false, err
+	}
+	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16)}
+	if p == nil {
+		m.e.failures.Add(1)
+		m.e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, with, Failed)
+		return nil, false, errWrong()
+	}
+	m.who, err = m.e.accept(ctx, a, p, with)
+	return nil, err == nil, err
+}
+
+// certified finds the account that a certificate is for: of several, the one that the client wants to act as; nil: none.
+func (e *Engine) certified(ctx context.Context, leaf *x509.Certificate, a *attempt) (first *directory.Profile, err error) {
+	for _, address := range leaf.EmailAddresses {
+		p, err := e.profile(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
+			continue
+		}
+		same, err := e.mayActAs(ctx, a.authzid, p)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			a.login = address
+			return p, nil
+		}
+		if first == nil {
+			first, a.login = p, address // who is refused then, as a somebody who wants to be another
+		}
+	}
+	return first, nil
+}
+
+// clientCertificate is the peer's certificate, if one of the authorities that the administrator trusts has signed it for clients; else nil.
+func (e *Engine) clientCertificate(p Peer) *x509.Certificate {
+	if e.options.ClientRoots == nil || p.TLS == nil || !p.TLS.HandshakeComplete || len(p.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	between := x509.NewCertPool()
+	for _, c := range p.TLS.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	leaf := p.TLS.PeerCertificates[0]
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: e.options.ClientRoots, Intermediates: between, CurrentTime: e.now(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil || e.options.Revoked != nil && e.options.Revoked(leaf) {
+		return nil
+	}
+	return leaf
+}
+
+func (e *Engine) hasCertificate(p Peer) bool { return e.clientCertificate(p) != nil }
