@@ -64,7 +64,7 @@ func (s *session) apop(arg []byte) {
 	at := bytes.LastIndexByte(arg, ' ')
 	switch {
 	case s.challenge == "":
-		s.clientError("APOP is not offered")
+		s.clientError("unknown command")
 	case at < 1 || !utf8.Valid(arg):
 		s.clientError("APOP needs a name and a digest")
 	default:
