@@ -12,6 +12,7 @@ var capabilities = []string{
 	"LITERAL+", // RFC 7888
 	"ID",       // RFC 2971
 	"ENABLE",   // RFC 5161
+	"LANGUAGE", // RFC 5255
 }
 
 // mailCapabilities are announced once the client has logged in, one line each.

@@ -16,7 +16,7 @@ func (s *session) logout(context.Context) (reply, error) {
 		return reply{}, err
 	}
 	s.deselect()
-	s.out.line("* BYE until next time")
+	s.remark("BYE", "", "until next time")
 	s.ended = true
 	return reply{text: "goodbye"}, nil
 }

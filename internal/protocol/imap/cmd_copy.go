@@ -24,7 +24,7 @@ func (s *session) move(ctx context.Context) (reply, error) {
 		return reply{text: "nothing to move"}, err
 	}
 	s.removed = true
-	s.out.line("* OK [", code, "] moved") // RFC 6851 §4.3: before the EXPUNGEs
+	s.remark("OK", code, "moved") // RFC 6851 §4.3: before the EXPUNGEs
 	return reply{text: "moved"}, nil
 }
 

@@ -84,7 +84,7 @@ func (s *session) login(ctx context.Context) (reply, error) {
 // loginFailed counts failures, and closes the connection after some.
 func (s *session) loginFailed(err error) error {
 	if s.failures++; s.failures >= s.lim.LoginFailures {
-		s.out.line("* BYE too many failed logins")
+		s.remark("BYE", "", "too many failed logins")
 		s.ended = true
 	}
 	if fault.Is(err, fault.Denied) { // they are who they say, but may not come in, or as somebody else

@@ -129,7 +129,7 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	}
 	if s.selected(&f) {
 		s.deselect()
-		s.out.line("* OK [CLOSED] the selected mailbox was deleted")
+		s.remark("OK", "CLOSED", "the selected mailbox was deleted")
 	}
 	s.tellOldName(nil, path, spelled)
 	return reply{text: "mailbox deleted"}, nil
@@ -231,10 +231,17 @@ func (s *session) namespace(context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
+	s.tellNamespaces()
 	if s.srv.principals == nil {
-		s.out.line(`* NAMESPACE (("" "/")) NIL NIL`)
 		return reply{text: "one namespace, yours"}, nil
 	}
-	s.out.line(`* NAMESPACE (("" "/")) (("`, otherUsers, `/" "/")) (("`, sharedBy, `/" "/"))`)
 	return reply{text: "your own, those of others, and what is shared"}, nil
+}
+
+func (s *session) tellNamespaces() {
+	if s.srv.principals == nil {
+		s.out.line(`* NAMESPACE (("" "/")) NIL NIL`)
+		return
+	}
+	s.out.line(`* NAMESPACE (("" "/")) (("`, otherUsers, `/" "/"`, s.lang.namespace(otherUsers), `)) (("`, sharedBy, `/" "/"`, s.lang.namespace(sharedBy), `))`)
 }

@@ -42,7 +42,7 @@ func (s *session) replace(ctx context.Context) (reply, error) {
 		return reply{}, s.replaceFailed(err, old.UID)
 	}
 	// RFC 8508 §4.3: before the EXPUNGE
-	s.out.line("* OK [", appendUID([]mailbox.Appended{done}), "] replacement stored")
+	s.remark("OK", appendUID([]mailbox.Appended{done}), "replacement stored")
 	s.removed = true
 	if s.selected(&f) {
 		s.own = numSet{}.add(uint32(done.UID))

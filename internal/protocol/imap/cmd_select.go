@@ -22,7 +22,7 @@ func (s *session) open(ctx context.Context, readOnly bool) (reply, error) {
 	}
 	if s.sel != nil { // also if what follows fails
 		s.deselect()
-		s.out.line("* OK [CLOSED] the previous mailbox is closed") // RFC 9051 §7.1
+		s.remark("OK", "CLOSED", "the previous mailbox is closed") // RFC 9051 §7.1
 	}
 	s.condstore = s.condstore || condstore
 	sel, err := s.find(ctx, path, readOnly)
@@ -95,14 +95,14 @@ func (s *session) introduce(spelled string) {
 	} else {
 		s.tellRecent()
 		if i := v.FirstUnseen(); i >= 0 && !s.uidOnly {
-			s.out.line("* OK [UNSEEN ", strconv.Itoa(i+1), "] first unread message")
+			s.remark("OK", codeOf("UNSEEN", i+1), "first unread message")
 		}
 	}
-	s.out.line("* OK [UIDVALIDITY ", strconv.FormatUint(uint64(f.UIDValidity), 10), "] UIDs are valid")
-	s.out.line("* OK [UIDNEXT ", strconv.FormatUint(uint64(f.UIDNext), 10), "] predicted next UID")
-	s.out.line("* OK [HIGHESTMODSEQ ", strconv.FormatUint(uint64(v.HighestModSeq()), 10), "] last change") // RFC 7162 §3.1.2.1
-	s.out.line("* OK [MAILBOXID (", folderID(f.ID), ")] mailbox ID")                                       // RFC 8474 §4.2
-	s.out.line("* OK [URLMECH " + urlMechanism + "] URLs can be authorised")                               // RFC 4467 §8
+	s.remark("OK", codeOf("UIDVALIDITY", f.UIDValidity), "UIDs are valid")
+	s.remark("OK", codeOf("UIDNEXT", f.UIDNext), "predicted next UID")
+	s.remark("OK", codeOf("HIGHESTMODSEQ", v.HighestModSeq()), "last change") // RFC 7162 §3.1.2.1
+	s.remark("OK", "MAILBOXID ("+folderID(f.ID)+")", "mailbox ID")            // RFC 8474 §4.2
+	s.remark("OK", "URLMECH "+urlMechanism, "URLs can be authorised")         // RFC 4467 §8
 }
 
 // folderID is a folder's MAILBOXID (RFC 8474 §4).

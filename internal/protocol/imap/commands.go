@@ -61,6 +61,7 @@ func commandTable() map[string]*command {
 		"NOOP":       {states: anyState, run: (*session).noop},
 		"LOGOUT":     {states: anyState, run: (*session).logout},
 		"ID":         {states: anyState, run: (*session).id},
+		"LANGUAGE":   {states: anyState, run: (*session).languageCommand},
 
 		"STARTTLS":     {states: notAuthenticated, run: (*session).startTLS},
 		"LOGIN":        {states: notAuthenticated, run: (*session).login},

@@ -21,6 +21,6 @@ func (s *session) progress(done, goal int) error {
 	if bytes.IndexByte(s.tag, ']') >= 0 { // it would end the response code
 		tag = "NIL"
 	}
-	s.out.line(fmt.Sprintf("* OK [INPROGRESS (%s %d %d)] still at it", tag, done, goal))
+	s.remark("OK", fmt.Sprintf("INPROGRESS (%s %d %d)", tag, done, goal), "still at it")
 	return lost(s.out.flush())
 }

@@ -64,7 +64,7 @@ func (s *session) sync(ctx context.Context, mayExpunge bool) error {
 func (s *session) lostFolder(err error) error {
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 		s.deselect()
-		s.out.line("* BYE the selected mailbox is gone")
+		s.remark("BYE", "", "the selected mailbox is gone")
 		s.ended = true
 		return nil
 	}
@@ -203,7 +203,7 @@ func (s *session) enableCondstore() {
 	}
 	s.condstore = true
 	if s.sel != nil {
-		s.out.line("* OK [HIGHESTMODSEQ ", strconv.FormatUint(uint64(s.sel.shown.HighestModSeq()), 10), "] last change")
+		s.remark("OK", codeOf("HIGHESTMODSEQ", s.sel.shown.HighestModSeq()), "last change")
 	}
 }
 
@@ -238,11 +238,12 @@ func (s *session) tellKeywords() {
 	}
 	b = append(b, ")\r\n"...)
 	if s.sel.readOnly {
-		s.out.set(append(b, "* OK [PERMANENTFLAGS ()] no flag can be changed\r\n"...))
+		s.out.set(b)
+		s.remark("OK", "PERMANENTFLAGS ()", "no flag can be changed")
 		return
 	}
 	b = s.appendPermanent(append(b, "* OK [PERMANENTFLAGS ("...), names)
-	s.out.set(append(b, ")] these flags are kept"+crlf...))
+	s.out.set(append(append(append(b, ")] "...), s.say("these flags are kept")...), crlf...))
 }
 
 // appendPermanent lists the flags that the client may change (RFC 4314 §5.1.1).

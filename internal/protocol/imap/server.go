@@ -81,6 +81,7 @@ type Server struct {
 	rand       io.Reader
 	commands   map[string]*command
 	uid        map[string]*command
+	languages  map[string]*language // by tag; nil: i-default
 	bufs       buffers
 
 	mu       sync.Mutex
@@ -99,7 +100,7 @@ func New(c Config) *Server {
 	s := &Server{
 		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
-		commands: commandTable(), uid: uidTable(),
+		commands: commandTable(), uid: uidTable(), languages: newLanguages(),
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),
 	}
 	s.early = s.lim.beforeLogin()

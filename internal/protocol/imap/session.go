@@ -66,6 +66,7 @@ type enabled struct {
 	condstore bool       // RFC 7162 §3.1
 	qresync   bool       // RFC 7162 §3.2: what was expunged is told by VANISHED
 	uidOnly   bool       // RFC 9586: message numbers are used no more
+	lang      *language  // RFC 5255 §3; nil: i-default
 	notify    *notifying // RFC 5465; nil: news of the selected mailbox, with commands
 }
 
@@ -129,9 +130,9 @@ func (s *session) serve(ctx context.Context) {
 func (s *session) farewell(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.srv.shuttingDown():
-		s.out.line("* BYE server is shutting down")
+		s.remark("BYE", "", "server is shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.out.line("* BYE you took too long") // RFC 9051 §5.4
+		s.remark("BYE", "", "you took too long") // RFC 9051 §5.4
 	case errors.Is(err, errOutOfStep):
 		s.out.line("* BYE [TOOBIG] ", err.Error())
 	}
@@ -186,7 +187,7 @@ func (s *session) command(ctx context.Context) error {
 		}
 		if s.held && s.condstore && s.sel != nil {
 			// Later changes may have been told: the client must not believe that it knows the earlier ones (RFC 7162 §3.2).
-			s.out.line("* OK [", s.highestCode(), "] some news must wait")
+			s.remark("OK", s.highestCode(), "some news must wait")
 		}
 	}
 	outcome, err := s.answer(r, err, name)
@@ -274,7 +275,7 @@ func (s *session) countBad(status string) {
 		allowed = (allowed + 3) / 4
 	}
 	if s.bads++; s.bads > allowed {
-		s.out.line("* BYE too many bad commands")
+		s.remark("BYE", "", "too many bad commands")
 		s.ended = true
 	}
 }
@@ -288,6 +289,9 @@ func (s *session) tagged(status, code, text string) {
 	}
 	if text == "" {
 		text = "done"
+	}
+	if s.lang != nil && status != "BAD" {
+		text = s.say(text)
 	}
 	s.out.set(append(append(b, text...), crlf...))
 }
