@@ -29,6 +29,8 @@ func BenchmarkAccount(b *testing.B) {
 			b.Run("Last50", each1(c, fmt.Sprintf("FETCH %d:%d (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)", n-49, n)))
 			b.Run("SearchRareWord", each1(c, `UID SEARCH RETURN (COUNT) TEXT "zyxneedle"`))
 			b.Run("SearchMissing", each1(c, `UID SEARCH RETURN (COUNT) BODY "qqqnotthere"`))
+			b.Run("SearchFrom", each1(c, `UID SEARCH RETURN (COUNT) FROM "ann77@example"`))
+			b.Run("SearchHeader", each1(c, `UID SEARCH RETURN (COUNT) HEADER Message-ID "<12345@example.org>"`))
 			b.Run("SearchUnseen", each1(c, "UID SEARCH RETURN (COUNT) UNSEEN"))
 			b.Run("FlagOne", func(b *testing.B) {
 				for i := 0; b.Loop(); i++ {

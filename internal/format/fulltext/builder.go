@@ -16,10 +16,18 @@ const (
 	zoneBits = iota
 )
 
+// Field names a part of a document that has terms of its own, besides those of the zones: 1 to MaxField. Its terms begin with its
+// byte, which no other term has in it, so that they stand together, before those of the zones.
+type Field byte
+
+// MaxField is the largest Field.
+const MaxField Field = 0x1f
+
 // A Builder makes the segment of some documents. It is not safe for concurrent use.
 type Builder struct {
-	known map[string]*posting
-	size  int
+	known  map[string]*posting
+	size   int
+	marked []byte // scratch
 }
 
 // posting is a term's list of documents: for each the distance from the last one and the zones, as a varint.
@@ -36,6 +44,14 @@ func NewBuilder() *Builder { return &Builder{known: map[string]*posting{}} }
 // Add adds a zone of a document. Documents are numbered from 0; those added later have no lower numbers.
 func (b *Builder) Add(doc uint32, z Zones, folded []byte) {
 	terms(folded, func(t []byte) { b.term(doc, z, t) })
+}
+
+// AddField adds a field of a document; likewise.
+func (b *Builder) AddField(doc uint32, f Field, folded []byte) {
+	terms(folded, func(t []byte) {
+		b.marked = append(append(b.marked[:0], byte(f)), t...)
+		b.term(doc, 0, b.marked)
+	})
 }
 
 // Size is about how many bytes the segment has so far.

@@ -8,7 +8,7 @@ import (
 
 // A Chunk is a piece of a segment: some terms, in order, and their postings, which are read only if a term is of interest.
 //
-//	Terms     4 bytes: length of the names; names: 0 and the term, for each, and 0; then, for every sampleEvery-th term,
+//	Terms     4 bytes: length of the names; names: 0 and the term, for each, in order, and 0; then, for every sampleEvery-th term,
 //	          where it stands in the names and where its posting stands, 4 bytes each
 //	Postings  for each term the length of its list, a varint, and the list: for each document the distance from the one
 //	          before (the first: from 0), shifted by 2, and the zones, a varint
@@ -73,9 +73,28 @@ func (c Chunk) parts() (names, samples []byte) {
 	return c.Terms[4 : 4+n], c.Terms[4+n:]
 }
 
-// find looks for a pattern among the terms, and returns where in the names those with it begin.
-func (c Chunk) find(pattern []byte) (at []int) {
-	names, _ := c.parts()
+// behind is where in the names the first term stands that is beyond those of a field and of the fields before it: its 0, or the one that
+// ends the names.
+func (c Chunk) behind(f Field) int {
+	names, samples := c.parts()
+	beyond := func(at int) bool { return at+1 >= len(names) || names[at+1] > byte(f) }
+	sample := func(i int) int { return int(binary.BigEndian.Uint32(samples[8*i:])) }
+	at := 0
+	if i := sort.Search(len(samples)/8, func(i int) bool { return beyond(sample(i)) }); i > 0 {
+		at = sample(i - 1)
+	}
+	for !beyond(at) {
+		n := bytes.IndexByte(names[at+1:], 0)
+		if n < 0 {
+			return len(names)
+		}
+		at += n + 1
+	}
+	return min(at, len(names))
+}
+
+// find looks for a pattern among terms, and returns where those with it begin.
+func find(names, pattern []byte) (at []int) {
 	for from := 0; from < len(names); {
 		i := bytes.Index(names[from:], pattern)
 		if i < 0 {

@@ -25,8 +25,50 @@ func build(docs []doc) index {
 	for i, d := range docs {
 		b.Add(uint32(i), Header, AppendFolded(nil, d.header))
 		b.Add(uint32(i), Body, AppendFolded(nil, d.body))
+		for f, text := range d.fields() {
+			b.AddField(uint32(i), f, AppendFolded(nil, text))
+		}
 	}
 	return index{docs, b.Chunks()}
+}
+
+// fields are the texts that stand for fields, of which the second is in no document.
+func (d doc) fields() map[Field]string {
+	return map[Field]string{1: d.header, 3: d.body, MaxField: d.header}
+}
+
+// findField is find in a field.
+func (x index) findField(needle string, f Field) (found []int) {
+	q := Compile(AppendFolded(nil, needle))
+	h := NewHits(uint32(len(x.docs)))
+	for i, c := range x.chunks {
+		more, err := h.SearchField(q, f, c.Terms, func() ([]byte, error) { return c.Postings, nil })
+		if err != nil {
+			panic(err)
+		}
+		if !more && i < len(x.chunks)-1 {
+			break
+		}
+	}
+	if q.All() {
+		return x.scanField(needle, f)
+	}
+	h.Each(func(d uint32) {
+		if q.Exact() || q.In(AppendFolded(nil, x.docs[d].fields()[f])) {
+			found = append(found, int(d))
+		}
+	})
+	return found
+}
+
+func (x index) scanField(needle string, f Field) (found []int) {
+	q := Compile(AppendFolded(nil, needle))
+	for i, d := range x.docs {
+		if q.In(AppendFolded(nil, d.fields()[f])) {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 // find searches as users do: by the index, and by the text where that isn't exact.
@@ -148,6 +190,10 @@ func TestFindsWhatIsThere(t *testing.T) {
 				if d := cmp.Diff(x.scan(needle, z), x.find(needle, z)); d != "" {
 					t.Fatalf("%q in %d of %q: %s", needle, z, x.docs, d)
 				}
+				f := rapid.SampledFrom([]Field{1, 2, 3, MaxField}).Draw(t, "field")
+				if d := cmp.Diff(x.scanField(needle, f), x.findField(needle, f)); d != "" {
+					t.Fatalf("%q in field %d of %q: %s", needle, f, x.docs, d)
+				}
 			}
 		}
 	})
@@ -229,6 +275,14 @@ func TestManyChunks(t *testing.T) {
 	if got := x.find("commo", Body); len(got) != len(docs) {
 		t.Errorf("%d documents have it", len(got))
 	}
+	for i := range docs {
+		if got := x.findField(fmt.Sprintf("word%dof%d ", 2*i, i), 3); len(got) != 1 || got[0] != i {
+			t.Fatalf("%d: %v", i, got)
+		}
+	}
+	if got := x.findField("commo", 1); got != nil {
+		t.Errorf("found in another field: %v", got)
+	}
 }
 
 func FuzzChunk(f *testing.F) {
@@ -238,6 +292,9 @@ func FuzzChunk(f *testing.F) {
 	f.Fuzz(func(t *testing.T, terms, postings []byte, needle string) {
 		h := NewHits(10)
 		_ = h.Search(Compile(AppendFolded(nil, needle)), Body|Header, terms, func() ([]byte, error) { return postings, nil })
+		if q := Compile(AppendFolded(nil, needle)); !q.All() {
+			_, _ = h.SearchField(q, 'a', terms, func() ([]byte, error) { return postings, nil })
+		}
 		h.Each(func(doc uint32) {
 			if doc >= 64 {
 				t.Error(doc)

@@ -17,19 +17,44 @@ func NewHits(docs uint32) *Hits { return &Hits{docs: docs} }
 // Search looks for the query in one of the segment's chunks, in the zones. postings gives the chunk's postings; it is called
 // if there is a term of interest.
 func (h *Hits) Search(q *Query, z Zones, terms []byte, postings func() ([]byte, error)) error {
-	if h.patterns == nil {
-		h.patterns = make([][]uint64, len(q.patterns))
-	}
 	c := Chunk{Terms: terms}
+	names, _ := c.parts()
+	return h.search(q.patterns, c, c.behind(MaxField), len(names), z, postings)
+}
+
+// SearchField looks for the query in a field. more is false if the chunks that follow have no terms of the field.
+func (h *Hits) SearchField(q *Query, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
+	c := Chunk{Terms: terms}
+	names, _ := c.parts()
+	from := c.behind(f - 1)
+	to := max(from, min(c.behind(f)+1, len(names))) // with the 0 behind the last
+	patterns := make([][]byte, len(q.patterns))
 	for i, p := range q.patterns {
-		for _, at := range c.find(p) {
+		if patterns[i] = p; p[0] == 0 {
+			patterns[i] = append([]byte{0, byte(f)}, p[1:]...)
+		}
+	}
+	return to == len(names), h.search(patterns, c, from, to, noZone, postings)
+}
+
+// noZone stands for the zone of fields' terms, which are in none.
+const noZone Zones = 0
+
+// search looks among a chunk's terms, from a place in the names to another.
+func (h *Hits) search(patterns [][]byte, c Chunk, from, to int, z Zones, postings func() ([]byte, error)) error {
+	if h.patterns == nil {
+		h.patterns = make([][]uint64, len(patterns))
+	}
+	names, _ := c.parts()
+	for i, p := range patterns {
+		for _, at := range find(names[from:to], p) {
 			if c.Postings == nil {
 				var err error
 				if c.Postings, err = postings(); err != nil {
 					return err
 				}
 			}
-			h.mark(i, z, c.posting(at))
+			h.mark(i, z, c.posting(from+at))
 		}
 	}
 	return nil
@@ -53,7 +78,7 @@ func (h *Hits) mark(pattern int, z Zones, list []byte) {
 		if doc >= uint64(h.docs) {
 			return
 		}
-		if Zones(v)&z != 0 {
+		if z == noZone || Zones(v)&z != 0 {
 			set[doc/64] |= 1 << (doc % 64)
 		}
 	}

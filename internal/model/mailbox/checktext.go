@@ -11,7 +11,7 @@ func (c *checker) texts() error {
 		return nil // to be made anew
 	}
 	seen := map[ContentID]int{}
-	for _, s := range m {
+	for _, s := range m.segments {
 		docs, err := readDocs(c.r, s)
 		if err != nil {
 			c.say("segment %d of the text index: %v", s.id, err)
@@ -27,11 +27,14 @@ func (c *checker) texts() error {
 			}
 		}
 	}
-	tail, err := tailOf(c.r, 1<<31-1)
+	tail, err := tailOf(c.r, 0, 1<<31-1)
 	if err != nil {
 		return err
 	}
 	for _, entry := range tail {
+		if entry.id < m.floor {
+			c.say("content %d is not in the text index, which says that all before %d are", entry.id, m.floor)
+		}
 		seen[entry.id]++
 	}
 	for id := range c.contents {

@@ -110,7 +110,7 @@ func (s *Store) Create(ctx context.Context, id ident.AccountID, limit Usage) err
 				return err
 			}
 		}
-		if err := tx.Set(indexKey(), manifest(nil).encode()); err != nil {
+		if err := tx.Set(indexKey(), manifest{}.encode()); err != nil {
 			return err
 		}
 		_, err := t.finish()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -30,7 +29,7 @@ func appendParts(dst []byte, s *message.Structure, msg io.ReaderAt) []byte {
 	end := len(dst) + maxPartsText
 	s.Root.Walk(func(p *message.Part) bool {
 		if p != s.Root && len(dst) < end {
-			dst = appendHeader(dst, headerOf(p, msg))
+			dst = AppendHeaderField(dst, headerOf(p, msg), "")
 		}
 		return true
 	})
@@ -49,20 +48,6 @@ func headerOf(p *message.Part, msg io.ReaderAt) []byte {
 	return b[:n]
 }
 
-// appendHeader appends the fields of a header, decoded and folded, a line each.
-func appendHeader(dst, header []byte) []byte {
-	for len(header) > 0 {
-		field := header[:fieldEnd(header)]
-		header = header[len(field):]
-		field = bytes.TrimSpace(field)
-		if len(field) == 0 {
-			break
-		}
-		dst = append(appendFieldText(dst, field), '\n')
-	}
-	return dst
-}
-
 // fieldEnd is where a header's first field ends, its folded lines included.
 func fieldEnd(header []byte) int {
 	for end := 0; ; {
@@ -74,14 +59,6 @@ func fieldEnd(header []byte) int {
 			return end
 		}
 	}
-}
-
-func appendFieldText(dst, field []byte) []byte {
-	s := string(field)
-	if strings.Contains(s, "=?") || strings.Contains(s, "\n") || !ascii(field) {
-		s = message.DecodeWords(message.DecodeText(message.Unfold(s)))
-	}
-	return fulltext.AppendFolded(dst, s)
 }
 
 func ascii(b []byte) bool {

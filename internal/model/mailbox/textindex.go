@@ -9,6 +9,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/fulltext"
+	"postroad/internal/format/record"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
@@ -26,6 +27,7 @@ type segment struct {
 	docs   int
 	chunks int
 	bytes  int
+	fields bool // it has the terms of fields; not if it was made before there were any
 }
 
 const (
@@ -44,15 +46,22 @@ const (
 	maxSegmentBytes = kv.MaxBatch * 2 / 3
 )
 
-// manifest is the list of segments as stored. Segments have gone into it in their order.
-type manifest []segment
+// manifest is the list of segments as stored.
+type manifest struct {
+	floor    ContentID // the tail has no contents below
+	segments []segment // in the order in which they have gone in
+}
+
+// manifestVersion: since 2 with floor, and whether segments have fields.
+const manifestVersion = 2
 
 func (m manifest) encode() []byte {
-	b := []byte{recordVersion}
-	for _, s := range m {
+	b := binary.AppendUvarint([]byte{manifestVersion}, uint64(m.floor))
+	for _, s := range m.segments {
 		for _, n := range [...]uint64{uint64(s.id), uint64(s.docs), uint64(s.chunks), uint64(s.bytes)} {
 			b = binary.AppendUvarint(b, n)
 		}
+		b = append(b, boolByte(s.fields))
 	}
 	return b
 }
@@ -61,14 +70,37 @@ func (m manifest) encode() []byte {
 func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
 	raw, ok, err = r.Get(indexKey())
 	if err != nil || !ok {
-		return nil, nil, false, err
+		return manifest{}, nil, false, err
 	}
-	d := decode(raw)
+	d := decoder{record.Decode(raw, manifestVersion)}
+	second := !d.Bad() && raw[0] >= 2
+	if second {
+		m.floor = ContentID(d.Uint())
+	}
 	for d.Rest() > 0 {
-		s := segment{segmentID(d.Uint()), int(min(d.Uint(), maxSegment)), int(min(d.Uint(), 1<<16-1)), int(min(d.Uint(), kv.MaxBatch))}
-		m = append(m, s)
+		s := segment{id: segmentID(d.Uint()), docs: int(min(d.Uint(), maxSegment)), chunks: int(min(d.Uint(), 1<<16-1)), bytes: int(min(d.Uint(), kv.MaxBatch))}
+		if second {
+			s.fields = d.Byte() != 0
+		}
+		m.segments = append(m.segments, s)
 	}
 	return m, bytes.Clone(raw), true, d.end("index")
+}
+
+// newFloor is where a tail that began at old begins now: at the first content that is in it, or that may come into it. What is stored
+// ahead has its number already.
+func (t *txn) newFloor(old ContentID) (ContentID, error) {
+	floor := ContentID(t.next.head.lastID + 1)
+	for _, kind := range [...]byte{keyTail, keyStaged} {
+		for p, err := range t.tx.Scan(kv.Range{Lo: key48(kind, uint64(old)), Hi: []byte{kind + 1}}) {
+			if err != nil {
+				return 0, err
+			}
+			floor = min(floor, ContentID(read48(p.Key[1:])))
+			break
+		}
+	}
+	return floor, nil
 }
 
 // Index brings an account's text index up to date: what has come since goes into segments if it is much, or, with all, whatever it
@@ -108,12 +140,13 @@ type waiting struct {
 // built is a segment that is to be stored.
 type built struct {
 	base     []byte // the manifest that it was made for
-	replaced manifest
+	replaced []segment
 	docs     []ContentID
 	dropped  []ContentID // of the tail
 	chunks   []fulltext.Chunk
 	texts    map[ContentID][][]byte // that were taken out for it
 	more     bool                   // of the tail may be left
+	fields   bool                   // the chunks have the terms of fields
 }
 
 func (b *built) size() (n int) {
@@ -150,15 +183,15 @@ func weight(tail []waiting) int {
 
 // buildTail returns nil if there is nothing to be done.
 func buildTail(r kv.Reader, least int) (*built, error) {
-	_, raw, ok, err := readManifest(r)
+	m, raw, ok, err := readManifest(r)
 	if err != nil || !ok {
 		return nil, err
 	}
-	tail, err := tailOf(r, tailMax)
+	tail, err := tailOf(r, m.floor, tailMax)
 	if err != nil || weight(tail) < least {
 		return nil, err
 	}
-	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) == tailMax}
+	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) == tailMax, fields: true}
 	taken := 0
 	w, batch := fulltext.NewBuilder(), &Batch{r: r}
 	defer batch.close()
@@ -187,9 +220,10 @@ func buildTail(r kv.Reader, least int) (*built, error) {
 	return b, nil
 }
 
-// tailOf returns the first contents that are in no segment, at most so many.
-func tailOf(r kv.Reader, most int) (all []waiting, err error) {
-	for p, err := range r.Scan(kv.Range{Lo: []byte{keyTail}, Hi: []byte{keyTail + 1}}) {
+// tailOf returns the first contents that are in no segment, at most so many. The engine remembers those that were in the tail for a
+// while, so that it would take long to pass them: floor is where to begin.
+func tailOf(r kv.Reader, floor ContentID, most int) (all []waiting, err error) {
+	for p, err := range r.Scan(kv.Range{Lo: unindexedKey(floor), Hi: []byte{keyTail + 1}}) {
 		if err != nil {
 			return nil, err
 		}
@@ -203,11 +237,11 @@ func tailOf(r kv.Reader, most int) (all []waiting, err error) {
 
 // addTo indexes a content; here is false if it is gone. It returns the records of its text if that had to be taken out.
 func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][]byte, here bool, err error) {
-	rec, here, err := b.content(entry.id)
+	about, here, err := b.content(entry.id)
 	if err != nil || !here {
 		return nil, false, err
 	}
-	row := &Row{Content: entry.id, Size: rec.size}
+	row := &Row{Content: entry.id, Size: about.size}
 	if entry.bare {
 		if texts, err = b.takeOut(row); err != nil {
 			return nil, false, err
@@ -216,12 +250,22 @@ func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][
 	for _, zone := range [...]struct {
 		z    fulltext.Zones
 		read func(*Row) ([]byte, error)
-	}{{fulltext.Body, b.bodyText}, {fulltext.Header, b.headerText}, {fulltext.Header, b.partsText}} {
+	}{{fulltext.Body, b.bodyText}, {fulltext.Header, b.partsText}} {
 		folded, err := zone.read(row)
 		if err != nil {
 			return nil, false, err
 		}
 		w.Add(doc, zone.z, folded)
+	}
+	rec, header, err := b.header(row)
+	if err != nil {
+		return nil, false, err
+	}
+	b.folded = AppendHeaderField(b.folded[:0], header, "")
+	w.Add(doc, fulltext.Header, b.folded)
+	for f := FieldFrom; f <= lastField; f++ {
+		b.folded = AppendField(b.folded[:0], f, rec, header)
+		w.AddField(doc, fulltext.Field(f), b.folded)
 	}
 	return texts, true, nil
 }
@@ -240,22 +284,27 @@ func (a *account) storeSegment(ctx context.Context, b *built) error {
 			return errOvertaken
 		}
 		t.dirty = true
-		m = slices.DeleteFunc(m, func(s segment) bool { return slices.Contains(b.replaced, s) })
+		m.segments = slices.DeleteFunc(m.segments, func(s segment) bool { return slices.Contains(b.replaced, s) })
 		if err := t.dropSegments(b.replaced); err != nil {
 			return err
 		}
 		if len(b.docs) > 0 {
-			s := segment{segmentID(t.newID()), len(b.docs), len(b.chunks), b.size()}
+			s := segment{segmentID(t.newID()), len(b.docs), len(b.chunks), b.size(), b.fields}
 			if err := t.putSegment(s, b); err != nil {
 				return err
 			}
-			m = append(m, s)
+			m.segments = append(m.segments, s)
 		}
 		if err := t.putTexts(b.texts); err != nil {
 			return err
 		}
 		for _, id := range b.dropped {
 			if err := t.tx.Delete(unindexedKey(id)); err != nil {
+				return err
+			}
+		}
+		if len(b.dropped) > 0 {
+			if m.floor, err = t.newFloor(m.floor); err != nil {
 				return err
 			}
 		}
@@ -303,7 +352,7 @@ func (t *txn) putTexts(texts map[ContentID][][]byte) error {
 	return nil
 }
 
-func (t *txn) dropSegments(list manifest) error {
+func (t *txn) dropSegments(list []segment) error {
 	for _, s := range list {
 		if err := t.tx.Delete(segmentKey(s.id, segmentDocs, 0)); err != nil {
 			return err
@@ -367,11 +416,11 @@ func (a *account) mergeSegments(ctx context.Context) error {
 }
 
 // mergeable returns segments that should become one, or none.
-func (m manifest) mergeable() manifest {
+func (m manifest) mergeable() []segment {
 	for _, most := range [...]int{tierLow, tierHigh} {
-		var some manifest
+		var some []segment
 		docs, bytes := 0, 0
-		for _, s := range m {
+		for _, s := range m.segments {
 			if s.docs < most && (most == tierLow || s.docs >= tierLow) && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
 				some = append(some, s)
 				docs += s.docs
@@ -390,12 +439,13 @@ func buildMerge(ctx context.Context, r kv.Reader) (*built, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	b := &built{base: raw, replaced: m.mergeable()}
+	b := &built{base: raw, replaced: m.mergeable(), fields: true}
 	if b.replaced == nil {
 		return nil, nil
 	}
 	var sources []fulltext.Source
 	for _, s := range b.replaced {
+		b.fields = b.fields && s.fields
 		src, err := b.source(ctx, r, s)
 		if err != nil {
 			return nil, err

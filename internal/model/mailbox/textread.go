@@ -5,6 +5,7 @@ import (
 
 	"postroad/internal/format/fulltext"
 	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
 	"postroad/internal/storage/kv"
 )
 
@@ -27,20 +28,29 @@ const maxHeaderText = 1 << 20
 
 // headerText is the message's own header.
 func (b *Batch) headerText(row *Row) ([]byte, error) {
-	rec, err := b.Summary(row)
+	_, header, err := b.header(row)
 	if err != nil {
 		return nil, err
+	}
+	b.folded = AppendHeaderField(b.folded[:0], header, "")
+	return b.folded, nil
+}
+
+// header reads a message's summary and its own header.
+func (b *Batch) header(row *Row) (summary.Record, []byte, error) {
+	rec, err := b.Summary(row)
+	if err != nil {
+		return nil, nil, err
 	}
 	header := rec.Header()
 	if root, ok := rec.Root(); ok && header == nil {
 		n := min(root.Header.Size, maxHeaderText)
 		if header, err = b.AppendContent(nil, row, root.Header.Offset, n); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	b.read += int64(len(header))
-	b.folded = appendHeader(b.folded[:0], header)
-	return b.folded, nil
+	return rec, header, nil
 }
 
 // textOfRow reads what is stored of a message's text.

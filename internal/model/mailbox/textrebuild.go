@@ -26,7 +26,7 @@ func (a *account) dropIndex(ctx context.Context) error {
 		if err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
-		if err := t.dropSegments(m); err != nil {
+		if err := t.dropSegments(m.segments); err != nil {
 			return err
 		}
 		return t.tx.Delete(indexKey())
@@ -63,7 +63,7 @@ func (a *account) retextIfNeeded(ctx context.Context) (done bool, err error) {
 	}
 	return true, a.update(ctx, func(t *txn) error {
 		t.dirty = true
-		return t.tx.Set(indexKey(), manifest(nil).encode())
+		return t.tx.Set(indexKey(), manifest{}.encode())
 	})
 }
 

@@ -15,6 +15,8 @@ import (
 type TextSearch struct {
 	query *fulltext.Query
 	zones fulltext.Zones
+	field HeaderField // 0: the zones
+
 	ready bool
 	all   bool        // the index can't tell: each message has to be looked at
 	hits  []ContentID // ascending; those that may have it, by the index
@@ -28,8 +30,38 @@ func SearchBody(needle string) *TextSearch { return searchText(needle, fulltext.
 // SearchAll begins a search in bodies, headers and the headers of parts.
 func SearchAll(needle string) *TextSearch { return searchText(needle, fulltext.Body|fulltext.Header) }
 
+// SearchField begins a search in what AppendField gives. It answers May alone.
+func SearchField(needle string, f HeaderField) *TextSearch {
+	s := searchText(needle, 0)
+	s.field = f
+	return s
+}
+
+// SearchHeader begins a search in what AppendHeaderField gives, of whatever name. It answers May alone, and is never sure.
+func SearchHeader(needle string) *TextSearch { return searchText(needle, fulltext.Header) }
+
 func searchText(needle string, z fulltext.Zones) *TextSearch {
 	return &TextSearch{query: fulltext.Compile(fulltext.AppendFolded(nil, needle)), zones: z}
+}
+
+// May reports whether a row's message may have the text, and whether that is sure, by the index alone.
+func (s *TextSearch) May(b *Batch, row *Row) (may, sure bool, err error) {
+	if err := s.prepare(b); err != nil {
+		return false, false, err
+	}
+	if s.all {
+		return true, false, nil
+	}
+	if _, waits := s.waits(row.Content); waits {
+		return true, false, nil
+	}
+	_, hit := slices.BinarySearch(s.hits, row.Content)
+	return hit, s.query.Exact() && s.zones != fulltext.Header, nil
+}
+
+// waits finds a content in the tail.
+func (s *TextSearch) waits(id ContentID) (int, bool) {
+	return slices.BinarySearchFunc(s.tail, id, func(w waiting, id ContentID) int { return cmp.Compare(w.id, id) })
 }
 
 // Match reports whether a row's message has the text. Rows asked for in the order of their contents cost least; most cost no
@@ -38,7 +70,7 @@ func (s *TextSearch) Match(b *Batch, row *Row) (bool, error) {
 	if err := s.prepare(b); err != nil {
 		return false, err
 	}
-	i, waits := slices.BinarySearchFunc(s.tail, row.Content, func(w waiting, id ContentID) int { return cmp.Compare(w.id, id) })
+	i, waits := s.waits(row.Content)
 	switch {
 	case waits && s.tail[i].bare && b.textOf != row.Content:
 		if _, err := b.takeOut(row); err != nil {
@@ -53,17 +85,35 @@ func (s *TextSearch) Match(b *Batch, row *Row) (bool, error) {
 	return b.holds(row, s.query, s.zones)
 }
 
-// Candidates is the rows of a page that Match may be true for, as far as that can be said at no cost.
-func (s *TextSearch) Candidates(b *Batch, p *Page) (Bits, error) {
+// Candidates is the rows of a page that may have the text, by the index alone.
+func (s *TextSearch) Candidates(b *Batch, p *Page) (out Bits, err error) {
 	if err := s.prepare(b); err != nil || s.all {
 		return p.All(), err
 	}
 	i, _ := slices.BinarySearch(s.hits, p.first)
-	j, _ := slices.BinarySearchFunc(s.tail, p.first, func(w waiting, id ContentID) int { return cmp.Compare(w.id, id) })
-	if (i == len(s.hits) || s.hits[i] > p.last) && (j == len(s.tail) || s.tail[j].id > p.last) {
-		return Bits{}, nil
+	j, _ := s.waits(p.first)
+	hits, tail := s.hits[i:], s.tail[j:]
+	if (len(hits) == 0 || hits[0] > p.last) && (len(tail) == 0 || tail[0].id > p.last) {
+		return out, nil
 	}
-	return p.All(), nil
+	last := ContentID(0)
+	for k := range p.rows {
+		id := p.rows[k].Content
+		if id < last { // contents mostly ascend, but need not
+			hits, tail = s.hits[i:], s.tail[j:]
+		}
+		last = id
+		for len(hits) > 0 && hits[0] < id {
+			hits = hits[1:]
+		}
+		for len(tail) > 0 && tail[0].id < id {
+			tail = tail[1:]
+		}
+		if len(hits) > 0 && hits[0] == id || len(tail) > 0 && tail[0].id == id {
+			out.set(k)
+		}
+	}
+	return out, nil
 }
 
 // prepare asks the index, once. Messages that come later are none of the search's business.
@@ -75,14 +125,14 @@ func (s *TextSearch) prepare(b *Batch) error {
 	if err != nil {
 		return err
 	}
-	s.all = !ok || s.query.All()
-	if s.tail, err = tailOf(b.r, 1<<31-1); err != nil {
+	s.all = !ok || s.query.All() || !s.knownBy(m)
+	if s.tail, err = tailOf(b.r, m.floor, 1<<31-1); err != nil {
 		return err
 	}
 	if !s.all {
 		p := partReader{r: b.r}
 		defer p.close()
-		for _, seg := range m {
+		for _, seg := range m.segments {
 			if err := s.ask(&p, seg); err != nil {
 				return err
 			}
@@ -93,6 +143,14 @@ func (s *TextSearch) prepare(b *Batch) error {
 	return nil
 }
 
+// knownBy reports whether an index can tell about the text: those from before there were fields can't tell about headers alone.
+func (s *TextSearch) knownBy(m manifest) bool {
+	if s.zones&fulltext.Body != 0 {
+		return true
+	}
+	return !slices.ContainsFunc(m.segments, func(seg segment) bool { return !seg.fields })
+}
+
 // ask adds what a segment knows.
 func (s *TextSearch) ask(p *partReader, seg segment) error {
 	h := fulltext.NewHits(uint32(seg.docs))
@@ -101,9 +159,18 @@ func (s *TextSearch) ask(p *partReader, seg segment) error {
 		if err != nil {
 			return err
 		}
-		err = h.Search(s.query, s.zones, terms, func() ([]byte, error) { return p.get(&p.postings, segmentKey(seg.id, segmentPostings, i)) })
+		postings := func() ([]byte, error) { return p.get(&p.postings, segmentKey(seg.id, segmentPostings, i)) }
+		more := true
+		if s.field != 0 {
+			more, err = h.SearchField(s.query, fulltext.Field(s.field), terms, postings)
+		} else {
+			err = h.Search(s.query, s.zones, terms, postings)
+		}
 		if err != nil {
 			return err
+		}
+		if !more {
+			break
 		}
 	}
 	var docs []ContentID

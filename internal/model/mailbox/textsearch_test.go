@@ -90,20 +90,22 @@ func (w *world) expunge(which func(UID) bool) {
 
 func (w *world) tail() (n int) {
 	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
-		ids, err := tailOf(r, 1<<20)
+		ids, err := tailOf(r, 0, 1<<20)
 		n = len(ids)
 		return err
 	}))
 	return n
 }
 
-func (w *world) segments() (m manifest) {
+func (w *world) manifest() (m manifest) {
 	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) (err error) {
 		m, _, _, err = readManifest(r)
 		return err
 	}))
 	return m
 }
+
+func (w *world) segments() []segment { return w.manifest().segments }
 
 // TestIndexOfManyMessages: segments are made and merged, and what is gone is left out of those that are made.
 func TestIndexOfManyMessages(t *testing.T) {

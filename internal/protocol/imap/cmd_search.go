@@ -176,6 +176,9 @@ const (
 	searchBytes = 8 << 20
 )
 
+// fewMessages is up to how many messages are looked at one by one rather than looked up in the index of headers.
+const fewMessages = 100
+
 // scope is a folder that is searched.
 type scope struct {
 	mail  *mailbox.Session // on its account
@@ -210,7 +213,7 @@ func (sc *scope) row(at int) *mailbox.Row {
 
 // runSearch looks at every message of a folder, as far as nothing is known of its page.
 func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc *scope) error {
-	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc}
+	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc, few: sc.shown.Len() < fewMessages}
 	q.listing = q.sort != nil || q.thread != nil || q.partial != nil || q.relevancy
 	q.counting = q.extended && !q.all && !q.save && !q.update && !q.modseq && !q.listing
 	f := &sifting{m: m, key: &key, q: q}

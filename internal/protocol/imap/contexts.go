@@ -294,7 +294,7 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, d mailbox
 
 // evaluate asks a context's key about some places.
 func (s *session) evaluate(ctx context.Context, c *searchContext, sc *scope, places []int) (hits []hit, err error) {
-	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc}
+	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc, few: len(places) < fewMessages}
 	for at := 0; at < len(places); {
 		err := searchStep(ctx, sc.mail, c.key.cost, func(b *mailbox.Batch) error {
 			m.begin(b)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/summary"
@@ -179,4 +180,13 @@ func (sec *section) content(mail *mailbox.Session, b *mailbox.Batch, row *mailbo
 		_, err := bytes.NewReader(fields[cut.Offset:cut.End()]).WriteTo(w)
 		return err
 	}}, nil
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

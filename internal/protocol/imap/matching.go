@@ -2,10 +2,8 @@ package imap
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"postroad/internal/format/fulltext"
-	"postroad/internal/format/message"
 	"postroad/internal/format/summary"
 	"postroad/internal/model/mailbox"
 )
@@ -17,6 +15,7 @@ type matching struct {
 	scope *scope
 	batch *mailbox.Batch
 	read  int64 // bytes of contents read in this batch
+	few   bool  // so few messages are to be looked at that it isn't worth while to ask the index about headers
 
 	rec     summary.Record
 	recOf   mailbox.ContentID
@@ -45,17 +44,15 @@ func (s *session) textKey(q *searching, name string) (criterion, bool) {
 	d := &s.dec
 	switch name {
 	case "SUBJECT":
-		return q.recordKey(q.text(d), func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
-			return appendFolded(b, rec.Subject()), nil
-		}), true
+		return q.fieldKey(q.text(d), mailbox.FieldSubject), true
 	case "FROM":
-		return q.addressKey(q.text(d), "from", summary.From), true
+		return q.fieldKey(q.text(d), mailbox.FieldFrom), true
 	case "TO":
-		return q.addressKey(q.text(d), "to", summary.To), true
+		return q.fieldKey(q.text(d), mailbox.FieldTo), true
 	case "CC":
-		return q.addressKey(q.text(d), "cc", summary.Cc), true
+		return q.fieldKey(q.text(d), mailbox.FieldCc), true
 	case "BCC":
-		return q.addressKey(q.text(d), "bcc", summary.Bcc), true
+		return q.fieldKey(q.text(d), mailbox.FieldBcc), true
 	case "HEADER":
 		field := bytes.ToLower(d.astring())
 		d.sp()
@@ -90,71 +87,79 @@ type indexed struct {
 }
 
 // begin begins the search, once in a run.
-func (t *indexed) begin(m *matching) {
+func (t *indexed) begin(m *matching) *mailbox.TextSearch {
 	if t.of != m {
 		t.now, t.of = t.search(), m
 	}
+	return t.now
 }
 
 // candidates is the rows of a page that the index doesn't rule out. An error is one of the first of them.
 func (m *matching) candidates(t *indexed, p *mailbox.Page) mailbox.Bits {
-	t.begin(m)
-	b, _ := t.now.Candidates(m.batch, p)
+	b, _ := t.begin(m).Candidates(m.batch, p)
 	return b
 }
 
 // ask asks the index about a message.
 func (m *matching) ask(t *indexed, r *mailbox.Row) (bool, error) {
-	t.begin(m)
 	before := m.batch.BytesRead()
-	ok, err := t.now.Match(m.batch, r)
+	ok, err := t.begin(m).Match(m.batch, r)
 	m.read += m.batch.BytesRead() - before
 	m.rec, m.recOf = nil, 0 // read by the batch, which may have read another since
 	return ok, err
 }
 
-// recordKey searches in text that a message's summary has; get appends it, folded.
-func (q *searching) recordKey(needle []byte, get func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error)) criterion {
-	words := q.fuzzyWords(needle)
-	return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-		rec, err := m.record(r)
-		if err != nil {
-			return false, err
-		}
-		m.folded, err = get(m, r, rec, m.folded[:0])
-		return err == nil && m.matchText(m.folded, needle, words), err
-	}}
-}
-
-// addressKey searches in addresses as people see them, "name <user@host>", and in the field as it was written.
-func (q *searching) addressKey(needle []byte, field string, list summary.List) criterion {
-	return q.recordKey(needle, func(m *matching, r *mailbox.Row, rec summary.Record, b []byte) ([]byte, error) {
-		addresses := rec.Addresses(list)
-		for a, ok := addresses.Next(); ok; a, ok = addresses.Next() {
-			b = appendFolded(b, a.Name)
-			b = appendFolded(append(b, " <"...), a.Mailbox)
-			b = appendFolded(append(b, '@'), a.Host)
-			b = append(b, ">, "...)
-		}
-		h, err := m.header(r, rec)
-		return appendFoldedFields(b, h, field), err
-	})
+// fieldKey searches in addresses as people see them, "name <user@host>", and in the field as it was written; or in the subject.
+func (q *searching) fieldKey(needle []byte, f mailbox.HeaderField) criterion {
+	return q.recordKey(needle, func() *mailbox.TextSearch { return mailbox.SearchField(string(needle), f) },
+		func(m *matching, r *mailbox.Row, rec summary.Record) (there bool, err error) {
+			var h []byte
+			if f != mailbox.FieldSubject {
+				h, err = m.header(r, rec)
+			}
+			m.folded = mailbox.AppendField(m.folded[:0], f, rec, h)
+			return true, err
+		})
 }
 
 // headerKey searches in the header fields of a name, in all if it is "". An empty needle is found in
 // any such field (RFC 9051 §6.4.4).
 func (q *searching) headerKey(needle []byte, field string) criterion {
+	return q.recordKey(needle, func() *mailbox.TextSearch { return mailbox.SearchHeader(string(needle)) },
+		func(m *matching, r *mailbox.Row, rec summary.Record) (there bool, err error) {
+			h, err := m.header(r, rec)
+			m.folded = mailbox.AppendHeaderField(m.folded[:0], h, field)
+			return len(m.folded) > 0, err // a field leaves a line end at least
+		})
+}
+
+// recordKey searches in text that a message's summary has, of those that the index names; get puts it, folded, into m.folded, if there
+// is any.
+func (q *searching) recordKey(needle []byte, search func() *mailbox.TextSearch, get func(m *matching, r *mailbox.Row, rec summary.Record) (there bool, err error)) criterion {
 	words := q.fuzzyWords(needle)
-	return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+	t := indexed{search: search}
+	k := criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		if words == nil && !m.few {
+			if may, sure, err := t.begin(m).May(m.batch, r); !may || sure || err != nil {
+				return may, err
+			}
+		}
 		rec, err := m.record(r)
 		if err != nil {
 			return false, err
 		}
-		h, err := m.header(r, rec)
-		m.folded = appendFoldedFields(m.folded[:0], h, field)
-		// A field leaves a line end at least, so that an empty needle isn't found where there is no field.
-		return len(m.folded) > 0 && m.matchText(m.folded, needle, words), err
+		there, err := get(m, r, rec)
+		return err == nil && there && m.matchText(m.folded, needle, words), err
 	}}
+	if words == nil {
+		k.sift = func(m *matching, _ int, p *mailbox.Page) mailbox.Bits {
+			if m.few {
+				return p.All()
+			}
+			return m.candidates(&t, p)
+		}
+	}
+	return k
 }
 
 // header is the message's header, or as much of it as is searched.
@@ -173,51 +178,5 @@ func (m *matching) header(r *mailbox.Row, rec summary.Record) ([]byte, error) {
 	return m.content, err
 }
 
-// appendFoldedFields appends the values of the fields of that name, decoded and folded, a line each.
-// With "" it appends all fields, names too.
-func appendFoldedFields(dst, header []byte, name string) []byte {
-	for len(header) > 0 {
-		n := fieldLen(header)
-		field := header[:n]
-		header = header[n:]
-		if isBlank(field) {
-			break
-		}
-		if name != "" {
-			if got := fieldName(field); len(got) != len(name) || !equalLower([]byte(name), got) {
-				continue
-			}
-			_, field, _ = bytes.Cut(field, []byte(":"))
-		}
-		dst = append(appendFoldedValue(dst, bytes.TrimSpace(field)), '\n')
-	}
-	return dst
-}
-
-// appendFoldedValue decodes a field's text, if there is anything to decode.
-func appendFoldedValue(dst, v []byte) []byte {
-	plain := bytes.IndexByte(v, '\n') < 0 && !bytes.Contains(v, []byte("=?")) && isASCII(v)
-	if plain {
-		return appendFoldedASCII(dst, v)
-	}
-	return appendFolded(dst, message.DecodeWords(message.DecodeText(message.Unfold(string(v)))))
-}
-
 // appendFolded appends text as searches compare it (RFC 5051).
 func appendFolded[S string | []byte](dst []byte, s S) []byte { return fulltext.AppendFolded(dst, s) }
-
-func appendFoldedASCII(dst, s []byte) []byte {
-	for _, c := range s {
-		dst = append(dst, lower(c))
-	}
-	return dst
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}

@@ -1,0 +1,92 @@
+package mailbox
+
+import (
+	"bytes"
+
+	"postroad/internal/format/fulltext"
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
+)
+
+// HeaderField is a part of a message's header that can be searched by itself, with an index of its own.
+type HeaderField uint8
+
+// Fields with an index. The numbers are stored.
+const (
+	FieldFrom HeaderField = iota + 1
+	FieldTo
+	FieldCc
+	FieldBcc
+	FieldSubject
+	lastField = FieldSubject
+)
+
+// addressFields are those with addresses.
+var addressFields = [...]struct {
+	name string
+	list summary.List
+}{FieldFrom: {"from", summary.From}, FieldTo: {"to", summary.To}, FieldCc: {"cc", summary.Cc}, FieldBcc: {"bcc", summary.Bcc}}
+
+// AppendField appends a field's text as searches see it, folded: addresses as people see them, "name <user@host>", and
+// the field as it was written.
+func AppendField(dst []byte, f HeaderField, rec summary.Record, header []byte) []byte {
+	if f == FieldSubject {
+		return fulltext.AppendFolded(dst, rec.Subject())
+	}
+	about := &addressFields[f]
+	addresses := rec.Addresses(about.list)
+	for a, ok := addresses.Next(); ok; a, ok = addresses.Next() {
+		dst = fulltext.AppendFolded(dst, a.Name)
+		dst = fulltext.AppendFolded(append(dst, " <"...), a.Mailbox)
+		dst = fulltext.AppendFolded(append(dst, '@'), a.Host)
+		dst = append(dst, ">, "...)
+	}
+	return AppendHeaderField(dst, header, about.name)
+}
+
+// AppendHeaderField appends the values of the fields of a name, in lower case, decoded and folded, a line each. With "" it
+// appends all fields, names too.
+func AppendHeaderField(dst, header []byte, name string) []byte {
+	for len(header) > 0 {
+		field := header[:fieldEnd(header)]
+		header = header[len(field):]
+		if field = bytes.TrimSpace(field); len(field) == 0 {
+			break
+		}
+		got, value, named := bytes.Cut(field, []byte(":"))
+		switch {
+		case name == "":
+			dst = appendFieldText(dst, field)
+		case named && len(bytes.TrimRight(got, " \t")) == len(name) && bytes.EqualFold(bytes.TrimRight(got, " \t"), []byte(name)):
+			dst = appendDecoded(dst, bytes.TrimSpace(value))
+		default:
+			continue
+		}
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// appendFieldText appends a field's name and its text. The text is decoded by itself, so that what AppendHeaderField gives is a piece
+// of this.
+func appendFieldText(dst, field []byte) []byte {
+	name, value, named := bytes.Cut(field, []byte(":"))
+	dst = appendDecoded(dst, name)
+	if !named {
+		return dst
+	}
+	text := bytes.TrimSpace(value)
+	dst = append(dst, ':')
+	if len(text) < len(value) {
+		dst = append(dst, ' ')
+	}
+	return appendDecoded(dst, text)
+}
+
+// appendDecoded decodes a field's text, if there is anything to decode, and folds it.
+func appendDecoded(dst, v []byte) []byte {
+	if bytes.IndexByte(v, '\n') < 0 && !bytes.Contains(v, []byte("=?")) && ascii(v) {
+		return fulltext.AppendFolded(dst, v)
+	}
+	return fulltext.AppendFolded(dst, message.DecodeWords(message.DecodeText(message.Unfold(string(v)))))
+}
