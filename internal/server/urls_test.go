@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
 
@@ -101,5 +102,16 @@ func TestForwardWithoutDownload(t *testing.T) {
 	}
 	if strings.Contains(got, "* 2 FETCH") {
 		t.Error("it came twice")
+	}
+}
+
+// TestIMAPEntries: what the settings say to mail programs (METADATA, RFC 5464 §3.2.1.1).
+func TestIMAPEntries(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.IMAP.Comment = "Closed on Sundays." }})
+	s.AddAccount("ann")
+	c := dialIMAP(t, s, "ann")
+	want := `* METADATA "" (/shared/admin "mailto:postmaster@` + servertest.Domain + `" /shared/comment "Closed on Sundays.")`
+	if got := c.ask(`GETMETADATA "" (/shared/admin /shared/comment)`)[0]; got != want {
+		t.Errorf("%s", got)
 	}
 }

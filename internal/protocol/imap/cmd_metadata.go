@@ -13,7 +13,7 @@ import (
 )
 
 // Annotations (RFC 5464) of a mailbox are properties of its folder, those of the server properties of the account: everybody
-// has their own under /private, and nobody may set any under /shared. Names are kept in lower case.
+// has their own under /private, and nobody may set any under /shared: those are settings. Names are kept in lower case.
 
 const (
 	sharedEntries  = "/shared/"
@@ -63,6 +63,7 @@ func (s *session) annotations(ctx context.Context, f *box) (annotations, error) 
 				all[privateEntries+entry] = v
 			}
 		}
+		s.addServerEntries(all)
 		return all, err
 	}
 	for scope, prefix := range map[mailbox.PropScope]string{mailbox.SharedProps: sharedEntries, mailbox.PrivateProps: privateEntries} {
@@ -75,6 +76,20 @@ func (s *session) annotations(ctx context.Context, f *box) (annotations, error) 
 		}
 	}
 	return all, nil
+}
+
+// addServerEntries adds what all clients may read of the server (RFC 5464 §3.2.1.1), and the administrator sets.
+func (s *session) addServerEntries(all annotations) {
+	admin := s.srv.admin
+	if _, domain, ok := strings.Cut(s.who.Login, "@"); ok && admin == "" {
+		admin = "mailto:postmaster@" + domain
+	}
+	if admin != "" {
+		all[sharedEntries+"admin"] = []byte(admin)
+	}
+	if s.srv.comment != "" {
+		all[sharedEntries+"comment"] = []byte(s.srv.comment)
+	}
 }
 
 // metadataOptions are what GETMETADATA may be asked (RFC 5464 §4.2).

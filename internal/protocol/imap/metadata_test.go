@@ -45,3 +45,20 @@ func TestFiltersDontMultiply(t *testing.T) {
 		t.Error(done)
 	}
 }
+
+// TestServerEntries: RFC 5464 §3.2.1.1. What the administrator has set can be read, and not be changed.
+func TestServerEntries(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Admin, c.Comment = "tel:+431234567", "Closed on Sundays." })
+	c := w.user("ann")
+	if lines := c.ok(`GETMETADATA "" (/shared/admin /shared/comment)`); lines[0] != `* METADATA "" (/shared/admin "tel:+431234567" /shared/comment "Closed on Sundays.")` {
+		t.Errorf("%q", lines)
+	}
+	if lines := c.ok(`GETMETADATA (MAXSIZE 15 DEPTH 1) "" /shared`); lines[0] != `* METADATA "" (/shared/admin "tel:+431234567")` {
+		t.Errorf("%q", lines)
+	}
+	for _, entry := range []string{"admin", "comment"} {
+		if _, r := c.do(`SETMETADATA "" (/shared/` + entry + ` "x")`); !strings.HasPrefix(r, "NO [NOPERM]") {
+			t.Error(r)
+		}
+	}
+}

@@ -38,6 +38,10 @@ type Config struct {
 	// Quotas changes quotas for those who may (SETQUOTA, RFC 9208). If nil, nobody may.
 	Quotas Quotas
 
+	// Admin is a URI by which clients reach the administrator, Comment a text about the server (RFC 5464 §3.2.1.1). Without them it is
+	// the postmaster of the client's domain, and nothing.
+	Admin, Comment string
+
 	Limits  Limits
 	Logger  *slog.Logger     // nil: nothing is logged
 	Metrics Metrics          // nil: nothing is counted
@@ -81,6 +85,8 @@ type Server struct {
 	rand       io.Reader
 	commands   map[string]*command
 	uid        map[string]*command
+	admin      string // URI; empty: the client's postmaster
+	comment    string
 	languages  map[string]*language // by tag; nil: i-default
 	bufs       buffers
 
@@ -100,7 +106,7 @@ func New(c Config) *Server {
 	s := &Server{
 		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
-		commands: commandTable(), uid: uidTable(), languages: newLanguages(),
+		commands: commandTable(), uid: uidTable(), languages: newLanguages(), admin: c.Admin, comment: c.Comment,
 		sessions: map[*session]struct{}{}, counts: newConnCounts(),
 	}
 	s.early = s.lim.beforeLogin()

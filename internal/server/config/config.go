@@ -54,6 +54,8 @@ type Config struct {
 	DKIM DKIM `toml:"dkim"`
 	// Reports say which reports are sent to other sites.
 	Reports Reports `toml:"reports"`
+	// IMAP is what mail programs may learn of the server.
+	IMAP IMAPEntries `toml:"imap"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
 	// Auth says how people sign in.
@@ -265,6 +267,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.MTASTS.validate(); err != nil {
+		return err
+	}
+	if err := c.IMAP.validate(); err != nil {
 		return err
 	}
 	if err := c.Sharing.validate(); err != nil {
