@@ -1,0 +1,248 @@
+package sieve
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"postroad/internal/format/message"
+	syntax "postroad/internal/format/sieve"
+)
+
+// machine is one run.
+type machine struct {
+	ctx     context.Context
+	env     *Environment
+	msg     Message // as the script has changed it
+	orig    Message
+	limits  Limits
+	fuel    int64
+	frame   *frame
+	globals map[string]string
+	once    map[*unit]bool // included already
+	header  header
+	body    bodies
+	loops   []loop // the foreverypart loops we are in
+	results results
+	buf     []byte
+	made    map[pattern]*expression
+	first   *unit
+}
+
+// frame is one script that is running: the first one, or one that it includes.
+type frame struct {
+	unit    *unit
+	vars    []string
+	matches []string
+	enabled extensionSet
+	depth   int
+	outer   *frame
+	loops   int // how many loops there were when it began
+}
+
+// Run runs the script on a message. The outcome is never nil: if the script fails, it is to keep the message, and the error is a
+// Problem, or what the World failed with.
+func (s *Script) Run(ctx context.Context, env *Environment, msg Message) (*Outcome, error) {
+	return RunAll(ctx, []*Script{s}, env, msg)
+}
+
+// RunAll runs scripts one after the other: the next one only if the one before keeps the message, by itself or by keep, and
+// instead of that keep. They see the message as the one before has changed it. If one fails, it is the last.
+func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Message) (*Outcome, error) {
+	if len(scripts) == 0 {
+		return &Outcome{Actions: []Action{{Op: Keep, Implicit: true}}, Kept: true}, nil
+	}
+	m := newMachine(ctx, scripts[0].unit.limits, env, msg)
+	for i, s := range scripts {
+		if i > 0 && !m.results.goOn() {
+			break
+		}
+		m.results.next(i > 0)
+		if err := m.runScript(s.unit); err != nil {
+			return m.failed(err)
+		}
+	}
+	return m.outcome(), nil
+}
+
+func newMachine(ctx context.Context, l Limits, env *Environment, msg Message) *machine {
+	m := &machine{ctx: ctx, env: env, msg: msg, orig: msg, limits: l, fuel: l.Fuel}
+	m.results.flags = env.Flags
+	return m
+}
+
+// runScript runs a script that nobody includes.
+func (m *machine) runScript(u *unit) error {
+	m.frame, m.first = nil, u
+	err := m.runUnit(u)
+	if errors.Is(err, errStop) || errors.Is(err, errReturn) {
+		err = nil
+	}
+	return err
+}
+
+// runUnit runs a script in a frame of its own.
+func (m *machine) runUnit(u *unit) error {
+	f := &frame{unit: u, enabled: u.extended, outer: m.frame, loops: len(m.loops)}
+	if u.slots > 0 {
+		f.vars = make([]string, u.slots)
+	}
+	if m.frame != nil {
+		f.depth = m.frame.depth + 1
+	}
+	m.frame = f
+	err := m.execAll(u.body)
+	if m.frame = f.outer; m.frame == nil {
+		m.frame = f // for the outcome's sake
+	}
+	return err
+}
+
+// outOfFuel is what ends a run that does too much.
+func (m *machine) outOfFuel(at syntax.Pos) error {
+	return m.failure(at, "the script does too much")
+}
+
+// burn charges for octets that were looked at.
+func (m *machine) burn(octets int) { m.fuel -= int64(octets)>>4 + 1 }
+
+func (m *machine) execAll(cs []command) error {
+	for _, c := range cs {
+		if m.fuel -= 2; m.fuel < 0 {
+			return m.outOfFuel(syntax.Pos{Line: 1, Column: 1})
+		}
+		if err := c.exec(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *machine) eval(t test) (bool, error) {
+	if m.fuel -= 2; m.fuel < 0 {
+		return false, m.outOfFuel(syntax.Pos{Line: 1, Column: 1})
+	}
+	if m.fuel&0xFFF == 0 && m.ctx.Err() != nil {
+		return false, m.ctx.Err()
+	}
+	yes, err := t.eval(m)
+	if err == nil && m.fuel < 0 {
+		err = m.outOfFuel(syntax.Pos{Line: 1, Column: 1})
+	}
+	return yes, err
+}
+
+// failed is the outcome of a script that failed: the message is kept as it came.
+func (m *machine) failed(err error) (*Outcome, error) {
+	return &Outcome{Actions: []Action{{Op: Keep, Implicit: true}}, Kept: true, Log: m.results.log, Steps: m.limits.Fuel - max(m.fuel, 0)}, err
+}
+
+// field is a header field as tests see it.
+type field struct {
+	name  string
+	raw   string // behind the colon
+	text  string // decoded
+	plain string // unfolded
+	addrs []message.Address
+	seen  uint8 // which of them are there
+}
+
+const (
+	sawText = 1 << iota
+	sawPlain
+	sawAddrs
+)
+
+// header is the header of the message or of a part, its fields read as they are asked for.
+type header struct {
+	read   bool
+	fields []field
+}
+
+func (h *header) parse(raw string) {
+	ix := message.ParseHeader(raw)
+	h.fields = make([]field, len(ix.Fields))
+	for i, f := range ix.Fields {
+		h.fields[i] = field{name: ix.Name(f), raw: ix.Value(f)}
+	}
+	h.read = true
+}
+
+// unfolded is the field's value on one line.
+func (f *field) unfolded() string {
+	if f.seen&sawPlain == 0 {
+		f.plain, f.seen = message.Unfold(f.raw), f.seen|sawPlain
+	}
+	return f.plain
+}
+
+// decoded is the field's value for people. RFC 5228 §2.7.2.
+func (f *field) decoded() string {
+	if f.seen&sawText == 0 {
+		f.text, f.seen = message.DecodeWords(f.unfolded()), f.seen|sawText
+	}
+	return f.text
+}
+
+// addresses are those of an address field.
+func (f *field) addresses() []message.Address {
+	if f.seen&sawAddrs == 0 {
+		f.addrs, f.seen = message.ParseAddresses(f.unfolded()), f.seen|sawAddrs
+	}
+	return f.addrs
+}
+
+// head is the message's header.
+func (m *machine) head() *header {
+	if !m.header.read {
+		raw := m.msg.Header()
+		m.burn(len(raw))
+		m.header.parse(string(raw))
+	}
+	return &m.header
+}
+
+// item is an item of the environment. RFC 5183 §4.
+func (m *machine) item(name string) (string, bool) {
+	if v, ok := m.env.Items[strings.ToLower(name)]; ok {
+		return v, true
+	}
+	switch strings.ToLower(name) {
+	case "name":
+		return "Postroad", true
+	case "version":
+		return Version, true
+	case "location":
+		return "MS", true
+	case "phase":
+		return "during", true
+	case "vnd.dovecot.default-mailbox":
+		return "INBOX", true
+	}
+	return m.eventItem(strings.ToLower(name))
+}
+
+// eventItem are the items of RFC 6785 §4.
+func (m *machine) eventItem(name string) (string, bool) {
+	e := m.env.Event
+	if e == nil {
+		return "", false
+	}
+	switch name {
+	case "imap.cause":
+		return e.Cause, true
+	case "imap.mailbox":
+		return e.Mailbox, true
+	case "imap.changedflags":
+		return strings.Join(e.ChangedFlags, " "), true
+	}
+	return "", false
+}
+
+// now is the time of the run.
+func (m *machine) now() time.Time { return m.env.Now }
+
+// small makes an int of a number, as large as may be.
+func small(n uint64) int { return int(min(n, math.MaxInt32)) }
