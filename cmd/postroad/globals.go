@@ -24,6 +24,8 @@ type Globals struct {
 	TokenFile string `help:"With --server: the file with that server's admin token." placeholder:"FILE" type:"existingfile"`
 	CAFile    string `name:"ca-file" help:"With --server: the certificate to trust, if the system doesn't." placeholder:"FILE" type:"existingfile"`
 	JSON      bool   `help:"Print results as JSON."`
+
+	act act // what the command does
 }
 
 // settings reads the setting file. With --data it need not be there.
@@ -57,7 +59,7 @@ func (g *Globals) admin(ctx context.Context) (a admin.Admin, done func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.Admin, s.Close, nil
+	return s.Admin, func() error { return errors.Join(g.act.record(ctx, s.Admin), s.Close()) }, nil
 }
 
 func (g *Globals) remote() (admin.Admin, func() error, error) {
@@ -115,5 +117,7 @@ func (g *Globals) withAdmin(ctx context.Context, fn func(admin.Admin) error) err
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(a), done())
+	err = fn(a)
+	g.act.failed = err
+	return errors.Join(err, done())
 }

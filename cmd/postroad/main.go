@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -23,6 +24,7 @@ type commandLine struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
 	Init    initCmd    `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
 	Account accountCmd `cmd:"" help:"People's accounts."`
+	Audit   auditCmd   `cmd:"" help:"Tell who signed in, who failed to, and what administrators did."`
 	Session sessionCmd `cmd:"" help:"Who is signed in."`
 	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
@@ -83,6 +85,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 		return exitUsage
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
+	line.act = act{name: commandName(parsed.Command()), line: strings.Join(args, " ")}
 	return exitStatus(parsed.Run(&line.Globals, t), t)
 }
 

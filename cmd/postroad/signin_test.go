@@ -86,3 +86,31 @@ func TestSessionCommandsOnAStoppedServer(t *testing.T) {
 		t.Errorf("%d", status)
 	}
 }
+
+// Commands on a stopped server are in the log too, but for those that only look.
+func TestAuditCommand(t *testing.T) {
+	s := newShell(t)
+	if out := s.do("", "audit"); out != "nothing is remembered\n" {
+		t.Errorf("%q", out)
+	}
+	s.do("", "account", "list")
+	s.do("other\n", "account", "password", "ann@example.test", "--password-stdin")
+	s.try("", "account", "disable", "nobody@example.test")
+	out := s.do("", "audit", "--kind", "act", "--since", "1h")
+	lines := strings.Split(out, "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "account.password  command of ") || !strings.Contains(lines[0], "account password ann@example.test") ||
+		!strings.Contains(lines[1], "account.disable") || !strings.Contains(lines[1], "failed: ") || strings.Contains(out, "other") {
+		t.Errorf("%s", out)
+	}
+	if out := s.do("", "audit", "nobody@example.test"); strings.Count(out, "\n") != 1 {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestAuditLine(t *testing.T) {
+	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.Local)
+	e := admin.AuditEntry{At: at, Last: at.Add(time.Minute), Count: 3, What: "failed", Who: "a\x1b[2Jb", Protocol: "imap", Mechanism: "PLAIN", TLS: true, Client: "::1"}
+	if got := auditLine(&e); got != "2026-03-14 15:09:26  failed  a?[2Jb  imap PLAIN TLS from ::1 (3 times until 2026-03-14 15:10:26)" {
+		t.Errorf("%q", got)
+	}
+}

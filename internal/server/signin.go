@@ -17,6 +17,7 @@ func (s *Server) openSignIn(ctx context.Context) (err error) {
 	}
 	o := auth.Options{
 		Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth"), DB: s.store.DB, CRAMMD5: c.CRAMMD5, APOP: c.APOP,
+		Note: noteSignIn(s.store.Audit),
 	}
 	if s.clients != nil {
 		o.ClientRoots, o.Revoked = s.clients.roots, s.clients.revoked

@@ -13,6 +13,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/service/acme"
+	"postroad/internal/service/audit"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -40,6 +41,7 @@ type Store struct {
 	Mailboxes *mailbox.Store
 	Admin     *admin.Direct
 	Trace     *trace.Log        // of what happens to messages
+	Audit     *audit.Log        // of sign-ins, and what administrators do
 	Accounts  *inbound.Accounts // what people here have sent
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
@@ -70,10 +72,14 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err == nil {
 		s.Trace, err = openTrace(ctx, db, c.Trace, w)
 	}
+	if err == nil {
+		s.Audit, err = openAudit(ctx, db, c.Audit, w)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s.Admin.SetTrace(s.Trace)
+	s.Admin.SetAudit(s.Audit)
 	s.Accounts = openAccounts(db, c, w)
 	s.Admin.SetAccounts(s.Accounts)
 	s.engine = db
@@ -100,7 +106,7 @@ func openModels(ctx context.Context, db kv.DB, spools, loginDomain string, w Wor
 // Close closes the store. Nobody may use it any more.
 func (s *Store) Close() error {
 	s.Admin.EndBackups()
-	err := s.Trace.Flush(context.Background()) // what was noted after its Run
+	err := errors.Join(s.Trace.Flush(context.Background()), s.Audit.Flush(context.Background())) // what was noted after their Run
 	return errors.Join(err, s.DB.Close())
 }
 

@@ -130,6 +130,7 @@ func (w *web) mayAdminister(r *http.Request) error {
 		return fault.New(fault.Denied, "use https")
 	}
 	if !w.server.token.Admits(r) {
+		w.server.noteWrongToken(r)
 		return fault.New(fault.Unauthenticated, "this needs the admin token")
 	}
 	return nil

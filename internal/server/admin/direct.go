@@ -10,6 +10,7 @@ import (
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/audit"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
@@ -37,6 +38,7 @@ type Direct struct {
 	advisor Advisor          // nil: nobody knows of the DNS
 	certs   CertificateAdmin // nil: nobody knows of certificates
 
+	audit  *audit.Log   // of sign-ins and acts; nil: nothing is remembered
 	engine *auth.Engine // signs people in; nil: the server is stopped
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts

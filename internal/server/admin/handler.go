@@ -33,10 +33,19 @@ const RequestID = "X-Request-Id"
 func Handler(a Admin, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := log.With("path", r.URL.Path, "request", w.Header().Get(RequestID))
-		if streams(a, w, r, log) || backs(a, w, r, log) || restores(a, w, r, log) {
+		if streams(a, w, r, log) {
+			record(a, r, nil, nil, log)
 			return
 		}
-		result, err := answer(a, w, r)
+		if backs(a, w, r, log) {
+			return
+		}
+		if restores(a, w, r, log) {
+			record(a, r, nil, nil, log)
+			return
+		}
+		result, body, err := answer(a, w, r)
+		record(a, r, body, err, log)
 		if err != nil {
 			log.Warn("admin operation failed", "err", err)
 			reply(w, statuses[fault.KindOf(err)], bodyOf(err))
@@ -47,28 +56,29 @@ func Handler(a Admin, log *slog.Logger) http.Handler {
 	})
 }
 
-func answer(a Admin, w http.ResponseWriter, r *http.Request) (any, error) {
+func answer(a Admin, w http.ResponseWriter, r *http.Request) (result any, body []byte, err error) {
 	name := strings.TrimPrefix(r.URL.Path, Prefix)
 	op := operations[name]
 	if op == nil {
 		op = momentOperations[name]
 	}
 	if op == nil {
-		return nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)
+		return nil, nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)
 	}
 	// A web page of a stranger can make a browser POST a form, but not this type.
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || mediaType != "application/json" {
-		return nil, fault.New(fault.Invalid, "operations are asked for by POST with Content-Type: application/json")
+		return nil, nil, fault.New(fault.Invalid, "operations are asked for by POST with Content-Type: application/json")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, fault.New(fault.TooLarge, "the body is larger than %d bytes", maxBody)
+		return nil, nil, fault.New(fault.TooLarge, "the body is larger than %d bytes", maxBody)
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Canceled, err, "the body ended early")
+		return nil, nil, fault.Wrap(fault.Canceled, err, "the body ended early")
 	}
-	return op(r.Context(), a, body)
+	result, err = op(r.Context(), a, body)
+	return result, body, err
 }
 
 func bodyOf(err error) errorBody {

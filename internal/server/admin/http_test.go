@@ -118,6 +118,9 @@ func (r *recorder) RenewRecoveryCodes(_ context.Context, a string) (RecoveryCode
 	return RecoveryCodes{[]string{"c-d"}}, r.note("recovery codes %s", a)
 }
 func (r *recorder) EndTwoStep(_ context.Context, a string) error { return r.note("end two-step %s", a) }
+func (r *recorder) Audit(_ context.Context, q AuditQuery) ([]AuditEntry, error) {
+	return []AuditEntry{{"act", time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC(), 7, "x", "y", "imap", "::1", "PLAIN", "password", true, "d", "e"}}, r.note("audit %v", q)
+}
 func (r *recorder) Sessions(_ context.Context, q SessionQuery) ([]Session, error) {
 	return []Session{{"1", "a@b", "imap", "::1", "Thing", "password", "PLAIN", true, time.Unix(1e9, 0).UTC()}}, r.note("sessions %v", q)
 }

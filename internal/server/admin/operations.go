@@ -113,6 +113,8 @@ var operations = map[string]operation{
 	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
 	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),
 
+	"audit": asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),
+
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),
 	"alias.add":    doing(func(ctx context.Context, a Admin, x Alias) error { return a.AddAlias(ctx, x) }),
 	"alias.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveAlias(ctx, x.Address) }),

@@ -34,6 +34,8 @@ type SignInAdmin interface {
 	// EndTwoStep turns it off.
 	EndTwoStep(ctx context.Context, address string) error
 
+	// Audit tells who signed in, who failed to, and what administrators did, oldest first.
+	Audit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 	// Sessions lists the connections on which somebody is signed in, oldest first; of one account if it is named.
 	Sessions(ctx context.Context, q SessionQuery) ([]Session, error)
 	// EndSessions ends one session, or all of an account.

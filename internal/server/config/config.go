@@ -58,6 +58,8 @@ type Config struct {
 	IMAP IMAPEntries `toml:"imap"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
+	// Audit bounds what is remembered of sign-ins and of administrators' acts.
+	Audit Audit `toml:"audit"`
 	// Auth says how people sign in.
 	Auth Auth `toml:"auth"`
 	// Log says how much is logged, and how.
@@ -252,6 +254,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.validateCertificates(); err != nil {
+		return err
+	}
+	if err := c.Audit.validate(); err != nil {
 		return err
 	}
 	if err := c.Auth.validate(); err != nil {
