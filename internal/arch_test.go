@@ -36,6 +36,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
 	"service/delivery":  {"service/transfer", "service/trace", "service/forward"},                                // what goes elsewhere
+	"service/move":      {"service/imapclient"},                                                                  // asks another server
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery

@@ -11,28 +11,46 @@ import (
 	"postroad/internal/service/move"
 )
 
-// importCmd brings mail in from files.
+// importCmd brings mail in from files, or from another server.
 type importCmd struct {
 	Address string `arg:"" help:"The account."`
-	Path    string `arg:"" help:"An mbox, a Maildir, an EML file, or a folder with any of them." type:"existingpath"`
+	From    string `arg:"" help:"An mbox, a Maildir, an EML file, or a folder with any of them; or another server: imaps://USER@HOST."`
 	Folder  string `help:"Put messages that have no folder by their place into this one, like Work/2024." placeholder:"FOLDER"`
 	Under   string `help:"Make all folders below this one." placeholder:"FOLDER"`
 	Mbox    string `help:"The dialect of mbox files: auto, mboxo, mboxrd, mboxcl or mboxcl2." default:"auto" placeholder:"DIALECT"`
 	Seen    bool   `help:"Mark all messages as read."`
+	imapFlags
 }
 
 func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
-	from, err := move.Open(c.Path, move.Options{Folder: folderPath(c.Folder), Mbox: move.Dialect(c.Mbox), Seen: c.Seen,
-		Warn: func(text string) { fmt.Fprintln(t.err, "postroad:", printable(text)) }})
+	warn := func(text string) { fmt.Fprintln(t.err, "postroad:", printable(text)) }
+	var from move.Source
+	var server *imapServer
+	var err error
+	if isURL(c.From) {
+		server, err = c.server(c.From, t)
+	} else if c.given() {
+		err = fault.New(fault.Invalid, "--password-file and the like go with an address like imaps://ann@mail.example.org")
+	} else {
+		from, err = move.Open(c.From, move.Options{Folder: folderPath(c.Folder), Mbox: move.Dialect(c.Mbox), Seen: c.Seen, Warn: warn})
+	}
 	if err != nil {
 		return err
 	}
 	return g.withMover(ctx, func(m admin.Mover) error {
 		shown := &progress{t: t, verb: "read"}
+		defer shown.end()
+		if server != nil {
+			have, err := m.Brought(ctx, c.Address)
+			if err != nil {
+				return err
+			}
+			from = c.source(server, have, shown, warn)
+		}
 		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
 		shown.end()
 		if err != nil {
-			if !fault.Is(err, fault.NotFound) {
+			if !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unauthenticated) {
 				fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
 			}
 			return err
@@ -77,7 +95,8 @@ type progress struct {
 	t        terminal
 	verb     string
 	messages int
-	shown    bool // a line stands unfinished
+	of       func() string // how much of what there is that is; nil: nobody knows
+	shown    bool          // a line stands unfinished
 }
 
 // Messages between two tellings.
@@ -102,17 +121,23 @@ func (p *progress) count(m *move.Message) {
 	p.messages++
 	f, ok := p.t.err.(*os.File)
 	onTerminal := ok && isTerminal(f)
-	switch folder := printable(strings.Join(m.Folder, "/")); {
+	folder := printable(strings.Join(m.Folder, "/"))
+	of := ""
+	if p.of != nil {
+		of = p.of()
+	}
+	switch {
 	case onTerminal && p.messages%tellTerminal == 0:
-		fmt.Fprintf(p.t.err, "\r\x1b[K%s %d messages, in %.60s", p.verb, p.messages, folder)
+		fmt.Fprintf(p.t.err, "\r\x1b[K%s %d messages, in %.40s%s", p.verb, p.messages, folder, of)
 		p.shown = true
 	case !onTerminal && p.messages%tellLines == 0:
-		fmt.Fprintf(p.t.err, "%s %d messages, in %s\n", p.verb, p.messages, folder)
+		fmt.Fprintf(p.t.err, "%s %d messages, in %s%s\n", p.verb, p.messages, folder, of)
 	}
 }
 
 func (p *progress) end() {
 	if p.shown {
 		fmt.Fprint(p.t.err, "\r\x1b[K")
+		p.shown = false
 	}
 }

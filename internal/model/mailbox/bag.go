@@ -113,6 +113,9 @@ func placeOf(r kv.Reader, id ItemID) (place, error) {
 	return decodePlace(value)
 }
 
+// HasBag reports whether properties lie beside the item.
+func (r *Row) HasBag() bool { return r.hasBag }
+
 // Bag returns an item's property bag: an empty one if nothing was put into it.
 func (s *Session) Bag(ctx context.Context, id ItemID) (Bag, error) {
 	if _, err := s.find(ctx, id, RightRead); err != nil {

@@ -158,19 +158,3 @@ func onMoments[In, Out any](f func(context.Context, momentKeeper, In) (Out, erro
 		return f(ctx, k, in)
 	})
 }
-
-// momentOperations are those of backups that answer with JSON.
-var momentOperations = map[string]operation{
-	"backup.begin": onMoments(func(ctx context.Context, k momentKeeper, _ none) (momentArg, error) {
-		id, err := k.beginMoment(ctx)
-		return momentArg{id}, err
-	}),
-	"backup.partitions": onMoments(func(ctx context.Context, k momentKeeper, m momentArg) (ps []kv.Partition, err error) {
-		err = k.withMoment(m.ID, func(o backup.Origin) (err error) { ps, err = o.Partitions(ctx); return err })
-		return ps, err
-	}),
-	"backup.mark": onMoments(func(ctx context.Context, k momentKeeper, m markArg) (none, error) {
-		return none{}, k.withMoment(m.ID, func(o backup.Origin) error { return o.Mark(ctx, m.Repository, m.Run) })
-	}),
-	"backup.end": onMoments(func(_ context.Context, k momentKeeper, m momentArg) (none, error) { return none{}, k.endMoment(m.ID) }),
-}

@@ -60,7 +60,7 @@ func answer(a Admin, w http.ResponseWriter, r *http.Request) (result any, body [
 	name := strings.TrimPrefix(r.URL.Path, Prefix)
 	op := operations[name]
 	if op == nil {
-		op = momentOperations[name]
+		op = moreOperations[name]
 	}
 	if op == nil {
 		return nil, nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)

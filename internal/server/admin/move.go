@@ -25,6 +25,8 @@ type Mover interface {
 	Import(ctx context.Context, q ImportQuery, from move.Source) (move.Result, error)
 	// Export gives all mail of an account, until ctx ends. Errors: fault.NotFound. It is read as the source is.
 	Export(ctx context.Context, q ExportQuery) (move.Source, error)
+	// Brought tells which of an account's messages came from other servers. Errors: fault.NotFound.
+	Brought(ctx context.Context, address string) (move.Brought, error)
 }
 
 // ImportQuery says where imported mail goes.
@@ -44,6 +46,8 @@ type ExportQuery struct {
 const (
 	importName = "account.import"
 	exportName = "account.export"
+
+	broughtName = "account.brought"
 )
 
 // streamType is the media type of package move's streams. The argument of an import is a line of JSON in front.
@@ -130,6 +134,25 @@ func (d *Direct) Export(ctx context.Context, q ExportQuery) (move.Source, error)
 		defer s.Close()
 		return move.Outgoing(s)(ctx, yield)
 	}, nil
+}
+
+// Brought implements Mover.
+func (d *Direct) Brought(ctx context.Context, address string) (move.Brought, error) {
+	a, err := d.dir.AccountByAddress(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.store.Open(ctx, a.ID, ident.System())
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return move.BroughtTo(ctx, s)
+}
+
+// Brought implements Mover.
+func (c *Client) Brought(ctx context.Context, address string) (move.Brought, error) {
+	return call[move.Brought](ctx, c, broughtName, addressArg{address})
 }
 
 // streams answers the operations that are no JSON, and reports whether this was one.

@@ -17,6 +17,9 @@ import (
 // imported is the property of an item that says what it was imported from: a digest.
 const imported = "move.imported"
 
+// fetched is the property of an item with its SourceID.
+const fetched = "move.source"
+
 // A batch is one transaction: some messages, or some bytes, whichever is reached first.
 const (
 	batchItems = 100
@@ -32,6 +35,12 @@ type origin [16]byte
 // count is how often an origin is in the account, and has come in this import.
 type count struct{ there, come int32 }
 
+// like is an origin in a mailbox of another server.
+type like struct {
+	origin
+	from MailboxID
+}
+
 // importer puts a source's messages into an account.
 type importer struct {
 	store   *mailbox.Store
@@ -39,6 +48,10 @@ type importer struct {
 	under   []string
 
 	origins map[origin]count
+	// sources are those that are there. Messages of one mailbox that are equal are as many messages: so of those that have a
+	// SourceID, those of the same mailbox are not counted as their like.
+	sources map[SourceID]bool
+	likes   map[like]int32
 	ids     map[string]*mailbox.Row     // what is there, by Message.ID; nil: IDs say nothing
 	folders map[string]mailbox.FolderID // by joined path
 
@@ -65,7 +78,7 @@ func BringBack(ctx context.Context, store *mailbox.Store, s *mailbox.Session, un
 }
 
 func newImporter(store *mailbox.Store, s *mailbox.Session, under []string) *importer {
-	return &importer{store: store, session: s, under: under, origins: map[origin]count{}, folders: map[string]mailbox.FolderID{}}
+	return &importer{store: store, session: s, under: under, origins: map[origin]count{}, sources: map[SourceID]bool{}, likes: map[like]int32{}, folders: map[string]mailbox.FolderID{}}
 }
 
 func (i *importer) run(ctx context.Context, from Source) (Result, error) {
@@ -93,18 +106,33 @@ func (i *importer) remember(ctx context.Context) error {
 			if i.ids != nil {
 				i.ids[idOf(row)] = row
 			}
+			if !row.HasBag() {
+				continue
+			}
 			bag, err := i.session.Bag(ctx, row.ID)
 			if err != nil && !fault.Is(err, fault.NotFound) { // not found: expunged meanwhile
 				return err
 			}
-			if v := bag.Props[imported]; len(v) == len(origin{}) {
-				c := i.origins[origin(v)]
-				c.there++
-				i.origins[origin(v)] = c
-			}
+			i.know(bag)
 		}
 	}
 	return nil
+}
+
+// know notes what a bag says of where its item came from.
+func (i *importer) know(bag mailbox.Bag) {
+	v := bag.Props[imported]
+	if len(v) != len(origin{}) {
+		return
+	}
+	o := origin(v)
+	c := i.origins[o]
+	c.there++
+	i.origins[o] = c
+	if from := bag.Props[fetched]; len(from) == len(SourceID{}) {
+		i.sources[SourceID(from)] = true
+		i.likes[like{o, SourceID(from).mailbox()}]++
+	}
 }
 
 func (i *importer) take(ctx context.Context, m *Message) error {
@@ -124,21 +152,42 @@ func (i *importer) take(ctx context.Context, m *Message) error {
 	if err != nil || m.Body == nil {
 		return err
 	}
+	if i.sources[m.Source] {
+		i.result.Present++
+		return nil
+	}
 	w := i.store.NewContent()
 	o, err := i.read(w, path, m.Body)
-	c := i.origins[o]
-	c.come++
-	if err != nil || c.come <= c.there {
+	if err != nil {
 		w.Discard()
-		if err == nil {
-			i.origins[o] = c
-			i.result.Present++
-		}
 		return err
 	}
-	c.there++
-	i.origins[o] = c
+	if i.isThere(o, m.Source) {
+		w.Discard()
+		i.result.Present++
+		return nil
+	}
 	return i.add(ctx, folder, w, m, o)
+}
+
+// isThere counts a message that has come, and reports whether it had been brought before.
+func (i *importer) isThere(o origin, from SourceID) bool {
+	c, there := i.origins[o], int32(0)
+	c.come++
+	if there = c.there; from != (SourceID{}) {
+		there -= i.likes[like{o, from.mailbox()}]
+	}
+	if c.come <= there {
+		i.origins[o] = c
+		return true
+	}
+	if from == (SourceID{}) {
+		c.there++
+	} else { // it isn't the like of those that still come from there
+		c.come--
+	}
+	i.origins[o] = c
+	return false
 }
 
 // still counts a message that is there by its ID. If there is another one by that ID, since the account was made anew, it
@@ -224,8 +273,12 @@ func (i *importer) add(ctx context.Context, folder mailbox.FolderID, w *mailbox.
 	keywords, bad := usable(m.Keywords)
 	i.result.Keywords += bad
 	i.to, i.bytes = folder, i.bytes+content.Size()
+	bag := map[string][]byte{imported: o[:]}
+	if m.Source != (SourceID{}) {
+		bag[fetched] = m.Source[:]
+	}
 	i.batch = append(i.batch, mailbox.Append{Content: content, Flags: m.Flags, Keywords: keywords, Received: m.Received,
-		Bag: map[string][]byte{imported: o[:]}})
+		Bag: bag})
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Package move brings mail in from files that other programs have written, and
+// Package move brings mail in from other servers and from files that other programs have written, and
 // takes it out into such files: mbox with its dialects, Maildir with its
 // Maildir++ folders, folders of EML files.
 //
@@ -11,11 +11,13 @@
 // import has brought before, Write what is there. Nothing is held in memory but one
 // message's first megabyte, a batch of small ones, and some fifty bytes for each message of the folder or account.
 //
-// What this package does not do: it asks no other server for mail.
+// FromIMAP asks another server. Messages that came from there carry a SourceID, so that a move that was
+// interrupted goes on without asking for them again.
 package move
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"time"
 
@@ -31,6 +33,8 @@ type Message struct {
 	Flags    mailbox.Flags
 	Keywords []string
 	Received time.Time // zero: unknown
+	// Source tells the message from all others of all other servers, for ever: see SourceID. The zero value says nothing.
+	Source SourceID
 	// Body is the message with CRLF line ends, to be read before the next message is asked for. It fails with
 	// fault.NotFound if the message is expunged meanwhile.
 	Body io.Reader
@@ -47,3 +51,21 @@ type Result struct {
 	Bytes    int64 `json:"bytes"`              // of those that were added
 	Keywords int   `json:"keywords,omitempty"` // keywords that couldn't be kept
 }
+
+// SourceID is a mailbox on another server (a digest of the account, its name there and its UIDVALIDITY) and
+// the message's UID in it, big-endian.
+type SourceID [mailboxIDLen + 4]byte
+
+// MailboxID is the first part of SourceIDs.
+type MailboxID [mailboxIDLen]byte
+
+const mailboxIDLen = 16
+
+func (id MailboxID) message(uid uint32) (s SourceID) {
+	binary.BigEndian.PutUint32(s[copy(s[:], id[:]):], uid)
+	return s
+}
+
+func (s SourceID) mailbox() MailboxID { return MailboxID(s[:mailboxIDLen]) }
+
+func (s SourceID) uid() uint32 { return binary.BigEndian.Uint32(s[mailboxIDLen:]) }

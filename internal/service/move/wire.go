@@ -21,6 +21,7 @@ type record struct {
 	Flags    []string   `json:"flags,omitempty"`
 	Keywords []string   `json:"keywords,omitempty"`
 	Received *time.Time `json:"received,omitempty"`
+	Source   []byte     `json:"source,omitempty"`
 	Body     bool       `json:"body,omitempty"`
 
 	End   bool   `json:"end,omitempty"`
@@ -59,6 +60,9 @@ func encodeMessage(b *bufio.Writer, m *Message, chunk []byte) error {
 	r := record{ID: m.ID, Folder: m.Folder, Flags: namesOf(m.Flags), Keywords: m.Keywords, Body: m.Body != nil}
 	if !m.Received.IsZero() {
 		r.Received = &m.Received
+	}
+	if m.Source != (SourceID{}) {
+		r.Source = m.Source[:]
 	}
 	if err := encodeLine(b, r); err != nil || m.Body == nil {
 		return err
@@ -126,6 +130,9 @@ func decodeMessage(b *bufio.Reader) (*Message, *chunks, error) {
 	m := &Message{ID: r.ID, Folder: r.Folder, Flags: flagsOf(r.Flags), Keywords: r.Keywords}
 	if r.Received != nil {
 		m.Received = *r.Received
+	}
+	if len(r.Source) == len(m.Source) {
+		m.Source = SourceID(r.Source)
 	}
 	if !r.Body {
 		return m, nil, nil

@@ -1,0 +1,451 @@
+package move
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/imapclient"
+)
+
+// IMAP says which mail of another server is brought. Connect and Account are needed.
+type IMAP struct {
+	// Connect gives a connection that is signed in. It is asked again when one breaks.
+	Connect func(ctx context.Context) (*imapclient.Client, error)
+	// Account names the account there, in the same words each time: it goes into SourceIDs.
+	Account string
+	// Have are messages that have been brought before, and are not asked for.
+	Have Brought
+	// Only and Exclude name folders, as they are called there, with "/" between levels; those below them
+	// are meant, too. No Only means all.
+	Only, Exclude []string
+	// Pause waits before a connection is tried again, for the nth time in a row; nil: 2^n seconds. An error ends it all.
+	Pause func(ctx context.Context, n int) error
+	// Progress hears of each message: the folder, how many of its messages are dealt with, and how many it has; nil: nobody.
+	Progress func(folder string, n, of int)
+	// Warn is told what was left out; nil: nobody is.
+	Warn func(text string)
+}
+
+const (
+	// imapBatch is how many messages are asked for at once.
+	imapBatch = 200
+	// imapTries is how often a connection is tried in a row, without a message having come.
+	imapTries = 6
+)
+
+// FromIMAP gives the messages of an account on another server, folder by folder. Folders with a role (RFC 6154) get the name by
+// which Import knows it. Folders of other people are left out, and so are those that show messages of others again (\All, \Flagged,
+// \Important); but of Gmail's "All mail" those come that are in no other folder. A broken connection is made
+// again. Messages that the server can't give are told to Warn.
+func FromIMAP(o IMAP) Source {
+	return func(ctx context.Context, yield func(*Message) error) error {
+		f := &imapSource{IMAP: o, yield: yield, gmail: map[uint64]bool{}}
+		defer f.drop()
+		return f.all(ctx)
+	}
+}
+
+// imapSource brings one account.
+type imapSource struct {
+	IMAP
+	yield  func(*Message) error
+	c      *imapclient.Client // nil: not connected
+	tries  int                // that failed in a row
+	gmail  map[uint64]bool    // messages that had been in a folder before
+	folder *imapFolder        // that is being brought
+
+	uids    []uint32 // of the folder
+	done    map[uint32]bool
+	mailbox MailboxID
+	known   bool // mailbox is for ever
+}
+
+// imapFolder is a mailbox there and its folder here.
+type imapFolder struct {
+	name string
+	path []string
+	all  bool // Gmail's "All mail"
+	none bool // it holds no messages
+	of   int  // how many messages it has
+}
+
+// fatal is an error that no new connection mends.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+func (s *imapSource) drop() {
+	if s.c != nil {
+		s.c.Close()
+		s.c = nil
+	}
+}
+
+// persist runs step, on new connections until one holds.
+func (s *imapSource) persist(ctx context.Context, step func(ctx context.Context) error) error {
+	for {
+		err := s.connect(ctx)
+		if err == nil {
+			err = step(ctx)
+		}
+		if f := (fatal{}); errors.As(err, &f) {
+			return f.error
+		}
+		if err == nil || !fault.Is(err, fault.Unavailable) || imapclient.IsRefusal(err) {
+			return err
+		}
+		s.drop()
+		if s.tries++; s.tries >= imapTries {
+			return err
+		}
+		s.warn("%v; trying again", err)
+		if err := s.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *imapSource) connect(ctx context.Context) (err error) {
+	if ctx.Err() != nil {
+		return fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
+	}
+	if s.c == nil {
+		s.c, err = s.Connect(ctx)
+	}
+	return err
+}
+
+func (s *imapSource) pause(ctx context.Context) error {
+	if s.Pause != nil {
+		return s.Pause(ctx, s.tries)
+	}
+	select {
+	case <-time.After(time.Second << s.tries):
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
+	}
+}
+
+func (s *imapSource) warn(format string, args ...any) {
+	if s.Warn != nil {
+		s.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *imapSource) all(ctx context.Context) error {
+	var folders []imapFolder
+	err := s.persist(ctx, func(context.Context) (err error) {
+		folders, err = s.plan()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range folders {
+		f := &folders[i]
+		if err := s.yield(&Message{Folder: f.path}); err != nil {
+			return err
+		}
+		if f.none {
+			continue
+		}
+		s.folder, s.done = f, map[uint32]bool{}
+		if err := s.persist(ctx, s.bringFolder); err != nil {
+			if !imapclient.IsRefusal(err) {
+				return err
+			}
+			s.warn("%s can't be read: %v", strings.Join(f.path, "/"), err)
+		}
+	}
+	if s.c != nil {
+		s.c.Logout()
+		s.c = nil
+	}
+	return nil
+}
+
+// plan lists what is to be brought: the inbox first, Gmail's "All mail" last.
+func (s *imapSource) plan() ([]imapFolder, error) {
+	boxes, err := s.c.List()
+	if err != nil {
+		return nil, err
+	}
+	spaces, err := s.c.Namespaces()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(boxes, func(a, b imapclient.Mailbox) int { return strings.Compare(a.Name, b.Name) })
+	roles := rolePaths(boxes)
+	var first, folders, last []imapFolder
+	for _, b := range boxes {
+		path := pathThere(b, spaces, roles)
+		gmailAll := b.Has(`\ALL`) && s.c.Has("X-GM-EXT-1")
+		switch {
+		case path == nil || !s.wanted(b) || b.Has(`\NONEXISTENT`):
+		case gmailAll:
+			last = append(last, imapFolder{name: b.Name, path: []string{"Archive"}, all: true})
+		case b.Has(`\ALL`), b.Has(`\FLAGGED`), b.Has(`\IMPORTANT`):
+			s.warn("%s shows messages of other folders: left out", decodeUTF7(b.Name))
+		case len(path) == 1 && path[0] == "INBOX":
+			first = append(first, imapFolder{name: b.Name, path: path, none: b.Has(`\NOSELECT`)})
+		default:
+			folders = append(folders, imapFolder{name: b.Name, path: path, none: b.Has(`\NOSELECT`)})
+		}
+	}
+	return slices.Concat(first, folders, last), nil
+}
+
+// specialUse are the names by which Import knows folders that have a role.
+var specialUse = map[string]string{`\SENT`: "Sent", `\TRASH`: "Trash", `\JUNK`: "Junk", `\DRAFTS`: "Drafts", `\ARCHIVE`: "Archive"}
+
+// rolePaths maps the names of mailboxes with a role to what they are called here. The first of a role gets it.
+func rolePaths(boxes []imapclient.Mailbox) map[string]string {
+	roles, taken := map[string]string{}, map[string]bool{}
+	for _, b := range boxes {
+		for _, attr := range b.Attrs {
+			if to := specialUse[attr]; to != "" && !taken[to] {
+				roles[b.Name], taken[to] = to, true
+			}
+		}
+	}
+	return roles
+}
+
+// pathThere is the folder's path here; nil if it is other people's.
+func pathThere(b imapclient.Mailbox, spaces imapclient.Namespaces, roles map[string]string) []string {
+	if strings.EqualFold(b.Name, "INBOX") {
+		return []string{"INBOX"}
+	}
+	for _, prefix := range spaces.Others {
+		if prefix != "" && (strings.HasPrefix(b.Name, prefix) || b.Name == strings.TrimSuffix(prefix, b.Delim)) {
+			return nil
+		}
+	}
+	// The longest name above it that has a role is called by it.
+	parts := split(b.Name, b.Delim)
+	for n := len(parts); n > 0; n-- {
+		if to := roles[strings.Join(parts[:n], b.Delim)]; to != "" {
+			return decodeAll(append([]string{to}, parts[n:]...))
+		}
+	}
+	for _, prefix := range spaces.Personal {
+		if rest, ok := strings.CutPrefix(b.Name, prefix); ok && prefix != "" && rest != "" {
+			return decodeAll(split(rest, b.Delim))
+		}
+	}
+	if b.Delim != "" && len(parts) > 1 && strings.EqualFold(parts[0], "INBOX") {
+		parts[0] = "INBOX"
+	}
+	return decodeAll(parts)
+}
+
+func split(name, delim string) []string {
+	if delim == "" {
+		return []string{name}
+	}
+	return slices.DeleteFunc(strings.Split(name, delim), func(p string) bool { return p == "" })
+}
+
+func decodeAll(parts []string) []string {
+	for i := range parts {
+		parts[i] = decodeUTF7(parts[i])
+	}
+	if len(parts) > mailbox.MaxDepth {
+		parts = append(parts[:mailbox.MaxDepth-1], strings.Join(parts[mailbox.MaxDepth-1:], "-"))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return parts
+}
+
+// wanted applies Only and Exclude.
+func (s *imapSource) wanted(b imapclient.Mailbox) bool {
+	name := strings.Join(decodeAll(split(b.Name, b.Delim)), "/")
+	in := func(list []string) bool {
+		return slices.ContainsFunc(list, func(f string) bool {
+			f = strings.Trim(f, "/")
+			return strings.EqualFold(name, f) || len(name) > len(f) && strings.EqualFold(name[:len(f)+1], f+"/")
+		})
+	}
+	return (len(s.Only) == 0 || in(s.Only)) && !in(s.Exclude)
+}
+
+// bringFolder brings what is missing of the folder.
+func (s *imapSource) bringFolder(context.Context) error {
+	status, err := s.c.Examine(s.folder.name)
+	if err != nil {
+		return err
+	}
+	s.mailbox, s.known = mailboxID(s.Account, s.folder.name, status.UIDValidity), status.UIDValidity != 0
+	if status.Messages == 0 {
+		return nil
+	}
+	if err := s.listMissing(); err != nil {
+		return err
+	}
+	for len(s.uids) > 0 {
+		n := min(len(s.uids), imapBatch)
+		if err := s.bringBatch(s.uids[:n]); err != nil {
+			return err
+		}
+		s.uids = s.uids[n:]
+	}
+	return nil
+}
+
+// mailboxID names a mailbox for ever.
+func mailboxID(account, name string, uidValidity uint32) (id MailboxID) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00%s\x00", account, name)
+	binary.Write(h, binary.BigEndian, uidValidity)
+	copy(id[:], h.Sum(nil))
+	return id
+}
+
+// listMissing finds the UIDs that are to be brought.
+func (s *imapSource) listMissing() error {
+	gmail := s.c.Has("X-GM-EXT-1")
+	s.uids = s.uids[:0]
+	total := 0
+	err := s.c.UIDs(gmail, func(uid uint32, id uint64) {
+		total++
+		elsewhere := gmail && id != 0 && s.gmail[id]
+		if gmail && id != 0 && !s.folder.all {
+			s.gmail[id] = true
+		}
+		if s.done[uid] || s.folder.all && elsewhere || s.known && s.Have.has(s.mailbox, uid) {
+			return
+		}
+		s.uids = append(s.uids, uid)
+	})
+	slices.Sort(s.uids)
+	s.uids = slices.Compact(s.uids)
+	s.folder.of = total
+	return err
+}
+
+// bringBatch brings some messages: first what is known of them, then themselves.
+func (s *imapSource) bringBatch(uids []uint32) error {
+	about := make(map[uint32]*imapclient.Message, len(uids))
+	err := s.c.Describe(uids, func(m *imapclient.Message) error {
+		if _, asked := slices.BinarySearch(uids, m.UID); asked && m.Size >= 0 {
+			about[m.UID] = m
+		}
+		return nil
+	})
+	if err != nil && !imapclient.IsRefusal(err) {
+		return err
+	}
+	want := make([]uint32, 0, len(uids))
+	for _, uid := range uids {
+		m := about[uid]
+		if m != nil && m.Size > MaxMessage {
+			s.warn("a message in %s is larger than %d bytes: left out", strings.Join(s.folder.path, "/"), int64(MaxMessage))
+			s.deal(uid)
+			continue
+		}
+		want = append(want, uid)
+	}
+	return s.bringBodies(want, about)
+}
+
+// bringBodies brings messages. If the server refuses one of them it may refuse all: then they are asked for one by one.
+func (s *imapSource) bringBodies(uids []uint32, about map[uint32]*imapclient.Message) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	err := s.c.Bodies(uids, func(m *imapclient.Message) error { return s.bring(m, uids, about) })
+	if err != nil && !imapclient.IsRefusal(err) {
+		return err
+	}
+	left := slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { return s.done[uid] })
+	if err != nil && len(uids) > 1 {
+		for _, uid := range left {
+			if err := s.bringBodies([]uint32{uid}, about); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, uid := range left { // expunged meanwhile, or damaged there
+		if about[uid] != nil {
+			s.warn("message %d in %s doesn't come: left out", uid, strings.Join(s.folder.path, "/"))
+		}
+		s.deal(uid)
+	}
+	return nil
+}
+
+// deal notes that a message needs no further thought, and that the connection is of use.
+func (s *imapSource) deal(uid uint32) {
+	s.done[uid] = true
+	s.tries = 0
+	if s.Progress != nil {
+		s.Progress(strings.Join(s.folder.path, "/"), len(s.done), s.folder.of)
+	}
+}
+
+// bring yields a message.
+func (s *imapSource) bring(m *imapclient.Message, asked []uint32, about map[uint32]*imapclient.Message) error {
+	if _, ok := slices.BinarySearch(asked, m.UID); !ok || s.done[m.UID] || m.Body == nil {
+		return nil
+	}
+	out := &Message{Folder: s.folder.path, Body: &watchedBody{r: m.Body}}
+	if a := about[m.UID]; a != nil {
+		out.Flags, out.Keywords = readFlags(a.Flags)
+		out.Received = a.Received
+	}
+	if s.known {
+		out.Source = s.mailbox.message(m.UID)
+	}
+	err := s.yield(out)
+	if broke := out.Body.(*watchedBody).err; broke != nil && broke != io.EOF {
+		return broke // the connection did: whoever took the message knows
+	}
+	if err != nil {
+		return fatal{err}
+	}
+	s.deal(m.UID)
+	return nil
+}
+
+// watchedBody notes how a body ended.
+type watchedBody struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watchedBody) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// systemFlags are the flags of RFC 9051 §2.3.2, folded.
+var systemFlags = map[string]mailbox.Flags{`\seen`: mailbox.Seen, `\answered`: mailbox.Answered, `\flagged`: mailbox.Flagged,
+	`\deleted`: mailbox.Deleted, `\draft`: mailbox.Draft}
+
+// readFlags tells flags from keywords. \Recent and what else begins with a backslash is the server's own.
+func readFlags(all []string) (flags mailbox.Flags, keywords []string) {
+	for _, f := range all {
+		if flag := systemFlags[strings.ToLower(f)]; flag != 0 {
+			flags |= flag
+		} else if !strings.HasPrefix(f, `\`) {
+			keywords = append(keywords, f)
+		}
+	}
+	return flags, keywords
+}
