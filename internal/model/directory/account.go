@@ -41,7 +41,7 @@ type NewAccount struct {
 
 // AddAccount adds an account. Its mailbox is created by package mailbox,
 // afterwards: whoever finds it missing may do so. Errors: fault.Exists if the address is
-// taken, fault.NotFound if its domain isn't served here, fault.Invalid.
+// taken, fault.NotFound if its domain isn't served here, fault.OverQuota if the domain has all it may have, fault.Invalid.
 func (d *Directory) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
 	password := n.Password
 	n.Password = ""
@@ -120,6 +120,12 @@ func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credenti
 		ID: ident.AccountID(id), Address: a.String(), DisplayName: n.DisplayName, Enabled: !n.Shared, Shared: n.Shared,
 		QuotaBytes: n.QuotaBytes, Created: d.stamp(), HasPassword: cred != nil,
 	}
+	if err := requireOurs(tx, a.Domain); err != nil {
+		return Account{}, err
+	}
+	if err := admit(tx, a.Domain, &acc); err != nil {
+		return Account{}, err
+	}
 	if err := claim(tx, a, entry{kind: isAccount, id: id}); err != nil {
 		return Account{}, err
 	}
@@ -167,21 +173,42 @@ func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error
 		if err != nil {
 			return err
 		}
-		a, err := Parse(acc.Address)
-		if err != nil {
-			return fault.Wrap(fault.Corrupt, err, "directory: a stored address can't be read")
-		}
-		if err := forget(tx, a.Fold()); err != nil {
+		if err := removeAccount(tx, acc); err != nil {
 			return err
 		}
-		for _, key := range [][]byte{accountKey(id), credentialKey(id), twoStepKey(id), entryKey(a.Fold())} {
-			if err := tx.Delete(key); err != nil {
-				return err
-			}
-		}
-		apps := appPasswordsOf(id)
-		return tx.DeleteRange(apps.Lo, apps.Hi)
+		return deleteSignIn(tx, id)
 	})
+}
+
+// deleteSignIn removes what an account's owner signs in by, beside the password.
+func deleteSignIn(tx kv.Tx, id ident.AccountID) error {
+	if err := tx.Delete(twoStepKey(id)); err != nil {
+		return err
+	}
+	apps := appPasswordsOf(id)
+	return tx.DeleteRange(apps.Lo, apps.Hi)
+}
+
+func removeAccount(tx kv.Tx, acc Account) error {
+	a, err := parseStored(acc.Address)
+	if err != nil {
+		return err
+	}
+	if err := dismiss(tx, a.Domain, acc); err != nil {
+		return err
+	}
+	if err := deleteDutiesOf(tx, acc.ID); err != nil {
+		return err
+	}
+	if err := forget(tx, a.Fold()); err != nil {
+		return err
+	}
+	for _, key := range [][]byte{accountKey(acc.ID), credentialKey(acc.ID), entryKey(a.Fold())} {
+		if err := tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Account finds an account by number; fault.NotFound if there is none.
@@ -226,12 +253,26 @@ func (d *Directory) SetEnabled(ctx context.Context, id ident.AccountID, enabled 
 }
 
 // SetQuota changes the room that an account has; 0 means no limit. The
-// mailbox's own limit is set by package mailbox.
+// mailbox's own limit is set by package mailbox. Errors: fault.NotFound; fault.Invalid and fault.OverQuota as DomainLimits say.
 func (d *Directory) SetQuota(ctx context.Context, id ident.AccountID, bytes int64) error {
 	if bytes < 0 {
 		return fault.New(fault.Invalid, "the quota is negative")
 	}
-	return d.change(ctx, id, func(a *Account) error { a.QuotaBytes = bytes; return nil })
+	return d.update(ctx, func(tx kv.Tx) error {
+		acc, err := getAccount(tx, id)
+		if err != nil {
+			return err
+		}
+		a, err := parseStored(acc.Address)
+		if err != nil {
+			return err
+		}
+		if err := requota(tx, a.Domain, acc.QuotaBytes, bytes); err != nil {
+			return err
+		}
+		acc.QuotaBytes = bytes
+		return tx.Set(accountKey(id), acc.encode())
+	})
 }
 
 // SetDisplayName changes an account's display name.

@@ -14,7 +14,8 @@ import (
 func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
 		c := checker{r: r, pairs: map[byte]int{}}
-		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys} {
+		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
+			c.tallies, c.duties, c.tokens, c.removed} {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -101,14 +102,22 @@ func (c *checker) credentials() error {
 	})
 }
 
+// known finds an account that is there, or can be brought back.
+func (c *checker) known(id ident.AccountID) error {
+	_, err := getAccount(c.r, id)
+	if _, _, removed := getRemoved(c.r, id); removed == nil {
+		return nil
+	}
+	return err
+}
+
 func (c *checker) appPasswords() error {
 	return c.each(keyApp, func(p kv.Pair) error {
 		if _, err := decodeAppPassword(p); err != nil {
 			return err
 		}
 		id := ident.AccountID(idOf(p.Key[:7]))
-		_, err := getAccount(c.r, id)
-		if err != nil {
+		if err := c.known(id); err != nil {
 			c.report("app password of account %d: %v", id, err)
 		}
 		return nil
@@ -117,7 +126,7 @@ func (c *checker) appPasswords() error {
 
 func (c *checker) twoSteps() error {
 	return c.each(keyTwoStep, func(p kv.Pair) error {
-		if _, err := getAccount(c.r, ident.AccountID(idOf(p.Key))); err != nil {
+		if err := c.known(ident.AccountID(idOf(p.Key))); err != nil {
 			c.report("two-step record of account %d: %v", idOf(p.Key), err)
 		}
 		_, err := decodeTwoStep(p.Value)
@@ -302,5 +311,74 @@ func (c *checker) dkimKeys() error {
 			c.report("DKIM key %s: its domain %s is not served here", k.Selector, k.Domain)
 		}
 		return err
+	})
+}
+
+// tallies checks what domains are said to have against what they have.
+func (c *checker) tallies() error {
+	return c.each(keyTally, func(p kv.Pair) error {
+		name := string(p.Key[1:])
+		if err := requireOurs(c.r, name); err != nil {
+			return err
+		}
+		said, err := getUse(c.r, name)
+		if err != nil {
+			return err
+		}
+		is, err := countUse(c.r, name)
+		if err == nil && said != is {
+			c.report("domain %s: it is counted with %d accounts and quotas of %d bytes, and has %d and %d",
+				name, said.Accounts, said.QuotaBytes, is.Accounts, is.QuotaBytes)
+		}
+		return err
+	})
+}
+
+// duties checks that those who administer something are there, and that both indexes agree.
+func (c *checker) duties() error {
+	n := 0
+	err := c.each(keyDutyIn, func(p kv.Pair) error {
+		x, err := splitDuty(p.Key)
+		if err != nil {
+			return err
+		}
+		n++
+		if _, err := getAccount(c.r, x.Account); err != nil {
+			c.report("account %d administers %q: %v", x.Account, x.Domain, err)
+		}
+		if x.Domain != WholeServer {
+			if err := requireOurs(c.r, x.Domain); err != nil {
+				c.report("account %d: %v", x.Account, err)
+			}
+		}
+		if _, ok, err := c.r.Get(dutyOfKey(x.Account, x.Domain)); err != nil || !ok {
+			c.report("account %d administers %q, but isn't indexed so", x.Account, x.Domain)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(keyDutyOf, func(kv.Pair) error { n--; return nil })
+	if n != 0 {
+		c.report("%d duties are indexed wrongly", max(n, -n))
+	}
+	return err
+}
+
+func (c *checker) tokens() error {
+	return c.each(keyToken, func(p kv.Pair) error { _, err := decodeToken(p); return err })
+}
+
+func (c *checker) removed() error {
+	return c.each(keyRemoved, func(p kv.Pair) error {
+		r, _, err := decodeRemoved(p)
+		if err != nil {
+			return err
+		}
+		if _, err := getAccount(c.r, r.Account.ID); err == nil {
+			c.report("account %d is there, and can be brought back", r.Account.ID)
+		}
+		return nil
 	})
 }

@@ -153,7 +153,7 @@ func (dom *Domain) setCatchAll(tx kv.Tx, address string) error {
 	return setPairs(tx, keyUse, Address{Domain: dom.Name}, old, to)
 }
 
-// RemoveDomain ends to serve a domain, and removes its DKIM keys. It fails with fault.Conflict while the
+// RemoveDomain ends to serve a domain, and removes its DKIM keys, limits and administrators. It fails with fault.Conflict while the
 // domain has accounts, aliases or groups.
 func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 	name, err := ParseDomain(name)
@@ -179,7 +179,18 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 		if err := tx.DeleteRange(keys.Lo, keys.Hi); err != nil {
 			return err
 		}
-		return tx.Delete(domainKey(name))
+		if err := deleteDutiesIn(tx, name); err != nil {
+			return err
+		}
+		if err := dropTokensOf(tx, name); err != nil {
+			return err
+		}
+		for _, key := range [][]byte{limitsKey(name), tallyKey(name), domainKey(name)} {
+			if err := tx.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
@@ -28,6 +29,12 @@ const Partition kv.Partition = 1 << 56
 //	g <id>                       group record
 //	k <domain> 00 <selector>     DKIM key record, with the private key
 //	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
+//	o <hash>                     token record; the hash is the SHA-256 of its secret
+//	l <domain>                   limits record: what the domain may have
+//	q <domain>                   tally record: what it has of that (absent: not counted yet)
+//	m <domain> 00 <id>           the account administers the domain ("": the whole server); empty value
+//	M <id> <domain>              the same, the other way round; empty value
+//	x <id>                       removed record: an account that can still be brought back
 //	u <address> 00 <address>     the second address (a group; without local part: a domain) names the first as
 //	                             owner or catch-all; empty value
 //
@@ -47,13 +54,23 @@ const (
 	keyDKIM       = 'k'
 	keyRef        = 'r'
 	keyUse        = 'u'
+	keyToken      = 'o'
+	keyLimits     = 'l'
+	keyTally      = 'q'
+	keyDutyIn     = 'm'
+	keyDutyOf     = 'M'
+	keyRemoved    = 'x'
 )
 
 // IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and
 // what keys are derived from.
 func IsSecret(p kv.Partition, key []byte) bool {
-	return p == Partition && len(key) > 0 && bytes.IndexByte([]byte{keySecret, keyCredential, keyDKIM, keyApp, keyTwoStep}, key[0]) >= 0
+	secrets := []byte{keySecret, keyCredential, keyDKIM, keyApp, keyTwoStep, keyToken, keyRemoved}
+	return p == Partition && len(key) > 0 && bytes.IndexByte(secrets, key[0]) >= 0
 }
+
+// idSize is the length of an <id>.
+const idSize = 6
 
 // maxID is the largest number that 48 bits hold.
 const maxID = 1<<48 - 1
@@ -137,6 +154,41 @@ func accountKey(id ident.AccountID) []byte    { return idKey(keyAccount, uint64(
 func credentialKey(id ident.AccountID) []byte { return idKey(keyCredential, uint64(id)) }
 func twoStepKey(id ident.AccountID) []byte    { return idKey(keyTwoStep, uint64(id)) }
 func groupKey(id ident.GroupID) []byte        { return idKey(keyGroup, uint64(id)) }
+
+func limitsKey(domain string) []byte { return append([]byte{keyLimits}, domain...) }
+func tallyKey(domain string) []byte  { return append([]byte{keyTally}, domain...) }
+
+func removedKey(id ident.AccountID) []byte { return idKey(keyRemoved, uint64(id)) }
+
+// dutiesIn is the prefix of the keys of those who administer a domain.
+func dutiesIn(domain string) []byte {
+	return append(append([]byte{keyDutyIn}, domain...), 0)
+}
+
+func dutyInKey(domain string, id ident.AccountID) []byte {
+	return append(dutiesIn(domain), idKey(0, uint64(id))[1:]...)
+}
+
+func dutyOfKey(id ident.AccountID, domain string) []byte {
+	return append(idKey(keyDutyOf, uint64(id)), domain...)
+}
+
+// splitDuty takes a key of keyDutyIn apart.
+func splitDuty(key []byte) (Duty, error) {
+	domain, id, ok := bytes.Cut(key[1:], []byte{0})
+	if !ok || len(id) != idSize {
+		return Duty{}, fault.New(fault.Corrupt, "directory: a duty can't be read")
+	}
+	return Duty{ident.AccountID(idOf(key[len(key)-idSize-1:])), string(domain)}, nil
+}
+
+// prefixed is the range of the keys that begin so. The first byte, a kind, is never 0xff.
+func prefixed(prefix []byte) kv.Range {
+	hi := bytes.TrimRight(prefix, "\xff")
+	hi = append([]byte(nil), hi...)
+	hi[len(hi)-1]++
+	return kv.Range{Lo: prefix, Hi: hi}
+}
 
 // all is the range of keys with a prefix of one byte.
 func all(prefix byte) kv.Range {

@@ -175,6 +175,8 @@ type modelWorld struct {
 	t *testing.T
 	d *Directory
 	m *plainModel
+
+	retired []ident.AccountID
 }
 
 func full(locals []string) []string {
@@ -202,7 +204,7 @@ func (w *modelWorld) step(r *rapid.T) {
 	ctx, d, m := w.t.Context(), w.d, w.m
 	local := rapid.SampledFrom(locals).Draw(r, "local")
 	at, there := local+"@m.example", m.things[local]
-	switch op := rapid.SampledFrom([]string{"account", "account", "alias", "alias", "group", "list", "change", "remove", "delimiters", "catch-all"}).Draw(r, "op"); {
+	switch op := rapid.SampledFrom([]string{"account", "account", "alias", "alias", "group", "list", "change", "remove", "rename", "retire", "restore", "delimiters", "catch-all"}).Draw(r, "op"); {
 	case op == "delimiters":
 		s := rapid.SampledFrom([]string{"", "+", "-", "+-"}).Draw(r, "delimiters")
 		m.delimiters = s
@@ -214,6 +216,18 @@ func (w *modelWorld) step(r *rapid.T) {
 	case op == "remove" && there != nil:
 		w.remove(r, at, there)
 		m.remove(local)
+	case op == "rename" && there == nil:
+		w.rename(r, local)
+	case op == "retire" && there != nil && there.kind == isAccount:
+		must(r, d.Retire(ctx, there.id))
+		m.remove(local)
+		w.retired = append(w.retired, there.id)
+	case op == "restore" && there == nil && len(w.retired) > 0:
+		id := w.retired[len(w.retired)-1]
+		w.retired = w.retired[:len(w.retired)-1]
+		_, err := d.Restore(ctx, id, at)
+		must(r, err)
+		m.things[local] = &thing{kind: isAccount, id: id}
 	case op == "account" && there == nil:
 		a, err := d.AddAccount(ctx, NewAccount{Address: at})
 		must(r, err)
@@ -243,6 +257,50 @@ func (w *modelWorld) step(r *rapid.T) {
 		members, owners := full(there.targets), full(there.owners)
 		must(r, d.SetGroup(ctx, at, GroupChange{Members: &members, Owners: &owners, List: &there.list}))
 	}
+}
+
+// rename gives one of the accounts, if there is one, an address that is free.
+func (w *modelWorld) rename(r *rapid.T, to string) {
+	var names []string
+	for name, t := range w.m.things {
+		if t.kind == isAccount {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	sort.Strings(names)
+	from, keep := rapid.SampledFrom(names).Draw(r, "from"), rapid.Bool().Draw(r, "keep")
+	_, err := w.d.RenameAccount(w.t.Context(), w.m.things[from].id, to+"@m.example", keep)
+	must(r, err)
+	w.m.rename(from, to, keep)
+}
+
+func (m *plainModel) rename(from, to string, keep bool) {
+	m.things[to] = m.things[from]
+	if keep {
+		m.things[from] = &thing{kind: isAlias, targets: []string{to}}
+		return
+	}
+	replace := func(targets []string) []string {
+		out := slices.Clone(targets)
+		for i, s := range out {
+			if at, _ := m.find(s); at != from {
+				continue
+			}
+			out[i] = to
+			if at, _ := m.find(to + s[len(from):]); at == to {
+				out[i] = to + s[len(from):] // with its detail
+			}
+		}
+		return out
+	}
+	for _, t := range m.things {
+		t.targets, t.owners = replace(t.targets), replace(t.owners)
+	}
+	m.catchAll = replace([]string{m.catchAll})[0]
+	delete(m.things, from)
 }
 
 func (w *modelWorld) remove(r *rapid.T, at string, there *thing) {

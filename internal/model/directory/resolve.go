@@ -306,16 +306,11 @@ func (x *expansion) step() error {
 
 // postmaster goes on to who reads mail for addresses that every domain must have.
 func (x *expansion) postmaster() error {
-	v, ok, err := x.r.Get([]byte{keyPostmaster})
+	a, ok, err := getPostmaster(x.r)
 	if err != nil {
 		return err
 	}
 	if ok {
-		rec := readRecord(v, 1)
-		a, err := Parse(rec.text())
-		if err != nil || rec.end("postmaster") != nil {
-			return fault.New(fault.Corrupt, "directory: postmaster record can't be read")
-		}
 		x.t.Via = a.Domain
 		if err := x.visit(&x.top, a.Fold(), a.String()); err != nil || !x.empty() {
 			return err
@@ -329,6 +324,20 @@ func (x *expansion) postmaster() error {
 		return nil
 	}
 	return x.nobody()
+}
+
+// getPostmaster reads who was named to read mail for such addresses.
+func getPostmaster(r kv.Reader) (Address, bool, error) {
+	v, ok, err := r.Get([]byte{keyPostmaster})
+	if err != nil || !ok {
+		return Address{}, false, err
+	}
+	rec := readRecord(v, 1)
+	a, err := Parse(rec.text())
+	if err != nil || rec.end("postmaster") != nil {
+		return Address{}, false, fault.New(fault.Corrupt, "directory: postmaster record can't be read")
+	}
+	return a, true, nil
 }
 
 // SetPostmaster says who reads mail for postmaster and abuse where a domain has no such
