@@ -27,7 +27,10 @@ type accountCmd struct {
 	Share       accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
 	Shares      accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
 	Reindex     accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
-	Remove      accountRemove   `cmd:"" help:"Remove an account with all its mail, for good."`
+	Rename      accountRename   `cmd:"" help:"Give an account another address. Its old one stays as an alias."`
+	Remove      accountRemove   `cmd:"" help:"Remove an account. It can be brought back for a while."`
+	Removed     accountRemoved  `cmd:"" help:"List the removed accounts that can be brought back."`
+	Restore     accountRestore  `cmd:"" help:"Bring a removed account back, with its password and mail."`
 }
 
 type accountAdd struct {
@@ -148,20 +151,6 @@ type accountDisable struct {
 
 func (c *accountDisable) Run(ctx context.Context, g *Globals, t terminal) error {
 	return g.change(ctx, t, c.Address+" can't sign in any more", func(a admin.Admin) error { return a.SetEnabled(ctx, c.Address, false) })
-}
-
-type accountRemove struct {
-	Address string `arg:""`
-	Yes     bool   `short:"y" help:"Don't ask."`
-}
-
-func (c *accountRemove) Run(ctx context.Context, g *Globals, t terminal) error {
-	if !c.Yes {
-		if err := confirm(t, "Remove "+c.Address+" and all its mail, for good?"); err != nil {
-			return err
-		}
-	}
-	return g.change(ctx, t, "removed "+c.Address, func(a admin.Admin) error { return a.RemoveAccount(ctx, c.Address) })
 }
 
 // change runs a command that has no result but that it is done.

@@ -16,6 +16,7 @@ type domainCmd struct {
 	Set    domainSet    `cmd:"" help:"Say who gets mail for unknown addresses, and what begins a detail."`
 	Remove domainRemove `cmd:"" help:"Serve a domain no more; it must have no addresses. Its keys are removed for good."`
 
+	Limits  domainLimits  `cmd:"" help:"Tell or set how many accounts a domain may have, and how much room."`
 	Keys    domainKeys    `cmd:"" help:"The DKIM keys that sign a domain's mail."`
 	Records domainRecords `cmd:"" help:"Tell which DNS records a domain needs, and why."`
 	Check   domainCheck   `cmd:"" help:"Compare the DNS, and what else mail depends on, with what should be. Exit status 3 if something is wrong."`

@@ -30,6 +30,8 @@ type commandLine struct {
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
 	Cert    certCmd    `cmd:"" help:"TLS certificates."`
+	Admin   adminCmd   `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
+	Token   tokenCmd   `cmd:"" help:"Tokens that admit programs to the admin API."`
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`

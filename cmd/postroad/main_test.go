@@ -106,6 +106,53 @@ func TestCommandsOnAStoppedServer(t *testing.T) {
 	}
 }
 
+func TestAccountsChangeAndGo(t *testing.T) {
+	s := newShell(t)
+	if out := s.do("", "account", "rename", "ann@example.test", "smith@example.test"); out != "ann@example.test is now smith@example.test\n" {
+		t.Errorf("rename: %s", out)
+	}
+	if out := s.do("", "alias", "list"); !strings.Contains(out, "ann@example.test  smith@example.test") {
+		t.Errorf("aliases: %s", out)
+	}
+	s.do("", "account", "remove", "-y", "smith@example.test")
+	if out := s.do("", "account", "removed"); !strings.Contains(out, "smith@example.test  1 ") {
+		t.Errorf("removed: %s", out)
+	}
+	s.do("", "account", "restore", "smith@example.test", "--to", "ann@example.test")
+	if out := s.do("", "account", "list"); !strings.Contains(out, "\nann@example.test  enabled") {
+		t.Errorf("accounts: %s", out)
+	}
+	s.do("", "account", "remove", "-y", "--now", "ann@example.test")
+	if status, _, err := s.try("", "account", "restore", "ann@example.test"); status != exitFailed || !strings.Contains(err, "no removed account") {
+		t.Errorf("restore: %s", err)
+	}
+}
+
+func TestAdministratorsAndTokens(t *testing.T) {
+	s := newShell(t)
+	s.do("", "admin", "add", "ann@example.test", "example.test")
+	s.do("", "admin", "add", "ann@example.test")
+	if out := s.do("", "admin", "list"); !strings.Contains(out, "ann@example.test  the whole server\nann@example.test  example.test\n") {
+		t.Errorf("administrators: %s", out)
+	}
+	s.do("", "admin", "remove", "ann@example.test")
+	secret := strings.TrimSpace(s.do("", "token", "add", "robot", "--domain", "example.test", "--expires", "90d"))
+	if out := s.do("", "token", "list"); !strings.Contains(out, "\nrobot  example.test") || strings.Contains(out, secret) {
+		t.Errorf("tokens: %s", out)
+	}
+	s.do("", "token", "remove", "robot")
+	if status, _, _ := s.try("", "token", "add", "x", "--whole-server", "--domain", "example.test"); status != exitUsage {
+		t.Error("a token for both")
+	}
+	s.do("", "domain", "limits", "example.test", "--accounts", "1", "--quota", "10G", "--default-quota", "1G")
+	if out := s.do("", "domain", "limits", "example.test"); out != "accounts       1 of 1\nquotas         0 of 10.0G\ndefault quota  1.0G\n" {
+		t.Errorf("limits: %q", out)
+	}
+	if status, _, err := s.try("secret\n", "account", "add", "ben@example.test", "--password-stdin"); status != exitFailed || !strings.Contains(err, "may have 1 accounts") {
+		t.Errorf("one too many: %s", err)
+	}
+}
+
 // TestPasswordOfNobody: a password is shown only once it is somebody's.
 func TestPasswordOfNobody(t *testing.T) {
 	s := newShell(t)

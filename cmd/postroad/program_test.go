@@ -28,6 +28,7 @@ type program struct {
 	dir    string
 	cmd    *exec.Cmd
 	notify *net.UnixConn
+	ended  chan error // gets how the process ended
 	log    *lockedBuffer
 }
 
@@ -141,7 +142,18 @@ func (p *program) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	p.ended = make(chan error, 1)
+	go p.watch(p.cmd, p.ended, name)
 	p.waitFor("READY=1")
+}
+
+// watch waits for the process, and tells those who wait for a state of it that none will come.
+func (p *program) watch(c *exec.Cmd, ended chan<- error, notify string) {
+	ended <- c.Wait()
+	if s, err := net.Dial("unixgram", notify); err == nil {
+		s.Write([]byte("ended"))
+		s.Close()
+	}
 }
 
 // waitFor reads what the server tells its manager.
@@ -157,7 +169,7 @@ func (p *program) waitFor(state string) {
 // kill ends the server as a power cut would.
 func (p *program) kill() {
 	p.cmd.Process.Kill()
-	p.cmd.Wait() // its error is that it was killed
+	<-p.ended // its error is that it was killed
 	p.notify.Close()
 	p.cmd = nil
 }
@@ -166,7 +178,7 @@ func (p *program) kill() {
 func (p *program) stop() error {
 	p.cmd.Process.Signal(unix.SIGTERM)
 	p.waitFor("STOPPING=1")
-	err := p.cmd.Wait()
+	err := <-p.ended
 	p.notify.Close()
 	p.cmd = nil
 	return err
@@ -214,7 +226,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.cmd.Process.Signal(unix.SIGTERM)
 	p.waitFor("STOPPING=1")
 	p.cmd.Process.Signal(unix.SIGTERM)
-	err = p.cmd.Wait()
+	err = <-p.ended
 	p.notify.Close()
 	p.cmd = nil
 	if err == nil || !strings.Contains(p.log.String(), "stopping at once") {

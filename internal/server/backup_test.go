@@ -247,7 +247,7 @@ func TestRestoreOneAccount(t *testing.T) {
 		t.Errorf("bob got %d of ann's messages", added)
 	}
 
-	if err := d.RemoveAccount(t.Context(), "ann@"+servertest.Domain); err != nil {
+	if err := d.RemoveAccount(t.Context(), admin.Removal{Address: "ann@" + servertest.Domain, Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	from := find(t, dir, "ann")
@@ -267,7 +267,7 @@ func TestRestoreOneAccount(t *testing.T) {
 	if _, err := d.RestoreAccount(t.Context(), from.AccountCopy, from.Pairs); !fault.Is(err, fault.Exists) {
 		t.Errorf("restoring beside it: %v", err)
 	}
-	if err := d.RemoveAccount(t.Context(), "ann@"+servertest.Domain); err != nil {
+	if err := d.RemoveAccount(t.Context(), admin.Removal{Address: "ann@" + servertest.Domain, Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	broken := func(put func(kv.Pair) error) error {

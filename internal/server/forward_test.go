@@ -381,7 +381,7 @@ func TestOneOfTwoFails(t *testing.T) {
 		l.Ask("MAIL FROM:<ann@example.test>")
 		l.Ask("RCPT TO:<ben@example.test>")
 		l.Ask("RCPT TO:<gone@example.test>")
-		must(t, s.Store().Admin.RemoveAccount(t.Context(), "gone@example.test"))
+		must(t, s.Store().Admin.RemoveAccount(t.Context(), admin.Removal{Address: "gone@example.test", Now: true}))
 		l.Ask("DATA")
 		got, err := l.Try("Subject: two\r\n\r\nA line.\r\n.")
 		if err != nil || !strings.HasPrefix(got, c.reply) {

@@ -158,7 +158,7 @@ func TestOfficeShares(t *testing.T) {
 	}
 	// who is gone has no rights any more
 	must(a.RemoveGroup(ctx, team))
-	must(a.RemoveAccount(ctx, "bob@"+servertest.Domain))
+	must(a.RemoveAccount(ctx, admin.Removal{Address: "bob@" + servertest.Domain, Now: true}))
 	if list, err := a.Shares(ctx, office.Address); err != nil || len(list) != 0 {
 		t.Errorf("shares of those who are gone: %v %v", list, err)
 	}
@@ -187,7 +187,7 @@ func TestSharesLastOverARestart(t *testing.T) {
 	again := servertest.Start(t, servertest.Options{Files: first.Files, Folder: first.Folder})
 	b = talk(t, again, "bob")
 	b.mustSee("Other Users/ann@" + servertest.Domain + "/INBOX")
-	if err := again.Store().Admin.RemoveAccount(context.Background(), ann.Address); err != nil {
+	if err := again.Store().Admin.RemoveAccount(context.Background(), admin.Removal{Address: ann.Address}); err != nil {
 		t.Fatal(err)
 	}
 	b.mustSee()

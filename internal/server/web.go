@@ -30,7 +30,7 @@ type web struct {
 
 func newWeb(s *Server) *web {
 	w := &web{server: s}
-	api := admin.Handler(s.store.Admin, s.log)
+	local := func(*http.Request) (admin.Caller, error) { return admin.Local(), nil }
 	common := http.NewServeMux()
 	common.HandleFunc("GET /healthz", w.health)
 	common.HandleFunc("GET /readyz", w.readiness)
@@ -41,14 +41,14 @@ func newWeb(s *Server) *web {
 	public.HandleFunc("GET /{$}", w.front)
 	public.Handle(mtasts.Path, s.policyHost())
 	public.Handle("GET /metrics", w.guarded(metrics, w.mayMeasure))
-	public.Handle(admin.Prefix, w.guarded(api, w.mayAdminister))
+	public.Handle(admin.Prefix, admin.Handler(s.store.Admin, s.whoAdministers, s.log))
 
-	local := http.NewServeMux()
-	local.Handle("/", common)
-	local.Handle("GET /metrics", metrics)
-	local.Handle(admin.Prefix, api)
+	socket := http.NewServeMux()
+	socket.Handle("/", common)
+	socket.Handle("GET /metrics", metrics)
+	socket.Handle(admin.Prefix, admin.Handler(s.store.Admin, local, s.log))
 
-	w.public, w.local = w.serverOf(s.challengesFirst(public)), w.serverOf(local)
+	w.public, w.local = w.serverOf(s.challengesFirst(public)), w.serverOf(socket)
 	limits := s.config.Limits
 	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
 	return w
@@ -124,25 +124,17 @@ func (w *web) guarded(h http.Handler, may func(*http.Request) error) http.Handle
 	})
 }
 
-// mayAdminister demands the token, and that it has not come in the clear over a network.
-func (w *web) mayAdminister(r *http.Request) error {
-	if r.TLS == nil && !onLoopback(r) {
-		return fault.New(fault.Denied, "use https")
-	}
-	if !w.server.token.Admits(r) {
-		w.server.noteWrongToken(r)
-		return fault.New(fault.Unauthenticated, "this needs the admin token")
-	}
-	return nil
-}
-
 // mayMeasure lets this machine read the metrics; others need the token.
 func (w *web) mayMeasure(r *http.Request) error {
 	forwarded := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
 	if onLoopback(r) && forwarded == "" && w.ourName(r.Host) {
 		return nil
 	}
-	return w.mayAdminister(r)
+	c, err := w.server.whoAdministers(r)
+	if err == nil && !c.Server {
+		err = fault.New(fault.Denied, "the metrics are for administrators of the whole server")
+	}
+	return err
 }
 
 // ourName reports whether a request was meant for this server: a web page can let a name of its own lead

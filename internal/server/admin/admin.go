@@ -26,9 +26,11 @@ type Admin interface {
 	// Check looks for contradictions in everything that is stored. No problem is an empty list.
 	Check(ctx context.Context) ([]Problem, error)
 
+	// Domains lists the domains that are served, by name.
 	Domains(ctx context.Context) ([]Domain, error)
 	// AddDomain begins to serve a domain, with DKIM keys that are still pending.
 	AddDomain(ctx context.Context, name string) error
+	// SetDomain changes who gets mail for unknown addresses of a domain, and what begins a detail.
 	SetDomain(ctx context.Context, c DomainChange) error
 	// RemoveDomain refuses (fault.Conflict) while addresses are in it.
 	RemoveDomain(ctx context.Context, name string) error
@@ -37,14 +39,23 @@ type Admin interface {
 	ReportAdmin
 	CertificateAdmin
 	SharingAdmin
+	Delegator
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)
+	// Account shows one account, by its own address.
 	Account(ctx context.Context, address string) (Account, error)
 	// AddAccount makes the account and its mailbox.
 	AddAccount(ctx context.Context, a NewAccount) (Account, error)
-	// RemoveAccount removes the account with all its mail, for good.
-	RemoveAccount(ctx context.Context, address string) error
+	// RemoveAccount removes an account. It can be brought back with all its mail for a while, unless it is removed at once.
+	RemoveAccount(ctx context.Context, r Removal) error
+	// RemovedAccounts lists those that can be brought back.
+	RemovedAccounts(ctx context.Context) ([]RemovedAccount, error)
+	// BringBackAccount brings one back, with its password and mail. What led to its address doesn't come back.
+	BringBackAccount(ctx context.Context, r Restoral) (Account, error)
+	// RenameAccount gives an account another address. Its old one stays as an alias, unless that isn't wanted.
+	RenameAccount(ctx context.Context, r Rename) (Account, error)
+	// SetPassword gives an account a password. The old one opens nothing from now on.
 	SetPassword(ctx context.Context, address, password string) error
 	// SetQuota limits the account's bytes; 0 means no limit.
 	SetQuota(ctx context.Context, address string, bytes int64) error
@@ -61,14 +72,22 @@ type Admin interface {
 
 	SignInAdmin
 
+	// Aliases lists the aliases, by domain and local part.
 	Aliases(ctx context.Context) ([]Alias, error)
+	// AddAlias makes an address lead to others; an alias that is there is changed.
 	AddAlias(ctx context.Context, a Alias) error
+	// RemoveAlias removes an alias, also from aliases and groups that lead to it.
 	RemoveAlias(ctx context.Context, address string) error
 
+	// Groups lists the groups and mailing lists.
 	Groups(ctx context.Context) ([]Group, error)
+	// AddGroup makes a group or a mailing list.
 	AddGroup(ctx context.Context, g Group) error
+	// SetGroup changes what is said of a group.
 	SetGroup(ctx context.Context, g GroupChange) error
+	// SetMembers replaces the members of a group.
 	SetMembers(ctx context.Context, address string, members []string) error
+	// RemoveGroup removes a group, also from aliases and groups that lead to it.
 	RemoveGroup(ctx context.Context, address string) error
 
 	// Queue lists the mail that is to leave, oldest first; of more than the limit, any.

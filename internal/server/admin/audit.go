@@ -95,29 +95,29 @@ type actRecorder interface {
 }
 
 // record remembers an operation that may have changed something. That it can't be is no reason to fail: it is done already.
-func record(a Admin, r *http.Request, body []byte, failed error, log *slog.Logger) {
+func record(a Admin, c Caller, r *http.Request, body []byte, failed error, log *slog.Logger) {
 	name := strings.TrimPrefix(r.URL.Path, Prefix)
 	l, ok := a.(actRecorder)
 	if !ok || onlyReads(name) {
 		return
 	}
-	if err := l.Act(context.WithoutCancel(r.Context()), actor(r), name, detailOf(body), failed); err != nil {
+	if err := l.Act(context.WithoutCancel(r.Context()), actor(c, r), name, detailOf(body), failed); err != nil {
 		log.Error("cannot write down what an administrator did", "err", err)
 	}
 }
 
-// actor says who asks: somebody on this machine, over the socket, or whoever has the token.
-func actor(r *http.Request) string {
+// actor says who asks, and over the network from where.
+func actor(c Caller, r *http.Request) string {
 	if r.RemoteAddr == "" || strings.HasPrefix(r.RemoteAddr, "@") || strings.HasPrefix(r.RemoteAddr, "/") {
-		return "socket"
+		return c.Name
 	}
-	return "token from " + r.RemoteAddr
+	return c.Name + " from " + r.RemoteAddr
 }
 
 // onlyReads reports whether an operation changes nothing. What isn't known here is taken for one that does.
 func onlyReads(name string) bool {
 	switch name {
-	case "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
+	case "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
 		"account.app_passwords", "account.two_step", "account.shares", "reports.tls", "reports.dmarc":
 		return true
 	}

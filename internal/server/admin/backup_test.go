@@ -152,7 +152,7 @@ func TestRestoreAccountThroughTheServer(t *testing.T) {
 	if _, err := c.RestoreAccount(t.Context(), ann, from); !fault.Is(err, fault.Exists) {
 		t.Errorf("beside the old one: %v", err)
 	}
-	if err := d.RemoveAccount(t.Context(), ann.Address); err != nil {
+	if err := d.RemoveAccount(t.Context(), Removal{Address: ann.Address, Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	cut := func(put func(kv.Pair) error) error { return errors.Join(from(put), context.Canceled) }

@@ -36,7 +36,7 @@ func backs(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) bo
 		return false
 	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
-		refuse(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: application/json"))
+		sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: application/json"))
 		return true
 	}
 	if err := serveStore(k, w, r, name == backupPairs); err != nil {
@@ -54,7 +54,7 @@ func serveStore(k momentKeeper, w http.ResponseWriter, r *http.Request, values b
 		err = decode(body, &q)
 	}
 	if err != nil {
-		return refuse(w, err)
+		return sorry(w, err)
 	}
 	begun := false
 	err = k.withMoment(q.ID, func(o backup.Origin) error {
@@ -62,7 +62,7 @@ func serveStore(k momentKeeper, w http.ResponseWriter, r *http.Request, values b
 		return sendStore(r.Context(), w, o, q, values)
 	})
 	if err != nil && !begun {
-		return refuse(w, err)
+		return sorry(w, err)
 	}
 	return err
 }

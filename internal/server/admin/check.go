@@ -45,6 +45,16 @@ func (d *Direct) Check(ctx context.Context) ([]Problem, error) {
 	for id, text := range shares {
 		problems = append(problems, Problem{d.addressOf(ctx, id), text})
 	}
+	for r, err := range d.dir.RemovedAccounts(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		found, err := d.checkMailbox(ctx, r.Account)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, found...)
+	}
 	err = queue.Check(ctx, d.db, func(text string) {
 		problems = append(problems, Problem{"queue", strings.TrimPrefix(text, "queue ")})
 	})

@@ -107,8 +107,17 @@ func (c *Client) Account(ctx context.Context, address string) (Account, error) {
 func (c *Client) AddAccount(ctx context.Context, a NewAccount) (Account, error) {
 	return call[Account](ctx, c, "account.add", a)
 }
-func (c *Client) RemoveAccount(ctx context.Context, address string) error {
-	return do(ctx, c, "account.remove", addressArg{address})
+func (c *Client) RemoveAccount(ctx context.Context, r Removal) error {
+	return do(ctx, c, "account.remove", r)
+}
+func (c *Client) RemovedAccounts(ctx context.Context) ([]RemovedAccount, error) {
+	return call[[]RemovedAccount](ctx, c, "account.removed", none{})
+}
+func (c *Client) BringBackAccount(ctx context.Context, r Restoral) (Account, error) {
+	return call[Account](ctx, c, "account.removed.restore", r)
+}
+func (c *Client) RenameAccount(ctx context.Context, r Rename) (Account, error) {
+	return call[Account](ctx, c, "account.rename", r)
 }
 func (c *Client) SetPassword(ctx context.Context, address, password string) error {
 	return do(ctx, c, "account.password", passwordArg{address, password})

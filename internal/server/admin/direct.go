@@ -2,8 +2,8 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"slices"
 	"sync"
 
 	"postroad/internal/fault"
@@ -59,7 +59,22 @@ func (d *Direct) Status(context.Context) (Status, error) { return d.status(), ni
 
 // Accounts implements Admin.
 func (d *Direct) Accounts(ctx context.Context) ([]Account, error) {
-	return collect(d.dir.Accounts(ctx), func(a directory.Account) (Account, error) { return d.describe(ctx, a) })
+	c := callerOf(ctx)
+	list := []Account{}
+	for a, err := range d.dir.Accounts(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if !c.Administers(a.Address) {
+			continue
+		}
+		shown, err := d.describe(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, shown)
+	}
+	return list, nil
 }
 
 // Account implements Admin.
@@ -97,40 +112,18 @@ func (d *Direct) AddAccount(ctx context.Context, n NewAccount) (Account, error) 
 	if err != nil {
 		return Account{}, err
 	}
-	if err := d.store.Create(ctx, a.ID, mailbox.Usage{Bytes: a.QuotaBytes}); err != nil {
+	if err := d.store.Create(ctx, a.ID, usageOf(a)); err != nil {
 		return Account{}, err
 	}
 	return d.describe(ctx, a)
 }
 
-// RemoveAccount implements Admin. What others have shared with it and the mail go first: after a crash between
-// the two steps the account is still listed, empty, and can be removed again.
-func (d *Direct) RemoveAccount(ctx context.Context, address string) error {
-	d.accounts.Lock()
-	defer d.accounts.Unlock()
-	a, err := d.dir.AccountByAddress(ctx, address)
-	if err != nil {
-		return err
-	}
-	if err := d.store.Forget(ctx, mailbox.ToAccount, uint64(a.ID)); err != nil {
-		return err
-	}
-	if err := d.store.Delete(ctx, a.ID); err != nil {
-		return err
-	}
-	if err := errors.Join(d.forgetSending(ctx, a.ID), forgetUses(ctx, d.db, a.ID)); err != nil {
-		return err
-	}
-	if err := d.dir.RemoveAccount(ctx, a.ID); err != nil {
-		return err
-	}
-	d.endStale(ctx, a.ID)
-	return nil
-}
+// usageOf is the limit that an account's mailbox has.
+func usageOf(a directory.Account) mailbox.Usage { return mailbox.Usage{Bytes: a.QuotaBytes} }
 
-// with finds an account and does something with its number.
+// with finds an account that the caller may change, and does something with its number.
 func (d *Direct) with(ctx context.Context, address string, fn func(ident.AccountID) error) error {
-	a, err := d.dir.AccountByAddress(ctx, address)
+	a, err := d.changeable(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -189,7 +182,7 @@ func (d *Direct) Repair(ctx context.Context) (made int, err error) {
 		if err = d.store.Delete(ctx, a.ID); err != nil { // what an interrupted restore has left
 			return made, err
 		}
-		if err = d.store.Create(ctx, a.ID, mailbox.Usage{Bytes: a.QuotaBytes}); err != nil {
+		if err = d.store.Create(ctx, a.ID, usageOf(a)); err != nil {
 			return made, err
 		}
 		made++
@@ -197,12 +190,21 @@ func (d *Direct) Repair(ctx context.Context) (made int, err error) {
 	return made, err
 }
 
-// unpaired finds the accounts without mailbox, and the mailboxes without account.
+// unpaired finds the accounts without mailbox, and the mailboxes without account, but for those of accounts that
+// can be brought back.
 func (d *Direct) unpaired(ctx context.Context) (missing []directory.Account, orphans []ident.AccountID, err error) {
 	boxes, err := d.store.Accounts(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	removed := map[ident.AccountID]bool{}
+	for r, err := range d.dir.RemovedAccounts(ctx) {
+		if err != nil {
+			return nil, nil, err
+		}
+		removed[r.Account.ID] = true
+	}
+	boxes = slices.DeleteFunc(boxes, func(id ident.AccountID) bool { return removed[id] })
 	// Both lists are in the order of numbers.
 	for a, err := range d.dir.Accounts(ctx) {
 		if err != nil {

@@ -29,26 +29,27 @@ type errorBody struct {
 // RequestID is the response header with a request's ID, if whoever calls Handler gave it one. It stands in the log too.
 const RequestID = "X-Request-Id"
 
-// Handler answers the operations of a. Who may ask is for its caller to decide.
-func Handler(a Admin, log *slog.Logger) http.Handler {
+// Handler answers the operations of a to those whom who knows, as far as they may ask.
+func Handler(a Admin, who Identify, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := log.With("path", r.URL.Path, "request", w.Header().Get(RequestID))
-		if streams(a, w, r, log) {
-			record(a, r, nil, nil, log)
-			return
-		}
-		if backs(a, w, r, log) {
-			return
-		}
-		if restores(a, w, r, log) {
-			record(a, r, nil, nil, log)
-			return
-		}
-		result, body, err := answer(a, w, r)
-		record(a, r, body, err, log)
+		caller, err := who(r)
 		if err != nil {
-			log.Warn("admin operation failed", "err", err)
-			reply(w, statuses[fault.KindOf(err)], bodyOf(err))
+			refuse(w, log, err)
+			return
+		}
+		log = log.With("caller", caller.Name)
+		if describes(w, r) || caller.Server && backs(a, w, r, log) {
+			return
+		}
+		if caller.Server && (streams(a, w, r, log) || restores(a, w, r, log)) {
+			record(a, caller, r, nil, nil, log)
+			return
+		}
+		result, body, err := answer(a, caller, w, r)
+		record(a, caller, r, body, err, log)
+		if err != nil {
+			refuse(w, log, err)
 			return
 		}
 		log.Info("admin operation")
@@ -56,13 +57,23 @@ func Handler(a Admin, log *slog.Logger) http.Handler {
 	})
 }
 
-func answer(a Admin, w http.ResponseWriter, r *http.Request) (result any, body []byte, err error) {
-	name := strings.TrimPrefix(r.URL.Path, Prefix)
-	op := operations[name]
-	if op == nil {
-		op = moreOperations[name]
+func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
+	log.Warn("admin operation failed", "err", err)
+	if fault.Is(err, fault.Unauthenticated) {
+		w.Header().Add("WWW-Authenticate", `Bearer realm="postroad"`)
+		w.Header().Add("WWW-Authenticate", `Basic realm="postroad", charset="UTF-8"`)
 	}
-	if op == nil {
+	reply(w, statuses[fault.KindOf(err)], bodyOf(err))
+}
+
+// answer performs the operation that a request asks for. The body comes back too, as far as it was read.
+func answer(a Admin, c Caller, w http.ResponseWriter, r *http.Request) (result any, body []byte, err error) {
+	name := strings.TrimPrefix(r.URL.Path, Prefix)
+	op, ok := operations[name]
+	if !ok {
+		op, ok = moreOperations[name]
+	}
+	if !ok {
 		return nil, nil, fault.New(fault.Unsupported, "there is no operation %q", r.URL.Path)
 	}
 	// A web page of a stranger can make a browser POST a form, but not this type.
@@ -77,7 +88,7 @@ func answer(a Admin, w http.ResponseWriter, r *http.Request) (result any, body [
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Canceled, err, "the body ended early")
 	}
-	result, err = op(r.Context(), a, body)
+	result, err = perform(r.Context(), a, c, name, op, body)
 	return result, body, err
 }
 

@@ -84,8 +84,37 @@ func (r *recorder) Account(_ context.Context, a string) (Account, error) {
 func (r *recorder) AddAccount(_ context.Context, n NewAccount) (Account, error) {
 	return anAccount, r.note("add account %v", n)
 }
-func (r *recorder) RemoveAccount(_ context.Context, a string) error {
-	return r.note("remove account %s", a)
+func (r *recorder) RemoveAccount(_ context.Context, x Removal) error {
+	return r.note("remove account %v", x)
+}
+func (r *recorder) RemovedAccounts(context.Context) ([]RemovedAccount, error) {
+	return []RemovedAccount{{anAccount, time.Unix(2e9, 0).UTC()}}, r.note("removed accounts")
+}
+func (r *recorder) BringBackAccount(_ context.Context, x Restoral) (Account, error) {
+	return anAccount, r.note("restore %v", x)
+}
+func (r *recorder) RenameAccount(_ context.Context, x Rename) (Account, error) {
+	return anAccount, r.note("rename %v", x)
+}
+func (r *recorder) Administrators(context.Context) ([]Administrator, error) {
+	return []Administrator{{"ann@example.org", "example.org"}}, r.note("administrators")
+}
+func (r *recorder) Appoint(_ context.Context, a Administrator) error { return r.note("appoint %v", a) }
+func (r *recorder) Dismiss(_ context.Context, a Administrator) error { return r.note("dismiss %v", a) }
+func (r *recorder) Tokens(context.Context) ([]APIToken, error) {
+	return []APIToken{{TokenSpec{"x", true, []string{"y"}, time.Unix(3e9, 0).UTC()}, time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC()}}, r.note("tokens")
+}
+func (r *recorder) AddToken(_ context.Context, t TokenSpec) (TokenSecret, error) {
+	return TokenSecret{"s"}, r.note("add token %v", t)
+}
+func (r *recorder) RemoveToken(_ context.Context, n string) error {
+	return r.note("remove token %s", n)
+}
+func (r *recorder) DomainLimits(_ context.Context, d string) (DomainLimits, error) {
+	return DomainLimits{d, 1, 2, 3, 4, 5}, r.note("domain limits %s", d)
+}
+func (r *recorder) SetDomainLimits(_ context.Context, l DomainLimits) error {
+	return r.note("set domain limits %v", l)
 }
 func (r *recorder) SetPassword(_ context.Context, a, p string) error {
 	return r.note("password %s %s", a, p)
@@ -195,6 +224,9 @@ var anItem = QueueItem{ID: "a", MessageID: "b@c", Sender: "ann@example.org", Rec
 	Active: true, Priority: -3, SizeBytes: 1 << 40, Received: time.Unix(1e9, 0).UTC(), Due: time.Unix(2e9, 5e8).UTC(), Tried: 4,
 	Attempts: []Attempt{{At: time.Unix(3e9, 0).UTC(), Result: "deferred", Code: 451, Status: "4.0.0", Text: "<&\u2028", Remote: "mx", Addr: "[::1]:25", TLS: "TLS1.3", TookMS: 9}}}
 
+// localCaller lets everybody do everything.
+func localCaller(*http.Request) (Caller, error) { return Local(), nil }
+
 // overSocket gives a Client whose questions a answers, over a unix socket.
 func overSocket(t *testing.T, a Admin) *Client {
 	t.Helper()
@@ -203,7 +235,7 @@ func overSocket(t *testing.T, a Admin) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: Handler(a, slog.New(slog.DiscardHandler))}
+	s := &http.Server{Handler: Handler(a, localCaller, slog.New(slog.DiscardHandler))}
 	go s.Serve(l)
 	c := Dial(socket)
 	t.Cleanup(func() { c.Close(); s.Close() })
@@ -288,7 +320,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	h := Handler(&recorder{}, slog.New(slog.DiscardHandler))
+	h := Handler(&recorder{}, localCaller, slog.New(slog.DiscardHandler))
 	for _, c := range []struct {
 		method, path, contentType, body string
 		want                            int

@@ -168,7 +168,7 @@ func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) 
 	}
 	// As for the others: a web page of a stranger can't make a browser send these types.
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != want {
-		refuse(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want))
+		sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want))
 		return true
 	}
 	if err := serve(m, w, r); err != nil {
@@ -179,7 +179,7 @@ func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) 
 	return true
 }
 
-func refuse(w http.ResponseWriter, err error) error {
+func sorry(w http.ResponseWriter, err error) error {
 	reply(w, statuses[fault.KindOf(err)], bodyOf(err))
 	return err
 }
@@ -199,7 +199,7 @@ func serveImport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		result, err = m.Import(r.Context(), q, move.Decode(body))
 	}
 	if err != nil {
-		return refuse(w, err)
+		return sorry(w, err)
 	}
 	reply(w, http.StatusOK, result)
 	return nil
@@ -219,7 +219,7 @@ func serveExport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		from, err = m.Export(r.Context(), q)
 	}
 	if err != nil {
-		return refuse(w, err)
+		return sorry(w, err)
 	}
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{}) // the request has been read; its deadline would end the stream

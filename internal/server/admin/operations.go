@@ -12,28 +12,36 @@ import (
 
 // Arguments of the operations that take more, or other, than a type of admin.go.
 type (
-	none        struct{}
-	nameArg     struct{ Name string }
-	addressArg  struct{ Address string }
-	idArg       struct{ ID string }
-	domainArg   struct{ Domain string }
-	passwordArg struct{ Address, Password string }
-	quotaArg    struct {
-		Address string
-		Bytes   int64
+	none    struct{}
+	nameArg struct {
+		Name string `json:"name"`
+	}
+	addressArg struct {
+		Address string `json:"address"`
+	}
+	idArg struct {
+		ID string `json:"id"`
+	}
+	domainArg struct {
+		Domain string `json:"domain"`
+	}
+	passwordArg struct {
+		Address  string `json:"address"`
+		Password string `json:"password"`
+	}
+	quotaArg struct {
+		Address string `json:"address"`
+		Bytes   int64  `json:"bytes"`
 	}
 	enabledArg struct {
-		Address string
-		Enabled bool
+		Address string `json:"address"`
+		Enabled bool   `json:"enabled"`
 	}
 	membersArg struct {
-		Address string
-		Members []string
+		Address string   `json:"address"`
+		Members []string `json:"members"`
 	}
 )
-
-// operation is one thing that can be asked over HTTP.
-type operation func(ctx context.Context, a Admin, argument []byte) (any, error)
 
 // operations lists them all, by name. Client's methods use the same names.
 var operations = map[string]operation{
@@ -56,14 +64,20 @@ var operations = map[string]operation{
 	}),
 	"domain.check": asking(func(ctx context.Context, a Admin, q CheckQuery) (DomainReport, error) { return a.CheckDomain(ctx, q) }),
 
+	"domain.limits": asking(func(ctx context.Context, a Admin, d domainArg) (DomainLimits, error) {
+		return a.DomainLimits(ctx, d.Domain)
+	}),
+	"domain.limits.set": doing(func(ctx context.Context, a Admin, l DomainLimits) error { return a.SetDomainLimits(ctx, l) }),
+
 	"account.list": asking(func(ctx context.Context, a Admin, _ none) ([]Account, error) { return a.Accounts(ctx) }),
 	"account.show": asking(func(ctx context.Context, a Admin, x addressArg) (Account, error) {
 		return a.Account(ctx, x.Address)
 	}),
-	"account.add": asking(func(ctx context.Context, a Admin, n NewAccount) (Account, error) { return a.AddAccount(ctx, n) }),
-	"account.remove": doing(func(ctx context.Context, a Admin, x addressArg) error {
-		return a.RemoveAccount(ctx, x.Address)
-	}),
+	"account.add":             asking(func(ctx context.Context, a Admin, n NewAccount) (Account, error) { return a.AddAccount(ctx, n) }),
+	"account.remove":          doing(func(ctx context.Context, a Admin, r Removal) error { return a.RemoveAccount(ctx, r) }),
+	"account.removed":         asking(func(ctx context.Context, a Admin, _ none) ([]RemovedAccount, error) { return a.RemovedAccounts(ctx) }),
+	"account.removed.restore": asking(func(ctx context.Context, a Admin, r Restoral) (Account, error) { return a.BringBackAccount(ctx, r) }),
+	"account.rename":          asking(func(ctx context.Context, a Admin, r Rename) (Account, error) { return a.RenameAccount(ctx, r) }),
 	"account.password": doing(func(ctx context.Context, a Admin, x passwordArg) error {
 		return a.SetPassword(ctx, x.Address, x.Password)
 	}),
@@ -144,21 +158,15 @@ var operations = map[string]operation{
 	}),
 	"reports.send": asking(func(ctx context.Context, a Admin, _ none) (SentReports, error) { return a.SendReports(ctx) }),
 
+	"admin.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Administrator, error) { return a.Administrators(ctx) }),
+	"admin.add":    doing(func(ctx context.Context, a Admin, x Administrator) error { return a.Appoint(ctx, x) }),
+	"admin.remove": doing(func(ctx context.Context, a Admin, x Administrator) error { return a.Dismiss(ctx, x) }),
+
+	"token.list":   asking(func(ctx context.Context, a Admin, _ none) ([]APIToken, error) { return a.Tokens(ctx) }),
+	"token.add":    asking(func(ctx context.Context, a Admin, t TokenSpec) (TokenSecret, error) { return a.AddToken(ctx, t) }),
+	"token.remove": doing(func(ctx context.Context, a Admin, x nameArg) error { return a.RemoveToken(ctx, x.Name) }),
+
 	"trace": asking(func(ctx context.Context, a Admin, q TraceQuery) ([]Trace, error) { return a.Trace(ctx, q) }),
-}
-
-func asking[In, Out any](f func(context.Context, Admin, In) (Out, error)) operation {
-	return func(ctx context.Context, a Admin, argument []byte) (any, error) {
-		var in In
-		if err := decode(argument, &in); err != nil {
-			return nil, err
-		}
-		return f(ctx, a, in)
-	}
-}
-
-func doing[In any](f func(context.Context, Admin, In) error) operation {
-	return asking(func(ctx context.Context, a Admin, in In) (none, error) { return none{}, f(ctx, a, in) })
 }
 
 // decode reads one JSON value strictly. No bytes are an empty object.

@@ -60,7 +60,7 @@ func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger)
 		return false
 	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != storeType {
-		refuse(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", storeType))
+		sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", storeType))
 		return true
 	}
 	body := bufio.NewReaderSize(&patient{r: r.Body, c: http.NewResponseController(w)}, 256<<10)
@@ -77,7 +77,7 @@ func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger)
 	}
 	if err != nil {
 		log.Warn("admin operation failed", "err", err)
-		refuse(w, err)
+		sorry(w, err)
 		return true
 	}
 	log.Info("admin operation")

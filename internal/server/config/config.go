@@ -62,6 +62,8 @@ type Config struct {
 	Audit Audit `toml:"audit"`
 	// Auth says how people sign in.
 	Auth Auth `toml:"auth"`
+	// Accounts says what becomes of accounts that are removed.
+	Accounts Accounts `toml:"accounts"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -248,6 +250,9 @@ func (c *Config) validateTop() error {
 		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
 	}
 	if err := c.Trace.validate(); err != nil {
+		return err
+	}
+	if err := c.Accounts.validate(); err != nil {
 		return err
 	}
 	if err := c.Reports.validate(); err != nil {

@@ -60,6 +60,8 @@ type Options struct {
 	Roots *x509.CertPool
 	// Send, if set, stands for all servers outside. Without it, DNS and Dial mail for them is refused.
 	Send func(context.Context, transfer.Job) []transfer.Outcome
+	// Now is what the clock shows at first; default: a day in March 2026.
+	Now time.Time
 	// Logger hears what the server says. Nil: nobody.
 	Logger *slog.Logger
 }
@@ -91,7 +93,10 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Folder == "" {
 		o.Folder = t.TempDir()
 	}
-	s := &Server{Clock: &Clock{now: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)}, Network: &memnet.Network{},
+	if o.Now.IsZero() {
+		o.Now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
+	}
+	s := &Server{Clock: &Clock{now: o.Now}, Network: &memnet.Network{},
 		Files: o.Files, Folder: o.Folder, t: t, done: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop

@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"cmp"
+
+	"postroad/internal/fault"
+)
+
+// scope says how far an operation is for those who administer some domains only. The zero value: not at all.
+type scope struct {
+	touches func(in any) []string       // the addresses and domains that an argument is about
+	keep    func(out any, c Caller) any // leaves in a list what is of the caller's domains
+}
+
+// scopes are the operations that administrators of a domain may ask for. All others are for those of the whole server.
+var scopes = map[string]scope{
+	"domain.list":    listing(func(d Domain) string { return d.Name }),
+	"domain.set":     about(func(c DomainChange) string { return c.Name }),
+	"domain.keys":    about(func(d domainArg) string { return d.Domain }),
+	"domain.limits":  about(func(d domainArg) string { return d.Domain }),
+	"domain.records": about(func(q RecordsQuery) string { return q.Domain }),
+
+	"account.list":            listing(func(a Account) string { return a.Address }),
+	"account.show":            about(aboutAddress),
+	"account.add":             about(func(n NewAccount) string { return n.Address }),
+	"account.remove":          about(func(r Removal) string { return r.Address }),
+	"account.removed":         listing(func(a RemovedAccount) string { return a.Address }),
+	"account.removed.restore": about(func(r Restoral) string { return r.Address }, func(r Restoral) string { return cmp.Or(r.To, r.Address) }),
+	"account.rename":          about(func(r Rename) string { return r.Address }, func(r Rename) string { return r.To }),
+	"account.password":        about(func(x passwordArg) string { return x.Address }),
+	"account.quota":           about(func(x quotaArg) string { return x.Address }),
+	"account.enabled":         about(func(x enabledArg) string { return x.Address }),
+	"account.limits":          about(aboutAddress),
+
+	"alias.list":   listing(func(a Alias) string { return a.Address }),
+	"alias.add":    about(func(a Alias) string { return a.Address }),
+	"alias.remove": about(aboutAddress),
+
+	"group.list":    listing(func(g Group) string { return g.Address }),
+	"group.add":     about(func(g Group) string { return g.Address }),
+	"group.set":     about(func(g GroupChange) string { return g.Address }),
+	"group.members": about(func(x membersArg) string { return x.Address }),
+	"group.remove":  about(aboutAddress),
+}
+
+func aboutAddress(x addressArg) string { return x.Address }
+
+// about is for the administrators of all domains that an argument is about.
+func about[In any](names ...func(In) string) scope {
+	return scope{touches: func(in any) []string {
+		var list []string
+		for _, name := range names {
+			list = append(list, name(in.(In)))
+		}
+		return list
+	}}
+}
+
+// listing is for all who administer a domain; they see the elements of theirs.
+func listing[T any](name func(T) string) scope {
+	return scope{keep: func(out any, c Caller) any {
+		kept := []T{}
+		for _, v := range out.([]T) {
+			if c.Administers(name(v)) {
+				kept = append(kept, v)
+			}
+		}
+		return kept
+	}}
+}
+
+// admit refuses administrators of domains what isn't about these alone. They don't learn whether
+// another domain is served here.
+func (s scope) admit(c Caller, in any) error {
+	if s.touches == nil && s.keep == nil {
+		return errServerOnly()
+	}
+	if s.touches == nil {
+		return nil
+	}
+	for _, name := range s.touches(in) {
+		if !c.Administers(name) {
+			return fault.New(fault.Denied, "%s is not of a domain that you administer", name)
+		}
+	}
+	return nil
+}
+
+func errServerOnly() error {
+	return fault.New(fault.Denied, "this is for administrators of the whole server")
+}
