@@ -1,9 +1,6 @@
 package mailbox
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // InboxName is what Walk and Tree call the inbox.
 const InboxName = "INBOX"
@@ -19,6 +16,11 @@ type Placed struct {
 func (s *Session) Tree() []Placed {
 	below := s.state().siblings()
 	return s.appendPlaced(nil, below, 0, nil)
+}
+
+// SeesAny reports whether there is a folder that the session can see.
+func (s *Session) SeesAny() bool {
+	return slices.ContainsFunc(s.state().folders, func(n *node) bool { return s.rightsOn(&n.Folder)&RightLookup != 0 })
 }
 
 // siblings are the folders by their parent, in the order in which they are listed.
@@ -73,7 +75,7 @@ func (s *Session) Walk(names []string) (at Folder, rest []string) {
 
 // named finds a folder by its name in paths.
 func (s *state) named(parent FolderID, name string) *node {
-	if parent == 0 && strings.EqualFold(name, InboxName) {
+	if parent == 0 && name == InboxName {
 		return s.byRole(Inbox)
 	}
 	if n := s.child(parent, name); n != nil && n.Role != Inbox {

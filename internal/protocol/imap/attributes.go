@@ -120,13 +120,21 @@ func writeModSeq(_ *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 	return append(appendUint(append(dst, '('), r.ModSeq()), ')'), nil
 }
 
-func writeEmailID(_ *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
-	return append(appendEmailID(append(dst, '('), r), ')'), nil
+func writeEmailID(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
+	return append(f.s.appendEmailID(append(dst, '('), f.s.sel.mail, r), ')'), nil
 }
 
-// appendEmailID writes a message's EMAILID: its content's number, which copies share (RFC 8474 §5.1).
-func appendEmailID(dst []byte, r *mailbox.Row) []byte {
-	return appendUint(append(dst, 'M'), r.Content)
+// appendEmailID writes a message's EMAILID: its content's number, which copies in the account share (RFC 8474 §5.1).
+func (s *session) appendEmailID(dst []byte, mail *mailbox.Session, r *mailbox.Row) []byte {
+	return s.appendOwner(appendUint(append(dst, 'M'), r.Content), mail)
+}
+
+// appendOwner makes an ID of somebody else's account one that the client's own doesn't have.
+func (s *session) appendOwner(dst []byte, mail *mailbox.Session) []byte {
+	if !s.foreign(mail) {
+		return dst
+	}
+	return appendUint(append(dst, '-'), mail.Account())
 }
 
 func writeThreadID(_ *fetching, dst []byte, _ *mailbox.Row) ([]byte, error) {

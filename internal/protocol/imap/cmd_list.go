@@ -325,7 +325,7 @@ func (s *session) entries(ctx context.Context) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	lost, err := s.lostSubscriptions(ctx)
+	lost, err := lostSubscriptions(ctx, s.mail)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (s *session) create(ctx context.Context) (reply, error) {
 		return reply{}, err
 	}
 	s.tellOldName(&f, path, spelled)
-	return reply{"MAILBOXID (" + folderID(f.ID) + ")", "mailbox created"}, nil
+	return reply{"MAILBOXID (" + s.folderID(f.mail, f.ID) + ")", "mailbox created"}, nil
 }
 
 // mayUse checks that a new mailbox may have a special use: that of a folder is its owner's business.
@@ -110,18 +110,18 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	if f.Role == mailbox.Inbox {
 		return reply{}, no("CANNOT", "INBOX can't be deleted")
 	}
-	if f.Subscribed {
-		if err := s.changeSubscription(ctx, path, true); err != nil {
-			return reply{}, err
+	keep, done, err := s.keepSubscription(ctx, &f)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
+	err = f.mail.DeleteFolder(ctx, f.ID)
+	if err != nil {
+		if e := keep(false); e != nil { // it stays, and has its own mark
+			return reply{}, e
 		}
 	}
-	err = f.mail.DeleteFolder(ctx, f.ID)
 	if fault.Is(err, fault.Conflict) {
-		if f.Subscribed { // it stays, and has its own mark
-			if err := s.changeSubscription(ctx, path, false); err != nil {
-				return reply{}, err
-			}
-		}
 		return reply{}, no("HASCHILDREN", "delete the mailboxes below it first")
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package imap
 
 import (
 	"context"
-	"strconv"
 
 	"postroad/internal/model/mailbox"
 )
@@ -100,13 +99,15 @@ func (s *session) introduce(spelled string) {
 	}
 	s.remark("OK", codeOf("UIDVALIDITY", f.UIDValidity), "UIDs are valid")
 	s.remark("OK", codeOf("UIDNEXT", f.UIDNext), "predicted next UID")
-	s.remark("OK", codeOf("HIGHESTMODSEQ", v.HighestModSeq()), "last change") // RFC 7162 §3.1.2.1
-	s.remark("OK", "MAILBOXID ("+folderID(f.ID)+")", "mailbox ID")            // RFC 8474 §4.2
-	s.remark("OK", "URLMECH "+urlMechanism, "URLs can be authorised")         // RFC 4467 §8
+	s.remark("OK", codeOf("HIGHESTMODSEQ", v.HighestModSeq()), "last change")    // RFC 7162 §3.1.2.1
+	s.remark("OK", "MAILBOXID ("+s.folderID(s.sel.mail, f.ID)+")", "mailbox ID") // RFC 8474 §4.2
+	s.remark("OK", "URLMECH "+urlMechanism, "URLs can be authorised")            // RFC 4467 §8
 }
 
 // folderID is a folder's MAILBOXID (RFC 8474 §4).
-func folderID(id mailbox.FolderID) string { return "F" + strconv.FormatUint(uint64(id), 10) }
+func (s *session) folderID(mail *mailbox.Session, id mailbox.FolderID) string {
+	return string(s.appendOwner(appendUint([]byte("F"), id), mail))
+}
 
 // closeMailbox is CLOSE: RFC 9051 §6.4.1.
 func (s *session) closeMailbox(ctx context.Context) (reply, error) {

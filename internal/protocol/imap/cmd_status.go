@@ -57,8 +57,8 @@ func statusRecent(s *session, ctx context.Context, dst []byte, f *box) ([]byte, 
 	return strconv.AppendInt(dst, int64(v.Len()-first), 10), nil
 }
 
-func statusMailboxID(_ *session, _ context.Context, dst []byte, f *box) ([]byte, error) {
-	return append(append(append(dst, '('), folderID(f.ID)...), ')'), nil
+func statusMailboxID(s *session, _ context.Context, dst []byte, f *box) ([]byte, error) {
+	return append(append(append(dst, '('), s.folderID(f.mail, f.ID)...), ')'), nil
 }
 
 func statusAppendLimit(s *session, _ context.Context, dst []byte, _ *box) ([]byte, error) {

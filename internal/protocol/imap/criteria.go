@@ -296,7 +296,9 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 		return s.modSeqKey(q), true
 	case "EMAILID": // RFC 8474 §6
 		id := string(d.astring())
-		return onRow(func(r *mailbox.Row) bool { return string(appendEmailID(nil, r)) == id }), true
+		return criterion{cost: byRow, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+			return string(s.appendEmailID(nil, m.scope.mail, r)) == id, nil
+		}}, true
 	case "THREADID":
 		d.astring()
 		return onRow(func(*mailbox.Row) bool { return false }), true

@@ -81,7 +81,7 @@ func (s *session) boxesOf(ctx context.Context, filters []mailboxFilter) ([]place
 	if err != nil || !slices.ContainsFunc(all, func(b placed) bool { return b.foreign }) {
 		return all, err
 	}
-	names, err := s.lostSubscriptions(ctx)
+	names, err := lostSubscriptions(ctx, s.mail)
 	for i := range all {
 		if all[i].foreign {
 			_, all[i].Subscribed = slices.BinarySearch(names, all[i].path)

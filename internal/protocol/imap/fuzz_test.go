@@ -27,18 +27,26 @@ func FuzzSession(f *testing.F) {
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		must(f, err)
-		var b strings.Builder
+		var b, his strings.Builder
 		for _, l := range strings.Split(string(text), "\n") {
-			if who, said, ok := strings.Cut(l, ": "); ok && who != "" && who[0] == 'C' { // of several clients one makes a muddle
+			who, said, ok := strings.Cut(l, ": ")
+			switch {
+			case ok && who == "Cb": // bob's, who looks at what is ann's: the other way round it is as good
+				his.WriteString(strings.NewReplacer("ann@", "bob@", "Shared/office@", "Other Users/bob@").Replace(said) + "\r\n")
+			case ok && who != "" && who[0] == 'C': // of several clients one makes a muddle
 				b.WriteString(said + "\r\n")
 			}
 		}
 		f.Add([]byte(b.String()))
+		f.Add([]byte(his.String()))
 	}
 	f.Add([]byte("a SELECT INBOX\r\nb FETCH 1:* (BODY[1.2.HEADER.FIELDS (A)]<1.2> BINARY[1]<0.5> BODYSTRUCTURE)\r\nc IDLE\r\nDONE\r\n"))
-	w := newWorld(f)
+	w := sharingWorld(f)
 	s := w.open("ann")
 	inbox, _ := s.FolderByRole(mailbox.Inbox)
+	bob := w.open("bob")
+	his, _ := bob.FolderByRole(mailbox.Inbox)
+	must(f, bob.SetGrants(context.Background(), his.ID, []mailbox.Grant{{Kind: mailbox.ToAccount, ID: uint64(w.accounts["ann"]), Rights: mailbox.AllRights &^ mailbox.RightAdmin}}))
 	nested, err := os.ReadFile("testdata/nested.eml")
 	must(f, err)
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -263,7 +263,7 @@ func (n *notifying) look(ctx context.Context, s *session) (err error) {
 		n.order = append(n.order, boxes[i].key())
 	}
 	if n.any(wantsSubs) {
-		if n.lost, err = s.lostSubscriptions(ctx); err != nil {
+		if n.lost, err = lostSubscriptions(ctx, s.mail); err != nil {
 			return err
 		}
 	}

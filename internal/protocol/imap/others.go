@@ -93,6 +93,9 @@ func (s *session) renewGroups(ctx context.Context) error {
 	s.who.Groups = groups
 	for id, old := range s.guests {
 		renewed, err := s.srv.store.Open(ctx, id, s.who)
+		if fault.Is(err, fault.NotFound) {
+			continue // it is gone, as the old one will find
+		}
 		if err != nil {
 			return err
 		}
@@ -157,7 +160,7 @@ func (s *session) walkOther(ctx context.Context, path string) (at box, rest []st
 	if err != nil {
 		return box{}, nil, true, err
 	}
-	if len(at.mail.Tree()) == 0 { // the index has told of something that is no more
+	if !at.mail.SeesAny() { // the index has told of something that is no more
 		return box{}, nil, false, nil
 	}
 	if path == prefix {
@@ -175,6 +178,17 @@ type placed struct {
 	foreign bool
 }
 
+// maxOthers is how many folders of others are listed. More can be shared with somebody, who isn't asked; they are there by
+// name.
+const maxOthers = 20_000
+
+// shadowed reports whether the client has a folder of its own in the place of somebody else's account.
+func (s *session) shadowed(prefix string) bool {
+	names, _ := splitPath(prefix)
+	_, rest := s.mail.Walk(names)
+	return len(rest) == 0
+}
+
 // boxes gives every visible folder, parents before children, the client's own first.
 func (s *session) boxes(ctx context.Context) ([]placed, error) {
 	all := s.ownBoxes()
@@ -182,15 +196,19 @@ func (s *session) boxes(ctx context.Context) ([]placed, error) {
 	if err != nil {
 		return nil, err
 	}
+	most := len(all) + maxOthers
 	for _, o := range others {
 		mail, err := s.guest(ctx, o.id)
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.NotFound) || err == nil && s.shadowed(o.prefix) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range mail.Tree() {
+			if len(all) == most {
+				return all, nil
+			}
 			all = append(all, placed{box{f.Folder, mail}, o.prefix + joinPath(f.Names), true})
 		}
 	}

@@ -23,6 +23,8 @@ type selected struct {
 	claimed mailbox.UID
 	// keywords is how many keywords the client has been told of in FLAGS.
 	keywords int
+	// told are these keywords in a folder of somebody else, of whose keywords the client learns only those in the folder.
+	told []string
 	// contexts are searches whose results the client is kept informed about (RFC 5267 §4.3).
 	contexts []*searchContext
 }
@@ -227,7 +229,11 @@ func (s *session) tellRecent() {
 // tellKeywords sends FLAGS and PERMANENTFLAGS if there are new keywords.
 func (s *session) tellKeywords() {
 	names := s.sel.mail.FolderKeywords(s.sel.id)
-	if len(names) == s.sel.keywords {
+	if s.foreign(s.sel.mail) {
+		if names = s.sel.learn(names); names == nil {
+			return
+		}
+	} else if len(names) == s.sel.keywords { // one's own are never forgotten
 		return
 	}
 	s.sel.keywords = len(names)
@@ -244,6 +250,20 @@ func (s *session) tellKeywords() {
 	}
 	b = s.appendPermanent(append(b, "* OK [PERMANENTFLAGS ("...), names)
 	s.out.set(append(append(append(b, ")] "...), s.say("these flags are kept")...), crlf...))
+}
+
+// learn adds to the keywords that the client has been told of. nil: it knows them all.
+func (sel *selected) learn(names []string) []string {
+	fresh := sel.keywords < 0
+	for _, n := range names {
+		if !slices.Contains(sel.told, n) {
+			sel.told, fresh = append(sel.told, n), true
+		}
+	}
+	if !fresh {
+		return nil
+	}
+	return append([]string{}, sel.told...)
 }
 
 // appendPermanent lists the flags that the client may change (RFC 4314 §5.1.1).

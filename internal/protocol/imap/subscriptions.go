@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 )
 
@@ -35,7 +36,7 @@ func (s *session) setSubscribed(ctx context.Context, on bool) (reply, error) {
 	f, err := s.folder(ctx, path)
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && s.foreign(f.mail):
-		return reply{text: "noted"}, s.changeSubscription(ctx, path, on)
+		return reply{text: "noted"}, changeSubscription(ctx, s.mail, path, on)
 	case err != nil:
 		return reply{}, err
 	}
@@ -43,23 +44,50 @@ func (s *session) setSubscribed(ctx context.Context, on bool) (reply, error) {
 		return reply{}, err
 	}
 	if !on {
-		err = s.changeSubscription(ctx, path, false)
+		err = changeSubscription(ctx, s.mail, path, false)
 	}
 	return reply{text: "noted"}, err
 }
 
 // lostSubscriptions are the names subscribed to that are kept apart, sorted.
-func (s *session) lostSubscriptions(ctx context.Context) ([]string, error) {
-	props, err := s.mail.Props(ctx)
+func lostSubscriptions(ctx context.Context, mail *mailbox.Session) ([]string, error) {
+	props, err := mail.Props(ctx)
 	if err != nil || len(props[subscriptionsKey]) == 0 {
 		return nil, err
 	}
 	return strings.Split(string(props[subscriptionsKey]), "\n"), nil
 }
 
+// keepSubscription notes the name of a folder that its owner has subscribed to, and that is about to be deleted, perhaps by
+// somebody else: the subscription stays (RFC 9051 §6.3.7). keep(false) takes the name back. done must be called.
+func (s *session) keepSubscription(ctx context.Context, f *box) (keep func(on bool) error, done func(), err error) {
+	owner, done := s.mail, func() {}
+	keep = func(bool) error { return nil }
+	if s.foreign(f.mail) {
+		if f.rights()&mailbox.RightDelete == 0 {
+			return keep, done, nil // it will stay
+		}
+		if owner, err = s.srv.store.Open(ctx, f.mail.Account(), ident.System()); err != nil {
+			return nil, nil, err
+		}
+		done = owner.Close
+	}
+	tree := owner.Tree()
+	i := slices.IndexFunc(tree, func(p mailbox.Placed) bool { return p.ID == f.ID })
+	if i >= 0 && tree[i].Subscribed {
+		path := joinPath(tree[i].Names)[1:]
+		keep = func(on bool) error { return changeSubscription(ctx, owner, path, on) }
+		err = keep(true)
+	}
+	if err != nil {
+		done()
+	}
+	return keep, done, err
+}
+
 // changeSubscription adds or removes a name that is kept apart.
-func (s *session) changeSubscription(ctx context.Context, path string, on bool) error {
-	names, err := s.lostSubscriptions(ctx)
+func changeSubscription(ctx context.Context, mail *mailbox.Session, path string, on bool) error {
+	names, err := lostSubscriptions(ctx, mail)
 	if err != nil {
 		return err
 	}
@@ -79,5 +107,5 @@ func (s *session) changeSubscription(ctx context.Context, path string, on bool) 
 	if len(value) == 0 {
 		value = nil
 	}
-	return s.mail.SetProps(ctx, map[string][]byte{subscriptionsKey: value})
+	return mail.SetProps(ctx, map[string][]byte{subscriptionsKey: value})
 }

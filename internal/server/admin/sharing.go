@@ -168,6 +168,9 @@ func rightsChange(text string) (func(mailbox.Rights) mailbox.Rights, error) {
 
 // foldersAt finds the folder that is meant, and perhaps those below it.
 func foldersAt(ctx context.Context, s *mailbox.Session, c *ShareChange) ([]mailbox.FolderID, error) {
+	if len(c.Folder) > 0 && strings.EqualFold(c.Folder[0], mailbox.InboxName) {
+		c.Folder[0] = mailbox.InboxName
+	}
 	at, rest := s.Walk(c.Folder)
 	for _, name := range rest {
 		if !c.Create {
