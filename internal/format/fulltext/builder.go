@@ -54,6 +54,15 @@ func (b *Builder) AddField(doc uint32, f Field, folded []byte) {
 	})
 }
 
+// AddTokens adds a field's tokens: what stands in one piece though words end in it, such as addresses. Field and tokens can't have the same
+// number.
+func (b *Builder) AddTokens(doc uint32, f Field, folded []byte) {
+	tokens(folded, func(t []byte) {
+		b.marked = append(append(b.marked[:0], byte(f)), t...)
+		b.term(doc, 0, b.marked)
+	})
+}
+
 // Size is about how many bytes the segment has so far.
 func (b *Builder) Size() int { return b.size }
 

@@ -55,6 +55,21 @@ func (q *Query) addDense(piece []byte) {
 // Exact reports whether what Search finds has the needle for sure.
 func (q *Query) Exact() bool { return q.exact }
 
+// Token reports whether the needle is a piece of a token: then SearchTokens finds it, exactly.
+func (q *Query) Token() bool {
+	if len(q.needle) == 0 || len(q.needle) > overlap {
+		return false
+	}
+	joined := false
+	for _, c := range q.needle {
+		if !inToken(c) {
+			return false
+		}
+		joined = joined || asciiClass[c] != word
+	}
+	return joined
+}
+
 // All reports whether the index can't tell anything: the needle has no part of a term.
 func (q *Query) All() bool { return len(q.patterns) == 0 }
 

@@ -24,12 +24,21 @@ func (h *Hits) Search(q *Query, z Zones, terms []byte, postings func() ([]byte, 
 
 // SearchField looks for the query in a field. more is false if the chunks that follow have no terms of the field.
 func (h *Hits) SearchField(q *Query, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
+	return h.searchField(q.patterns, f, terms, postings)
+}
+
+// SearchTokens looks for the query, which has to be a piece of one, in a field's tokens; likewise.
+func (h *Hits) SearchTokens(q *Query, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
+	return h.searchField([][]byte{q.needle}, f, terms, postings)
+}
+
+func (h *Hits) searchField(queried [][]byte, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
 	c := Chunk{Terms: terms}
 	names, _ := c.parts()
 	from := c.behind(f - 1)
 	to := max(from, min(c.behind(f)+1, len(names))) // with the 0 behind the last
-	patterns := make([][]byte, len(q.patterns))
-	for i, p := range q.patterns {
+	patterns := make([][]byte, len(queried))
+	for i, p := range queried {
 		if patterns[i] = p; p[0] == 0 {
 			patterns[i] = append([]byte{0, byte(f)}, p[1:]...)
 		}

@@ -78,6 +78,28 @@ func terms(text []byte, f func(term []byte)) {
 	}
 }
 
+// tokens calls f for the runs of letters, digits and . @ _ + - in folded text, in ASCII, that have one of the latter.
+func tokens(text []byte, f func(token []byte)) {
+	for i := 0; i < len(text); {
+		start, joined := i, false
+		for ; i < len(text) && inToken(text[i]); i++ {
+			joined = joined || asciiClass[text[i]] != word
+		}
+		if joined {
+			cutWord(text[start:i], f)
+		}
+		i++
+	}
+}
+
+func inToken(c byte) bool {
+	switch c {
+	case '.', '@', '_', '+', '-':
+		return true
+	}
+	return c < utf8.RuneSelf && asciiClass[c] == word
+}
+
 func cutWord(run []byte, f func([]byte)) {
 	for len(run) > maxTerm {
 		f(run[:maxTerm])

@@ -251,6 +251,7 @@ func sweepStaged(t *txn, before time.Time) error {
 // Batch reads contents and summaries in one snapshot.
 type Batch struct {
 	r    kv.Reader
+	of   *account // nil: the indexer's
 	sums kv.Cursor
 	bulk kv.Cursor // over contents; see bulkReader
 	last []byte    // what bulk was last asked for
@@ -266,6 +267,7 @@ type Batch struct {
 	folded []byte // scratch
 	asked  bool   // hasTexts was; known is the answer
 	known  bool
+	missed bool  // missText was called
 	read   int64 // see BytesRead
 }
 
@@ -274,7 +276,7 @@ type Batch struct {
 // fits a buffer, return, send, come back.
 func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
 	return s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
-		b := &Batch{r: r}
+		b := &Batch{r: r, of: s.a}
 		defer b.close()
 		return fn(b)
 	})

@@ -19,6 +19,9 @@ const (
 	FieldBcc
 	FieldSubject
 	lastField = FieldSubject
+
+	// tokensOf is between the number of a field's terms in the index and that of its tokens.
+	tokensOf = 8
 )
 
 // addressFields are those with addresses.

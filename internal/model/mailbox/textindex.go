@@ -52,6 +52,9 @@ type manifest struct {
 	segments []segment // in the order in which they have gone in
 }
 
+// withFields is what is stored of a segment that has fields and their tokens.
+const withFields = 2
+
 // manifestVersion: since 2 with floor, and whether segments have fields.
 const manifestVersion = 2
 
@@ -61,7 +64,7 @@ func (m manifest) encode() []byte {
 		for _, n := range [...]uint64{uint64(s.id), uint64(s.docs), uint64(s.chunks), uint64(s.bytes)} {
 			b = binary.AppendUvarint(b, n)
 		}
-		b = append(b, boolByte(s.fields))
+		b = append(b, withFields*boolByte(s.fields))
 	}
 	return b
 }
@@ -80,7 +83,7 @@ func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
 	for d.Rest() > 0 {
 		s := segment{id: segmentID(d.Uint()), docs: int(min(d.Uint(), maxSegment)), chunks: int(min(d.Uint(), 1<<16-1)), bytes: int(min(d.Uint(), kv.MaxBatch))}
 		if second {
-			s.fields = d.Byte() != 0
+			s.fields = d.Byte() == withFields
 		}
 		m.segments = append(m.segments, s)
 	}
@@ -168,6 +171,59 @@ func (a *account) indexTail(ctx context.Context, least int) (more bool, err erro
 		return false, err
 	}
 	return b.more, a.storeSegment(ctx, b)
+}
+
+// storeTexts takes out the texts of contents in the tail that wait for it.
+func (s *Store) storeTexts(ctx context.Context, id ident.AccountID) error {
+	a := s.acquire(id)
+	defer s.release(a)
+	texts := map[ContentID][][]byte{}
+	err := s.db.View(ctx, partition(id), func(r kv.Reader) error {
+		m, _, ok, err := readManifest(r)
+		if err != nil || !ok {
+			return err
+		}
+		tail, err := tailOf(r, m.floor, tailMax)
+		if err != nil {
+			return err
+		}
+		return (&Batch{r: r}).takeOutAll(tail, texts)
+	})
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	return a.lazily(ctx, func(t *txn) error {
+		t.dirty = true
+		for id := range texts { // those that somebody else has dealt with
+			if v, ok, err := t.tx.Get(unindexedKey(id)); err != nil || !ok || len(v) == 0 {
+				delete(texts, id)
+			} else if err := t.tx.Set(unindexedKey(id), nil); err != nil {
+				return err
+			}
+		}
+		return t.putTexts(texts)
+	})
+}
+
+// takeOutAll takes out the texts of bare entries, as many as should be read in one snapshot.
+func (b *Batch) takeOutAll(tail []waiting, texts map[ContentID][][]byte) error {
+	defer b.close()
+	for _, entry := range tail {
+		if !entry.bare || b.BytesRead() > readAtOnce {
+			continue
+		}
+		rec, here, err := b.content(entry.id)
+		if err != nil {
+			return err
+		}
+		if !here {
+			continue
+		}
+		if texts[entry.id], err = b.takeOut(&Row{Content: entry.id, Size: rec.size}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // weight is how much a tail costs each search, in contents whose texts are stored.
@@ -266,6 +322,7 @@ func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][
 	for f := FieldFrom; f <= lastField; f++ {
 		b.folded = AppendField(b.folded[:0], f, rec, header)
 		w.AddField(doc, fulltext.Field(f), b.folded)
+		w.AddTokens(doc, fulltext.Field(tokensOf+f), b.folded)
 	}
 	return texts, true, nil
 }

@@ -110,6 +110,14 @@ func (b *Batch) takeOut(row *Row) ([][]byte, error) {
 	return chunks, err
 }
 
+// missText notes that a search had to take out the text of a content in the tail.
+func (b *Batch) missText() {
+	if b.of != nil && !b.missed {
+		b.missed = true
+		b.of.store.indexing.ask(b.of.id, true)
+	}
+}
+
 // extract makes the records of a message's text from its bytes.
 func (b *Batch) extract(row *Row) ([][]byte, error) {
 	b.read += row.Size

@@ -56,7 +56,7 @@ func (s *TextSearch) May(b *Batch, row *Row) (may, sure bool, err error) {
 		return true, false, nil
 	}
 	_, hit := slices.BinarySearch(s.hits, row.Content)
-	return hit, s.query.Exact() && s.zones != fulltext.Header, nil
+	return hit, s.field != 0 && (s.query.Exact() || s.query.Token()), nil
 }
 
 // waits finds a content in the tail.
@@ -76,6 +76,7 @@ func (s *TextSearch) Match(b *Batch, row *Row) (bool, error) {
 		if _, err := b.takeOut(row); err != nil {
 			return false, err
 		}
+		b.missText()
 	case waits, s.all:
 	default:
 		if _, hit := slices.BinarySearch(s.hits, row.Content); !hit || s.query.Exact() {
@@ -161,10 +162,13 @@ func (s *TextSearch) ask(p *partReader, seg segment) error {
 		}
 		postings := func() ([]byte, error) { return p.get(&p.postings, segmentKey(seg.id, segmentPostings, i)) }
 		more := true
-		if s.field != 0 {
-			more, err = h.SearchField(s.query, fulltext.Field(s.field), terms, postings)
-		} else {
+		switch {
+		case s.field == 0:
 			err = h.Search(s.query, s.zones, terms, postings)
+		case s.query.Token():
+			more, err = h.SearchTokens(s.query, fulltext.Field(tokensOf+s.field), terms, postings)
+		default:
+			more, err = h.SearchField(s.query, fulltext.Field(s.field), terms, postings)
 		}
 		if err != nil {
 			return err

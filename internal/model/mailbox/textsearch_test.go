@@ -156,6 +156,33 @@ func TestLargeMessagesCallTheIndexer(t *testing.T) {
 	w.finds(SearchBody("large3"), 5)
 }
 
+// TestTextsTakenOutOnce: what a search had to take out of a large message it needs not take out again.
+func TestTextsTakenOutOnce(t *testing.T) {
+	w := newWorld(t)
+	pad := strings.Repeat("-\r\n", textInline/3)
+	w.deliver("\r\n"+pad+"needle one", "\r\n"+pad+"two", "\r\nsmall")
+	asked := func() bool {
+		id, texts, ok := w.store.indexing.take()
+		if ok && texts {
+			w.must(w.store.storeTexts(w.ctx, id))
+		}
+		return texts
+	}
+	for round, want := range []bool{true, false} {
+		w.finds(SearchBody("needle"), 1)
+		w.finds(SearchBody("two"), 2)
+		if got := asked(); got != want {
+			t.Errorf("round %d: texts were missing: %v", round, got)
+		}
+		if w.tail() != 3 {
+			t.Errorf("round %d: %d in the tail", round, w.tail())
+		}
+		w.check()
+	}
+	w.must(w.store.Index(w.ctx, ann, true))
+	w.finds(SearchBody("needle"), 1)
+}
+
 // TestTextsFromBefore: an account without texts is searched by its messages, until its texts are made.
 func TestTextsFromBefore(t *testing.T) {
 	w := newWorld(t)

@@ -11,7 +11,7 @@ import (
 // indexing is which accounts have much that their text index doesn't know.
 type indexing struct {
 	mu   sync.Mutex
-	want map[ident.AccountID]bool // guarded by mu
+	want map[ident.AccountID]bool // guarded by mu; true: a search has met contents whose texts aren't stored
 	wake chan struct{}            // has room for one
 }
 
@@ -24,16 +24,17 @@ func (a *account) grown(n int) {
 		return
 	}
 	a.unindexed.Store(0)
-	a.store.indexing.ask(a.id)
+	a.store.indexing.ask(a.id, false)
 }
 
-func (i *indexing) ask(id ident.AccountID) {
+// ask asks for an account to be looked at: for its texts, if a search had to take them out itself, so that the next need not.
+func (i *indexing) ask(id ident.AccountID, texts bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.want == nil {
 		i.want = map[ident.AccountID]bool{}
 	}
-	i.want[id] = true
+	i.want[id] = i.want[id] || texts
 	select {
 	case i.wake <- struct{}{}:
 	default:
@@ -41,29 +42,31 @@ func (i *indexing) ask(id ident.AccountID) {
 }
 
 // take returns one of the accounts.
-func (i *indexing) take() (ident.AccountID, bool) {
+func (i *indexing) take() (id ident.AccountID, texts, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for id := range i.want {
+	for id, texts := range i.want {
 		delete(i.want, id)
-		return id, true
+		return id, texts, true
 	}
-	return 0, false
+	return 0, false, false
 }
 
 // RunIndexer keeps the text indexes up to date until ctx ends. What it hasn't got to is found all the same, by reading more.
 func (s *Store) RunIndexer(ctx context.Context) {
 	ids, err := s.Accounts(ctx)
 	for _, id := range ids {
-		s.indexing.ask(id) // what a stop has left
+		s.indexing.ask(id, false) // what a stop has left
 	}
 	for {
 		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.NotFound) {
 			s.opts.Logger.ErrorContext(ctx, "cannot update the text index", "err", err)
 		}
-		id, ok := s.indexing.take()
+		id, texts, ok := s.indexing.take()
 		if ok {
-			err = s.Index(ctx, id, false)
+			if err = s.Index(ctx, id, false); err == nil && texts {
+				err = s.storeTexts(ctx, id)
+			}
 			continue
 		}
 		select {
