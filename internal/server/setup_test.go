@@ -53,7 +53,8 @@ func TestDomainOfARunningServer(t *testing.T) {
 		}
 	}
 	// The certificate is self-signed, no key was taken into use yet, and there is nobody to probe.
-	want := []string{"warn certificate: the certificate is self-signed", "warn dkim: no key is in use yet", "wrong mta-sts: the record says", "warn port 25 out: whether mail can leave isn't known"}
+	want := []string{"warn certificate: the certificate is self-signed", "warn dkim: no key is in use yet", "wrong mta-sts: the record says",
+		"wrong autoconfig: programs are warned of https://autoconfig.", "wrong autoconfig: programs are warned of https://autodiscover.", "warn port 25 out: whether mail can leave isn't known"}
 	if !slices.EqualFunc(bad, want, strings.HasPrefix) {
 		t.Errorf("%s\nof\n%+v", strings.Join(bad, "\n"), report.Findings)
 	}

@@ -48,7 +48,7 @@ func newWeb(s *Server) *web {
 	socket.Handle("GET /metrics", metrics)
 	socket.Handle(admin.Prefix, admin.Handler(s.store.Admin, local, s.log))
 
-	w.public, w.local = w.serverOf(s.challengesFirst(public)), w.serverOf(socket)
+	w.public, w.local = w.serverOf(s.challengesFirst(s.settingsFirst(public))), w.serverOf(socket)
 	limits := s.config.Limits
 	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
 	return w
@@ -177,6 +177,7 @@ var frontPage = template.Must(template.New("").Parse(`<!doctype html>
 <style>body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}</style>
 <h1>{{.}}</h1>
 <p>This is a mail server, Postroad. People read and send their mail here with a mail program.</p>
+<p><a href="/mail/setup">How to set up a mail program</a></p>
 <p>Nothing else is on this page. Administrators: <code>/healthz</code>, <code>/metrics</code>.</p>
 `))
 

@@ -64,6 +64,8 @@ type Config struct {
 	Auth Auth `toml:"auth"`
 	// Accounts says what becomes of accounts that are removed.
 	Accounts Accounts `toml:"accounts"`
+	// Autoconfig says what mail programs are told that ask for their settings.
+	Autoconfig Autoconfig `toml:"autoconfig"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
 	// Limits bound what one server takes on.
@@ -256,6 +258,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Reports.validate(); err != nil {
+		return err
+	}
+	if err := c.Autoconfig.validate(); err != nil {
 		return err
 	}
 	if err := c.validateCertificates(); err != nil {

@@ -148,7 +148,7 @@ func TestHostAndMX(t *testing.T) {
 
 func TestCertificate(t *testing.T) {
 	with := func(chain func(t testing.TB) []*x509.Certificate) func(*world) {
-		return func(w *world) { w.facts.Chain = chain(w.t) }
+		return func(w *world) { w.tellNothing(); w.facts.Chain = chain(w.t) }
 	}
 	runAll(t, []one{
 		{"expired", with(func(t testing.TB) []*x509.Certificate {
@@ -166,6 +166,7 @@ func TestCertificate(t *testing.T) {
 				NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(1, 0, 0)}, nil, leafKey)}
 		}), []string{"warn certificate: is self-signed > public authority", "wrong mta-sts: nobody gets it"}},
 		{"without its authority", func(w *world) {
+			w.tellNothing()
 			w.facts.Chain = w.facts.Chain[:1]
 			w.options.Roots = x509.NewCertPool()
 		}, []string{"warn certificate: may not know the certificate's authority > fullchain.pem", "wrong mta-sts: unknown authority > public authority"}},
@@ -197,6 +198,7 @@ func TestReverseNames(t *testing.T) {
 		}, nil},
 		{"unknown addresses", func(w *world) {
 			w.facts.Told, w.facts.Sources, w.facts.Addrs = true, nil, nil
+			w.tellNothing()
 			w.replace("mail.example.org", "")
 		}, []string{
 			"wrong host: has no address > publish an A record", "warn reverse: isn't known from which address > --public-ip",
@@ -323,6 +325,7 @@ func TestMTASTS(t *testing.T) {
 		{"another server's, without us", serve(elsewhere), []string{"wrong mta-sts: the policy leaves out mail.example.org > mta_sts.mx", "warn mta-sts: has another policy than this server (mode enforce)"}},
 		{"nobody answers", func(w *world) {
 			clear(w.ports)
+			w.tellNothing()
 			w.options.Blocklists = []string{}
 			w.facts.Services = nil
 			w.facts.SmartHost = "smtp.provider.example"
@@ -423,8 +426,25 @@ func TestServices(t *testing.T) {
 		{"not offered", func(w *world) { w.Add(w.t, "_pop3._tcp.example.org. SRV 0 1 110 mail.example.org.") }, []string{"wrong srv: this server doesn't offer that > remove the record"}},
 		{"not offered, and said so", func(w *world) { w.Add(w.t, "_pop3._tcp.example.org. SRV 0 0 0 .") }, nil},
 		{"no answer", func(w *world) { w.Fail("_pop3s._tcp.example.org", "", dead) }, []string{"warn srv: _pop3s._tcp.example.org: no answer"}},
-		{"settings asked for here", func(w *world) { w.Add(w.t, "autodiscover.example.org. CNAME mail.example.org.") }, []string{"warn autoconfig: autodiscover.example.org leads to this server > remove it"}},
-		{"settings elsewhere", func(w *world) { w.Add(w.t, "autoconfig.example.org. A 198.51.100.9") }, nil},
+		{"settings, no name", func(w *world) { w.Remove("autodiscover.example.org") }, []string{"warn autoconfig: autodiscover.example.org isn't there > CNAME mail.example.org."}},
+		{"settings elsewhere", func(w *world) { w.replace("autoconfig.example.org", "autoconfig.example.org. A 198.51.100.9") }, nil},
+		{"settings, not told", func(w *world) { w.facts.Autoconfig = false; w.Remove("autoconfig.example.org") }, []string{"warn autoconfig: autodiscover.example.org leads to this server, which doesn't tell > remove it"}},
+		{"settings, not asked", func(w *world) { w.options.Offline = true }, nil},
+		{"settings, nobody there", func(w *world) {
+			delete(w.ports, "192.0.2.1:443")
+			delete(w.ports, "[2001:db8::1]:443")
+			w.facts.Policy.Mode = mtasts.None
+			w.Remove("_mta-sts.example.org")
+		}, []string{"wrong autoconfig: no settings from https://autoconfig.example.org: dial tcp: connection refused > port 443", "wrong autoconfig: autodiscover", "warn ports", "warn ports"}},
+		{"settings, a certificate for others", func(w *world) {
+			w.facts.Chain = chain(w.t, "mail.example.org", "mta-sts.example.org", "autoconfig.example.org")
+		}, []string{"wrong autoconfig: https://autodiscover.example.org: the certificate isn't for this name > get a certificate for autodiscover.example.org"}},
+		{"settings, an unknown authority", func(w *world) {
+			w.facts.Policy.Mode = mtasts.None
+			w.Remove("_mta-sts.example.org")
+			w.options.Roots = x509.NewCertPool()
+			w.facts.Chain = w.facts.Chain[:1]
+		}, []string{"warn certificate", "wrong autoconfig: nobody knows who has signed > public authority", "wrong autoconfig: autodiscover"}},
 		{"settings, no answer", func(w *world) { w.Fail("autoconfig.example.org", "", dead) }, []string{"warn autoconfig: no answer"}},
 	})
 }

@@ -38,6 +38,8 @@ type Facts struct {
 	Signed bool
 	// DMARCReports and TLSReports are the addresses that take reports; "" for none.
 	DMARCReports, TLSReports string
+	// Autoconfig: mail programs that ask over HTTPS are told their settings.
+	Autoconfig bool
 	// SmartHost takes all mail that leaves; "" if the DNS decides.
 	SmartHost string
 }
@@ -103,6 +105,16 @@ func (f *Facts) find(srv string, standard uint16) (found Service, ok bool) {
 		}
 	}
 	return found, ok
+}
+
+// https is where this server answers over HTTPS.
+func (f *Facts) https() (Service, bool) {
+	for _, s := range f.Services {
+		if s.Protocol == HTTP && s.Implicit {
+			return s, true
+		}
+	}
+	return Service{}, false
 }
 
 // nameAt is how the server introduces itself on connections from an address.

@@ -164,14 +164,23 @@ func (l *list) services() {
 
 // autoconfig leads programs that ask a web server for their settings to us.
 func (l *list) autoconfig() {
-	for _, n := range autoconfigNames {
-		l.add(Optional, n.prefix+l.f.Domain, "CNAME", l.f.Hostname+".",
-			"Where %s ask for their settings. This server doesn't answer them yet: leave it out until it does, since its certificate must be for this name too.", n.who)
+	web, ok := l.f.https()
+	if !ok || !l.f.Autoconfig {
+		return
 	}
+	for _, n := range autoconfigNames {
+		l.add(Recommended, n.prefix+l.f.Domain, "CNAME", l.f.Hostname+".",
+			"Where %s ask for their settings: this server. Its certificate must be for %s%s too.", n.who, n.prefix, l.f.Domain)
+	}
+	l.add(Optional, autodiscoverSRV+l.f.Domain, "SRV", fmt.Sprintf("0 1 %d %s.", web.Port, l.f.Hostname),
+		"Leads Outlook here too, where there is no certificate for autodiscover.%s.", l.f.Domain)
 }
 
-var autoconfigNames = []struct{ prefix, who string }{
-	{"autoconfig.", "Thunderbird and others"}, {"autodiscover.", "Outlook and phones"},
+// autodiscoverSRV is what Outlook looks for if it finds nothing else ([MS-OXDISCO] section 3.1.5.3).
+const autodiscoverSRV = "_autodiscover._tcp."
+
+var autoconfigNames = []struct{ prefix, who, path string }{
+	{"autoconfig.", "Thunderbird and others", "/mail/config-v1.1.xml"}, {"autodiscover.", "Outlook and phones", "/autodiscover/autodiscover.xml"},
 }
 
 // tlsa says by which key others know this server (RFC 7672). 3 1 1 is the digest of the public key, which can stay the same when

@@ -100,6 +100,13 @@ func (w *world) replace(name, records string) {
 	w.Add(w.t, records)
 }
 
+// tellNothing has this server tell programs no settings.
+func (w *world) tellNothing() {
+	w.facts.Autoconfig = false
+	w.Remove("autoconfig.example.org")
+	w.Remove("autodiscover.example.org")
+}
+
 func (w *world) check() setup.Report { return setup.Check(w.t.Context(), w.facts, w.options) }
 
 // dial connects to those who listen; others refuse.
@@ -170,7 +177,7 @@ func facts(t testing.TB) setup.Facts {
 			{Protocol: setup.IMAP, Port: 993, Implicit: true}, {Protocol: setup.IMAP, Port: 143}, {Protocol: setup.HTTP, Port: 443, Implicit: true},
 		},
 		Policy: mtasts.Policy{Mode: mtasts.Testing, MX: []string{"mail.example.org"}, MaxAge: 24 * time.Hour},
-		Chain:  chain(t, "mail.example.org", "mta-sts.example.org"), Signed: true,
+		Chain:  chain(t, "mail.example.org", "*.example.org"), Signed: true, Autoconfig: true,
 		DMARCReports: "dmarc-reports@example.org", TLSReports: "tls-reports@example.org",
 	}
 }

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/protocol/autoconfig"
+	"postroad/internal/server/config"
+	"postroad/internal/service/setup"
+)
+
+// settingsFirst tells mail programs their settings, at whatever host they ask; all else goes on.
+func (s *Server) settingsFirst(h http.Handler) http.Handler {
+	if s.config.Autoconfig.Off {
+		return h
+	}
+	return autoconfig.New(autoconfig.Options{
+		Settings: s.mailSettings, Base: webBase(s.config), Certificate: s.profileCertificate, Logger: s.log.With("part", "autoconfig"),
+		Secure: func(r *http.Request) bool { return r.TLS != nil || onLoopback(r) }, // a web server in front may have ended TLS
+	}).Before(h)
+}
+
+// mailSettings are those of a domain here.
+func (s *Server) mailSettings(ctx context.Context, name string) (autoconfig.Settings, error) {
+	notOurs := fault.New(fault.NotFound, "not a domain of ours")
+	domain, err := directory.ParseDomain(name)
+	if err != nil {
+		return autoconfig.Settings{}, notOurs
+	}
+	if ours, err := s.store.Directory.IsLocal(ctx, domain); err != nil || !ours {
+		return autoconfig.Settings{}, cmp.Or(err, notOurs)
+	}
+	return autoconfig.Settings{Domain: domain, Name: cmp.Or(s.config.Autoconfig.Name, domain), Services: mailServices(s.config)}, nil
+}
+
+// mailServices are where people's programs read and send mail: TLS from the first byte before STARTTLS (RFC 8314 §3), and IMAP before POP3.
+func mailServices(c config.Config) (all []autoconfig.Service) {
+	listening := services(c.Listen)
+	for _, p := range []struct {
+		is   setup.Protocol
+		as   autoconfig.Protocol
+		told string
+	}{{setup.IMAP, autoconfig.IMAP, c.Autoconfig.IMAP}, {setup.POP3, autoconfig.POP3, c.Autoconfig.POP3}, {setup.Submission, autoconfig.Submission, c.Autoconfig.Submission}} {
+		switch p.told {
+		case "":
+			all = append(all, found(listening, p.is, p.as, hostOf(c))...)
+		case config.None:
+		default:
+			if host, port, implicit, err := config.Place(p.told); err == nil { // which it was when it was read
+				all = append(all, autoconfig.Service{Protocol: p.as, Host: host, Port: port, Implicit: implicit})
+			}
+		}
+	}
+	return all
+}
+
+// found are the listeners of a protocol.
+func found(listening []setup.Service, is setup.Protocol, as autoconfig.Protocol, host string) (all []autoconfig.Service) {
+	for _, l := range listening {
+		if l.Protocol == is {
+			all = append(all, autoconfig.Service{Protocol: as, Host: host, Port: l.Port, Implicit: l.Implicit})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b autoconfig.Service) int {
+		switch {
+		case a.Implicit == b.Implicit:
+			return 0
+		case a.Implicit:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// webBase is the address of our pages for people.
+func webBase(c config.Config) string {
+	host, port := hostOf(c), uint16(443)
+	if h, p, _, err := config.Place(c.Autoconfig.Web); err == nil {
+		host, port = h, p
+	} else {
+		for _, l := range services(c.Listen) {
+			if l.Protocol == setup.HTTP && l.Implicit {
+				port = l.Port
+				break
+			}
+		}
+	}
+	if port == 443 {
+		return "https://" + host
+	}
+	return fmt.Sprintf("https://%s:%d", host, port)
+}
+
+// profileCertificate is that of our own name.
+func (s *Server) profileCertificate() *tls.Certificate { return s.certs.For(hostOf(s.config)) }

@@ -1,0 +1,129 @@
+package server_test
+
+import (
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/smallstep/pkcs7"
+
+	"postroad/internal/server/config"
+	"postroad/internal/server/servertest"
+)
+
+// told are the services in the file for Thunderbird.
+type told struct {
+	Provider struct {
+		ID       string  `xml:"id,attr"`
+		Name     string  `xml:"displayName"`
+		Incoming []place `xml:"incomingServer"`
+		Outgoing []place `xml:"outgoingServer"`
+		Help     struct {
+			URL string `xml:"url,attr"`
+		} `xml:"documentation"`
+	} `xml:"emailProvider"`
+}
+
+type place struct {
+	Type       string `xml:"type,attr"`
+	Hostname   string `xml:"hostname"`
+	Port       int    `xml:"port"`
+	SocketType string `xml:"socketType"`
+}
+
+func tells(t *testing.T, s *servertest.Server, host, query string) (x told) {
+	t.Helper()
+	status, body := fetch(t, s, servertest.HTTPS, host, "/mail/config-v1.1.xml"+query)
+	if err := xml.Unmarshal([]byte(body), &x); status != 200 || err != nil {
+		t.Fatal(status, body, err)
+	}
+	return x
+}
+
+// TestProgramsSetThemselvesUp: what is told are the ports that are open, and signing in there with the whole address works.
+func TestProgramsSetThemselvesUp(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	got := tells(t, s, "autoconfig.example.test", "?emailaddress=ann@example.test")
+	host := servertest.Hostname
+	want := told{}
+	want.Provider.ID, want.Provider.Name, want.Provider.Help.URL = "example.test", "example.test", "https://mail.example.test/mail/setup?domain=example.test"
+	want.Provider.Incoming = []place{{"imap", host, 993, "SSL"}, {"imap", host, 143, "STARTTLS"}, {"pop3", host, 995, "SSL"}, {"pop3", host, 110, "STARTTLS"}}
+	want.Provider.Outgoing = []place{{"smtp", host, 465, "SSL"}, {"smtp", host, 587, "STARTTLS"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if _, err := s.IMAP("ann", nil).Select("INBOX", nil).Wait(); err != nil {
+		t.Error(err)
+	}
+	for host, status := range map[string]int{"autoconfig.elsewhere.test": 404, "mail.example.test": 200, "Example.Test": 200, "[::1]": 404} {
+		if got, body := fetch(t, s, servertest.HTTPS, host, "/mail/config-v1.1.xml"); got != status {
+			t.Errorf("%s: %d %s", host, got, body)
+		}
+	}
+	if status, _ := fetch(t, s, servertest.HTTPS, "mail.example.test", "/mail/config-v1.1.xml?emailaddress=x@sub.example.test"); status != 404 {
+		t.Error("settings for a domain that isn't served")
+	}
+	if status, page := fetch(t, s, servertest.HTTPS, "mail.example.test", "/"); status != 200 || !strings.Contains(page, "/mail/setup") {
+		t.Error(status, page)
+	}
+}
+
+// TestSettingsOfTheOperator go before the listeners.
+func TestSettingsOfTheOperator(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
+		c.Autoconfig = config.Autoconfig{Name: "Example Mail", IMAP: "imap.example.net:993", POP3: config.None, Submission: "smtp.example.net:587", Web: "www.example.net:8443"}
+	}})
+	got := tells(t, s, "autoconfig.example.test", "")
+	want := told{}
+	want.Provider.ID, want.Provider.Name, want.Provider.Help.URL = "example.test", "Example Mail", "https://www.example.net:8443/mail/setup?domain=example.test"
+	want.Provider.Incoming = []place{{"imap", "imap.example.net", 993, "SSL"}}
+	want.Provider.Outgoing = []place{{"smtp", "smtp.example.net", 587, "STARTTLS"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	off := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Autoconfig.Off = true }})
+	if status, _ := fetch(t, off, servertest.HTTPS, "autoconfig.example.test", "/mail/config-v1.1.xml"); status != 404 {
+		t.Error(status, "though it is off")
+	}
+}
+
+// TestProfileOfTheServer is signed with its certificate.
+func TestProfileOfTheServer(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := httpOver(t, s, servertest.HTTPS)
+	r, err := c.Get("https://" + servertest.Hostname + "/mail/apple.mobileconfig?email=ann@example.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatal(r.Status, err)
+	}
+	p, err := pkcs7.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Verify(); err != nil || !p.GetOnlySigner().Equal(s.Certificate().Leaf()) || !strings.Contains(string(p.Content), "<string>ann@example.test</string>") {
+		t.Errorf("%v\n%s", err, p.Content)
+	}
+}
+
+// TestAutodiscoverOverPlainHTTP: programs are led to where it is safe; a web server in front of this one may have ended TLS.
+func TestAutodiscoverOverPlainHTTP(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := httpOver(t, s, servertest.HTTP)
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r, err := c.Get("http://autodiscover.example.test/autodiscover/autodiscover.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if where := r.Header.Get("Location"); r.StatusCode != 302 || where != "https://mail.example.test/autodiscover/autodiscover.xml" {
+		t.Error(r.Status, where)
+	}
+}
