@@ -13,7 +13,7 @@ import (
 
 // packagesOf says where the tests of a conformance table are.
 var packagesOf = map[string][]string{
-	"smtp.md": {"protocol/smtp", "server"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap", "server"}, "pop3.md": {"protocol/pop3"},
+	"smtp.md": {"protocol/smtp", "server"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap", "server"}, "pop3.md": {"protocol/pop3", "service/maildrop", "server"},
 	"certificates.md": {"service/acme", "server/certs", "server"},
 	"autoconfig.md":   {"protocol/autoconfig", "service/setup", "server", "server/config"},
 	"relay.md":        {"service/relay", "server"},

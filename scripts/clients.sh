@@ -2,7 +2,7 @@
 # clients.sh: real mail programs against a demo server. A line for each trial:
 # ok, FAIL, or skip with the reason (the program isn't installed).
 #
-# On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail python3 nodejs npm \
+# On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail mpop python3 nodejs npm \
 #   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl
 # npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
 set -u
@@ -22,7 +22,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 16 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 19 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -265,6 +265,70 @@ RC
 }
 try 'getmail6: IMAP over TLS' getmail getmail_trial SimpleIMAPSSLRetriever 993 user3
 try 'getmail6: POP3 over TLS' getmail getmail_trial SimplePOP3SSLRetriever 995 user4
+
+# POP3 policies: what programs find, and what is left in the mailbox.
+policy() { # policy USER FLAGS...
+    "$work/postroad" --data "$work/data" account set "$1@demo.test" "${@:2}"
+}
+collect() { # collect PROGRAM USER KEEP: collects new mail into collected-USER; KEEP: leaves it on the server
+    case $1 in
+    getmail)
+        mkdir -p getmail
+        cat >"getmail/policy-$2" <<RC
+[retriever]
+type = SimplePOP3SSLRetriever
+server = localhost
+port = $(port 995)
+username = $2@demo.test
+password = demo
+ca_certs = $SSL_CERT_FILE
+[destination]
+type = MDA_external
+path = /bin/sh
+arguments = ("-c", "cat >>$work/collected-$2")
+allow_root_commands = true
+[options]
+delete = $([ -z "$3" ] && echo true || echo false)
+read_all = false
+RC
+        getmail --getmaildir "$work/getmail" --rcfile "policy-$2" 2>&1 | tee getmail.out
+        ! grep -q -i 'error\|failed' getmail.out ;;
+    fetchmail)
+        printf 'poll localhost proto pop3 port %s uidl user %s@demo.test password demo ssl sslcertfile %s %s mda "cat >>%s"\n' \
+            "$(port 995)" "$2" "$SSL_CERT_FILE" "${3:+keep}" "$work/collected-$2" >fetchmailrc
+        chmod 600 fetchmailrc
+        fetchmail -f fetchmailrc --nodetach --nosyslog --pidfile "$work/fetchmail.pid" -i "$work/fetchids-$2"
+        [ $? -le 1 ] ;; # 1: there was nothing new
+    mpop)
+        printf 'defaults\ntls on\ntls_starttls off\ntls_trust_file %s\naccount default\nhost localhost\nport %s\nuser %s@demo.test\npassword demo\nkeep %s\nuidls_file %s\ndelivery mbox %s\n' \
+            "$SSL_CERT_FILE" "$(port 995)" "$2" "$([ -z "$3" ] && echo off || echo on)" "$work/mpop-$2" "$work/collected-$2" >mpoprc
+        chmod 600 mpoprc
+        mpop -C mpoprc ;;
+    esac
+}
+got() { # got USER NUMBER: so many have been collected in all
+    [ "$(grep -c '^Subject: p' "collected-$1")" = "$2" ] || { echo "want $2"; cat "collected-$1"; return 1; }
+}
+left() { # left USER NUMBER: so many are in the mailbox
+    [ "$(count "$1")" = "$2" ] || { echo "want $2 left, not $(count "$1")"; return 1; }
+}
+policy_trial() { # policy_trial PROGRAM USER
+    send "$2" p1 || return 1
+    # Left on the server by the program: it is collected once.
+    collect "$1" "$2" keep && collect "$1" "$2" keep && got "$2" 1 && left "$2" 1 || return 1
+    # Kept by the server, whatever the program deletes.
+    policy "$2" --pop3-delete keep && send "$2" p2 && collect "$1" "$2" '' && got "$2" 2 && left "$2" 2 || return 1
+    collect "$1" "$2" '' && got "$2" 2 || return 1
+    # Since now: what is older isn't shown.
+    sleep 1.1
+    policy "$2" --pop3-delete delete --pop3-since now && send "$2" p3 && collect "$1" "$2" '' && got "$2" 3 && left "$2" 2 || return 1
+    # To the trash.
+    policy "$2" --pop3-delete trash --pop3-remove-after 7 && send "$2" p4 && collect "$1" "$2" '' && got "$2" 4 && left "$2" 2 || return 1
+    policy "$2" --pop3 off && ! collect "$1" "$2" keep
+}
+try 'getmail6: POP3 with each policy' getmail policy_trial getmail user16
+try 'fetchmail: POP3 with each policy' fetchmail policy_trial fetchmail user17
+try 'mpop: POP3 with each policy' mpop policy_trial mpop user18
 
 fetchmail_trial() { # fetchmail_trial PROTOCOL PORT USER
     send "$3" fetched || return 1

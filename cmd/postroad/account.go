@@ -23,6 +23,7 @@ type accountCmd struct {
 	Disable     accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
 	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
 	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
+	Set         accountSet      `cmd:"" help:"Say what POP3 shows of an account, and what becomes of messages that it collects."`
 	Limits      accountLimits   `cmd:"" help:"What accounts may send."`
 	Share       accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
 	Shares      accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
@@ -100,9 +101,13 @@ func (c *accountShow) Run(ctx context.Context, g *Globals, t terminal) error {
 		if err != nil {
 			return err
 		}
+		pop, err := a.AccountPOP3(ctx, c.Address)
+		if err != nil {
+			return err
+		}
 		return g.show(t, x, func() {
-			fmt.Fprintf(t.out, "address   %s\nname      %s\nnumber    %d\nstate     %s\ncreated   %s\nmessages  %d\nbytes     %s\nquota     %s\n",
-				x.Address, x.Name, x.ID, enabled(x), x.Created.Local().Format("2006-01-02 15:04"), x.UsedItems, size(x.UsedBytes, "0"), size(x.QuotaBytes, "none"))
+			fmt.Fprintf(t.out, "address   %s\nname      %s\nnumber    %d\nstate     %s\ncreated   %s\nmessages  %d\nbytes     %s\nquota     %s\nPOP3      %s\n",
+				x.Address, x.Name, x.ID, enabled(x), x.Created.Local().Format("2006-01-02 15:04"), x.UsedItems, size(x.UsedBytes, "0"), size(x.QuotaBytes, "none"), describePOP3(pop))
 		})
 	})
 }

@@ -39,6 +39,9 @@ func (s *Server) tidy(ctx context.Context) {
 			if e := s.store.Mailboxes.Tidy(ctx, id); e != nil {
 				err = e
 			}
+			if e := s.expireMaildrop(ctx, id); e != nil {
+				err = e
+			}
 		}
 		if e := s.store.Mailboxes.SweepShares(ctx); e != nil {
 			err = e

@@ -151,7 +151,7 @@ func (t *txn) roomFor(items []Append) error {
 }
 
 func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) (Appended, error) {
-	r := &Row{ID: ItemID(t.newID()), Kind: f.Kind, Size: a.Content.Size()}
+	r := &Row{ID: ItemID(t.newID()), Kind: f.Kind, Size: a.Content.Size(), bare: a.Content.extra > 0}
 	r.setReceived(a.Received, t.now)
 	if err := t.setInitial(r, a, rights); err != nil {
 		return Appended{}, err

@@ -45,6 +45,7 @@ type checker struct {
 
 	contents map[ContentID]uint64 // references seen
 	sizes    map[ContentID]int64
+	bare     map[ContentID]bool // lines that don't end with CRLF
 	items    map[ItemID]place
 	bags     map[ItemID]bool // items that say they have one
 	names    map[sibling]FolderID
@@ -60,7 +61,7 @@ type sibling struct {
 func newChecker(r kv.Reader) *checker {
 	return &checker{
 		r:        r,
-		contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, items: map[ItemID]place{}, bags: map[ItemID]bool{},
+		contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, bare: map[ContentID]bool{}, items: map[ItemID]place{}, bags: map[ItemID]bool{},
 		names: map[sibling]FolderID{}, roles: map[Role]FolderID{},
 	}
 }
@@ -177,6 +178,9 @@ func (c *checker) row(f *Folder, r *Row) {
 		c.say("content %d has two sizes", r.Content)
 	}
 	c.sizes[r.Content] = r.Size
+	if r.bare {
+		c.bare[r.Content] = true
+	}
 	if r.hasBag {
 		c.bags[r.ID] = true
 	}
@@ -232,6 +236,9 @@ func (c *checker) checkContents() error {
 		rec, err := decodeContent(p.Value)
 		if err != nil || rec.refs != c.contents[id] || rec.size != c.sizes[id] {
 			c.say("content %d: says %d references and %d bytes, its items say %d and %d", id, rec.refs, rec.size, c.contents[id], c.sizes[id])
+		}
+		if err == nil && (rec.extra > 0) != c.bare[id] {
+			c.say("content %d: its items don't say that its lines gain %d octets", id, rec.extra)
 		}
 	}
 	if n != len(c.contents) {

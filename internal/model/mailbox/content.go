@@ -22,6 +22,7 @@ type ContentWriter struct {
 	parser *message.Parser
 	from   *sync.Pool // where the parser goes when it has done its work
 	store  *Store
+	lines  lineCounter
 }
 
 // When many messages are on their way, as when strangers begin them and don't go on, new ones keep
@@ -37,7 +38,7 @@ func (s *Store) NewContent() *ContentWriter {
 	if s.contents.Add(1) > manyContents {
 		memory = min(memory, littleMemory)
 	}
-	return &ContentWriter{spool.New(s.opts.SpoolDir, memory), s.parsers.Get().(*message.Parser), &s.parsers, s}
+	return &ContentWriter{spool: spool.New(s.opts.SpoolDir, memory), parser: s.parsers.Get().(*message.Parser), from: &s.parsers, store: s}
 }
 
 // Write adds bytes. It fails with fault.Unavailable if there is no room on the disk.
@@ -45,6 +46,7 @@ func (w *ContentWriter) Write(p []byte) (int, error) {
 	n, err := w.spool.Write(p)
 	if err == nil {
 		w.parser.Write(p)
+		w.lines.write(p)
 	}
 	return n, err
 }
@@ -70,7 +72,7 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	w.parser = nil
 	c := &Content{
 		store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool)),
-		text: &lazyText{parsed: st, spool: w.spool},
+		text: &lazyText{parsed: st, spool: w.spool}, extra: w.lines.end(),
 	}
 	w.spool = nil
 	return c, nil
@@ -84,6 +86,7 @@ type Content struct {
 	spool   *spool.Spool
 	summary summary.Record
 	text    *lazyText
+	extra   int64 // see Session.LineOctets
 }
 
 // Prefixed returns the message with header fields in front, for the price of their bytes: the rest is shared. fields are
@@ -97,7 +100,7 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(c.front) > 0 {
 		front = slices.Concat(fields, c.front)
 	}
-	return &Content{front: front, spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text}
+	return &Content{front: front, spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text, extra: c.extra}
 }
 
 // Size is the message's size in bytes.
@@ -193,7 +196,7 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 	if err != nil {
 		return 0, err
 	}
-	rec := contentRecord{size: c.Size(), refs: 1, texts: texts}
+	rec := contentRecord{size: c.Size(), refs: 1, texts: texts, extra: c.extra}
 	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
 		return 0, err
 	}

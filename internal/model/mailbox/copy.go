@@ -170,7 +170,7 @@ func (t *txn) replace(from, to *folderEdit, old *Row, a *Append, staged ContentI
 	if err := t.roomFor([]Append{*a}); err != nil {
 		return Appended{}, err
 	}
-	r := &Row{ID: old.ID, Kind: old.Kind, Size: a.Content.Size(), hasBag: old.hasBag}
+	r := &Row{ID: old.ID, Kind: old.Kind, Size: a.Content.Size(), hasBag: old.hasBag, bare: a.Content.extra > 0}
 	r.setReceived(a.Received, t.now)
 	if err := t.setInitial(r, a, rights); err != nil {
 		return Appended{}, err

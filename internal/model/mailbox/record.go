@@ -79,7 +79,7 @@ func boolByte(b bool) byte {
 
 // appendRow encodes all of a row but its UID, which is in the key.
 func appendRow(b []byte, r *Row) []byte {
-	b = append(b, recordVersion, byte(r.Kind), boolByte(r.hasBag))
+	b = append(b, recordVersion, byte(r.Kind), boolByte(r.hasBag)|boolByte(r.bare)<<1)
 	b = binary.AppendUvarint(b, uint64(r.Flags))
 	b = binary.AppendUvarint(b, uint64(r.ID))
 	b = binary.AppendUvarint(b, uint64(r.Content))
@@ -95,7 +95,9 @@ func appendRow(b []byte, r *Row) []byte {
 
 func decodeRow(uid UID, value []byte, kw *keywordTable) (Row, error) {
 	d := decode(value)
-	r := Row{UID: uid, Kind: Kind(d.Byte()), hasBag: d.Byte() != 0}
+	r := Row{UID: uid, Kind: Kind(d.Byte())}
+	marks := d.Byte()
+	r.hasBag, r.bare = marks&1 != 0, marks&2 != 0
 	r.Flags = Flags(d.Uint())
 	r.ID, r.Content, r.Size = ItemID(d.Uint()), ContentID(d.Uint()), int64(d.Uint())
 	r.created, r.changed, r.read = ModSeq(d.Uint()), ModSeq(d.Uint()), ModSeq(d.Uint())
@@ -126,14 +128,19 @@ func decodePlace(value []byte) (place, error) {
 type contentRecord struct {
 	size  int64
 	refs  uint64
-	texts int // records of its text
+	texts int   // records of its text
+	extra int64 // see Session.LineOctets
 }
 
 func (c contentRecord) encode() []byte {
 	b := append(make([]byte, 0, 16), recordVersion)
 	b = binary.AppendUvarint(b, uint64(c.size))
 	b = binary.AppendUvarint(b, c.refs)
-	return binary.AppendUvarint(b, uint64(c.texts))
+	b = binary.AppendUvarint(b, uint64(c.texts))
+	if c.extra == 0 {
+		return b
+	}
+	return binary.AppendUvarint(b, uint64(c.extra))
 }
 
 func decodeContent(value []byte) (contentRecord, error) {
@@ -141,6 +148,9 @@ func decodeContent(value []byte) (contentRecord, error) {
 	c := contentRecord{size: int64(d.Uint()), refs: d.Uint()}
 	if d.Rest() > 0 { // not in records from before there were texts
 		c.texts = int(min(d.Uint(), maxText))
+	}
+	if d.Rest() > 0 {
+		c.extra = int64(d.Uint())
 	}
 	return c, d.end("content")
 }

@@ -157,6 +157,7 @@ type Row struct {
 	received int64 // Unix seconds
 	saved    int64 // Unix seconds
 	hasBag   bool  // a property bag lies beside it
+	bare     bool  // see BareLines
 }
 
 // ModSeq is the number of the item's last change, of whatever kind.

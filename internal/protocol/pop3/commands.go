@@ -59,7 +59,7 @@ func (s *session) capa(arg []byte) {
 
 func (s *session) capabilities() []string {
 	caps := []string{
-		"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER",
+		"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", s.expire(),
 		"UTF8 USER", "LANG", "IMPLEMENTATION Postroad",
 	}
 	if d := s.server.config.Limits.LoginDelay; d > 0 {
@@ -75,6 +75,17 @@ func (s *session) capabilities() []string {
 		caps = append(caps, "SASL "+strings.Join(m, " "))
 	}
 	return caps
+}
+
+// expire is RFC 2449 §6.7. To strangers it is the least that may be set for anybody.
+func (s *session) expire() string {
+	switch {
+	case s.drop == nil:
+		return "EXPIRE 1 USER"
+	case s.drop.policy.Policy.RemoveAfterDays > 0:
+		return "EXPIRE " + strconv.Itoa(s.drop.policy.Policy.RemoveAfterDays)
+	}
+	return "EXPIRE NEVER"
 }
 
 // lang is RFC 6856 §3: there is one language.

@@ -18,7 +18,7 @@ func (s *session) stat(arg []byte) {
 
 // list is LIST (RFC 1939 §5).
 func (s *session) list(arg []byte) {
-	s.perMessage(arg, func(n int, row *mailbox.Row) { s.pair(int64(n), row.Size) })
+	s.perMessage(arg, func(n int, row *mailbox.Row) { s.pair(int64(n), s.drop.size(n-1, row)) })
 }
 
 // uidl is UIDL (RFC 1939 §7).
@@ -41,7 +41,7 @@ func (s *session) perMessage(arg []byte, line func(n int, row *mailbox.Row)) {
 		return
 	}
 	s.ok("the list follows")
-	for i, row := range s.drop.view.All(0, s.drop.view.Len()) {
+	for i, row := range s.drop.all() {
 		if s.out.err != nil {
 			return
 		}
@@ -90,13 +90,14 @@ func number(text []byte) (int, bool) {
 
 // retr is RETR (RFC 1939 §5).
 func (s *session) retr(arg []byte) {
-	_, row := s.message(arg)
+	n, row := s.message(arg)
 	if row == nil {
 		return
 	}
 	d := &delivery{s: s, status: "+OK the message follows\r\n"}
 	body := newStuffer(d)
 	if s.send(d, body, s.drop.copyTo(body, row, morePortion)) {
+		s.drop.noteRetrieved(n)
 		s.retrieved++
 		s.bytes += row.Size
 		s.server.counts.retrieved.Add(1)
@@ -191,7 +192,7 @@ func (s *session) quit(arg []byte) {
 		s.ok("goodbye")
 		return
 	}
-	n, err := s.drop.expunge(s.context())
+	n, err := s.drop.end(s.context(), s.server.config.Now())
 	s.server.counts.deleted.Add(uint64(n))
 	s.deleted = n
 	s.drop.close()

@@ -17,7 +17,7 @@ func codes() map[fault.Kind]string {
 		fault.InUse:           "[IN-USE] ",
 		fault.RateLimited:     "[SYS/TEMP] ",
 		fault.Unavailable:     "[SYS/TEMP] ",
-		fault.Unsupported:     "",
+		fault.Unsupported:     "[SYS/PERM] ",
 		fault.Corrupt:         "[SYS/PERM] ",
 		fault.Canceled:        "[SYS/TEMP] ",
 	}

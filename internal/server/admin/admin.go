@@ -40,6 +40,7 @@ type Admin interface {
 	CertificateAdmin
 	SharingAdmin
 	Delegator
+	POP3Admin
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)

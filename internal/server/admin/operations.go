@@ -94,6 +94,9 @@ var operations = map[string]operation{
 		return a.SetEnabled(ctx, x.Address, x.Enabled)
 	}),
 
+	"account.pop3":     asking(func(ctx context.Context, a Admin, x addressArg) (POP3, error) { return a.AccountPOP3(ctx, x.Address) }),
+	"account.pop3.set": asking(func(ctx context.Context, a Admin, c POP3Change) (POP3, error) { return a.SetAccountPOP3(ctx, c) }),
+
 	"cert.list": asking(func(ctx context.Context, a Admin, _ none) ([]Certificate, error) { return a.Certificates(ctx) }),
 	"cert.renew": asking(func(ctx context.Context, a Admin, r CertificateRenewal) (Certificate, error) {
 		return a.RenewCertificate(ctx, r)

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"postroad/internal/server/certs"
+)
+
+func TestCertCommandsOnAStoppedServer(t *testing.T) {
+	s := newShell(t)
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if _, err := certs.EnsureSelfSigned(cert, key, certs.Subject{Names: []string{"shop.test", "www.shop.test"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.do("", "cert", "import", cert, key)
+	out := s.do("", "--json", "cert", "list")
+	if !strings.Contains(out, `"name": "shop.test"`) || !strings.Contains(out, `"source": "imported"`) || !strings.Contains(out, `"tlsa": "3 1 1 `) || strings.Contains(out, "PRIVATE") {
+		t.Error(out)
+	}
+	if out := s.do("", "cert", "list"); !strings.Contains(out, "shop.test  imported") {
+		t.Error(out)
+	}
+	secret, _ := os.ReadFile(key)
+	if out := s.do("", "debug", "keys", "720575940379279360", "--values"); strings.Contains(out, "2d2d2d2d2d424547494e") || strings.Contains(out, string(secret)) || !strings.Contains(out, "(secret)") {
+		t.Errorf("a key is shown: %s", out)
+	}
+	for _, wrong := range [][]string{{"import", key, cert}, {"import", cert, cert}, {"remove", "none.test"}, {"renew", "shop.test"}, {"key", "shop.test"}} {
+		if status, _, err := s.try("", append([]string{"cert"}, wrong...)...); status != exitFailed || err == "" {
+			t.Errorf("%v: exit %d %s", wrong, status, err)
+		}
+	}
+	s.do("", "cert", "remove", "shop.test")
+	if out := s.do("", "cert", "list"); strings.Contains(out, "shop.test") {
+		t.Error(out)
+	}
+}
