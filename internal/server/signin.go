@@ -22,6 +22,9 @@ func (s *Server) openSignIn(ctx context.Context) (err error) {
 	if s.clients != nil {
 		o.ClientRoots, o.Revoked = s.clients.roots, s.clients.revoked
 	}
+	if o.Tokens, err = s.tokenVerifier(); err != nil {
+		return err
+	}
 	s.engine = auth.New(s.store.Directory, o)
 	s.store.Admin.SetSignIns(s.engine)
 	s.metrics.signIns(s.engine)

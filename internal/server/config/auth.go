@@ -23,6 +23,35 @@ type Auth struct {
 	ClientCA string `toml:"client_ca"`
 	// ClientCRL is a file with their lists of revoked certificates, PEM or DER. It is read again when it changes.
 	ClientCRL string `toml:"client_crl"`
+	// OIDC are the providers whose access tokens are taken (OAUTHBEARER, XOAUTH2). Default: none.
+	OIDC []OIDC `toml:"oidc"`
+}
+
+// OIDC is an OAuth 2.0 or OpenID Connect provider whose access tokens are taken.
+type OIDC struct {
+	Issuer   string   `toml:"issuer"`   // https://...
+	Audience []string `toml:"audience"` // a token must name one of these
+	Scope    string   `toml:"scope"`    // and have this; one of both settings is needed
+	Claim    string   `toml:"claim"`    // that holds the address; default: email
+	Domains  []string `toml:"domains"`  // of the addresses that the provider may speak for; default: all
+	// ClientID and the first line of ClientSecretFile are ours at the provider, for tokens that it has to be asked about.
+	ClientID         string `toml:"client_id"`
+	ClientSecretFile string `toml:"client_secret_file"`
+	Introspect       bool   `toml:"introspect"` // ask about all tokens, so that they can be revoked
+}
+
+func (o *OIDC) validate() error {
+	switch {
+	case !strings.HasPrefix(o.Issuer, "https://"):
+		return fault.New(fault.Invalid, "auth.oidc: issuer %q: want https://...", o.Issuer)
+	case len(o.Audience) == 0 && o.Scope == "":
+		return fault.New(fault.Invalid, "auth.oidc %s: want audience or scope, or tokens for any other service would be good here", o.Issuer)
+	case (o.ClientID == "") != (o.ClientSecretFile == ""):
+		return fault.New(fault.Invalid, "auth.oidc %s: want both client_id and client_secret_file, or none", o.Issuer)
+	case o.Introspect && o.ClientID == "":
+		return fault.New(fault.Invalid, "auth.oidc %s: introspect needs client_id", o.Issuer)
+	}
+	return nil
 }
 
 // Recoverable reports whether passwords have to be kept.
@@ -51,6 +80,11 @@ func (a *Auth) validate() error {
 	for key, file := range map[string]string{"client_ca": a.ClientCA, "client_crl": a.ClientCRL} {
 		if file != "" && !filepath.IsAbs(file) {
 			return fault.New(fault.Invalid, "auth.%s %q must be an absolute path", key, file)
+		}
+	}
+	for i := range a.OIDC {
+		if err := a.OIDC[i].validate(); err != nil {
+			return err
 		}
 	}
 	if a.ClientCRL != "" && a.ClientCA == "" {

@@ -35,9 +35,9 @@ func (s *Server) Line(port int) Line {
 	return l
 }
 
-// positive reports whether a reply of SMTP or POP3 is good news.
+// positive reports whether a reply of SMTP or POP3, or a greeting of IMAP, is good news.
 func positive(reply string) bool {
-	return strings.HasPrefix(reply, "2") || strings.HasPrefix(reply, "3") || strings.HasPrefix(reply, "+OK")
+	return strings.HasPrefix(reply, "2") || strings.HasPrefix(reply, "3") || strings.HasPrefix(reply, "+OK") || strings.HasPrefix(reply, "* OK")
 }
 
 // Ask sends a command and returns the last line of its reply, which must be good news.

@@ -1,6 +1,6 @@
 // Package auth decides who somebody is: it verifies passwords, speaks the SASL
 // mechanisms PLAIN (RFC 4616), LOGIN, SCRAM with SHA-256, SHA-1 and SHA-512 and their -PLUS (RFC 5802,
-// RFC 7677, RFC 9266, RFC 5929), EXTERNAL (RFC 4422) and CRAM-MD5 (RFC 2195), slows down those who guess, and knows
+// RFC 7677, RFC 9266, RFC 5929), EXTERNAL (RFC 4422), OAUTHBEARER (RFC 7628), XOAUTH2 and CRAM-MD5 (RFC 2195), slows down those who guess, and knows
 // who is signed in.
 //
 // An account has its own password, and any number of app passwords: random ones for one program each. With two-step verification
@@ -44,6 +44,8 @@ type Options struct {
 	ClientRoots *x509.CertPool
 	// Revoked says of a certificate that is good otherwise whether it was revoked. Nil: none was.
 	Revoked func(*x509.Certificate) bool
+	// Tokens verifies access tokens (OAUTHBEARER, XOAUTH2). Nil: none are taken.
+	Tokens TokenVerifier
 	// DB keeps the limits, and when app passwords were used, over a restart: see Load and Run. Nil: they are forgotten.
 	DB kv.DB
 	// Note hears of each attempt. It must not wait. Nil: nobody does.

@@ -55,6 +55,10 @@ func (e *Engine) offer() (all []mechanism) {
 			})
 		}
 	}
+	for _, google := range []bool{false, true} {
+		m := bearer{google: google}
+		add(e.options.Tokens != nil, m.name(), Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &bearer{e: e, peer: p, google: google} })
+	}
 	add(true, "PLAIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &plain{e: e, peer: p} })
 	add(true, "LOGIN", Peer.mayShowSecrets, func(e *Engine, p Peer) stepper { return &login{e: e, peer: p} })
 	add(e.options.CRAMMD5, "CRAM-MD5", always, func(e *Engine, p Peer) stepper { return &cramMD5{e: e, peer: p} })

@@ -1,0 +1,113 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+)
+
+// tokens is a TokenVerifier that knows a few.
+type tokens map[string]string
+
+func (v tokens) Verify(_ context.Context, token string) (TokenClaims, error) {
+	switch login := v[token]; login {
+	case "":
+		return TokenClaims{}, fault.New(fault.Unauthenticated, "no")
+	case "?":
+		return TokenClaims{}, fault.New(fault.Unavailable, "nobody can say")
+	default:
+		return TokenClaims{Login: login, Issuer: "https://id.example", Client: "thing"}, nil
+	}
+}
+
+func (v tokens) Advice() TokenAdvice {
+	return TokenAdvice{Scope: "mail", Configuration: "https://id.example/.well-known/openid-configuration"}
+}
+
+func tokenHouse(t testing.TB) *house {
+	return newHouseWith(t, directory.HashParams{}, Options{Tokens: tokens{"good": "ann@example.org", "alias": "Ann", "stray": "x@elsewhere.example", "later": "?"}})
+}
+
+func TestBearer(t *testing.T) {
+	h := tokenHouse(t)
+	h.twoStep(t) // the provider has its own
+	// An independent client.
+	client := sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: "ann@example.org", Token: "good", Host: "mail.example.org", Port: 143})
+	_, first, err := client.Start()
+	check(t, err)
+	for mech, responses := range map[string][]string{
+		"OAUTHBEARER": {string(first), "n,,\x01auth=Bearer good\x01\x01", "n,a=ann,\x01host=x\x01auth=bearer alias\x01port=1\x01\x01", "y,a=ann@example.org,\x01auth=Bearer good\x01\x01"},
+		"XOAUTH2":     {"user=ann@example.org\x01auth=Bearer good\x01\x01", "user=ann\x01auth=Bearer good\x01\x01"},
+	} {
+		for _, r := range responses {
+			x, challenge, err := run(t, h, home, mech, []byte(r))
+			check(t, err)
+			if x.Identity().Account != h.ann || challenge != "" {
+				t.Errorf("%q: %+v %q", r, x.Identity(), challenge)
+			}
+		}
+	}
+	if _, _, err := run(t, h, home, "OAUTHBEARER", nil, first); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBearerFailures(t *testing.T) {
+	h := tokenHouse(t)
+	fail := func(mech, response string) (said map[string]string, err error) {
+		t.Helper()
+		x, err := h.Start(home, mech)
+		check(t, err)
+		challenge, done, err := x.Next(t.Context(), []byte(response))
+		check(t, err)
+		if json.Unmarshal(challenge, &said) != nil || done {
+			t.Errorf("%q: %q %t", response, challenge, done)
+		}
+		_, done, err = x.Next(t.Context(), []byte("\x01"))
+		if done || x.Identity().Account != 0 {
+			t.Errorf("%q: signed in", response)
+		}
+		return said, err
+	}
+	said, err := fail("OAUTHBEARER", "n,,\x01auth=Bearer bad\x01\x01")
+	fails(t, err, fault.Unauthenticated)
+	if said["status"] != "invalid_token" || said["scope"] != "mail" || said["openid-configuration"] == "" {
+		t.Errorf("%v", said)
+	}
+	said, err = fail("XOAUTH2", "user=ann\x01auth=Bearer bad\x01\x01")
+	fails(t, err, fault.Unauthenticated)
+	if said["status"] != "400" || said["schemes"] != "Bearer" {
+		t.Errorf("%v", said)
+	}
+	for response, kind := range map[string]fault.Kind{
+		"n,a=bob@example.org,\x01auth=Bearer good\x01\x01": fault.Denied, "n,a=nobody,\x01auth=Bearer good\x01\x01": fault.Denied,
+		"n,,\x01auth=Bearer stray\x01\x01": fault.Unauthenticated, "n,,\x01auth=Basic good\x01\x01": fault.Unauthenticated, "n,,\x01auth=good\x01\x01": fault.Unauthenticated,
+	} {
+		_, err := fail("OAUTHBEARER", response)
+		fails(t, err, kind)
+	}
+	for _, mech := range []string{"OAUTHBEARER", "XOAUTH2"} {
+		for _, response := range []string{"", "\x01", "n,,", "n,,\x01\x01", "p=tls-exporter,,\x01auth=Bearer good\x01\x01", "n,a=ann\x01auth=Bearer good\x01\x01", "n,,\x01auth=Bearer good", "auth=Bearer good\x01\x01", "n,,\x01auth=Bearer \xff\x01\x01", strings.Repeat("\x01", 1000)} {
+			_, _, err := run(t, h, home, mech, []byte(response))
+			fails(t, err, fault.Invalid)
+		}
+		_, err := h.Start(Peer{}, mech)
+		fails(t, err, fault.Unsupported) // tokens need TLS as passwords do
+	}
+	_, _, err = run(t, h, home, "OAUTHBEARER", []byte("n,,\x01auth=Bearer later\x01\x01"))
+	fails(t, err, fault.Unavailable)
+	check(t, h.dir.SetEnabled(t.Context(), h.ann, false))
+	_, err = fail("OAUTHBEARER", "n,,\x01auth=Bearer good\x01\x01")
+	fails(t, err, fault.Denied)
+	_, err = newHouse(t).Start(home, "OAUTHBEARER")
+	fails(t, err, fault.Unsupported)
+	if strings.Contains(h.log.String(), "Bearer") || strings.Contains(h.log.String(), "stray") {
+		t.Error("a token is in the log")
+	}
+}
