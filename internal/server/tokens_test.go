@@ -42,7 +42,9 @@ func TestTokensOfAProvider(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.Certificate())
 	s := servertest.Start(t, servertest.Options{Roots: roots,
-		Dial:   func(ctx context.Context, network, addr string) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, network, addr) },
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
 		Change: func(c *config.Config) { c.Auth.OIDC = []config.OIDC{{Issuer: p.URL, Audience: []string{"mail"}}} },
 	})
 	s.AddAccount("ann")
