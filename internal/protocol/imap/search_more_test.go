@@ -65,11 +65,19 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// slots are those of some message IDs.
+func slots(f *forest, ids ...string) (all []int32) {
+	for _, id := range ids {
+		all = append(all, f.slot(id, true))
+	}
+	return all
+}
+
 // aForest draws messages that refer to each other in any way.
 func aForest(t *rapid.T) *forest {
 	n := rapid.IntRange(1, 30).Draw(t, "messages")
 	id := rapid.Custom(func(t *rapid.T) string { return fmt.Sprint(rapid.IntRange(0, 35).Draw(t, "id")) })
-	f := &forest{ids: map[string]int{}}
+	f := newForest(0)
 	for i := range n {
 		f.nodes = append(f.nodes, treeNode{
 			number: uint32(i + 1), parent: -1,
@@ -77,8 +85,8 @@ func aForest(t *rapid.T) *forest {
 			received: int64(rapid.IntRange(0, 10).Draw(t, "received")),
 			subject:  rapid.SampledFrom([]string{"", "A", "B", "C"}).Draw(t, "subject"),
 			reply:    rapid.Bool().Draw(t, "reply"),
-			id:       rapid.OneOf(rapid.Just(""), id).Draw(t, "id"),
-			refs:     rapid.SliceOfN(id, 0, 5).Draw(t, "refs"),
+			id:       f.slot(rapid.OneOf(rapid.Just(""), id).Draw(t, "id"), true),
+			refs:     slots(f, rapid.SliceOfN(id, 0, 5).Draw(t, "refs")...),
 		})
 	}
 	return f
@@ -138,9 +146,9 @@ func parseThreads(t *rapid.T, s string) string {
 
 // A chain of answers without end is cut rather than walked again for each of them.
 func TestLongThreads(t *testing.T) {
-	f := &forest{ids: map[string]int{}}
+	f := newForest(0)
 	for i := range 50_000 {
-		f.nodes = append(f.nodes, treeNode{number: uint32(i + 1), parent: -1, id: fmt.Sprint(i), refs: []string{fmt.Sprint(i - 1)}})
+		f.nodes = append(f.nodes, treeNode{number: uint32(i + 1), parent: -1, id: f.slot(fmt.Sprint(i), true), refs: slots(f, fmt.Sprint(i-1))})
 	}
 	threadings["REFERENCES"](f)
 	if out := f.appendTo(nil); strings.Count(string(out), " ")+strings.Count(string(out), ")") < 50_000 {

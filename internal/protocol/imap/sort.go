@@ -94,8 +94,14 @@ func firstDisplay(as []message.Address) string {
 	return collated(cmp.Or(as[0].Name, as[0].Addr()))
 }
 
+// maxCompared is how much of a text counts in SORT and THREAD, in bytes: all messages' texts are in memory then.
+const maxCompared = 1000
+
 // collated makes texts comparable octet by octet in the order of i;unicode-casemap, which goes by capitals (RFC 5051 §2.3).
 func collated(s string) string {
+	if len(s) > maxCompared {
+		s = s[:maxCompared] // within a character, perhaps: the same place in both of two texts
+	}
 	b := appendFolded(nil, s)
 	for i := 0; i < len(b); i++ {
 		if b[i] >= utf8.RuneSelf {

@@ -23,8 +23,10 @@ var threadings = map[string]threading{
 // forest is messages and how they answer each other (RFC 5256 §3, THREAD).
 type forest struct {
 	nodes []treeNode
-	ids   map[string]int // node by message ID
-	top   []int          // the threads
+	slots map[string]int32 // by message ID: a place in at
+	at    []int32          // the node of a message ID; -1: none yet
+	most  int              // how many message IDs others may name
+	top   []int            // the threads
 }
 
 // treeNode is a message, or a dummy for one that isn't there.
@@ -37,16 +39,24 @@ type treeNode struct {
 	received int64
 	subject  string // base subject as it is compared
 	reply    bool   // or forward
-	refs     []string
-	id       string
+	refs     []int32 // slots, the oldest first
+	id       int32   // slot; -1: none
 }
+
+// Anybody can send messages that name any number of others, and IDs of any length. So much of it is looked at: mail
+// programs name far fewer, and need only the first and the last ones.
+const (
+	maxReferences = 100     // of one message
+	maxIDLength   = 1000    // bytes
+	freeIDs       = 100_000 // that of no message found, besides four for each message found
+)
 
 // maxThread is how deep threads may be; deeper ones are cut. (Each link is checked for loops, up to the root.)
 const maxThread = 1000
 
 // threads arranges what was found and writes it as the THREAD response has it.
 func (s *session) threads(ctx context.Context, q *searching) ([]byte, error) {
-	f := &forest{ids: map[string]int{}, nodes: make([]treeNode, len(q.hits))}
+	f := newForest(len(q.hits))
 	err := s.eachRecord(ctx, q.hits, true, func(i int, rec summary.Record) {
 		h := &q.hits[i]
 		n := &f.nodes[i]
@@ -55,7 +65,8 @@ func (s *session) threads(ctx context.Context, q *searching) ([]byte, error) {
 		n.received, _ = h.row.ReceivedUnix()
 		base, reply := rec.BaseSubject()
 		n.subject, n.reply = collated(base), reply
-		n.id, n.refs = normalID(rec.MessageID()), references(rec)
+		n.id = f.slot(normalID(rec.MessageID()), true)
+		n.refs = f.references(rec)
 	})
 	if err != nil || len(q.hits) == 0 {
 		return nil, err
@@ -64,18 +75,45 @@ func (s *session) threads(ctx context.Context, q *searching) ([]byte, error) {
 	return f.appendTo([]byte(" ")), nil
 }
 
-// references are the message IDs of those before a message, the oldest first.
-func references(rec summary.Record) []string {
+func newForest(messages int) *forest {
+	return &forest{slots: map[string]int32{}, most: freeIDs + 4*messages, nodes: make([]treeNode, messages)}
+}
+
+// slot gives a message ID its place; -1 if it has none and gets none, since it is no ID, or only named when there are too many.
+func (f *forest) slot(id string, own bool) int32 {
+	if id == "" || len(id) > maxIDLength {
+		return -1
+	}
+	if at, ok := f.slots[id]; ok {
+		return at
+	}
+	if !own && len(f.slots) >= f.most {
+		return -1
+	}
+	at := int32(len(f.at))
+	f.slots[id] = at
+	f.at = append(f.at, -1)
+	return at
+}
+
+// references are the slots of those before a message, the oldest first.
+func (f *forest) references(rec summary.Record) []int32 {
 	refs := rec.References()
 	if len(refs) == 0 {
 		if refs = rec.InReplyTo(); len(refs) > 1 {
 			refs = refs[:1]
 		}
 	}
-	for i, r := range refs {
-		refs[i] = normalID(r)
+	if skip := len(refs) - maxReferences; skip > 0 {
+		refs = slices.Delete(refs, 1, 1+skip)
 	}
-	return refs
+	slots := make([]int32, 0, len(refs))
+	for _, r := range refs {
+		if at := f.slot(normalID(r), false); at >= 0 {
+			slots = append(slots, at)
+		}
+	}
+	return slots
 }
 
 // normalID takes needless quotes from a message ID (RFC 5256 §3).
@@ -112,10 +150,8 @@ func (f *forest) bySubject() {
 func (f *forest) byReferences() {
 	messages := len(f.nodes)
 	for i := range messages { // those that are there have their IDs, the first ones of each
-		if id := f.nodes[i].id; id != "" {
-			if _, taken := f.ids[id]; !taken {
-				f.ids[id] = i
-			}
+		if id := f.nodes[i].id; id >= 0 && f.at[id] < 0 {
+			f.at[id] = int32(i)
 		}
 	}
 	for i := range messages {
@@ -150,14 +186,12 @@ func (f *forest) linkReferences(i int) {
 }
 
 // node is the message of an ID, or a dummy.
-func (f *forest) node(id string) int {
-	i, ok := f.ids[id]
-	if !ok {
-		i = len(f.nodes)
+func (f *forest) node(slot int32) int {
+	if f.at[slot] < 0 {
+		f.at[slot] = int32(len(f.nodes))
 		f.nodes = append(f.nodes, treeNode{dummy: true, parent: -1})
-		f.ids[id] = i
 	}
-	return i
+	return int(f.at[slot])
 }
 
 // link makes a the parent of b, unless that would be a loop.
