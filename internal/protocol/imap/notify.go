@@ -247,6 +247,7 @@ func (n *notifying) look(ctx context.Context, s *session) (err error) {
 	if n.marks, err = n.position(ctx, s); err != nil {
 		return err
 	}
+	before := n.known
 	n.known = map[folderKey]watched{}
 	boxes, err := s.boxesOf(ctx, n.filters())
 	if err != nil {
@@ -254,7 +255,9 @@ func (n *notifying) look(ctx context.Context, s *session) (err error) {
 	}
 	for i := range boxes {
 		w := watched{placed: boxes[i]}
-		if n.on(&boxes[i]).metadata {
+		if was := before[boxes[i].key()]; was.metadata != nil && was.Changed == w.Changed {
+			w.metadata = was.metadata
+		} else if n.on(&boxes[i]).metadata {
 			if w.metadata, err = s.annotationsIfAny(ctx, &boxes[i].box); err != nil {
 				return err
 			}
