@@ -2,6 +2,7 @@ package imap
 
 import (
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -766,9 +767,46 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// TestRecentInOneSession lets sessions come and go while mail comes in, all at the same time: no message is \Recent in two of
-// them (RFC 3501 §2.3.2).
+// TestRecentInOneSession: a message that comes between a session's claim and the view that it then shows is \Recent for another,
+// which asks first, and only there (RFC 3501 §2.3.2).
 func TestRecentInOneSession(t *testing.T) {
+	w := newWorld(t)
+	ann := w.open("ann")
+	inbox, _ := ann.FolderByRole(mailbox.Inbox)
+	ctx := t.Context()
+	w.deliver(ann, inbox.ID, testMessage(1), 0)
+	view, err := ann.View(ctx, inbox.ID)
+	must(t, err)
+	conn, far := net.Pipe()
+	defer conn.Close()
+	defer far.Close()
+	s := newSession(w.server, conn, ListenerOptions{})
+	s.who, s.mail = ann.Identity(), ann
+	s.sel = &selected{id: inbox.ID, mail: ann, path: "INBOX", shown: view}
+
+	first, next, err := s.claim(ctx, view)
+	must(t, err)
+	w.deliver(ann, inbox.ID, testMessage(2), 0) // the moment
+	other := w.user("ann")
+	if lines := other.ok("SELECT INBOX"); !slices.Contains(lines, "* 1 RECENT") {
+		t.Errorf("the other session: %q", lines)
+	}
+	view, err = s.showRecent(ctx, first, next)
+	must(t, err)
+	if view.Len() != 2 || !s.sel.isRecent(view.At(0)) || s.sel.isRecent(view.At(1)) {
+		t.Errorf("%d messages, recent: %v", view.Len(), s.sel.recent)
+	}
+	if lines := other.ok("UID SEARCH RECENT"); lines[0] != "* SEARCH 2" {
+		t.Errorf("the other session: %q", lines)
+	}
+	if view, err = s.claimRecent(ctx, view); err != nil || s.sel.isRecent(view.At(1)) {
+		t.Errorf("claimed twice: %v %v", s.sel.recent, err)
+	}
+}
+
+// TestRecentAtFullSpeed lets sessions come and go while mail comes in, all at the same time: no message is \Recent in two of
+// them (RFC 3501 §2.3.2).
+func TestRecentAtFullSpeed(t *testing.T) {
 	w := newWorld(t)
 	mail := w.open("ann")
 	inbox, _ := mail.FolderByRole(mailbox.Inbox)

@@ -167,17 +167,26 @@ func (s *session) claimRecent(ctx context.Context, v *mailbox.View) (*mailbox.Vi
 	if s.rev2 || s.sel.claimed >= v.Folder().UIDNext {
 		return v, nil
 	}
-	claim := s.sel.mail.ClaimRecent
-	if s.sel.readOnly {
-		claim = func(ctx context.Context, _ mailbox.FolderID) (first, next mailbox.UID, err error) {
-			return unclaimed(ctx, s.sel.mail, v.Folder())
-		}
-	}
-	first, next, err := claim(ctx, s.sel.id)
+	first, next, err := s.claim(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	if v, err = s.sel.mail.View(ctx, s.sel.id); err != nil {
+	return s.showRecent(ctx, first, next)
+}
+
+// claim claims the messages from first up to, but without, next. A mailbox that is open for looking has them, and claims nothing.
+func (s *session) claim(ctx context.Context, v *mailbox.View) (first, next mailbox.UID, err error) {
+	if s.sel.readOnly {
+		return unclaimed(ctx, s.sel.mail, v.Folder())
+	}
+	return s.sel.mail.ClaimRecent(ctx, s.sel.id)
+}
+
+// showRecent takes the newest view, in which what was claimed is \Recent. What has come since the claim may be in the view as
+// well, and be claimed by another session.
+func (s *session) showRecent(ctx context.Context, first, next mailbox.UID) (*mailbox.View, error) {
+	v, err := s.sel.mail.View(ctx, s.sel.id)
+	if err != nil {
 		return nil, err
 	}
 	s.sel.claimed = next // what has come since is claimed when the client is told next

@@ -37,8 +37,8 @@ type treeNode struct {
 	children []int
 	sent     int64
 	received int64
-	subject  string // base subject as it is compared
-	reply    bool   // or forward
+	subject  string  // base subject as it is compared
+	reply    bool    // or forward
 	refs     []int32 // slots, the oldest first
 	id       int32   // slot; -1: none
 }
