@@ -170,6 +170,9 @@ func readState(r kv.Reader) (*state, error) {
 		return nil, err
 	}
 	s := &state{head: h, kw: newKeywordTable()}
+	if s.scripts, err = readScripts(r); err != nil {
+		return nil, err
+	}
 	for p, err := range r.Scan(all(keyKeyword)) {
 		if err != nil {
 			return nil, err

@@ -23,6 +23,9 @@ import (
 //	K keyword              keyword's name
 //	L change               log record, under its last change number
 //	J folder change        stroke: one change of many items' flags that their rows don't have yet, under its first change number
+//	V                      the account's filter scripts: their names, which is active
+//	V name                 the text of one
+//	R id                   what is remembered for a while (an answer that was given, a duplicate), and until when; id has 16 bytes
 //	N                      the text index: its segments
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
@@ -44,6 +47,8 @@ const (
 	keyKeyword     = 'K'
 	keyLog         = 'L'
 	keyStroke      = 'J'
+	keyScripts     = 'V'
+	keyMemory      = 'R'
 	keyIndex       = 'N'
 	keyTail        = 'U'
 	keyText        = kv.BulkPrefix + 1
@@ -83,6 +88,10 @@ func rowKey(f FolderID, u UID) []byte { return appendRowKey(make([]byte, 0, 16),
 func appendRowKey(b []byte, f FolderID, u UID) []byte {
 	return binary.BigEndian.AppendUint32(append48(append(b, keyRow), uint64(f)), uint32(u))
 }
+
+func scriptsKey() []byte           { return []byte{keyScripts} }
+func scriptKey(name string) []byte { return append([]byte{keyScripts}, name...) }
+func memoryKey(id MemoryID) []byte { return append([]byte{keyMemory}, id[:]...) }
 
 func indexKey() []byte                 { return []byte{keyIndex} }
 func unindexedKey(id ContentID) []byte { return key48(keyTail, uint64(id)) }

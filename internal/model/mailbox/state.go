@@ -13,6 +13,7 @@ type state struct {
 	head    head
 	kw      *keywordTable
 	folders []*node // by ID
+	scripts *Scripts
 }
 
 // node is a folder and, if somebody looked, its view.

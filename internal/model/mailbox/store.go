@@ -239,6 +239,9 @@ func (s *Store) Tidy(ctx context.Context, id ident.AccountID) error {
 		if err := s.pruneLog(t, t.now.Add(-s.opts.Horizon)); err != nil {
 			return err
 		}
+		if err := sweepMemory(t); err != nil {
+			return err
+		}
 		return sweepStaged(t, t.now.Add(-stagingTime))
 	})
 }
