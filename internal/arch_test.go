@@ -36,7 +36,7 @@ var neighbours = map[string][]string{
 	"service/relay":     {"service/transfer"},                                                                    // and how
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
-	"service/delivery":  {"service/transfer", "service/trace", "service/forward"},                                // what goes elsewhere
+	"service/delivery":  append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
 	"service/move":      {"service/imapclient"},                                                                  // asks another server
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
@@ -47,6 +47,9 @@ var neighbours = map[string][]string{
 	"service/mtasts":    {"service/dns"},                                                                                                                                                     // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
 }
+
+// filters are what delivery asks for people's own rules.
+var filters = []string{"service/sieve", "service/sieve/rules"}
 
 // forbidden modules, each with its reason.
 var forbidden = map[string]string{

@@ -66,6 +66,7 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 		r.begin(ctx)
 	}
 	r.wait()
+	defer r.discardMade()
 	results := make([]error, len(to))
 	for i := range to {
 		results[i] = r.outcome(i)
@@ -97,6 +98,8 @@ type run struct {
 	messageID string    // of the header, for the trace; see noteReceived
 	name      [1]string // room for events' To
 
+	temporary []*mailbox.Content // made for this delivery
+
 	handed    bool  // to the handler
 	unhandled error // why it didn't take it
 }
@@ -113,8 +116,11 @@ type place struct {
 // copied is one account's copy.
 type copied struct {
 	session *mailbox.Session
-	pending *mailbox.Pending
+	pending []*mailbox.Pending  // one, or what the account's rules want
+	one     [1]*mailbox.Pending // room for pending
+	legs    []*leg              // where its rules send it
 	folder  string
+	fate    string // what the rules did, if no folder has it
 	err     error
 }
 
@@ -153,6 +159,10 @@ func (r *run) submit(ctx context.Context, p place) {
 	if c.session, c.err = r.a.open(ctx, p.account); c.err != nil {
 		return
 	}
+	if r.a.filter != nil && r.a.filter.Apply(c.session) {
+		r.filter(ctx, p, c)
+		return
+	}
 	folder, ok := r.folder(c.session)
 	if !ok {
 		c.err = fault.New(fault.Corrupt, "account %d has no INBOX", p.account)
@@ -160,7 +170,11 @@ func (r *run) submit(ctx context.Context, p place) {
 	}
 	c.folder = folder.Name
 	r.noteReceived()
-	c.pending, c.err = c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p)})
+	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p)})
+	if c.err = err; err == nil {
+		c.one[0] = pending
+		c.pending = c.one[:]
+	}
 }
 
 // folder is where the message goes in a mailbox.
@@ -205,14 +219,23 @@ func (r *run) wait() {
 // waitCopies does so for mailboxes.
 func (r *run) waitCopies() {
 	for _, c := range r.begun {
-		if c.err == nil {
-			_, c.err = c.pending.Wait()
+		for _, p := range c.pending {
+			if _, err := p.Wait(); c.err == nil {
+				c.err = err
+			}
 		}
 		if c.session != nil {
 			c.session.Close()
 		}
 	}
 	r.begun = r.begun[:0]
+}
+
+// discardMade lets go of messages that were made for this delivery.
+func (r *run) discardMade() {
+	for _, c := range r.temporary {
+		c.Close()
+	}
 }
 
 // tally gathers what became of a recipient's parts.
@@ -233,6 +256,17 @@ func (t *tally) add(err error) {
 	}
 }
 
+// addCopy adds an account's copy, with where its rules sent it.
+func (t *tally) addCopy(c *copied) {
+	err := c.err
+	for _, l := range c.legs {
+		if err == nil {
+			err = l.err
+		}
+	}
+	t.add(err)
+}
+
 // outcome is what became of one recipient's message.
 func (r *run) outcome(i int) error {
 	to := &r.to[i]
@@ -249,7 +283,7 @@ func (r *run) outcome(i int) error {
 		return t.first
 	}
 	for _, id := range to.accounts {
-		t.add(r.copies[place{account: id}].err)
+		t.addCopy(r.copies[place{account: id}])
 	}
 	for l := range to.lists {
 		r.listing(&to.lists[l]).outcome(r, &t)

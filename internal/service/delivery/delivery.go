@@ -34,6 +34,8 @@ type Options struct {
 	Queue Queue
 	// Sealer signs what leaves. Nil: nothing is signed.
 	Sealer Sealer
+	// Filter decides by people's rules what becomes of their copies. Nil: nobody has rules.
+	Filter Filter
 	// Handler takes the mail for addresses that nobody has. Nil: there are none such.
 	Handler Handler
 	// Note hears what becomes of messages. It must not wait. Nil: nobody hears.
@@ -71,6 +73,7 @@ type Agent struct {
 	store   *mailbox.Store
 	queue   Queue
 	sealer  Sealer
+	filter  Filter            // nil: nobody has rules
 	handler Handler           // nil: there is none
 	event   func(trace.Event) // nil: nobody hears
 	paths   *forward.Rewriter
@@ -89,7 +92,7 @@ func New(dir *directory.Directory, store *mailbox.Store, o Options) *Agent {
 		o.Now = time.Now
 	}
 	return &Agent{
-		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, event: o.Note, now: o.Now, log: o.Logger,
+		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, filter: o.Filter, event: o.Note, now: o.Now, log: o.Logger,
 		paths: forward.New(dir.Secret("srs"), o.Now),
 	}
 }

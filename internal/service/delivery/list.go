@@ -107,7 +107,7 @@ func (l *listing) outcome(r *run, t *tally) {
 		return
 	}
 	for _, id := range l.target.Accounts {
-		t.add(r.copies[place{id, l}].err)
+		t.addCopy(r.copies[place{id, l}])
 	}
 	if l.leg != nil {
 		t.add(l.leg.err)

@@ -140,7 +140,7 @@ func (r *run) noteCopy(ctx context.Context, to string, p place) {
 		return
 	}
 	r.name[0] = to
-	ev := trace.Event{Kind: trace.Delivered, ID: r.e.ID, MessageID: r.messageID, From: r.e.From, To: r.name[:], Folder: c.folder}
+	ev := trace.Event{Kind: trace.Delivered, ID: r.e.ID, MessageID: r.messageID, From: r.e.From, To: r.name[:], Folder: c.folder, Text: c.fate}
 	if who, err := r.a.dir.ProfileByID(ctx, p.account); err == nil {
 		ev.Account = who.Account.Address
 	}

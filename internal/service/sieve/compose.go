@@ -210,3 +210,16 @@ func (mt *Mailto) everybody() []string {
 	}
 	return out
 }
+
+// Trouble tells the owner of a script that it does not work.
+func (c *Composer) Trouble(owner string, now time.Time, what []string) Letter {
+	d := c.begin(now, "Postroad <postmaster@"+c.Host+">", people(owner)...)
+	d.AddText("Subject", "Your mail filter does not work as it should")
+	d.Add("Auto-Submitted", "auto-generated")
+	text := "A message came for you, and your filter script could not be followed for it.\r\nMessages that it can't decide about are kept in your INBOX.\r\n\r\nWhat went wrong (line and column of the script):\r\n\r\n"
+	for _, w := range what {
+		text += "    " + strings.ReplaceAll(cut(w, 2000), "\n", "\r\n    ") + "\r\n"
+	}
+	d.Body = message.NewText(text + "\r\nYou are told of this once a day at most.\r\n")
+	return Letter{To: []string{owner}, Text: d.Bytes()}
+}

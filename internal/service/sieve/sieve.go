@@ -159,6 +159,8 @@ type Environment struct {
 	// Addresses are all addresses of the script's owner, the best one first. They tell mail for the owner from mail for
 	// others, and own mail from that of others.
 	Addresses []string
+	// Mine reports whether another address is the owner's, such as an alias. Nil: none is.
+	Mine func(address string) (bool, error)
 	// Name is the owner's name for people; "": not known.
 	Name string
 	// Items are those of RFC 5183, such as "domain" and "host". The interpreter adds "name", "version", "location" and

@@ -214,7 +214,7 @@ func (h *header) first(name string) *field {
 // RFC 5230 §4.5, §4.6, RFC 3834 §2.
 func (m *machine) deserves(mine []string) (as string, ok bool) {
 	from := m.env.Envelope.From
-	if from == "" || automatic(from) || containsFold(mine, from) || m.env.Spam > 50 {
+	if from == "" || automatic(from) || m.isMine(mine, from) || m.env.Spam > 50 {
 		return "", false
 	}
 	h := m.head()
@@ -241,13 +241,26 @@ func (m *machine) addressed(h *header, mine []string) (as string, ok bool) {
 		case "to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc":
 			m.burn(len(f.raw))
 			for _, a := range f.addresses() {
-				if a.Group == message.NoGroup && containsFold(mine, a.Addr()) {
-					return a.String(), true
+				if a.Group == message.NoGroup && m.isMine(mine, a.Addr()) {
+					return (&message.Address{Mailbox: a.Mailbox, Host: a.Host}).String(), true
 				}
 			}
 		}
 	}
 	return "", false
+}
+
+// isMine reports whether an address is the owner's.
+func (m *machine) isMine(mine []string, addr string) bool {
+	if containsFold(mine, addr) {
+		return true
+	}
+	if m.env.Mine == nil {
+		return false
+	}
+	m.fuel -= 100
+	yes, err := m.env.Mine(addr)
+	return yes && err == nil && m.fuel > 0
 }
 
 func containsFold(list []string, s string) bool {

@@ -1,0 +1,446 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/message"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/forward"
+	"postroad/internal/service/sieve"
+	"postroad/internal/service/sieve/rules"
+	"postroad/internal/service/trace"
+	"postroad/internal/service/transfer"
+)
+
+// Filter decides, by an account's rules, what becomes of its copy of a message. *rules.Rules is one.
+type Filter interface {
+	// Apply reports whether there are any rules for an account. It must cost nothing.
+	Apply(s *mailbox.Session) bool
+	// Decide runs them. The outcome is never nil: with an error it is to keep the message.
+	Decide(ctx context.Context, s *mailbox.Session, env *sieve.Environment, c *mailbox.Content) (*sieve.Outcome, error)
+}
+
+// filtered is one account's copy on its way through the account's rules.
+type filtered struct {
+	*run
+	ctx     context.Context
+	place   place
+	copied  *copied
+	content *mailbox.Content // as it would be stored without rules
+	env     *sieve.Environment
+	owner   string // the account's address
+	letters int    // that were written
+	kept    bool   // a copy is on its way into a folder
+	trouble []string
+}
+
+// filter begins what an account's rules want.
+func (r *run) filter(ctx context.Context, p place, c *copied) {
+	f := &filtered{run: r, ctx: ctx, place: p, copied: c, content: r.copyFor(p)}
+	profile, err := r.a.dir.ProfileByID(ctx, p.account)
+	if err != nil {
+		c.err = err
+		return
+	}
+	f.owner = profile.Account.Address
+	f.env = f.environment()
+	r.noteReceived()
+	out, err := r.a.filter.Decide(ctx, c.session, f.env, f.content)
+	if err != nil {
+		r.a.log.WarnContext(ctx, "a filter script failed: the message is kept", "id", r.e.ID, "account", f.owner, "err", err)
+		f.trouble = append(f.trouble, err.Error())
+	}
+	f.perform(out)
+	f.tell()
+}
+
+// junkScore and cleanScore are what scripts hear of junk (RFC 5235): as yet it is known only whether a message is.
+const (
+	junkScore  = 90
+	cleanScore = 1
+)
+
+// environment is what is known of the message.
+func (f *filtered) environment() *sieve.Environment {
+	e := &sieve.Environment{Envelope: sieve.Envelope{From: f.e.From, To: f.owner}}
+	for i := range f.to { // what the client said; of a group's and a list's members each is the recipient under the own name
+		to := &f.to[i]
+		if slices.Contains(to.accounts, f.place.account) && !to.several() {
+			e.Envelope.To = to.Address
+			if o := to.Original; o != "" && !strings.EqualFold(o, to.Address) {
+				e.Envelope.Original = o
+			}
+			break
+		}
+	}
+	if f.e.Who != nil {
+		e.Envelope.Auth = f.e.Who.Login
+	}
+	if v := f.e.Verdict; v != nil {
+		e.Spam = cleanScore
+		if v.Junk {
+			e.Spam = junkScore
+		}
+	}
+	return e
+}
+
+// perform does what was decided: first what can fail, so that nobody hears of a message that is refused after all.
+func (f *filtered) perform(out *sieve.Outcome) {
+	for i := range out.Actions {
+		a := &out.Actions[i]
+		switch a.Op {
+		case sieve.Keep, sieve.FileInto:
+			f.store(a)
+		case sieve.Reject, sieve.Ereject:
+			f.refuse(a)
+		}
+		if f.copied.err != nil {
+			return
+		}
+	}
+	for i := range out.Actions {
+		switch a := &out.Actions[i]; a.Op {
+		case sieve.Redirect:
+			f.redirect(a)
+		case sieve.Vacation:
+			f.answer(a)
+		case sieve.Notify:
+			f.notify(a)
+		}
+	}
+	if len(out.Remember) > 0 {
+		f.remember(out.Remember)
+	}
+	switch {
+	case f.kept || f.copied.err != nil:
+	case len(f.copied.legs) > 0:
+		f.copied.fate = "redirected by the recipient's filter"
+	default:
+		f.copied.fate = "discarded by the recipient's filter"
+	}
+}
+
+// changed is the message as the script has changed it, stored for as long as the delivery lasts.
+func (f *filtered) changed(m sieve.Message) (*mailbox.Content, error) {
+	if m == nil {
+		return f.content, nil
+	}
+	return f.made(io.NewSectionReader(m, 0, m.Size()))
+}
+
+// made stores a message that this delivery needs.
+func (r *run) made(text io.Reader) (*mailbox.Content, error) {
+	w := r.a.store.NewContent()
+	defer w.Discard()
+	if _, err := io.Copy(w, text); err != nil {
+		return nil, err
+	}
+	c, err := w.Finish()
+	if err == nil {
+		r.temporary = append(r.temporary, c)
+	}
+	return c, err
+}
+
+// store begins to put a copy into a folder. One that can't be used is replaced by the INBOX.
+func (f *filtered) store(a *sieve.Action) {
+	content, err := f.changed(a.Message)
+	if err != nil {
+		f.copied.err = err
+		return
+	}
+	folder, err := f.target(a)
+	if err != nil {
+		f.trouble = append(f.trouble, fmt.Sprintf("%s: %s", a.Pos, fault.TextOf(err)))
+	}
+	if folder.ID == 0 {
+		var ok bool
+		if folder, ok = f.folder(f.copied.session); !ok {
+			f.copied.err = fault.New(fault.Corrupt, "account %d has no INBOX", f.place.account)
+			return
+		}
+	}
+	f.append(folder, a, content)
+}
+
+// append begins the copy itself. Keywords that the account can't have are left out rather than the message lost.
+func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
+	item := mailbox.Append{Content: content}
+	item.Flags, item.Keywords = flagsOf(a.Flags)
+	s := f.copied.session
+	p, err := s.SubmitAppend(f.ctx, folder.ID, item)
+	if err != nil && len(item.Keywords) > 0 && !fault.Is(err, fault.OverQuota) {
+		item.Keywords = nil
+		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
+	}
+	if err != nil {
+		f.copied.err = err
+		return
+	}
+	if !f.kept {
+		f.copied.folder = folder.Name
+	}
+	f.kept = true
+	f.copied.pending = append(f.copied.pending, p)
+}
+
+// flagsOf parts system flags from keywords.
+func flagsOf(list []string) (flags mailbox.Flags, keywords []string) {
+	for _, f := range list {
+		switch strings.ToLower(f) {
+		case "\\seen":
+			flags |= mailbox.Seen
+		case "\\answered":
+			flags |= mailbox.Answered
+		case "\\flagged":
+			flags |= mailbox.Flagged
+		case "\\deleted":
+			flags |= mailbox.Deleted
+		case "\\draft":
+			flags |= mailbox.Draft
+		default:
+			keywords = append(keywords, f)
+		}
+	}
+	return flags, keywords
+}
+
+// target finds the folder that an action names, or makes it; the zero folder is where the message goes without rules.
+func (f *filtered) target(a *sieve.Action) (mailbox.Folder, error) {
+	s := f.copied.session
+	switch {
+	case a.Op == sieve.Keep:
+		return mailbox.Folder{}, nil
+	case a.MailboxID != "": // RFC 9042 §4: else the name counts
+		if found, ok := rules.ByMailboxID(s, a.MailboxID); ok {
+			return found, nil
+		}
+	case a.Use != "": // RFC 8579 §4
+		if found, ok := rules.ByUse(s, a.Use); ok {
+			return found, nil
+		}
+	}
+	found, at, missing := rules.FindFolder(s, a.Mailbox)
+	switch {
+	case missing == nil:
+		return found, nil
+	case !a.Create:
+		return mailbox.Folder{}, fault.New(fault.NotFound, "there is no folder '%s'", safe(a.Mailbox))
+	}
+	for _, name := range missing {
+		made, err := s.CreateFolder(f.ctx, mailbox.NewFolder{Name: name, Parent: at, Subscribed: true})
+		if fault.Is(err, fault.Exists) { // another delivery was faster
+			if child, ok := s.Child(at, name); ok {
+				made, err = child, nil
+			}
+		}
+		if err != nil {
+			return mailbox.Folder{}, fault.Wrap(fault.KindOf(err), err, "the folder '"+safe(a.Mailbox)+"' can't be made: "+fault.TextOf(err))
+		}
+		found, at = made, made.ID
+	}
+	return found, nil
+}
+
+// refuse refuses the message for this recipient: the client hears of it at once, so that no notification goes to somebody who
+// has sent nothing (RFC 5429 §2.1, §2.2).
+func (f *filtered) refuse(a *sieve.Action) {
+	text := strings.Join(strings.Fields(safe(strings.NewReplacer("\r", " ", "\n", " ").Replace(a.Text))), " ")
+	if text == "" || !isPlain(text) {
+		text = "The recipient does not take this message" // only ASCII can be told in a reply
+	}
+	f.copied.err = Problem{550, "5.7.1", cutText(text, maxReason)}.fault()
+}
+
+// maxReason bounds what a reply tells of a reason.
+const maxReason = 400
+
+// redirect sends the message on, as an alias does: under a reverse-path of ours, marked against loops.
+func (f *filtered) redirect(a *sieve.Action) {
+	switch {
+	case f.a.queue == nil:
+		f.instead(a, "mail does not leave here")
+	case f.header().passed(f.owner):
+		f.instead(a, "the message was redirected by you before, and has come back: it is in a loop")
+	default:
+		if content, err := f.leavingContent(a.Message); err != nil {
+			f.copied.err = err
+		} else {
+			f.onward(a, content)
+		}
+	}
+}
+
+// leavingContent is the message as it goes on: without what was put in front for the mailbox, as far as that says who sent it (RFC 5321 §4.4).
+func (f *filtered) leavingContent(m sieve.Message) (*mailbox.Content, error) {
+	switch {
+	case m == nil && f.place.list != nil:
+		return f.place.list.content, nil
+	case m == nil:
+		return f.run.content, nil
+	}
+	head := m.Header()
+	ix := message.ParseHeader(string(head))
+	from, to := int32(0), int32(0)
+	for _, field := range ix.Fields {
+		if strings.EqualFold(ix.Name(field), "Return-Path") {
+			from, to = field.Start, field.End
+			break
+		}
+	}
+	rest := io.NewSectionReader(m, int64(len(head)), m.Size()-int64(len(head)))
+	return f.made(io.MultiReader(bytes.NewReader(head[:from]), bytes.NewReader(head[to:]), rest))
+}
+
+// instead keeps a message that can't be redirected, once.
+func (f *filtered) instead(a *sieve.Action, why string) {
+	f.trouble = append(f.trouble, fmt.Sprintf("%s: cannot redirect to %s: %s", a.Pos, safe(a.Address), why))
+	if !f.kept {
+		f.store(&sieve.Action{Op: sieve.Keep})
+	}
+}
+
+func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
+	domain := f.owner[strings.LastIndexByte(f.owner, '@')+1:]
+	l := &leg{kind: trace.Forwarded, by: f.owner, e: f.transfer(), leaving: f.leaving(strings.ToLower(domain))}
+	l.e.ID = f.child("redirect " + f.owner + " " + a.Address)
+	l.to = []transfer.Recipient{{Address: a.Address}}
+	voice := forward.Told
+	if !f.known() {
+		voice, l.to[0].Notify = forward.Mute, transfer.NotifyNever
+	}
+	l.content = content.Prefixed(deliveredTo(f.owner))
+	l.e.From, l.err = f.a.paths.Path(f.e.From, l.leaving.Via, voice)
+	f.send(f.ctx, l)
+	f.copied.legs = append(f.copied.legs, l)
+}
+
+// answer sends a vacation's answer, unless its sender has had it lately. Strangers that nothing proves get none: they may be
+// somebody who has written nothing.
+func (f *filtered) answer(a *sieve.Action) {
+	if a.Reply.To == "" || !f.known() || f.a.queue == nil {
+		return
+	}
+	if a.Reply.Every > 0 {
+		m := mailbox.Memory{ID: rules.AnswerID(a.Reply.Handle, a.Reply.To), Until: f.a.now().Add(a.Reply.Every)}
+		known, err := f.copied.session.Remember(f.ctx, m)
+		if err != nil {
+			f.trouble = append(f.trouble, "the answer was not sent: "+fault.TextOf(err))
+		}
+		if err != nil || known[0] {
+			return
+		}
+	}
+	f.post(a, f.composer().Reply(f.env, a.Reply), "answer")
+}
+
+func (f *filtered) notify(a *sieve.Action) {
+	if f.a.queue == nil {
+		return
+	}
+	l, err := f.composer().Notification(f.env, incoming{f.content}, a.Notice)
+	if err == nil {
+		f.post(a, l, "notice")
+	}
+}
+
+// composer writes messages in the owner's domain.
+func (f *filtered) composer() *sieve.Composer {
+	return &sieve.Composer{Host: f.owner[strings.LastIndexByte(f.owner, '@')+1:], ID: func() string {
+		f.letters++
+		return fmt.Sprintf("%s.%d", f.child("letter "+f.owner), f.letters)
+	}}
+}
+
+// post hands a message of ours to the queue, and files a copy if that is wanted (RFC 8580). The message that it is about is
+// delivered whatever becomes of it.
+func (f *filtered) post(a *sieve.Action, l sieve.Letter, what string) {
+	c, err := f.made(strings.NewReader(string(l.Text)))
+	if err == nil {
+		err = f.sendLetter(l, c, what)
+	}
+	if err == nil && a.Copies != nil {
+		var folder mailbox.Folder
+		if folder, err = f.target(a.Copies); err == nil {
+			item := mailbox.Append{Content: c}
+			item.Flags, item.Keywords = flagsOf(a.Copies.Flags)
+			_, err = f.copied.session.Append(f.ctx, folder.ID, item)
+		}
+	}
+	if err != nil {
+		f.trouble = append(f.trouble, fmt.Sprintf("%s: %s", a.Pos, fault.TextOf(err)))
+	}
+}
+
+func (f *filtered) sendLetter(l sieve.Letter, c *mailbox.Content, what string) error {
+	who := ident.System()
+	leg := &leg{e: transfer.Envelope{ID: f.child(fmt.Sprintf("%s %s %d", what, f.owner, f.letters)), From: l.From, Received: f.a.now()}, content: c}
+	leg.leaving = Leaving{Who: &who, From: l.From}
+	for _, to := range l.To {
+		leg.to = append(leg.to, transfer.Recipient{Address: to, Notify: transfer.NotifyNever})
+		leg.e.UTF8 = leg.e.UTF8 || !isPlain(to)
+	}
+	content := leg.content
+	if f.a.sealer != nil {
+		if fields, err := f.a.sealer.Seal(f.ctx, leg.leaving, content); err == nil {
+			content = content.Prefixed(fields)
+		}
+	}
+	p, err := f.a.queue.Begin(f.ctx, Submission{Job: transfer.Job{Envelope: leg.e, Recipients: leg.to, Content: content}})
+	if fault.Is(err, fault.Exists) { // by an attempt that was broken off
+		return nil
+	}
+	if err == nil {
+		err = p.Wait()
+	}
+	return err
+}
+
+// remember keeps what tells duplicates (RFC 7352 §3: not before all went well).
+func (f *filtered) remember(list []sieve.Remembered) {
+	all := make([]mailbox.Memory, len(list))
+	for i, r := range list {
+		all[i] = mailbox.Memory{ID: rules.DuplicateID(r.ID), Until: r.Until, Extend: r.Extend}
+	}
+	if _, err := f.copied.session.Remember(f.ctx, all...); err != nil {
+		f.a.log.WarnContext(f.ctx, "what tells duplicates could not be kept", "id", f.e.ID, "account", f.owner, "err", err)
+	}
+}
+
+// toldEvery is how often an owner is told that a script fails.
+const toldEvery = 24 * time.Hour
+
+// tell tells the owner what went wrong, by a message in the INBOX, once a day.
+func (f *filtered) tell() {
+	if len(f.trouble) == 0 {
+		return
+	}
+	s := f.copied.session
+	known, err := s.Remember(f.ctx, mailbox.Memory{ID: rules.FailureID(), Until: f.a.now().Add(toldEvery)})
+	if err != nil || known[0] {
+		return
+	}
+	inbox, ok := s.FolderByRole(mailbox.Inbox)
+	c, err := f.made(strings.NewReader(string(f.composer().Trouble(f.owner, f.a.now(), f.trouble).Text)))
+	if err == nil && ok {
+		_, err = s.Append(f.ctx, inbox.ID, mailbox.Append{Content: c})
+	}
+	if err != nil {
+		f.a.log.WarnContext(f.ctx, "the owner of a failing filter script could not be told", "id", f.e.ID, "account", f.owner, "err", err)
+	}
+}
+
+// incoming is the message as notifications see it.
+type incoming struct{ *mailbox.Content }
+
+// Header returns what is kept of the header beside the message; nothing of one that is very long.
+func (m incoming) Header() []byte { return m.Summary().Header() }

@@ -1,0 +1,230 @@
+package delivery
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/forward"
+	"postroad/internal/service/sieve/rules"
+)
+
+const fromCarol = "From: Carol <carol@far.example>\r\nTo: bob@example.org\r\nSubject: hello\r\nMessage-ID: <1@far.example>\r\n\r\nhello\r\n"
+
+// withRules gives the house's people filters: rules on which they depend are compiled as in production.
+func withRules(t *testing.T, script string) (*house, *outbox) {
+	t.Helper()
+	h, out, _ := withQueue(t)
+	h.filter = rules.New(rules.Options{Dir: h.dir, Store: h.store, Host: "mx.example.org", Now: h.now, Location: time.UTC})
+	h.script(t, "bob", script)
+	return h, out
+}
+
+// script makes a script an account's active one.
+func (h *house) script(t *testing.T, name, text string) {
+	t.Helper()
+	s, err := h.store.Open(t.Context(), h.ids[name], ident.System())
+	check(t, err)
+	defer s.Close()
+	check(t, s.PutScript(t.Context(), "main", text))
+	check(t, s.ActivateScript(t.Context(), "main"))
+}
+
+// shelf tells what is in an account's folders: "INBOX: a, b [\Seen]".
+func (h *house) shelf(t *testing.T, name string) string {
+	t.Helper()
+	s, err := h.store.Open(t.Context(), h.ids[name], ident.System())
+	check(t, err)
+	defer s.Close()
+	var out []string
+	for _, f := range s.Folders() {
+		v, err := s.View(t.Context(), f.ID)
+		check(t, err)
+		for _, row := range v.All(0, v.Len()) {
+			what := f.Name
+			if row.Flags&mailbox.Seen != 0 {
+				what += " seen"
+			}
+			if names := row.Keywords.Names(); len(names) > 0 {
+				what += fmt.Sprint(" ", names)
+			}
+			out = append(out, what)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// RFC 5228 §4 and others: what a script decides is done.
+func TestFilterActions(t *testing.T) {
+	for _, c := range []struct{ script, shelf string }{
+		{`keep;`, "INBOX"}, {``, "INBOX"}, {`discard;`, ""}, {`require "fileinto"; fileinto "Archive";`, "Archive"}, {`require "fileinto"; fileinto "inbox";`, "INBOX"},
+		{`require ["fileinto", "copy"]; fileinto :copy "Archive";`, "INBOX, Archive"}, {`require ["fileinto", "mailbox"]; fileinto :create "A/B"; fileinto :create "inbox/C";`, "C, B"},
+		{`require ["fileinto", "special-use"]; fileinto :specialuse "\\Trash" "None";`, "Trash"}, {`require ["fileinto", "mailboxid"]; fileinto :mailboxid "F1" "None";`, "INBOX"},
+		{`require ["imap4flags"]; keep :flags ["\\Seen", "work"];`, "INBOX seen [work]"}, {`require ["mailbox", "fileinto"]; if mailboxexists ["INBOX", "Sent"] { fileinto "Sent"; }`, "Sent"},
+		{`require "envelope"; if allof(envelope "from" "carol@far.example", envelope "to" "bob@example.org", address "from" "carol@far.example") { discard; }`, ""},
+		{`require ["spamtest", "relational"]; if spamtest :value "ge" "1" { discard; }`, ""},
+	} {
+		h, out := withRules(t, c.script)
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if got := h.shelf(t, "bob"); got != c.shelf {
+			t.Errorf("%s: %q, want %q", c.script, got, c.shelf)
+		}
+		if len(out.got) != 0 {
+			t.Errorf("%s: mail left: %+v", c.script, out.got)
+		}
+	}
+}
+
+// A message that a script changes is stored as it was changed; the copies of others are as it came.
+func TestFilterChangesMessage(t *testing.T) {
+	h, _ := withRules(t, `require "editheader"; addheader "X-Mine" "yes"; deleteheader "message-id";`)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org", "ann@example.org")...)
+	h.expect(t, "bob", "X-Mine: yes\r\nReturn-Path: <carol@far.example>\r\n"+strings.Replace(fromCarol, "Message-ID: <1@far.example>\r\n", "", 1))
+	h.expect(t, "ann", "Return-Path: <carol@far.example>\r\n"+fromCarol)
+}
+
+// Junk goes where junk goes, unless a script says where.
+func TestFilterAndJunk(t *testing.T) {
+	for script, want := range map[string]string{`keep;`: "Junk", `require "fileinto"; fileinto "Archive";`: "Archive", `require ["spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "ge" :comparator "i;ascii-numeric" "8" { discard; }`: ""} {
+		h, _ := withRules(t, script)
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Junk: true}}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if got := h.shelf(t, "bob"); got != want {
+			t.Errorf("%s: %q", script, got)
+		}
+	}
+}
+
+// RFC 5228 §4.2: redirected mail goes on under a reverse-path of ours, marked against loops.
+func TestFilterRedirects(t *testing.T) {
+	h, out := withRules(t, `redirect "dora@there.example";`)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if got := h.shelf(t, "bob"); got != "" || len(out.got) != 1 {
+		t.Fatalf("%q, %d left", got, len(out.got))
+	}
+	got := out.got[0]
+	back, voice, err := h.paths.Back(got.From)
+	if err != nil || back != "carol@far.example" || voice != forward.Told || got.Recipients[0].Address != "dora@there.example" {
+		t.Errorf("%+v: %s %c %v", got, back, voice, err)
+	}
+	if want := "Delivered-To: bob@example.org\r\n" + fromCarol; out.texts[0] != want {
+		t.Errorf("%q", out.texts[0])
+	}
+	h.deliver(t, Envelope{ID: "q2", From: "carol@far.example"}, out.texts[0], h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if got := h.shelf(t, "bob"); len(out.got) != 1 || !strings.HasPrefix(got, "INBOX, INBOX") {
+		t.Errorf("in a loop: %q, %d left", got, len(out.got))
+	}
+}
+
+// What a script has changed goes on as it is then, without the mailbox's Return-Path.
+func TestFilterRedirectsChanged(t *testing.T) {
+	h, out := withRules(t, `require "editheader"; addheader "X-Mine" "yes"; redirect "dora@there.example";`)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if want := "Delivered-To: bob@example.org\r\nX-Mine: yes\r\n" + fromCarol; len(out.texts) != 1 || out.texts[0] != want {
+		t.Errorf("%q", out.texts)
+	}
+}
+
+// RFC 5429 §2.1: the client hears of it, in words that it can take.
+func TestFilterRefuses(t *testing.T) {
+	for script, text := range map[string]string{
+		"require \"reject\"; reject text:\nNo,\nthanks\n.\n;": "No, thanks", `require "ereject"; ereject "Grüß Gott";`: "The recipient does not take this message", `require "ereject"; ereject "` + strings.Repeat("x", 3000) + `";`: strings.Repeat("x", 400),
+	} {
+		h, _ := withRules(t, script)
+		errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example"}, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org"), h.message(t, fromCarol))
+		fails(t, errs[0], fault.Denied)
+		if p := ProblemOf(errs[0]); p == nil || p.Code != 550 || p.Status != "5.7.1" || p.Text != text {
+			t.Errorf("%+v", p)
+		}
+		if got := h.shelf(t, "bob"); got != "" {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// RFC 5230 §4.2: each sender gets an answer once in a while; strangers that nothing proves get none.
+func TestFilterAnswers(t *testing.T) {
+	h, out := withRules(t, `require "vacation"; vacation :days 2 "away";`)
+	send := func(id string, v *Verdict) {
+		t.Helper()
+		h.deliver(t, Envelope{ID: id, From: "carol@far.example", Verdict: v}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	}
+	send("q0", &Verdict{})
+	send("q1", nil)
+	if len(out.got) != 0 {
+		t.Fatal("a stranger has an answer")
+	}
+	send("q2", &Verdict{Sender: true})
+	send("q3", &Verdict{Sender: true})
+	if len(out.got) != 1 {
+		t.Fatalf("%d answers", len(out.got))
+	}
+	got := out.got[0]
+	if got.From != "" || len(got.Recipients) != 1 || got.Recipients[0].Address != "carol@far.example" || !strings.Contains(out.texts[0], "To: Carol <carol@far.example>\r\n") || !strings.Contains(out.texts[0], "away\r\n") {
+		t.Errorf("%+v\n%s", got, out.texts[0])
+	}
+	if got := h.shelf(t, "bob"); got != "INBOX, INBOX, INBOX, INBOX" {
+		t.Errorf("%q", got)
+	}
+}
+
+// RFC 5230 §4.5: mail to an alias is for its owner; RFC 8580: a copy of the answer is filed.
+func TestFilterAnswersForAlias(t *testing.T) {
+	h, out := withRules(t, `require ["vacation", "fcc"]; vacation :fcc "Sent" "away";`)
+	check(t, h.dir.AddAlias(t.Context(), "robert@example.org", []string{"bob@example.org"}))
+	text := strings.Replace(fromCarol, "bob@", "robert@", 1)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, text, h.find(t, Sender{From: "carol@far.example"}, "robert@example.org")...)
+	if len(out.got) != 1 || !strings.Contains(out.texts[0], "From: robert@example.org\r\n") {
+		t.Errorf("%q", out.texts)
+	}
+	if got := h.shelf(t, "bob"); got != "INBOX, Sent" {
+		t.Errorf("%q", got)
+	}
+}
+
+// RFC 5436.
+func TestFilterNotifies(t *testing.T) {
+	h, out := withRules(t, `require "enotify"; notify :message "mail!" "mailto:pager@there.example";`)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if len(out.got) != 1 || out.got[0].From != "bob@example.org" || out.got[0].Recipients[0].Address != "pager@there.example" || !strings.Contains(out.texts[0], "Subject: mail!\r\n") {
+		t.Errorf("%+v %q", out.got, out.texts)
+	}
+}
+
+// RFC 7352.
+func TestFilterKnowsDuplicates(t *testing.T) {
+	h, _ := withRules(t, `require "duplicate"; if duplicate { discard; }`)
+	for range 3 {
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	}
+	if got := h.shelf(t, "bob"); got != "INBOX" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A script that fails loses nothing: the message is in the INBOX, and the owner is told once a day.
+func TestFailingFilter(t *testing.T) {
+	for what, script := range map[string]string{
+		"can't be compiled": `nonsense;`, "fails": `require ["ihave"]; discard; error "oops";`, "a folder isn't there": `require "fileinto"; fileinto "None";`, "a folder can't be": `require ["fileinto", "mailbox"]; fileinto :create "a//b";`,
+	} {
+		h, _ := withRules(t, script)
+		for i := range 3 {
+			h.deliver(t, Envelope{ID: fmt.Sprint("q", i), From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		}
+		if got := h.shelf(t, "bob"); got != "INBOX, INBOX, INBOX, INBOX" {
+			t.Errorf("%s: %q", what, got)
+		}
+		told := 0
+		for _, text := range h.inbox(t, "bob") {
+			if strings.Contains(text, "Subject: Your mail filter does not work as it should\r\n") {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("%s: told %d times", what, told)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+// Package rules runs people's filter scripts on the mail that arrives for them: it finds the scripts of an account, with those of
+// the administrator before and behind them, keeps them compiled, and answers what they ask.
+//
+// It decides; package delivery does what was decided.
+package rules
+
+import (
+	"container/list"
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/sieve"
+)
+
+// Options are what Rules need. Dir and Store must be set.
+type Options struct {
+	Dir   *directory.Directory
+	Store *mailbox.Store
+	// Before and After run before and behind everybody's own script, in their order.
+	Before, After []*sieve.Script
+	// Global finds the text of a script that all may include. Nil: there are none.
+	Global func(name string) (text string, ok bool)
+	// Host names this server.
+	Host string
+	// Location is the zone of dates. Nil: the machine's.
+	Location *time.Location
+	Now      func() time.Time // default: time.Now
+	// Limits bound scripts and runs.
+	Limits sieve.Limits
+}
+
+// Rules are everybody's. They are safe for concurrent use.
+type Rules struct {
+	o  Options
+	mu sync.Mutex
+	// compiled are accounts' scripts, order has them by their last use. Both are guarded by mu.
+	compiled map[ident.AccountID]*list.Element
+	order    *list.List
+}
+
+// maxCompiled is how many accounts' scripts are kept compiled.
+const maxCompiled = 2000
+
+// own is an account's active script, compiled.
+type own struct {
+	account  ident.AccountID
+	revision uint64
+	script   *sieve.Script
+	err      error
+}
+
+// New makes Rules.
+func New(o Options) *Rules {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Location == nil {
+		o.Location = time.Local
+	}
+	return &Rules{o: o, compiled: map[ident.AccountID]*list.Element{}, order: list.New()}
+}
+
+// without are extensions whose world isn't there: no contacts to be lists, no virus checks, no events of IMAP.
+var without = []string{"extlists", "imapsieve", "virustest"}
+
+// Extensions lists the capabilities that people's scripts may require.
+func Extensions() []string {
+	return slices.DeleteFunc(sieve.Extensions(), func(s string) bool { return slices.Contains(without, s) })
+}
+
+// Apply reports whether anything is to be run for an account. It costs nothing.
+func (r *Rules) Apply(s *mailbox.Session) bool {
+	return s.Scripts().Active != "" || len(r.o.Before)+len(r.o.After) > 0
+}
+
+// Compile compiles a script as one of an account's, which may include the others. The error is sieve.Problems if the script is wrong.
+func (r *Rules) Compile(ctx context.Context, s *mailbox.Session, name, text string) (*sieve.Script, error) {
+	have := s.Scripts()
+	return sieve.Compile(text, sieve.Options{Name: name, Without: without, Limits: r.o.Limits, Include: func(l sieve.Location, name string) (string, bool, error) {
+		if l == sieve.Global {
+			if r.o.Global == nil {
+				return "", false, nil
+			}
+			text, ok := r.o.Global(name)
+			return text, ok, nil
+		}
+		if !have.Has(name) {
+			return "", false, nil
+		}
+		text, err := s.Script(ctx, name)
+		return text, err == nil, err
+	}})
+}
+
+// CompileGlobal compiles a script of the administrator.
+func CompileGlobal(name, text string, global func(name string) (string, bool), l sieve.Limits) (*sieve.Script, error) {
+	return sieve.Compile(text, sieve.Options{Name: name, Without: without, Limits: l, Include: func(l sieve.Location, name string) (string, bool, error) {
+		if l != sieve.Global || global == nil {
+			return "", false, nil
+		}
+		text, ok := global(name)
+		return text, ok, nil
+	}})
+}
+
+// active is the account's active script; nil if there is none.
+func (r *Rules) active(ctx context.Context, s *mailbox.Session) (*sieve.Script, error) {
+	have := s.Scripts()
+	if have.Active == "" {
+		return nil, nil
+	}
+	if o := r.cached(s.Account(), have.Revision); o != nil {
+		return o.script, o.err
+	}
+	o := &own{account: s.Account(), revision: have.Revision}
+	text, err := s.Script(ctx, have.Active)
+	if err != nil {
+		return nil, err // it is the store's trouble: not to be kept
+	}
+	o.script, o.err = r.Compile(ctx, s, have.Active, text)
+	r.keep(o)
+	return o.script, o.err
+}
+
+// cached finds what was compiled of a revision.
+func (r *Rules) cached(id ident.AccountID, revision uint64) *own {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.compiled[id]
+	if e == nil || e.Value.(*own).revision != revision {
+		return nil
+	}
+	r.order.MoveToBack(e)
+	return e.Value.(*own)
+}
+
+func (r *Rules) keep(o *own) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.compiled[o.account]; e != nil {
+		r.order.Remove(e)
+	}
+	r.compiled[o.account] = r.order.PushBack(o)
+	for r.order.Len() > maxCompiled {
+		delete(r.compiled, r.order.Remove(r.order.Front()).(*own).account)
+	}
+}
+
+// Decide runs what is to be run for an account on a message. The outcome is never nil: if the rules fail it is to keep the message, and
+// the error says why. env needs only what is known of the message: the rest is filled in.
+func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Environment, c *mailbox.Content) (*sieve.Outcome, error) {
+	script, err := r.active(ctx, s)
+	scripts := slices.Clone(r.o.Before)
+	if script != nil {
+		scripts = append(scripts, script)
+	}
+	scripts = append(scripts, r.o.After...)
+	if err == nil {
+		err = r.complete(ctx, s, env)
+	}
+	if err != nil {
+		out, _ := sieve.RunAll(ctx, nil, env, mail{c})
+		return out, err
+	}
+	w := &world{rules: r, session: s}
+	defer w.close()
+	env.World = w
+	return sieve.RunAll(ctx, scripts, env, mail{c})
+}
+
+// complete fills in what is known of the account.
+func (r *Rules) complete(ctx context.Context, s *mailbox.Session, env *sieve.Environment) error {
+	p, err := r.o.Dir.ProfileByID(ctx, s.Account())
+	if err != nil {
+		return err
+	}
+	env.Now = r.o.Now().In(r.o.Location)
+	env.Addresses, env.Name = []string{p.Account.Address}, p.Account.DisplayName
+	env.Mine = func(address string) (bool, error) {
+		return r.o.Dir.MaySend(ctx, s.Account(), address)
+	}
+	a, err := directory.Parse(p.Account.Address)
+	if err != nil {
+		return err
+	}
+	if d, err := r.o.Dir.Domain(ctx, a.Domain); err == nil {
+		env.Separators = d.Delimiters
+	}
+	if env.Items == nil {
+		env.Items = map[string]string{}
+	}
+	env.Items["domain"], env.Items["host"] = a.Domain, r.o.Host
+	env.Items["vnd.dovecot.username"] = p.Account.Address
+	return nil
+}
+
+// mail is a message as scripts see it.
+type mail struct{ *mailbox.Content }
+
+// maxHeader bounds how much of a header is looked at.
+const maxHeader = 256 << 10
+
+// Header is what was stored beside the message, or with a long header is read.
+func (m mail) Header() []byte {
+	if h := m.Summary().Header(); h != nil {
+		return h
+	}
+	size := m.Size()
+	if root, ok := m.Summary().Root(); ok {
+		size = root.Header.Size
+	}
+	b := make([]byte, min(size, maxHeader))
+	n, err := m.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return nil
+	}
+	return b[:n]
+}
