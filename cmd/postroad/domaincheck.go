@@ -138,18 +138,12 @@ func (c *domainCheck) Run(ctx context.Context, g *Globals, t terminal) error {
 	})
 }
 
-// printReport shows findings, each with what to do below it.
+// printReport shows what was found about a domain.
 func printReport(t terminal, r *admin.DomainReport) {
 	at := strings.Join(r.Addresses, ", ")
 	if at == "" {
 		at = "address unknown"
 	}
 	fmt.Fprintf(t.out, "%s at %s (%s)\n\n", printable(r.Domain), printable(r.Hostname), printable(at))
-	for _, f := range r.Findings {
-		fmt.Fprintf(t.out, "%-5s  %-11s  %s\n", f.Level, printable(f.Topic), printable(f.Text))
-		if f.Fix != "" {
-			fmt.Fprintf(t.out, "%20s%s\n", "-> ", printable(f.Fix))
-		}
-	}
-	fmt.Fprintf(t.out, "\n%d wrong, %s, %d ok\n", r.Count(setup.Wrong), count(int64(r.Count(setup.Warn)), "warning"), r.Count(setup.OK))
+	printFindings(t, r)
 }

@@ -40,6 +40,7 @@ type commandLine struct {
 	Backup  backupCmd  `cmd:"" help:"Back up the store."`
 	Restore restoreCmd `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
+	Doctor  doctorCmd  `cmd:"" help:"Look a running server over: disk, listeners, certificate, DNS, queue, backups, domains. Exit status 3 if something is wrong."`
 	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
 	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`
 	Version versionCmd `cmd:"" help:"Print the version."`

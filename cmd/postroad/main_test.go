@@ -171,6 +171,7 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		{"account add ann@example.test --generate", exitFailed, "ann@example.test"},
+		{"doctor", exitFailed, "the server is stopped"},
 		{"account add x@elsewhere.test --generate", exitFailed, "not served here"},
 		{"alias add sales@example.test sales@example.test", exitFailed, "can't lead to itself"},
 		{"queue list --older 3x", exitUsage, "write it like"},

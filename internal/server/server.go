@@ -76,6 +76,7 @@ func New(ctx context.Context, c config.Config, w World) (*Server, error) {
 		return nil, err
 	}
 	s.store = store
+	store.Admin.SetDoctor(s)
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -23,6 +23,8 @@ import (
 type Admin interface {
 	// Status tells how the server is.
 	Status(ctx context.Context) (Status, error)
+	// Examine looks a running server over for what an administrator should know, and do. Errors: fault.Unavailable if it is stopped.
+	Examine(ctx context.Context) ([]Finding, error)
 	// Check looks for contradictions in everything that is stored. No problem is an empty list.
 	Check(ctx context.Context) ([]Problem, error)
 

@@ -117,7 +117,7 @@ func actor(c Caller, r *http.Request) string {
 // onlyReads reports whether an operation changes nothing. What isn't known here is taken for one that does.
 func onlyReads(name string) bool {
 	switch name {
-	case "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
+	case "doctor", "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
 		"account.app_passwords", "account.two_step", "account.shares", "reports.tls", "reports.dmarc":
 		return true
 	}

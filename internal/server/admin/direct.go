@@ -41,6 +41,8 @@ type Direct struct {
 	audit  *audit.Log   // of sign-ins and acts; nil: nothing is remembered
 	engine *auth.Engine // signs people in; nil: the server is stopped
 
+	doctor Doctor // nil: the server is stopped
+
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 
 	opening sync.Mutex

@@ -39,6 +39,9 @@ var anAccount = Account{ID: 7, Address: "ann@example.org", Name: "Ann", Enabled:
 func (r *recorder) Status(context.Context) (Status, error) {
 	return Status{Version: "1", Listen: []string{"imap :143"}}, r.note("status")
 }
+func (r *recorder) Examine(context.Context) ([]Finding, error) {
+	return []Finding{{Topic: "disk", Level: setup.Warn, Text: "full", Fix: "make room"}}, r.note("examine")
+}
 func (r *recorder) Check(context.Context) ([]Problem, error) {
 	return []Problem{{"ann@example.org", "odd"}}, r.note("check")
 }

@@ -48,6 +48,8 @@ var operations = map[string]operation{
 	"status": asking(func(ctx context.Context, a Admin, _ none) (Status, error) { return a.Status(ctx) }),
 	"check":  asking(func(ctx context.Context, a Admin, _ none) ([]Problem, error) { return a.Check(ctx) }),
 
+	"doctor": asking(func(ctx context.Context, a Admin, _ none) ([]Finding, error) { return a.Examine(ctx) }),
+
 	"domain.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Domain, error) { return a.Domains(ctx) }),
 	"domain.add":    doing(func(ctx context.Context, a Admin, d nameArg) error { return a.AddDomain(ctx, d.Name) }),
 	"domain.set":    doing(func(ctx context.Context, a Admin, c DomainChange) error { return a.SetDomain(ctx, c) }),

@@ -59,7 +59,7 @@ func (r *Repository) Take(ctx context.Context, from Origin, o TakeOptions) (Run,
 	}
 	t := &taker{Repository: r, from: from, o: o, base: map[kv.Partition]Partial{}}
 	o.Started = o.Started.UTC().Truncate(time.Millisecond)
-	t.run = Run{Format: formatVersion, ID: o.Started.Format("20060102T150405.000Z-") + strings.ToLower(rand.Text()[:6]), Repository: r.id,
+	t.run = Run{Format: formatVersion, ID: o.Started.Format(runTime) + "-" + strings.ToLower(rand.Text()[:6]), Repository: r.id,
 		Hostname: o.Hostname, Version: o.Version, Started: o.Started}
 	err := t.take(ctx)
 	err = errors.Join(err, t.closePack()) // even if something failed: the next run need not do it again
