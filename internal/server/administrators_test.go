@@ -107,6 +107,10 @@ func TestDomainAdministrators(t *testing.T) {
 		boss.expect(403, op, argument)
 	}
 	boss.expect(403, "account.rename", fields{"address": "root@own.example", "to": "was@own.example"})
+	boss.expect(403, "account.share", fields{"address": "root@own.example", "folder": []string{"INBOX"}, "who": "boss@own.example", "rights": "lr"})
+	boss.expect(403, "account.shares", fields{"address": "root@own.example"})
+	boss.expect(403, "account.share", fields{"address": "ann@own.example", "folder": []string{"INBOX"}, "who": "eve@other.example", "rights": "lr"})
+	boss.expect(200, "account.share", fields{"address": "ann@own.example", "folder": []string{"INBOX"}, "who": "boss@own.example", "rights": "lr"})
 
 	with("root@own.example", "correct horse").expect(200, "queue.list", fields{})
 	with("ann@own.example", "another one").expect(403, "account.list", fields{}) // she administers nothing

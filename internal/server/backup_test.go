@@ -216,6 +216,9 @@ func TestRestoreOneAccount(t *testing.T) {
 	for i := range 5 {
 		s.Deliver(fmt.Sprintf("Subject: %d\r\n\r\nbody", i), "ann")
 	}
+	if _, err := s.Store().Admin.SetShare(t.Context(), admin.ShareChange{Address: "ann@" + servertest.Domain, Folder: []string{"INBOX"}, Who: "bob@" + servertest.Domain, Rights: "lr"}); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	backUp(t, s, dir)
 	all := subjects(t, s, "ann")
@@ -257,6 +260,9 @@ func TestRestoreOneAccount(t *testing.T) {
 	}
 	if made.ID == ann.ID || made.UsedItems != 5 {
 		t.Errorf("made %+v", made)
+	}
+	if list, err := d.Shares(t.Context(), made.Address); err != nil || len(list) != 1 || list[0].Who != "bob@"+servertest.Domain {
+		t.Errorf("shares: %v %v", list, err)
 	}
 	if diff := cmp.Diff(all, subjects(t, s, "ann")); diff != "" {
 		t.Error(diff)

@@ -89,7 +89,8 @@ func FindBackedUp(ctx context.Context, r *backup.Repository, run backup.Run, add
 			return err
 		}
 		b.id = a.ID
-		b.AccountCopy = admin.AccountCopy{Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled, QuotaBytes: a.QuotaBytes}
+		b.AccountCopy = admin.AccountCopy{Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled, QuotaBytes: a.QuotaBytes,
+			Shared: a.Shared, Installation: admin.Installation(d)}
 		b.Credential, err = d.CredentialRecord(ctx, a.ID)
 		return err
 	})

@@ -173,6 +173,27 @@ func (s *Store) IndexShares(ctx context.Context) error {
 	return s.db.Update(ctx, SharesPartition, func(tx kv.Tx) error { return tx.Set([]byte{keySharesMade}, []byte{1}) })
 }
 
+// MendShares makes sure of what an account's folders grant after its mailbox was restored: whom rights are given to finds it.
+// With keep false they are taken back: they come from elsewhere, where numbers mean other people.
+func (s *Store) MendShares(ctx context.Context, id ident.AccountID, keep bool) error {
+	if keep {
+		return s.ensureShares(ctx, id)
+	}
+	ses, err := s.Open(ctx, id, ident.System())
+	if err != nil {
+		return err
+	}
+	defer ses.Close()
+	for _, n := range ses.state().folders {
+		if len(n.Grants) > 0 {
+			if err := ses.SetGrants(ctx, n.ID, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // ensureShares puts into the index what an account has granted, as far as it is missing.
 func (s *Store) ensureShares(ctx context.Context, owner ident.AccountID) error {
 	given, err := s.given(ctx, owner)

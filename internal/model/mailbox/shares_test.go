@@ -140,6 +140,21 @@ func TestIndexIsMadeAndMended(t *testing.T) {
 	}
 }
 
+// A restored account is found by those whom its folders give rights to, unless they are numbers of elsewhere.
+func TestMendShares(t *testing.T) {
+	w := newWorld(t)
+	w.grant(w.inbox(), RightLookup)
+	w.must(w.db.Update(w.ctx, SharesPartition, func(tx kv.Tx) error { return tx.DeleteRange([]byte{keyShare}, []byte{keyShare + 1}) }))
+	w.must(w.store.MendShares(w.ctx, ann, true))
+	if len(w.sharers(asBob)) != 1 || len(w.role(Inbox).Grants) != 1 {
+		t.Errorf("kept: %v, found %v", w.role(Inbox).Grants, w.sharers(asBob))
+	}
+	w.must(w.store.MendShares(w.ctx, ann, false))
+	if len(w.role(Inbox).Grants) != 0 {
+		t.Errorf("from elsewhere: %v", w.role(Inbox).Grants)
+	}
+}
+
 // TestForget: who is gone can't be named any more.
 func TestForget(t *testing.T) {
 	w := newWorld(t)

@@ -33,6 +33,10 @@ type AccountCopy struct {
 	Enabled    bool   `json:"enabled"`
 	QuotaBytes int64  `json:"quota_bytes,omitempty"`
 	Credential []byte `json:"credential,omitempty"` // as the directory stores it: a secret
+	Shared     bool   `json:"shared,omitempty"`     // nobody's own
+	// Installation tells stores apart: rights are given to numbers, which are other people's elsewhere. Those from another
+	// installation, or of none, are left out.
+	Installation []byte `json:"installation,omitempty"`
 }
 
 // restoreName is the operation's name. Its body is a line of JSON, the AccountCopy, and a stream of pairs.
@@ -42,16 +46,23 @@ const restoreName = "account.restore"
 func (d *Direct) RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Account, error) {
 	d.accounts.Lock()
 	defer d.accounts.Unlock()
-	n := directory.NewAccount{Address: c.Address, DisplayName: c.Name, QuotaBytes: c.QuotaBytes}
+	n := directory.NewAccount{Address: c.Address, DisplayName: c.Name, QuotaBytes: c.QuotaBytes, Shared: c.Shared}
 	a, err := d.dir.RestoreAccount(ctx, n, c.Enabled, c.Credential)
 	if err != nil {
 		return Account{}, err
 	}
-	if err := d.store.Restore(ctx, a.ID, from); err != nil {
+	err = d.store.Restore(ctx, a.ID, from)
+	if err == nil {
+		err = d.store.MendShares(ctx, a.ID, bytes.Equal(c.Installation, Installation(d.dir)))
+	}
+	if err != nil {
 		return Account{}, errors.Join(err, d.dir.RemoveAccount(context.WithoutCancel(ctx), a.ID))
 	}
 	return d.describe(ctx, a)
 }
+
+// Installation is what tells a store from those of other installations. It is no secret.
+func Installation(dir *directory.Directory) []byte { return dir.Secret("installation") }
 
 // restores answers RestoreAccount, and reports whether this was it.
 func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) bool {

@@ -31,6 +31,8 @@ var scopes = map[string]scope{
 	"account.quota":           about(func(x quotaArg) string { return x.Address }),
 	"account.enabled":         about(func(x enabledArg) string { return x.Address }),
 	"account.limits":          about(aboutAddress),
+	"account.shares":          about(aboutAddress),
+	"account.share":           about(func(c ShareChange) string { return c.Address }, func(c ShareChange) string { return c.Who }),
 
 	"alias.list":   listing(func(a Alias) string { return a.Address }),
 	"alias.add":    about(func(a Alias) string { return a.Address }),

@@ -91,13 +91,16 @@ func TestScopesOfTwo(t *testing.T) {
 		from, to string
 		want     int
 	}{
-		{"x@a.example", "y@a.example", 200}, {"x@a.example", "y@b.example", 403}, {"x@b.example", "y@a.example", 403}, {"x@a.example", "y", 403},
+		{"x@a.example", "y@a.example", 200}, {"x@a.example", "y@b.example", 403}, {"x@b.example", "y@a.example", 403}, {"x@a.example", "y", 403}, {"x@a.example", Anyone, 403},
 	} {
 		if status, body := ask(t, &recorder{}, c, "account.rename", Rename{Address: x.from, To: x.to}); status != x.want {
 			t.Errorf("rename %v: %d %s", x, status, body)
 		}
 		if status, body := ask(t, &recorder{}, c, "account.removed.restore", Restoral{Address: x.from, To: x.to}); status != x.want {
 			t.Errorf("restore %v: %d %s", x, status, body)
+		}
+		if status, body := ask(t, &recorder{}, c, "account.share", ShareChange{Address: x.from, Who: x.to}); status != x.want {
+			t.Errorf("share %v: %d %s", x, status, body)
 		}
 	}
 }
