@@ -24,7 +24,7 @@ type account struct {
 
 	published atomic.Pointer[state] // the newest durable state
 	maildrop  atomic.Bool           // held by a POP3 session
-	unindexed atomic.Int64          // contents that have come since the text index was asked to look
+	unindexed atomic.Int64          // contents that have come since the text index was brought up to date
 
 	mu   sync.Mutex
 	bell chan struct{} // guarded by mu; nil until somebody waits

@@ -112,6 +112,7 @@ func (t *txn) newFloor(old ContentID) (ContentID, error) {
 func (s *Store) Index(ctx context.Context, id ident.AccountID, all bool) error {
 	a := s.acquire(id)
 	defer s.release(a)
+	a.unindexed.Store(0)
 	if done, err := a.retextIfNeeded(ctx); err != nil || !done {
 		return err
 	}

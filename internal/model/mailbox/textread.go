@@ -114,7 +114,7 @@ func (b *Batch) takeOut(row *Row) ([][]byte, error) {
 func (b *Batch) missText() {
 	if b.of != nil && !b.missed {
 		b.missed = true
-		b.of.store.indexing.ask(b.of.id, true)
+		b.of.store.indexing.ask(b.of.id, wish{texts: true})
 	}
 }
 

@@ -162,8 +162,8 @@ func TestTextsTakenOutOnce(t *testing.T) {
 	pad := strings.Repeat("-\r\n", textInline/3)
 	w.deliver("\r\n"+pad+"needle one", "\r\n"+pad+"two", "\r\nsmall")
 	asked := func() bool {
-		id, texts, ok := w.store.indexing.take()
-		if ok && texts {
+		id, texts, _ := w.store.indexing.take()
+		if texts {
 			w.must(w.store.storeTexts(w.ctx, id))
 		}
 		return texts
