@@ -1,0 +1,135 @@
+#!/bin/bash
+# signin.sh: independent programs sign in by every mechanism, with the account's password, an app password and a client
+# certificate. A line for each trial: ok, FAIL, or skip with the reason.
+#
+# On Debian: apt-get install gsasl swaks curl openssl python3
+set -u
+cd "$(dirname "$0")/.."
+offset=${OFFSET:-24000}
+work=$(mktemp -d)
+failures=0
+user=ann@example.test
+
+cleanup() {
+    [ -n "${server:-}" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+port() { echo $((offset + $1)); }
+
+# An authority for clients, and a certificate of it for ann.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=clients -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ann -keyout "$work/ann.key" -out "$work/ann.csr" 2>/dev/null
+printf 'subjectAltName=email:%s\nextendedKeyUsage=clientAuth\n' "$user" >"$work/ext"
+openssl x509 -req -in "$work/ann.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 -extfile "$work/ext" -out "$work/ann.pem" 2>/dev/null
+
+cat >"$work/postroad.toml" <<END
+hostname = "localhost"
+data = "$work/data"
+[auth]
+scram = ["sha-1", "sha-512"]
+cram_md5 = true
+apop = true
+client_ca = "$work/ca.pem"
+[[listen]]
+protocol = "imap"
+address = "127.0.0.1:$(port 143)"
+[[listen]]
+protocol = "imap"
+address = "127.0.0.1:$(port 993)"
+tls = "implicit"
+[[listen]]
+protocol = "submission"
+address = "127.0.0.1:$(port 587)"
+[[listen]]
+protocol = "pop3"
+address = "127.0.0.1:$(port 110)"
+plain_login = true
+END
+go build -o "$work/postroad" ./cmd/postroad || exit 1
+postroad() { "$work/postroad" --config "$work/postroad.toml" "$@"; }
+mkdir -m 700 "$work/data"
+postroad domain add example.test --offline >/dev/null || exit 1
+echo secret | postroad account add "$user" --password-stdin >/dev/null || exit 1
+app=$(postroad account app-password add "$user" tests)
+"$work/postroad" --config "$work/postroad.toml" serve >"$work/server.log" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+    grep -q 'msg=ready' "$work/server.log" && break
+    sleep 0.1
+done
+grep -q 'msg=ready' "$work/server.log" || { cat "$work/server.log"; exit 1; }
+ca=$work/data/tls/self-signed.pem
+
+# try NAME PROGRAM COMMAND...: runs a trial that must succeed; refuse: one that must not.
+try() { trial 0 "$@"; }
+refuse() { trial 1 "$@"; }
+trial() {
+    local want=$1 name=$2 program=$3
+    shift 3
+    if ! command -v "$program" >/dev/null; then
+        printf 'skip  %s (%s is not installed)\n' "$name" "$program"
+        return
+    fi
+    local got=0
+    timeout 20 "$program" "$@" >"$work/out" 2>&1 </dev/null || got=1
+    if [ "$got" = "$want" ]; then
+        printf 'ok    %s\n' "$name"
+    else
+        printf 'FAIL  %s\n' "$name"
+        tail -5 "$work/out"
+        failures=$((failures + 1))
+    fi
+}
+
+for password in secret "$app"; do
+    kind=password
+    [ "$password" = "$app" ] && kind="app password"
+    for mech in PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS; do
+        for protocol in imap smtp; do
+            p=$(port 143)
+            [ $protocol = smtp ] && p=$(port 587)
+            bind=--no-cb # a client that could bind says so, and is refused where binding is offered (RFC 5802 §6)
+            [ "${mech%-PLUS}" = "$mech" ] || bind=
+            try "gsasl $protocol $mech, $kind" gsasl $bind --no-client-first --$protocol --mechanism="$mech" --authentication-id="$user" --authorization-id="$user" \
+                --password="$password" --x509-ca-file="$ca" --quality-of-protection=qop-auth localhost "$p"
+        done
+    done
+    try "curl imaps, $kind" curl -sS --cacert "$ca" -u "$user:$password" "imaps://localhost:$(port 993)/INBOX"
+    try "curl pop3 APOP, $kind" curl -sS -u "$user:$password" --login-options AUTH=+APOP "pop3://localhost:$(port 110)/"
+    for mech in PLAIN LOGIN CRAM-MD5; do
+        try "swaks $mech, $kind" swaks --server 127.0.0.1 --port "$(port 587)" --tls --auth "$mech" --auth-user "$user" --auth-password "$password" --from "$user" --quit-after AUTH
+    done
+    try "python poplib APOP, $kind" python3 -c "
+import poplib
+p = poplib.POP3('127.0.0.1', $(port 110)); p.apop('$user', '$password'); p.quit()"
+    try "python smtplib CRAM-MD5, $kind" python3 -c "
+import smtplib, ssl
+c = ssl.create_default_context(cafile='$ca')
+s = smtplib.SMTP('localhost', $(port 587)); s.starttls(context=c); s.ehlo(); s.user, s.password = '$user', '$password'
+s.auth('CRAM-MD5', s.auth_cram_md5); s.quit()"
+done
+try "curl imaps EXTERNAL" curl -sS --cacert "$ca" --cert "$work/ann.pem" --key "$work/ann.key" -u "$user:" --login-options AUTH=EXTERNAL "imaps://localhost:$(port 993)/INBOX"
+try "gsasl imap EXTERNAL" gsasl --imap --mechanism=EXTERNAL --authorization-id="$user" --x509-ca-file="$ca" --x509-cert-file="$work/ann.pem" --x509-key-file="$work/ann.key" localhost "$(port 143)"
+refuse "curl imaps with a wrong password" curl -sS --cacert "$ca" -u "$user:wrong" "imaps://localhost:$(port 993)/INBOX"
+refuse "curl imap without TLS" curl -sS -u "$user:secret" --login-options AUTH=PLAIN "imap://localhost:$(port 143)/INBOX"
+
+# With two-step verification on, by Python's own arithmetic, the password is refused and the app password goes on.
+key=$(postroad --json account two-step begin "$user" 2>/dev/null | sed -n 's/.*"secret": "\([A-Z2-7]*\)".*/\1/p')
+code=$(python3 -c "
+import base64, hashlib, hmac, struct, time
+h = hmac.new(base64.b32decode('$key'), struct.pack('>Q', int(time.time()) // 30), hashlib.sha1).digest()
+print('%06d' % ((struct.unpack('>I', h[h[-1] & 15:][:4])[0] & 0x7fffffff) % 10**6))")
+postroad account two-step confirm "$user" "$code" >/dev/null 2>&1 || { echo "FAIL  two-step confirm"; failures=$((failures + 1)); }
+refuse "curl imaps, password, two-step on" curl -sS --cacert "$ca" -u "$user:secret" "imaps://localhost:$(port 993)/INBOX"
+try "curl imaps, app password, two-step on" curl -sS --cacert "$ca" -u "$user:$app" "imaps://localhost:$(port 993)/INBOX"
+
+postroad audit --limit 1000 >"$work/audit"
+grep -q 'signed in  ann@example.test  imap EXTERNAL TLS from 127.0.0.1 with certificate' "$work/audit" && grep -q 'needs app' "$work/audit" ||
+    { echo "FAIL  audit"; cat "$work/audit"; failures=$((failures + 1)); }
+if grep -q "$app" "$work/server.log" "$work/audit"; then
+    echo "FAIL  an app password is in a log"
+    failures=$((failures + 1))
+fi
+echo "failures: $failures"
+[ $failures -eq 0 ]
