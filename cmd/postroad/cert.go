@@ -53,11 +53,12 @@ type certRenew struct {
 	Name        string `arg:"" help:"The name that the certificate is for."`
 	NewKey      bool   `help:"With a new key: the one that \"cert key\" made, at least a day ago."`
 	Unpublished bool   `help:"With --new-key: also with a younger key, or one that was never told."`
+	Stolen      bool   `help:"The key was stolen: take a new one at once, and have the old certificate revoked."`
 }
 
 func (c *certRenew) Run(ctx context.Context, g *Globals, t terminal) error {
 	return g.withAdmin(ctx, func(a admin.Admin) error {
-		got, err := a.RenewCertificate(ctx, admin.CertificateRenewal{Name: c.Name, NewKey: c.NewKey, Unpublished: c.Unpublished})
+		got, err := a.RenewCertificate(ctx, admin.CertificateRenewal{Name: c.Name, NewKey: c.NewKey || c.Stolen, Unpublished: c.Unpublished || c.Stolen, Revoke: c.Stolen})
 		if err != nil {
 			return err
 		}

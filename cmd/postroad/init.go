@@ -22,6 +22,8 @@ type initCmd struct {
 	Name     string `help:"That person's name."`
 	Cert     string `help:"File with the TLS certificate; without it a self-signed one is made." type:"path"`
 	Key      string `help:"File with its key." type:"path"`
+	ACME     bool   `name:"acme" help:"Get certificates from Let's Encrypt, whose terms of service you agree to."`
+	ACMEMail string `name:"acme-email" help:"Where Let's Encrypt may write to." placeholder:"ADDRESS"`
 	passwordFlags
 }
 
@@ -32,7 +34,11 @@ func (c *initCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err := c.ask(g, t); err != nil {
 		return err
 	}
-	settings := config.Config{Hostname: c.Hostname, Data: g.Data, TLS: config.TLS{Cert: c.Cert, Key: c.Key}}
+	if c.ACMEMail != "" && !c.ACME {
+		return fault.New(fault.Invalid, "--acme-email needs --acme")
+	}
+	settings := config.Config{Hostname: c.Hostname, Data: g.Data, TLS: config.TLS{Cert: c.Cert, Key: c.Key},
+		ACME: config.ACME{AcceptTerms: c.ACME, Email: c.ACMEMail}}
 	whole, err := config.Parse(config.Text(settings)) // what serve will see
 	if err != nil {
 		return err
@@ -108,6 +114,10 @@ func (c *initCmd) ask(g *Globals, t terminal) error {
 		if *q.answer == "" {
 			*q.answer = question(in, t, q.question(), q.hint())
 		}
+	}
+	if c.Cert == "" && !c.ACME {
+		answer := question(in, t, "Get certificates from Let's Encrypt (its terms of service: https://letsencrypt.org/repository/)? yes or no", "no")
+		c.ACME = strings.HasPrefix(strings.ToLower(answer), "y")
 	}
 	return nil
 }

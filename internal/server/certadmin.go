@@ -125,7 +125,7 @@ func (a *certAdmin) RenewCertificate(ctx context.Context, r admin.CertificateRen
 	if a.server.acme == nil {
 		return admin.Certificate{}, fault.New(fault.Unsupported, "no certificates are got from an authority here: see [acme] in the settings")
 	}
-	if err := a.server.acme.Renew(ctx, r.Name, acme.Renewal{NewKey: r.NewKey, Unpublished: r.Unpublished}); err != nil {
+	if err := a.server.acme.Renew(ctx, r.Name, acme.Renewal{NewKey: r.NewKey, Unpublished: r.Unpublished, Revoke: r.Revoke}); err != nil {
 		return admin.Certificate{}, err
 	}
 	for _, s := range a.server.acme.List() {

@@ -243,12 +243,29 @@ func (s *Server) loadImported(ctx context.Context) {
 
 // watchCerts uses new certificates soon after their files have changed, or another node has imported one.
 func (s *Server) watchCerts(ctx context.Context) {
+	s.warnOfEnds()
+	warned := s.world.Now()
 	every(ctx, certsEvery, func() {
 		if err := s.certs.Refresh(); err != nil {
 			s.log.Error("cannot read the TLS certificate; the old one stays in use", "err", err)
 		}
 		s.loadImported(ctx)
+		if now := s.world.Now(); now.Sub(warned) >= 24*time.Hour {
+			s.warnOfEnds()
+			warned = now
+		}
 	})
+}
+
+// endsSoon is how long before its end the log speaks of a certificate that somebody has brought: nobody renews it here.
+const endsSoon = 14 * 24 * time.Hour
+
+func (s *Server) warnOfEnds() {
+	for _, b := range s.certs.All() {
+		if left := b.Leaf.NotAfter.Sub(s.world.Now()); b.Source != certs.SelfSigned && left < endsSoon {
+			s.log.Warn("a TLS certificate ends soon, or has ended: bring a new one", "names", b.Leaf.DNSNames, "from", string(b.Source), "until", b.Leaf.NotAfter)
+		}
+	}
 }
 
 // challengesFirst lets an authority see that names are ours.

@@ -33,6 +33,8 @@ type CertificateRenewal struct {
 	NewKey bool `json:"new_key,omitempty"`
 	// Unpublished: also if that key is younger than a day.
 	Unpublished bool `json:"unpublished,omitempty"`
+	// Revoke: then have the authority revoke the old one, whose key was stolen. It needs NewKey.
+	Revoke bool `json:"revoke,omitempty"`
 }
 
 // CertificateImport is a certificate that somebody brings.

@@ -33,6 +33,8 @@ var scopes = map[string]scope{
 	"account.limits":          about(aboutAddress),
 	"account.shares":          about(aboutAddress),
 	"account.share":           about(func(c ShareChange) string { return c.Address }, func(c ShareChange) string { return c.Who }),
+	"account.pop3":            about(aboutAddress),
+	"account.pop3.set":        about(func(c POP3Change) string { return c.Address }),
 
 	"alias.list":   listing(func(a Alias) string { return a.Address }),
 	"alias.add":    about(func(a Alias) string { return a.Address }),

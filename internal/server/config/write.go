@@ -11,7 +11,7 @@ import (
 )
 
 // Text is a setting file that says what a new installation must: the host's name, where
-// the data lies and, if given, the certificate. The rest stands there as comments.
+// the data lies and, if given, where certificates are from. The rest stands there as comments.
 func Text(c Config) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Postroad's settings. docs/operations.md explains each of them.\n\n")
@@ -22,6 +22,15 @@ func Text(c Config) []byte {
 	} else {
 		b.WriteString("# Without a certificate a self-signed one is used, which programs will warn of.\n" +
 			"# [tls]\n# cert = \"/etc/ssl/mail.pem\"\n# key = \"/etc/ssl/mail.key\"\n\n")
+	}
+	if c.ACME.AcceptTerms {
+		b.WriteString("[acme]\naccept_terms = true # of the certificate authority, Let's Encrypt\n")
+		if c.ACME.Email != "" {
+			fmt.Fprintf(&b, "email = %s\n", strconv.Quote(c.ACME.Email))
+		}
+		b.WriteString("\n")
+	} else if c.TLS.Cert == "" {
+		b.WriteString("# Or have certificates got, from Let's Encrypt, whose terms of service you agree to then.\n# [acme]\n# accept_terms = true\n\n")
 	}
 	b.WriteString("# [log]\n# level = \"info\"\n# format = \"text\"\n\n")
 	if len(c.Listen) == 0 {

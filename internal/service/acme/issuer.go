@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -87,6 +88,22 @@ func (i *issuer) obtain(ctx context.Context, csr *x509.CertificateRequest) ([]ac
 	p.Profile = i.o.Profile
 	p.Replaces, _ = ctx.Value(replacesKey{}).(*x509.Certificate) // RFC 9773 §5
 	return i.client.ObtainCertificate(ctx, p)
+}
+
+// revoke has the authority say of a certificate that its key is known to others (RFC 8555 §7.6).
+func (i *issuer) revoke(ctx context.Context, cert tls.Certificate) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	account, err := i.account(ctx)
+	if err != nil {
+		return err
+	}
+	err = i.client.RevokeCertificate(ctx, account, cert.Leaf, nil, acme.ReasonKeyCompromise)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "there is a new certificate, but the old one isn't revoked: "+shorten(err.Error()))
+	}
+	i.log.WarnContext(ctx, "a certificate was revoked", "names", cert.Leaf.DNSNames, "serial", cert.Leaf.SerialNumber.Text(16))
+	return nil
 }
 
 // renewalTime asks when a certificate should be renewed (RFC 9773): earlier than usual, if it is about to be revoked. ok

@@ -76,6 +76,7 @@ type Manager struct {
 	cache      *certmagic.Cache
 	config     *certmagic.Config
 	asked      chan struct{} // has one: names are to be looked at
+	pruned     time.Time     // when Run did it last
 
 	mu    sync.Mutex
 	names map[string]*name // guarded by mu
@@ -86,6 +87,8 @@ type name struct {
 	name string
 	busy sync.Mutex // held while something is done about it; guards what the loop alone needs
 	ask  time.Time  // when to ask again when to renew
+	// stored is when the certificate in use was stored.
+	stored time.Time
 
 	// Guarded by Manager.mu:
 	cert     certmagic.Certificate // empty: none
@@ -202,6 +205,7 @@ func (m *Manager) Run(ctx context.Context, names func(context.Context) ([]string
 			m.Keep(ctx, all)
 		}
 		m.lookAtAll(ctx)
+		m.prune(ctx)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
@@ -245,6 +249,7 @@ func (m *Manager) look(ctx context.Context, n *name) {
 	if ctx.Err() != nil {
 		return
 	}
+	m.followOthers(ctx, n)
 	m.askWhen(ctx, n)
 	m.mu.Lock()
 	have, due := !n.cert.Empty(), !m.o.Now().Before(n.next) && (n.cert.Empty() || !m.o.Now().Before(n.renew))
@@ -258,6 +263,17 @@ func (m *Manager) look(ctx context.Context, n *name) {
 	err := m.get(ctx, n, change{force: have})
 	if err != nil && ctx.Err() == nil {
 		m.failed(ctx, n, err)
+	}
+}
+
+// followOthers brings a certificate into use that another node has got in the meantime.
+func (m *Manager) followOthers(ctx context.Context, n *name) {
+	info, err := m.storage.Stat(ctx, certmagic.StorageKeys.SiteCert(m.issuer.IssuerKey(), n.name))
+	if err != nil || info.Modified.Equal(n.stored) {
+		return
+	}
+	if err := m.load(ctx, n); err != nil && ctx.Err() == nil {
+		m.log.ErrorContext(ctx, "cannot read a stored certificate", "name", n.name, "err", err)
 	}
 }
 
@@ -336,10 +352,15 @@ func (m *Manager) reload(ctx context.Context, n *name) (bool, error) {
 
 // load brings a name's stored certificate into use, and lets go of the one before. n.busy is held.
 func (m *Manager) load(ctx context.Context, n *name) error {
+	info, err := m.storage.Stat(ctx, certmagic.StorageKeys.SiteCert(m.issuer.IssuerKey(), n.name))
+	if err != nil {
+		return err
+	}
 	cert, err := m.config.CacheManagedCertificate(ctx, n.name)
 	if err != nil {
 		return err
 	}
+	n.stored = info.Modified
 	m.mu.Lock()
 	old := n.cert
 	n.cert, n.failures, n.next, n.problem = cert, 0, time.Time{}, ""

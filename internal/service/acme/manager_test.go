@@ -139,6 +139,78 @@ func TestNextKey(t *testing.T) {
 	}
 }
 
+// Of a stolen key the authority is told, once there is a certificate with another one.
+func TestRevoke(t *testing.T) {
+	w := newWorld(t, acmetest.Options{})
+	m := w.open(t, nil)
+	m.Keep(t.Context(), []string{host})
+	look(t, m)
+	first := w.verify(t, m, host)
+	if err := m.Renew(t.Context(), host, Renewal{Revoke: true}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("revoked, with the same key again: %v", err)
+	}
+	if w.authority.Revoked(first) {
+		t.Error("revoked too early")
+	}
+	if err := m.Renew(t.Context(), host, Renewal{NewKey: true, Unpublished: true, Revoke: true}); err != nil {
+		t.Fatal(err)
+	}
+	second := w.verify(t, m, host)
+	if string(first.RawSubjectPublicKeyInfo) == string(second.RawSubjectPublicKeyInfo) {
+		t.Error("the stolen key is used still")
+	}
+	if !w.authority.Revoked(first) || w.authority.Revoked(second) {
+		t.Error("not the old certificate is revoked, or the new one is")
+	}
+}
+
+// What one node gets by an administrator's wish the others find when they look the next time.
+func TestNodesFollow(t *testing.T) {
+	w := newWorld(t, acmetest.Options{})
+	a, b := w.open(t, nil), w.open(t, func(o *Options) { o.Storage = NewStorage(w.db, w.clock.now) })
+	for _, m := range []*Manager{a, b} {
+		m.Keep(t.Context(), []string{host})
+		look(t, m)
+	}
+	w.clock.advance(time.Minute)
+	w.use(a)
+	if err := a.Renew(t.Context(), host, Renewal{}); err != nil {
+		t.Fatal(err)
+	}
+	if w.verify(t, a, host).Equal(w.verify(t, b, host)) {
+		t.Fatal("b knows without having looked")
+	}
+	look(t, b)
+	if !w.verify(t, a, host).Equal(w.verify(t, b, host)) {
+		t.Error("b has the old one still")
+	}
+}
+
+// Certificates that have ended are removed after a while, with what else is of no use; but not those of names that are kept.
+func TestPrune(t *testing.T) {
+	w := newWorld(t, acmetest.Options{Lifetime: 90 * 86400})
+	m := w.open(t, nil)
+	ctx := t.Context()
+	m.Keep(ctx, []string{host, "mta-sts.example.test"})
+	look(t, m)
+	if err := w.storage.Store(ctx, "ocsp/x", nil); err != nil {
+		t.Fatal(err)
+	}
+	m.Keep(ctx, []string{host})
+	for _, c := range []struct {
+		after   time.Duration
+		certs   int
+		staples bool
+	}{{0, 2, true}, {29 * 24 * time.Hour, 2, true}, {150 * 24 * time.Hour, 2, false}, {4 * 24 * time.Hour, 1, false}} {
+		w.clock.advance(c.after)
+		m.prune(ctx)
+		all, err := w.storage.Stored(ctx)
+		if err != nil || len(all) != c.certs || w.storage.Exists(ctx, "ocsp/x") != c.staples {
+			t.Errorf("%v later: %d certificates, %v", c.after, len(all), err)
+		}
+	}
+}
+
 // An authority that says no isn't asked again at once; a name that can't be reached costs nothing, and is asked for once it can.
 func TestFailures(t *testing.T) {
 	w := newWorld(t, acmetest.Options{})

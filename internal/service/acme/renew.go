@@ -54,6 +54,9 @@ type Renewal struct {
 	NewKey bool
 	// Unpublished takes it though it is younger than NextKeyAge.
 	Unpublished bool
+	// Revoke has the authority revoke the old certificate once there is a new one (RFC 8555 §7.6): its key was stolen. It
+	// needs NewKey.
+	Revoke bool
 }
 
 // NextKeyAge is for how long a key has to be known before it is used, so that others have heard of its TLSA record.
@@ -67,6 +70,9 @@ func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
 	if n == nil {
 		return fault.New(fault.NotFound, "%s is none of the names that certificates are got for", server)
 	}
+	if r.Revoke && !r.NewKey {
+		return fault.New(fault.Invalid, "a certificate is revoked because its key was stolen: the next one needs a new key")
+	}
 	n.busy.Lock()
 	defer n.busy.Unlock()
 	if m.o.Reachable != nil {
@@ -76,6 +82,7 @@ func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
 	}
 	m.mu.Lock()
 	c := change{force: !n.cert.Empty()}
+	old := n.cert.Certificate
 	m.mu.Unlock()
 	if r.NewKey {
 		var err error
@@ -88,7 +95,12 @@ func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
 		return fault.Wrap(fault.Unavailable, err, "cannot get a certificate: "+shorten(err.Error()))
 	}
 	if c.key != nil {
-		return m.storage.Delete(ctx, nextKeyFile(n.name))
+		if err := m.storage.Delete(ctx, nextKeyFile(n.name)); err != nil {
+			return err
+		}
+	}
+	if r.Revoke && old.Leaf != nil {
+		return m.issuer.revoke(ctx, old)
 	}
 	return nil
 }

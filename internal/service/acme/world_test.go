@@ -122,6 +122,13 @@ func (w *world) current() *Manager {
 	return w.manager
 }
 
+// use has a Manager answer the authority.
+func (w *world) use(m *Manager) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.manager = m
+}
+
 // open makes a Manager. change, if set, edits its options.
 func (w *world) open(t *testing.T, change func(*Options)) *Manager {
 	t.Helper()
@@ -132,9 +139,7 @@ func (w *world) open(t *testing.T, change func(*Options)) *Manager {
 	}
 	m := New(o)
 	t.Cleanup(m.Close)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.manager = m
+	w.use(m)
 	return m
 }
 

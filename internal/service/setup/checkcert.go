@@ -19,11 +19,11 @@ func (k *checker) checkCertificate(_ context.Context, n *notes) {
 	leaf := k.Chain[0]
 	k.dates(n, leaf)
 	if leaf.VerifyHostname(k.Hostname) != nil {
-		n.wrong("get a certificate for "+k.Hostname+" ([tls] cert)", "the certificate isn't for %s, but for %s", k.Hostname, clean(many(leaf.DNSNames), maxShown))
+		n.wrong("get a certificate for "+k.Hostname+": by [acme], or [tls] cert", "the certificate isn't for %s, but for %s", k.Hostname, clean(many(leaf.DNSNames), maxShown))
 		return
 	}
 	if bytes.Equal(leaf.RawIssuer, leaf.RawSubject) {
-		n.warn("get one of a public authority, such as Let's Encrypt, and name it in [tls]", "the certificate is self-signed: mail programs warn of it, and MTA-STS doesn't work with it")
+		n.warn("get one of a public authority, such as Let's Encrypt: [acme] accept_terms = true does it; see postroad cert list", "the certificate is self-signed: mail programs warn of it, and MTA-STS doesn't work with it")
 		return
 	}
 	k.chain(n, leaf)
@@ -33,11 +33,11 @@ func (k *checker) dates(n *notes, leaf *x509.Certificate) {
 	day := leaf.NotAfter.UTC().Format(time.DateOnly)
 	switch now := k.Now(); {
 	case now.After(leaf.NotAfter):
-		n.wrong("renew it; the server reads new files within a minute", "the certificate expired on %s", day)
+		n.wrong("renew it (postroad cert renew); new files are read within a minute", "the certificate expired on %s", day)
 	case now.Before(leaf.NotBefore):
 		n.wrong("set this machine's clock", "the certificate isn't valid yet")
 	case leaf.NotAfter.Sub(now) < soon:
-		n.warn("renew it, and see why that isn't done by itself", "the certificate expires soon, on %s", day)
+		n.warn("renew it, and see why that isn't done by itself (postroad cert list)", "the certificate expires soon, on %s", day)
 	default:
 		n.ok("the certificate is valid until %s", day)
 	}

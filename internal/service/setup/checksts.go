@@ -65,10 +65,10 @@ func (k *checker) fetchPolicy(ctx context.Context, n *notes, id string) {
 // policyFix says how the policy gets to be fetched. The certificate is what mostly lacks.
 func (k *checker) policyFix(err error) string {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "get a certificate for mta-sts." + k.Domain + " too: this server has one certificate ([tls] cert), which must name all its names"
+		return "get a certificate for mta-sts." + k.Domain + " too: by [acme] (postroad cert list says what is in the way), or [[certificate]]"
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "use a certificate of a public authority ([tls] cert), for " + k.Hostname + " and mta-sts." + k.Domain
+		return "use certificates of a public authority ([acme], or [tls] and [[certificate]]), for " + k.Hostname + " and mta-sts." + k.Domain
 	}
 	return "let mta-sts." + k.Domain + " lead to this server (CNAME " + k.Hostname + ".), and let port 443 in"
 }

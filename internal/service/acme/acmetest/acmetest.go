@@ -34,6 +34,13 @@ type Authority struct {
 	Web       *x509.CertPool // verifies Directory's certificate
 	Roots     *x509.CertPool // verifies those that it gives
 	HTTP      *http.Client   // trusts Web
+
+	store *db.MemoryStore
+}
+
+// Revoked reports whether a certificate was revoked.
+func (a *Authority) Revoked(c *x509.Certificate) bool {
+	return a.store.GetRevokedCertificateBySerial(c.SerialNumber) != nil
 }
 
 // Start starts an authority, which ends with the test.
@@ -52,7 +59,7 @@ func Start(t *testing.T, o Options) *Authority {
 	front := wfe.New(log, store, va.New(log, o.HTTPPort, o.TLSPort, true, o.DNS, store), authority, []string{"ca.test"}, true, len(o.EABKeys) > 0, 1, 1)
 	web := httptest.NewTLSServer(atOnce{front.Handler()})
 	t.Cleanup(web.Close)
-	a := &Authority{Directory: web.URL + wfe.DirectoryPath, Web: x509.NewCertPool(), Roots: x509.NewCertPool(), HTTP: web.Client()}
+	a := &Authority{Directory: web.URL + wfe.DirectoryPath, Web: x509.NewCertPool(), Roots: x509.NewCertPool(), HTTP: web.Client(), store: store}
 	a.Web.AddCert(web.Certificate())
 	a.Roots.AddCert(authority.GetRootCert(0).Cert)
 	return a
