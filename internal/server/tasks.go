@@ -9,6 +9,7 @@ import (
 const (
 	certsEvery = time.Minute
 	tidyEvery  = 6 * time.Hour
+	trimEvery  = time.Minute
 	// policiesEvery: RFC 8461 §10.2 wants MTA-STS policies looked at daily.
 	policiesEvery = 24 * time.Hour
 )
@@ -48,6 +49,15 @@ func (s *Server) tidy(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("cannot tidy all mailboxes", "err", err)
+		}
+	})
+}
+
+// trim bounds what mailboxes keep in memory.
+func (s *Server) trim(ctx context.Context) {
+	every(ctx, trimEvery, func() {
+		if err := s.store.Mailboxes.Trim(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("cannot trim the memory of mailboxes", "err", err)
 		}
 	})
 }

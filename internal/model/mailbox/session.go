@@ -182,7 +182,7 @@ func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {
 		return nil, err
 	}
 	if n.view != nil {
-		return n.view, nil
+		return n.view.touch(s.a.store.now()), nil
 	}
 	p, err := s.a.submit(ctx, func(t *txn) error {
 		f, err := t.viewed(id)
@@ -197,7 +197,7 @@ func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {
 	if err := p.wait(); err != nil {
 		return nil, err
 	}
-	return p.next.folder(id).view, nil
+	return p.next.folder(id).view.touch(s.a.store.now()), nil
 }
 
 // Find returns where an item is.

@@ -20,7 +20,7 @@ type Options struct {
 	Logger    *slog.Logger     // nothing is logged
 	SpoolDir  string           // where large messages wait until they are stored; the system's folder for temporary files
 	Horizon   time.Duration    // how long the change log reaches back; 90 days
-	CacheRows int              // rows of views that are kept for accounts that nobody uses; 500,000 (40 MB)
+	CacheRows int              // rows of views that are kept though nobody shows them; 500,000 (50 MB)
 	MemoryMax int              // bytes of a message that are held in memory on its way in; 1 MiB
 }
 

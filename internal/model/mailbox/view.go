@@ -17,6 +17,7 @@ type View struct {
 	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
 	// strokes are changes of flags that rows have here, but not yet in the store, oldest first.
 	strokes []strokeRef
+	use     *use
 
 	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
@@ -124,7 +125,7 @@ type edit struct {
 
 // newView makes a view from scratch.
 func newView(f Folder, change ModSeq, rows []Row) *View {
-	v := &View{folder: f, change: change}
+	v := &View{folder: f, change: change, use: &use{}}
 	for len(rows) > 0 {
 		n := min(len(rows), PageRows)
 		v.pages = append(v.pages, newPage(slices.Clip(rows[:n])))
@@ -143,7 +144,7 @@ func (v *View) index() {
 
 // advance returns the view after edits, which are sorted by UID, one a UID.
 func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
-	next := &View{folder: f, change: change, strokes: v.strokes}
+	next := &View{folder: f, change: change, strokes: v.strokes, use: v.use}
 	if len(edits) == 0 {
 		next.pages, next.starts = v.pages, v.starts
 		return next
@@ -171,7 +172,7 @@ func (v *View) apart() *View {
 	last := *v.pages[len(v.pages)-1]
 	last.rows = slices.Clip(last.rows)
 	pages := append(slices.Clone(v.pages[:len(v.pages)-1]), &last)
-	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts, strokes: v.strokes}
+	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts, strokes: v.strokes, use: v.use}
 }
 
 // editsBefore counts the edits whose UID lies before page p begins.

@@ -17,6 +17,7 @@ type selected struct {
 	readOnly bool
 	// shown is what the client has been told: message n is its row n-1.
 	shown *mailbox.View
+	done  func() // lets the view go
 	// recent are the UIDs that are \Recent in this session (RFC 3501 §2.3.2); always none with IMAP4rev2.
 	recent numSet
 	// claimed is up to where messages have been looked at for being recent.
@@ -38,7 +39,12 @@ func (sel *selected) isRecent(r *mailbox.Row) bool {
 func (s *session) selected(b *box) bool { return s.sel != nil && b.is(s.sel.mail, s.sel.id) }
 
 // deselect leaves the selected folder.
-func (s *session) deselect() { s.sel, s.saved = nil, nil }
+func (s *session) deselect() {
+	if s.sel != nil {
+		s.sel.done()
+	}
+	s.sel, s.saved = nil, nil
+}
 
 // sync tells the client what is new in the selected folder, up to the newest view. If removals may not be
 // told now and there are any, nothing is told: numbers must stay what they are.
