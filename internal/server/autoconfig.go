@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 
@@ -41,7 +42,7 @@ func (s *Server) mailSettings(ctx context.Context, name string) (autoconfig.Sett
 
 // mailServices are where people's programs read and send mail: TLS from the first byte before STARTTLS (RFC 8314 §3), and IMAP before POP3.
 func mailServices(c config.Config) (all []autoconfig.Service) {
-	listening := services(c.Listen)
+	listening, host := reachableServices(c)
 	for _, p := range []struct {
 		is   setup.Protocol
 		as   autoconfig.Protocol
@@ -49,7 +50,7 @@ func mailServices(c config.Config) (all []autoconfig.Service) {
 	}{{setup.IMAP, autoconfig.IMAP, c.Autoconfig.IMAP}, {setup.POP3, autoconfig.POP3, c.Autoconfig.POP3}, {setup.Submission, autoconfig.Submission, c.Autoconfig.Submission}} {
 		switch p.told {
 		case "":
-			all = append(all, found(listening, p.is, p.as, hostOf(c))...)
+			all = append(all, found(listening, p.is, p.as, host)...)
 		case config.None:
 		default:
 			if host, port, implicit, err := config.Place(p.told); err == nil { // which it was when it was read
@@ -58,6 +59,20 @@ func mailServices(c config.Config) (all []autoconfig.Service) {
 		}
 	}
 	return all
+}
+
+// reachableServices are the listeners that others can reach, at our hostname; if there are none, as in the demo, those for this machine.
+func reachableServices(c config.Config) (all []setup.Service, host string) {
+	if all = services(c.Listen); len(all) > 0 {
+		return all, hostOf(c)
+	}
+	local := slices.Clone(c.Listen)
+	for i := range local {
+		if _, port, err := net.SplitHostPort(local[i].Address); err == nil {
+			local[i].Address = ":" + port
+		}
+	}
+	return services(local), "localhost"
 }
 
 // found are the listeners of a protocol.
@@ -81,11 +96,12 @@ func found(listening []setup.Service, is setup.Protocol, as autoconfig.Protocol,
 
 // webBase is the address of our pages for people.
 func webBase(c config.Config) string {
-	host, port := hostOf(c), uint16(443)
+	listening, host := reachableServices(c)
+	port := uint16(443)
 	if h, p, _, err := config.Place(c.Autoconfig.Web); err == nil {
 		host, port = h, p
 	} else {
-		for _, l := range services(c.Listen) {
+		for _, l := range listening {
 			if l.Protocol == setup.HTTP && l.Implicit {
 				port = l.Port
 				break

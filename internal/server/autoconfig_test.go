@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/smallstep/pkcs7"
 
+	"postroad/internal/protocol/autoconfig"
+	"postroad/internal/server"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
@@ -88,6 +90,17 @@ func TestSettingsOfTheOperator(t *testing.T) {
 	off := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Autoconfig.Off = true }})
 	if status, _ := fetch(t, off, servertest.HTTPS, "autoconfig.example.test", "/mail/config-v1.1.xml"); status != 404 {
 		t.Error(status, "though it is off")
+	}
+}
+
+// TestOnThisMachineOnly: the demo tells programs on the same machine.
+func TestOnThisMachineOnly(t *testing.T) {
+	c := config.Config{Hostname: "mail.example.test", Listen: []config.Listener{
+		{Protocol: config.IMAP, Address: "127.0.0.1:10993", TLS: config.Implicit}, {Protocol: config.Submission, Address: "[::1]:10587", TLS: config.StartTLS},
+		{Protocol: config.HTTP, Address: "localhost:10443", TLS: config.Implicit}, {Protocol: config.HTTP, Address: "unix:/x", TLS: config.NoTLS}}}
+	want := []autoconfig.Service{{Protocol: autoconfig.IMAP, Host: "localhost", Port: 10993, Implicit: true}, {Protocol: autoconfig.Submission, Host: "localhost", Port: 10587}}
+	if d := cmp.Diff(want, server.MailServices(c)); d != "" || server.WebBase(c) != "https://localhost:10443" {
+		t.Error(d, server.WebBase(c))
 	}
 }
 

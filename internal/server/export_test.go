@@ -4,3 +4,9 @@ import "net/http"
 
 // PolicyHost is what answers at https://mta-sts.<domain>.
 func (s *Server) PolicyHost() http.Handler { return s.policyHost() }
+
+// MailServices and WebBase are what mail programs are told.
+var (
+	MailServices = mailServices
+	WebBase      = webBase
+)

@@ -96,6 +96,7 @@ func TestThunderbird(t *testing.T) {
 	}
 	for url, code := range map[string]int{
 		"https://autoconfig.example.org/mail/config-v1.1.xml?emailaddress=ann@other.example": 404, "https://autoconfig.other.example/mail/config-v1.1.xml": 404,
+		"https://autoconfig.exchange.example/mail/config-v1.1.xml":                          404, // nothing that can be told so
 		"https://autoconfig.example.org/mail/config-v1.1.xml?emailaddress=ann":              400,
 		"https://autoconfig.broken.example/mail/config-v1.1.xml":                            503,
 		"https://autoconfig.a.b.c.d.e.f.example.org/mail/config-v1.1.xml":                   404,

@@ -39,7 +39,7 @@ input{font:inherit;padding:.3em;width:18em;max-width:100%}button{font:inherit;pa
 <table><tr><th>To</th><th>Server</th><th>Port</th><th>Security</th></tr>
 {{range .Services}}<tr><td>{{.What}}</td><td>{{.Host}}</td><td>{{.Port}}</td><td>{{.Security}}</td></tr>
 {{end}}</table>
-<p>The user name is your whole address{{with .Address}}, {{.}}{{end}}. Authentication: password.</p>
+<p>The user name is your whole address{{with .Address}}, {{.}}{{end}}. Authentication: password. With two-step verification: an app password.</p>
 {{end}}
 {{if .Profile}}
 <h2>iPhone, iPad, Mac</h2>

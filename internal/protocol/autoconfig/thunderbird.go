@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
+
+	"postroad/internal/fault"
 )
 
 // The file, in the order of draft-ietf-mailmaint-autoconfig "XML configuration file example".
@@ -52,6 +54,10 @@ func (h *Handler) thunderbird(w http.ResponseWriter, r *http.Request) {
 	s, err := h.settings(r, address)
 	if err != nil {
 		h.refuse(w, r, err)
+		return
+	}
+	if len(s.Services) == 0 { // a file without servers would be no valid one
+		h.refuse(w, r, fault.New(fault.NotFound, "there is no service for mail programs"))
 		return
 	}
 	b, err := xml.MarshalIndent(h.clientConfig(&s), "", "  ")
