@@ -37,6 +37,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
 	"service/delivery":  append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
+	"service/fetch":     {"service/imapclient", "service/pop3client", "service/move"},                            // asks other servers
 	"service/move":      {"service/imapclient"},                                                                  // asks another server
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS

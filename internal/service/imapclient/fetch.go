@@ -3,6 +3,7 @@ package imapclient
 import (
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,31 @@ func (c *Client) UIDs(gmail bool, fn func(uid uint32, gmailID uint64)) error {
 		return nil
 	})
 }
+
+// UIDsFrom lists the UIDs from one on, ascending, of messages in the mailbox that is open.
+func (c *Client) UIDsFrom(first uint32, fn func(uid uint32)) error {
+	if first == 0 {
+		return nil // behind the last one that there can be
+	}
+	var all []uint32
+	err := c.fetch(strconv.FormatUint(uint64(first), 10)+":*", "(UID)", func(m *Message) error {
+		if m.UID >= first { // "*" is the last message, whatever its UID (RFC 9051 §9)
+			all = append(all, m.UID)
+		}
+		if len(all) > maxUIDs {
+			return fault.New(fault.TooLarge, "a mailbox has more than %d messages", maxUIDs)
+		}
+		return nil
+	})
+	slices.Sort(all)
+	for _, uid := range slices.Compact(all) {
+		fn(uid)
+	}
+	return err
+}
+
+// Gone is the error for a message that the server has no more: a refusal.
+var Gone error = &refusal{text: "there is no such message"}
 
 // Describe tells flags, date and size of messages.
 func (c *Client) Describe(uids []uint32, fn func(m *Message) error) error {

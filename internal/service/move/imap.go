@@ -1,6 +1,7 @@
 package move
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -403,7 +404,7 @@ func (s *imapSource) bring(m *imapclient.Message, asked []uint32, about map[uint
 	}
 	out := &Message{Folder: s.folder.path, Body: &watchedBody{r: m.Body}}
 	if a := about[m.UID]; a != nil {
-		out.Flags, out.Keywords = readFlags(a.Flags)
+		out.Flags, out.Keywords = ReadFlags(a.Flags)
 		out.Received = a.Received
 	}
 	if s.known {
@@ -438,8 +439,8 @@ func (w *watchedBody) Read(p []byte) (int, error) {
 var systemFlags = map[string]mailbox.Flags{`\seen`: mailbox.Seen, `\answered`: mailbox.Answered, `\flagged`: mailbox.Flagged,
 	`\deleted`: mailbox.Deleted, `\draft`: mailbox.Draft}
 
-// readFlags tells flags from keywords. \Recent and what else begins with a backslash is the server's own.
-func readFlags(all []string) (flags mailbox.Flags, keywords []string) {
+// ReadFlags tells flags from keywords, as IMAP writes them. \Recent and what else begins with a backslash is the server's own.
+func ReadFlags(all []string) (flags mailbox.Flags, keywords []string) {
 	for _, f := range all {
 		if flag := systemFlags[strings.ToLower(f)]; flag != 0 {
 			flags |= flag
@@ -448,4 +449,24 @@ func readFlags(all []string) (flags mailbox.Flags, keywords []string) {
 		}
 	}
 	return flags, keywords
+}
+
+// EncodeName writes a mailbox's name as IMAP4rev1 does.
+func EncodeName(name string) string { return encodeUTF7(name) }
+
+// UsableKeywords are those that can be kept.
+func UsableKeywords(all []string) []string {
+	some, _ := usable(all)
+	return some
+}
+
+// ReceivedAt is the date of a message by its header: of its newest Received field, or Date; zero if neither makes sense.
+func ReceivedAt(header []byte) time.Time {
+	for _, end := range []string{"\n\n", "\n\r\n"} {
+		if i := bytes.Index(header, []byte(end)); i >= 0 {
+			header = header[:i+1]
+		}
+	}
+	m, _ := readMarks(header, false)
+	return m.received
 }

@@ -136,7 +136,7 @@ func TestFromIMAP(t *testing.T) {
 		n := got[folder]
 		got[folder]++
 		body, flags := letter(n)
-		f, k := readFlags(strings.Fields(strings.Trim(fmt.Sprint(flags), "[]")))
+		f, k := ReadFlags(strings.Fields(strings.Trim(fmt.Sprint(flags), "[]")))
 		want := seen{Folder: m.Folder, Flags: f, Keywords: k, Received: 1e9 + int64(n), Body: body}
 		if d := cmp.Diff(want, m); d != "" {
 			t.Fatalf("message %d in %s: %s", i, folder, d)
