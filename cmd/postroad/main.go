@@ -37,6 +37,7 @@ type commandLine struct {
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
 	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files."`
 	Export  exportCmd  `cmd:"" help:"Take mail out: as Maildir or mbox."`
+	Fetch   fetchCmd   `cmd:"" help:"Mail that people have on other servers."`
 	Backup  backupCmd  `cmd:"" help:"Back up the store."`
 	Restore restoreCmd `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
 	Status  statusCmd  `cmd:"" help:"Tell how the server is."`

@@ -14,6 +14,7 @@ import (
 	"postroad/internal/server/config"
 	"postroad/internal/service/acme"
 	"postroad/internal/service/audit"
+	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -43,6 +44,7 @@ type Store struct {
 	Trace     *trace.Log        // of what happens to messages
 	Audit     *audit.Log        // of sign-ins, and what administrators do
 	Accounts  *inbound.Accounts // what people here have sent
+	Fetch     *fetch.Service    // mail from other servers
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
 
@@ -82,6 +84,8 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Admin.SetAudit(s.Audit)
 	s.Accounts = openAccounts(db, c, w)
 	s.Admin.SetAccounts(s.Accounts)
+	s.Fetch = openFetch(db, s.Directory, s.Mailboxes, spools, w)
+	s.Admin.SetFetch(s.Fetch)
 	s.engine = db
 	s.Certificates = acme.NewStorage(db, w.Now)
 	s.Admin.SetCertificates(&certAdmin{storage: s.Certificates, host: hostOf(c)})

@@ -40,6 +40,7 @@ type Admin interface {
 	Advisor
 	ReportAdmin
 	CertificateAdmin
+	FetchAdmin
 	SharingAdmin
 	Delegator
 	POP3Admin

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/audit"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
@@ -32,8 +33,9 @@ type Direct struct {
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
 
-	imports imports // that are under way
-	moments moments // at which clients look
+	imports imports        // that are under way
+	moments moments        // at which clients look
+	fetch   *fetch.Service // nil: nothing is fetched
 
 	advisor Advisor          // nil: nobody knows of the DNS
 	certs   CertificateAdmin // nil: nobody knows of certificates

@@ -132,6 +132,12 @@ var operations = map[string]operation{
 	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
 	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),
 
+	"fetch.list":   asking(func(ctx context.Context, a Admin, x addressArg) ([]Fetch, error) { return a.Fetches(ctx, x.Address) }),
+	"fetch.add":    asking(func(ctx context.Context, a Admin, f NewFetch) (Fetch, error) { return a.AddFetch(ctx, f) }),
+	"fetch.secret": doing(func(ctx context.Context, a Admin, s FetchSecret) error { return a.SetFetchSecret(ctx, s) }),
+	"fetch.remove": doing(func(ctx context.Context, a Admin, x fetchArg) error { return a.RemoveFetch(ctx, x.ID) }),
+	"fetch.run":    asking(func(ctx context.Context, a Admin, x fetchArg) (Fetched, error) { return a.RunFetch(ctx, x.ID) }),
+
 	"audit": asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),
 
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),

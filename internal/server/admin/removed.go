@@ -73,6 +73,11 @@ func (d *Direct) removeMail(ctx context.Context, id ident.AccountID) error {
 	if err := d.store.Delete(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	if d.fetch != nil {
+		if err := d.fetch.Forget(ctx, id); err != nil {
+			return err
+		}
+	}
 	return errors.Join(d.forgetSending(ctx, id), forgetUses(ctx, d.db, id))
 }
 

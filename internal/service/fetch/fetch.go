@@ -119,8 +119,10 @@ type Service struct {
 	boxes *mailbox.Store
 	slots chan struct{} // one for each run that may be under way
 
+	wake chan struct{} // Run looks at once
+
 	mu      sync.Mutex
-	running map[uint32]bool // guarded by mu
+	running map[uint32]chan struct{} // guarded by mu; closed when the run ends
 }
 
 // atOnce is how many sources are asked at a time.
@@ -134,7 +136,7 @@ func New(db kv.DB, boxes *mailbox.Store, o Options) *Service {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), running: map[uint32]bool{}}
+	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), running: map[uint32]chan struct{}{}}
 }
 
 func (s *Service) tls(address string) *tls.Config {
@@ -159,19 +161,33 @@ func (s *Service) Run(ctx context.Context) {
 		for _, src := range due {
 			select {
 			case s.slots <- struct{}{}:
-				runs.Go(func() {
-					defer func() { <-s.slots }()
-					_, _ = s.RunNow(ctx, src.ID) // it is logged, and stands in the status
-				})
 			case <-ctx.Done():
 				return
 			}
+			other, end := s.try(src.ID)
+			if other != nil { // somebody was faster
+				<-s.slots
+				continue
+			}
+			runs.Go(func() {
+				defer func() { end(); <-s.slots }()
+				_, _ = s.ask(ctx, src.ID) // how it ended is logged, and stands in the status
+			})
 		}
 		select {
 		case <-t.C:
+		case <-s.wake:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// look has Run look for what is due.
+func (s *Service) look() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -194,31 +210,53 @@ func (s *Service) due(ctx context.Context) ([]Source, error) {
 func (s *Service) isRunning(id uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.running[id]
+	return s.running[id] != nil
 }
 
-// begin keeps a source from being asked twice at once.
-func (s *Service) begin(id uint32) (end func(), err error) {
+// begin waits until the source isn't being asked: POP3 lets one in at a time. The caller calls end.
+func (s *Service) begin(ctx context.Context, id uint32) (end func(), err error) {
+	for {
+		other, end := s.try(id)
+		if other == nil {
+			return end, nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
+		}
+	}
+}
+
+// try begins, or gives what is closed when the other run ends.
+func (s *Service) try(id uint32) (other <-chan struct{}, end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[id] {
-		return nil, fault.New(fault.InUse, "it is being asked just now")
+	if running := s.running[id]; running != nil {
+		return running, nil
 	}
-	s.running[id] = true
-	return func() {
+	mine := make(chan struct{})
+	s.running[id] = mine
+	return nil, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.running, id)
-	}, nil
+		close(mine)
+	}
 }
 
-// RunNow asks a source, whenever it is due. Errors: fault.NotFound, fault.InUse while it is being asked, and why it failed.
+// RunNow asks a source, whenever it is due. It waits while it is being asked already. Errors: fault.NotFound, and why it failed.
 func (s *Service) RunNow(ctx context.Context, id uint32) (Result, error) {
-	end, err := s.begin(id)
+	end, err := s.begin(ctx, id)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
+	return s.ask(ctx, id)
+}
+
+// ask asks a source, which nobody else does meanwhile.
+func (s *Service) ask(ctx context.Context, id uint32) (Result, error) {
 	src, status, err := s.get(ctx, id)
 	if err != nil {
 		return Result{}, err

@@ -58,8 +58,10 @@ func (s *Service) Try(ctx context.Context, src Source, secret string) error {
 		return err
 	}
 	defer r.drop()
-	_, err = r.list(&Status{})
-	return err
+	if _, err = r.list(&Status{}); err != nil {
+		return err
+	}
+	return r.close() // in order: else POP3 servers would keep the maildrop locked for a while
 }
 
 func isRefusal(err error) bool { return imapclient.IsRefusal(err) || pop3client.IsRefusal(err) }

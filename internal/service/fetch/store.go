@@ -20,7 +20,7 @@ import (
 )
 
 // Partition is where sources lie.
-const Partition kv.Partition = 9 << 56
+const Partition kv.Partition = 12 << 56
 
 // All keys of the partition, schema 1. Numbers are big-endian; a source's has 4 bytes.
 //
@@ -100,6 +100,7 @@ func (s *Service) Add(ctx context.Context, src Source, secret string) (Source, e
 		}
 		return putJSON(tx, sourceKey(keySource, src.ID), src)
 	})
+	s.look()
 	return src, err
 }
 
@@ -168,6 +169,7 @@ func (s *Service) SetSecret(ctx context.Context, id uint32, secret string) error
 	if err := checkSecret(secret); err != nil {
 		return err
 	}
+	defer s.look()
 	return s.db.Update(ctx, Partition, func(tx kv.Tx) error {
 		_, status, err := load(tx, id)
 		if err != nil {

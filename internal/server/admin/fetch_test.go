@@ -1,0 +1,19 @@
+package admin
+
+import "context"
+
+func (r *recorder) Fetches(_ context.Context, a string) ([]Fetch, error) {
+	return []Fetch{{ID: 1}}, r.note("fetches %s", a)
+}
+func (r *recorder) AddFetch(_ context.Context, f NewFetch) (Fetch, error) {
+	return Fetch{ID: 1}, r.note("add fetch %v", f)
+}
+func (r *recorder) SetFetchSecret(_ context.Context, s FetchSecret) error {
+	return r.note("secret of fetch %v", s)
+}
+func (r *recorder) RemoveFetch(_ context.Context, id uint32) error {
+	return r.note("remove fetch %d", id)
+}
+func (r *recorder) RunFetch(_ context.Context, id uint32) (Fetched, error) {
+	return Fetched{Fetched: 1}, r.note("run fetch %d", id)
+}

@@ -1,0 +1,26 @@
+package server
+
+import (
+	"context"
+	"net"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/fetch"
+	"postroad/internal/storage/kv"
+)
+
+// openFetch opens what fetches mail from other servers.
+func openFetch(db kv.DB, dir *directory.Directory, boxes *mailbox.Store, spool string, w World) *fetch.Service {
+	dial := w.Dial
+	if dial == nil && !w.Online {
+		dial = func(context.Context, string, string) (net.Conn, error) {
+			return nil, fault.New(fault.Unavailable, "nothing leaves this machine")
+		}
+	}
+	return fetch.New(db, boxes, fetch.Options{Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+}
+
+// runFetch fetches what is due, until ctx ends.
+func (s *Server) runFetch(ctx context.Context) { s.store.Fetch.Run(ctx) }
