@@ -171,7 +171,7 @@ func (s *Service) Run(ctx context.Context) {
 			}
 			runs.Go(func() {
 				defer func() { end(); <-s.slots }()
-				_, _ = s.ask(ctx, src.ID) // how it ended is logged, and stands in the status
+				_, _ = s.ask(ctx, src.ID, true) // how it ended is logged, and stands in the status
 			})
 		}
 		select {
@@ -252,13 +252,13 @@ func (s *Service) RunNow(ctx context.Context, id uint32) (Result, error) {
 		return Result{}, err
 	}
 	defer end()
-	return s.ask(ctx, id)
+	return s.ask(ctx, id, false)
 }
 
-// ask asks a source, which nobody else does meanwhile.
-func (s *Service) ask(ctx context.Context, id uint32) (Result, error) {
+// ask asks a source, which nobody else does meanwhile; if onlyDue, only if it is due still.
+func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, error) {
 	src, status, err := s.get(ctx, id)
-	if err != nil {
+	if err != nil || onlyDue && status.Next.After(s.o.Now()) {
 		return Result{}, err
 	}
 	r := &run{s: s, src: src, status: status, before: status}
