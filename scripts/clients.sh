@@ -22,7 +22,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 19 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 21 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -340,6 +340,51 @@ fetchmail_trial() { # fetchmail_trial PROTOCOL PORT USER
 }
 try 'fetchmail: IMAP over TLS' fetchmail fetchmail_trial imap 993 user5
 try 'fetchmail: POP3 over TLS' fetchmail fetchmail_trial pop3 995 user6
+
+imaplib_sharing() { send user19 shared && python3 "$root/scripts/clients/sharing.py" user19 user20; }
+try 'imaplib: a mailbox of somebody else' python3 imaplib_sharing
+
+mbsync_sharing() { # what user19 has shared, both ways
+    send user19 more || return 1
+    mkdir -p theirs
+    cat >mbsyncrc <<RC
+IMAPStore far
+Host localhost
+Port $(port 143)
+User user20@demo.test
+Pass demo
+SSLType STARTTLS
+CertificateFile $SSL_CERT_FILE
+AuthMechs PLAIN
+
+MaildirStore near
+Inbox $work/theirs/box
+
+Channel shared
+Far ":far:Other Users/user19@demo.test/INBOX"
+Near :near:INBOX
+Create Near
+SyncState *
+RC
+    mbsync -c mbsyncrc shared || return 1
+    [ "$(find theirs/box/new theirs/box/cur -type f | wc -l)" = "$(count user19)" ] || return 1
+    printf 'Subject: put there\r\n\r\nx\r\n' >theirs/box/new/1.1.host
+    mbsync -c mbsyncrc shared &&
+        curl -sS -u user19@demo.test:demo "imap://127.0.0.1:$(port 143)/INBOX" -X 'SEARCH SUBJECT "put there"' | grep -q 'SEARCH [0-9]'
+}
+try 'mbsync: a mailbox of somebody else' mbsync mbsync_sharing
+
+neomutt_sharing() { # reads what is shared, and saves a copy in the INBOX
+    local before
+    before=$(count user20)
+    cat >muttrc <<RC
+set imap_user="user20@demo.test" imap_pass="demo" folder="imap://127.0.0.1:$(port 143)/" spoolfile="+INBOX"
+set ssl_force_tls=no ssl_starttls=no confirmappend=no confirmcreate=no quit=yes delete=no header_cache="" wait_key=no
+RC
+    TERM=xterm script -qec "neomutt -F muttrc -f '+Other Users/user19@demo.test/INBOX' -e 'push \"<tag-pattern>~s shared<enter><tag-prefix><copy-message>=INBOX<enter><sync-mailbox><quit>\"'" /dev/null </dev/null
+    [ "$(count user20)" = $((before + 1)) ]
+}
+try 'neomutt: copy from a mailbox of somebody else' neomutt neomutt_sharing
 
 imapflow_trial() {
     npm install --silent --no-audit --no-fund --prefix "$work/npm" imapflow@2.0.0 &&

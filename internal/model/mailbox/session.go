@@ -65,14 +65,14 @@ func (s *Session) Rights(id FolderID) Rights {
 	return 0
 }
 
-// need checks that the session has all of rights on f.
+// need checks that the session has all of rights on f, and sees it.
 func (s *Session) need(f *Folder, rights Rights) error {
 	have := s.rightsOn(f)
 	switch {
-	case have&rights == rights:
-		return nil
 	case have&RightLookup == 0:
 		return fault.New(fault.NotFound, "no such folder")
+	case have&rights == rights:
+		return nil
 	}
 	return fault.New(fault.Denied, "you have no right to do that in this folder")
 }
