@@ -29,6 +29,7 @@ type commandLine struct {
 	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
 	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
 	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
+	Sieve   sieveCmd   `cmd:"" help:"People's mail filters: Sieve scripts."`
 	Cert    certCmd    `cmd:"" help:"TLS certificates."`
 	Admin   adminCmd   `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
 	Token   tokenCmd   `cmd:"" help:"Tokens that admit programs to the admin API."`

@@ -77,6 +77,9 @@ func New(ctx context.Context, c config.Config, w World) (*Server, error) {
 	}
 	s.store = store
 	store.Admin.SetDoctor(s)
+	if store.wrong != nil {
+		return nil, errors.Join(store.wrong, s.store.Close())
+	}
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

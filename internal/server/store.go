@@ -16,6 +16,7 @@ import (
 	"postroad/internal/service/audit"
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
+	filters "postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
@@ -48,7 +49,10 @@ type Store struct {
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
 
+	Rules *filters.Rules // by which people's mail is filtered
+
 	engine *pebble.DB // what DB is
+	wrong  error      // what is wrong in the administrator's filter scripts
 }
 
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
@@ -86,6 +90,11 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Admin.SetAccounts(s.Accounts)
 	s.Fetch = openFetch(db, s.Directory, s.Mailboxes, spools, w)
 	s.Admin.SetFetch(s.Fetch)
+	// Scripts of the administrator that are wrong keep the server from starting, but not commands from working.
+	if s.Rules, s.wrong = openRules(c, w, s.Directory, s.Mailboxes); s.wrong != nil {
+		s.Rules = filters.New(filters.Options{Dir: s.Directory, Store: s.Mailboxes, Now: w.Now, Host: c.Hostname})
+	}
+	s.Admin.SetRules(s.Rules)
 	s.engine = db
 	s.Certificates = acme.NewStorage(db, w.Now)
 	s.Admin.SetCertificates(&certAdmin{storage: s.Certificates, host: hostOf(c)})

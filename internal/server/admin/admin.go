@@ -42,6 +42,7 @@ type Admin interface {
 	CertificateAdmin
 	FetchAdmin
 	SharingAdmin
+	SieveAdmin
 	Delegator
 	POP3Admin
 

@@ -118,7 +118,7 @@ func actor(c Caller, r *http.Request) string {
 func onlyReads(name string) bool {
 	switch name {
 	case "doctor", "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
-		"account.app_passwords", "account.two_step", "account.shares", "reports.tls", "reports.dmarc":
+		"account.app_passwords", "account.two_step", "account.shares", "account.sieve", "reports.tls", "reports.dmarc":
 		return true
 	}
 	return strings.HasSuffix(name, ".list") || strings.HasSuffix(name, ".show") || strings.HasPrefix(name, "backup.")
@@ -154,5 +154,5 @@ func sortedKeys(m map[string]any) []string {
 // isSecret reports whether a field's name says that its value is one.
 func isSecret(key string) bool {
 	key = strings.ToLower(key)
-	return slices.ContainsFunc([]string{"password", "code", "secret", "key", "token", "pem", "cert"}, func(s string) bool { return strings.Contains(key, s) })
+	return slices.ContainsFunc([]string{"password", "code", "secret", "key", "token", "pem", "cert", "text"}, func(s string) bool { return strings.Contains(key, s) })
 }

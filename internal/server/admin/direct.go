@@ -16,6 +16,7 @@ import (
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
+	"postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
 )
@@ -44,6 +45,8 @@ type Direct struct {
 	engine *auth.Engine // signs people in; nil: the server is stopped
 
 	doctor Doctor // nil: the server is stopped
+
+	rules *rules.Rules // compiles filter scripts
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 

@@ -138,6 +138,14 @@ var operations = map[string]operation{
 	"fetch.remove": doing(func(ctx context.Context, a Admin, x fetchArg) error { return a.RemoveFetch(ctx, x.ID) }),
 	"fetch.run":    asking(func(ctx context.Context, a Admin, x fetchArg) (Fetched, error) { return a.RunFetch(ctx, x.ID) }),
 
+	"account.sieve": asking(func(ctx context.Context, a Admin, x addressArg) ([]FilterScript, error) {
+		return a.Scripts(ctx, x.Address)
+	}),
+	"account.sieve.show":     asking(func(ctx context.Context, a Admin, n ScriptName) (FilterScript, error) { return a.Script(ctx, n) }),
+	"account.sieve.put":      asking(func(ctx context.Context, a Admin, n NewScript) (ScriptCheck, error) { return a.PutScript(ctx, n) }),
+	"account.sieve.activate": doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.ActivateScript(ctx, n) }),
+	"account.sieve.delete":   doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.DeleteScript(ctx, n) }),
+
 	"audit": asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),
 
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),

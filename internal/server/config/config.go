@@ -58,6 +58,8 @@ type Config struct {
 	IMAP IMAPEntries `toml:"imap"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
+	// Sieve says how people's filters run.
+	Sieve Sieve `toml:"sieve"`
 	// Audit bounds what is remembered of sign-ins and of administrators' acts.
 	Audit Audit `toml:"audit"`
 	// Auth says how people sign in.
@@ -285,6 +287,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.IMAP.validate(); err != nil {
+		return err
+	}
+	if err := c.Sieve.validate(); err != nil {
 		return err
 	}
 	if err := c.Sharing.validate(); err != nil {

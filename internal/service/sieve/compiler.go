@@ -146,6 +146,9 @@ func (c *compiler) command(call *syntax.Call) command {
 		return nil
 	}
 	cmd := spec.command(c, a)
+	if c.opts.Explain && cmd != nil {
+		cmd = &explained{pos: call.Pos, name: call.Name, command: cmd}
+	}
 	if c.deferred.any() && cmd != nil {
 		return &guarded{needs: c.deferred, pos: call.Pos, name: call.Name, command: cmd}
 	}
@@ -188,6 +191,9 @@ func (c *compiler) test(call *syntax.Call) test {
 		return nil
 	}
 	t := spec.test(c, a)
+	if c.opts.Explain && t != nil {
+		t = &explained{pos: call.Pos, name: call.Name, test: t}
+	}
 	if c.deferred.any() && t != nil {
 		return &guarded{needs: c.deferred, pos: call.Pos, name: call.Name, test: t}
 	}
@@ -234,6 +240,38 @@ func (g *guarded) eval(m *machine) (bool, error) {
 		return false, err
 	}
 	return g.test.eval(m)
+}
+
+// explained tells what it does.
+type explained struct {
+	pos     syntax.Pos
+	name    string
+	command command
+	test    test
+}
+
+func (e *explained) tell(m *machine, what string) {
+	if m.env.Trace != nil {
+		m.env.Trace(m.frame.unit.name, e.pos, what)
+	}
+}
+
+func (e *explained) exec(m *machine) error {
+	e.tell(m, e.name)
+	return e.command.exec(m)
+}
+
+func (e *explained) eval(m *machine) (bool, error) {
+	yes, err := e.test.eval(m)
+	switch {
+	case err != nil:
+		e.tell(m, e.name+": failed")
+	case yes:
+		e.tell(m, e.name+": true")
+	default:
+		e.tell(m, e.name+": false")
+	}
+	return yes, err
 }
 
 // failing is what can't work, should it be met.

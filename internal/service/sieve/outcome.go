@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"strings"
 	"time"
 
 	syntax "postroad/internal/format/sieve"
@@ -105,4 +106,37 @@ type Notice struct {
 	Message string
 	// Mail is what a mailto: URI says (RFC 5436); never nil.
 	Mail *Mailto
+}
+
+// Describe tells in words what an action does.
+func (a *Action) Describe() string {
+	text := a.Op.String()
+	switch a.Op {
+	case Keep:
+		if text = "keep the message"; a.Implicit {
+			text += " (no rule says otherwise)"
+		}
+	case FileInto:
+		text = "file it into \"" + a.Mailbox + "\""
+		if a.Create {
+			text += ", which is made if need be"
+		}
+	case Redirect:
+		text = "redirect it to " + a.Address + a.List
+	case Reject, Ereject:
+		text = "refuse it: " + oneLine(a.Text)
+	case Vacation:
+		if text = "no answer by vacation: it is no message to be answered"; a.Reply.To != "" {
+			text = "answer " + a.Reply.To + ", unless that was done lately: \"" + a.Reply.Subject + "\""
+		}
+	case Notify:
+		text = "notify " + strings.Join(a.Notice.Mail.everybody(), ", ")
+	}
+	if a.SetFlags {
+		text += ", with the flags (" + strings.Join(a.Flags, " ") + ")"
+	}
+	if a.Message != nil {
+		text += ", with a changed header"
+	}
+	return text
 }

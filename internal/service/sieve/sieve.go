@@ -77,7 +77,10 @@ type Options struct {
 	Include func(l Location, name string) (text string, ok bool, err error)
 	// Without are extensions that are not to be had.
 	Without []string
-	Limits  Limits
+	// Limits bound the script and its runs.
+	Limits Limits
+	// Explain has runs tell Environment.Trace what they do. Such a script is slower.
+	Explain bool
 
 	more *extras // what tests add
 }
@@ -174,6 +177,8 @@ type Environment struct {
 	Flags []string
 	// Event is the IMAP event by which the script runs (RFC 6785); nil: the message is being delivered.
 	Event *Event
+	// Trace hears what a script does that was compiled to be explained: the place, and "header: true" or "fileinto". Nil: nobody does.
+	Trace func(script string, at syntax.Pos, what string)
 	// World answers questions. Nil: there are no folders but INBOX, no lists, nothing is remembered.
 	World World
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	syntax "postroad/internal/format/sieve"
 )
 
 const letter = "Return-Path: <ann@far.example>\r\n" +
@@ -475,6 +477,22 @@ func TestSequence(t *testing.T) {
 		if err != nil || describe(out) != c.want {
 			t.Errorf("%q %q %q: %s, %v", c.before, c.own, c.after, describe(out), err)
 		}
+	}
+}
+
+// A script that is compiled for it tells what it does.
+func TestExplain(t *testing.T) {
+	s := compileText(t, "require \"fileinto\";\nif anyof(header \"subject\" \"x\",\n  not exists \"x-none\") {\n  fileinto \"A\";\n}\n", Options{Explain: true, Name: "s"})
+	env := testEnv()
+	var got []string
+	env.Trace = func(script string, at syntax.Pos, what string) {
+		got = append(got, fmt.Sprint(script, " ", at, " ", what))
+	}
+	if out, err := s.Run(t.Context(), env, rawMessage(letter)); err != nil || describe(out) != "fileinto A" {
+		t.Error(describe(out), err)
+	}
+	if want := "s 2:10 header: false, s 3:7 exists: false, s 3:3 not: true, s 2:4 anyof: true, s 4:3 fileinto"; strings.Join(got, ", ") != want {
+		t.Error(got)
 	}
 }
 

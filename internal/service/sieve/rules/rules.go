@@ -69,6 +69,9 @@ func New(o Options) *Rules {
 // without are extensions whose world isn't there: no contacts to be lists, no virus checks, no events of IMAP.
 var without = []string{"extlists", "imapsieve", "virustest"}
 
+// Without lists the extensions that people's scripts can't have.
+func Without() []string { return slices.Clone(without) }
+
 // Extensions lists the capabilities that people's scripts may require.
 func Extensions() []string {
 	return slices.DeleteFunc(sieve.Extensions(), func(s string) bool { return slices.Contains(without, s) })

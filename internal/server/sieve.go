@@ -1,0 +1,58 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/server/config"
+	"postroad/internal/service/sieve"
+	filters "postroad/internal/service/sieve/rules"
+)
+
+// openRules makes the rules by which people's mail is filtered: their own scripts, and the administrator's.
+func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbox.Store) (*filters.Rules, error) {
+	o := filters.Options{Dir: dir, Store: boxes, Host: c.Hostname, Now: w.Now, Global: globalScripts(c.Sieve.Global)}
+	var err error
+	if o.Location, err = c.Sieve.Location(); err != nil {
+		return nil, err
+	}
+	if o.Before, err = readScripts(c.Sieve.Before, o.Global); err != nil {
+		return nil, err
+	}
+	o.After, err = readScripts(c.Sieve.After, o.Global)
+	return filters.New(o), err
+}
+
+// readScripts compiles the scripts in files.
+func readScripts(files []string, global func(string) (string, bool)) ([]*sieve.Script, error) {
+	var all []*sieve.Script
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "the filter script "+name+" can't be read")
+		}
+		s, err := filters.CompileGlobal(filepath.Base(name), string(text), global, sieve.Limits{})
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "the filter script "+name+" is wrong: "+err.Error())
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// globalScripts finds the scripts that all may include; nil if there are none.
+func globalScripts(folder string) func(name string) (string, bool) {
+	if folder == "" {
+		return nil
+	}
+	return func(name string) (string, bool) {
+		if !sieve.ValidName(name) || name[0] == '.' { // it has no "/" then
+			return "", false
+		}
+		text, err := os.ReadFile(filepath.Join(folder, name+".sieve"))
+		return string(text), err == nil
+	}
+}
