@@ -64,6 +64,9 @@ func engineOptions(db *DB, o Options) *engine.Options {
 	if eo.CacheSize == 0 {
 		eo.CacheSize = defaultCache
 	}
+	// The engine takes the memory of memtables, the one that is written to and one that is being flushed, from the cache: with as
+	// much as both nothing at all would be kept, not even where things are.
+	eo.CacheSize += 2 * int64(eo.MemTableSize)
 	for i := range eo.Levels {
 		eo.Levels[i].BlockSize = 16 << 10
 		eo.Levels[i].IndexBlockSize = 256 << 10

@@ -26,7 +26,8 @@ type Options struct {
 	// Logger hears of the engine's troubles, and at debug level of what it does. Nil
 	// means nobody.
 	Logger *slog.Logger
-	// CacheBytes is the size of the block cache. 0 means 64 MB.
+	// CacheBytes is the size of the block cache. 0 means 64 MB. While little is written it is larger, by up to what
+	// two memtables take.
 	CacheBytes int64
 	// MemtableBytes is how much is gathered in memory before it is flushed to a sorted
 	// file; up to four times as much while that takes longer. 0 means 64 MB. With little,
