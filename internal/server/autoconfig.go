@@ -61,6 +61,23 @@ func mailServices(c config.Config) (all []autoconfig.Service) {
 	return all
 }
 
+// publicServices are what mail programs are told, in the words of package setup, if the settings tell them anything else than the listeners; nil
+// if not.
+func publicServices(c config.Config) (all []setup.Service) {
+	if a := c.Autoconfig; a.Off || a.IMAP+a.POP3+a.Submission == "" {
+		return nil
+	}
+	as := map[autoconfig.Protocol]setup.Protocol{autoconfig.IMAP: setup.IMAP, autoconfig.POP3: setup.POP3, autoconfig.Submission: setup.Submission}
+	for _, s := range mailServices(c) {
+		one := setup.Service{Protocol: as[s.Protocol], Port: s.Port, Implicit: s.Implicit}
+		if s.Host != hostOf(c) {
+			one.Host = s.Host
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // reachableServices are the listeners that others can reach, at our hostname; if there are none, as in the demo, those for this machine.
 func reachableServices(c config.Config) (all []setup.Service, host string) {
 	if all = services(c.Listen); len(all) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"postroad/internal/protocol/autoconfig"
 	"postroad/internal/server"
+	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
@@ -85,6 +86,21 @@ func TestSettingsOfTheOperator(t *testing.T) {
 	want.Provider.Incoming = []place{{"imap", "imap.example.net", 993, "SSL"}}
 	want.Provider.Outgoing = []place{{"smtp", "smtp.example.net", 587, "STARTTLS"}}
 	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	records, err := s.Store().Admin.DomainRecords(t.Context(), admin.RecordsQuery{Domain: servertest.Domain, Offline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := map[string]string{}
+	for _, r := range records {
+		if r.Type == "SRV" {
+			srv[r.Name] = r.Value
+		}
+	}
+	if d := cmp.Diff(map[string]string{"_imaps._tcp.example.test.": "0 1 993 imap.example.net.", "_imap._tcp.example.test.": "0 0 0 .", "_pop3s._tcp.example.test.": "0 0 0 .",
+		"_pop3._tcp.example.test.": "0 0 0 .", "_submission._tcp.example.test.": "10 1 587 smtp.example.net.", "_submissions._tcp.example.test.": "0 0 0 .",
+		"_autodiscover._tcp.example.test.": "0 1 443 mail.example.test."}, srv); d != "" {
 		t.Error(d)
 	}
 	off := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Autoconfig.Off = true }})

@@ -115,7 +115,7 @@ func (a *advisor) facts(ctx context.Context, q admin.RecordsQuery) (setup.Facts,
 	if !strings.Contains(host, ".") {
 		return setup.Facts{}, fault.New(fault.Invalid, "the setting hostname is %q, which others can't find: it must be a complete name, like mail.%s", host, domain)
 	}
-	f := setup.Facts{Domain: domain, Hostname: host, Keys: keys, Services: services(a.config.Listen), Autoconfig: !a.config.Autoconfig.Off, Policy: policyFor(a.config, domain),
+	f := setup.Facts{Domain: domain, Hostname: host, Keys: keys, Services: services(a.config.Listen), Public: publicServices(a.config), Autoconfig: !a.config.Autoconfig.Off, Policy: policyFor(a.config, domain),
 		Chain: a.chain(ctx), NextKeys: a.nextKeys(ctx), Renews: a.config.ACME.AcceptTerms && !a.config.ACME.NewKeys, DMARCReports: reports.DMARCAddress + "@" + domain, TLSReports: reports.TLSAddress + "@" + domain, SmartHost: smartHost(a.config.Route)}
 	return f, a.addresses(&f, q.PublicIPs)
 }

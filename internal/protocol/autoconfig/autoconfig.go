@@ -82,7 +82,10 @@ type Options struct {
 }
 
 // Handler answers. It is safe for concurrent use.
-type Handler struct{ o Options }
+type Handler struct {
+	o       Options
+	signing chan struct{} // has room while nothing is signed
+}
 
 // New makes a Handler.
 func New(o Options) *Handler {
@@ -92,7 +95,7 @@ func New(o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{o}
+	return &Handler{o, make(chan struct{}, 1)}
 }
 
 // Paths that are answered. Those of Autodiscover are compared without case, since programs write them in several ways.

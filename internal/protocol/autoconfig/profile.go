@@ -45,6 +45,12 @@ func (h *Handler) signed(r *http.Request, b []byte) []byte {
 	if c == nil {
 		return b
 	}
+	select { // one at a time: it costs more than all else here, and anybody may ask for it
+	case h.signing <- struct{}{}:
+		defer func() { <-h.signing }()
+	case <-r.Context().Done():
+		return b // nobody waits for it any more
+	}
 	out, err := sign(b, c)
 	if err != nil {
 		h.o.Logger.WarnContext(r.Context(), "a profile can't be signed", "err", err)

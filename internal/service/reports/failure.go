@@ -59,7 +59,11 @@ type told struct {
 // Failed reports a message. It doesn't wait. Of messages that fail in the same way, one an hour is told, with the number of those before it
 // that weren't. Nothing is told of messages that may be somebody's answer to a report: loops end here (RFC 9991 "Transport").
 func (s *Service) Failed(f *Failed) {
-	if !s.o.SendFailures || len(f.RUF) == 0 || len(f.Wanted) == 0 || answers(f) {
+	if !s.o.SendFailures || len(f.RUF) == 0 || len(f.Wanted) == 0 {
+		return
+	}
+	f.Header = arf.ClipHeader(f.Header)
+	if answers(f) {
 		return
 	}
 	n, ok := s.failures.admit(f, s.now())
@@ -67,7 +71,7 @@ func (s *Service) Failed(f *Failed) {
 		return
 	}
 	f.Feedback.Incidents = n
-	f.Header = strings.Clone(arf.ClipHeader(f.Header)) // the whole may be large, and many wait
+	f.Header = strings.Clone(f.Header) // the whole may be large, and many wait
 	select {
 	case s.failures.waiting <- f:
 	default:

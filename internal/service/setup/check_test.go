@@ -426,6 +426,9 @@ func TestServices(t *testing.T) {
 		{"not offered", func(w *world) { w.Add(w.t, "_pop3._tcp.example.org. SRV 0 1 110 mail.example.org.") }, []string{"wrong srv: this server doesn't offer that > remove the record"}},
 		{"not offered, and said so", func(w *world) { w.Add(w.t, "_pop3._tcp.example.org. SRV 0 0 0 .") }, nil},
 		{"no answer", func(w *world) { w.Fail("_pop3s._tcp.example.org", "", dead) }, []string{"warn srv: _pop3s._tcp.example.org: no answer"}},
+		{"told elsewhere", func(w *world) {
+			w.facts.Public = []setup.Service{{Protocol: setup.IMAP, Port: 10993, Implicit: true, Host: "imap.example.net"}, {Protocol: setup.IMAP, Port: 143}, {Protocol: setup.Submission, Port: 465, Implicit: true}}
+		}, []string{"wrong srv: _imaps._tcp.example.org leads to \"mail.example.org\" port 993, not to imap.example.net > SRV 0 1 10993 imap.example.net."}},
 		{"settings, no name", func(w *world) { w.Remove("autodiscover.example.org") }, []string{"warn autoconfig: autodiscover.example.org isn't there > CNAME mail.example.org."}},
 		{"settings elsewhere", func(w *world) { w.replace("autoconfig.example.org", "autoconfig.example.org. A 198.51.100.9") }, nil},
 		{"settings, not told", func(w *world) { w.facts.Autoconfig = false; w.Remove("autoconfig.example.org") }, []string{"warn autoconfig: autodiscover.example.org leads to this server, which doesn't tell > remove it"}},

@@ -37,7 +37,7 @@ func (k *checker) checkServices(ctx context.Context, n *notes) {
 func (k *checker) checkService(ctx context.Context, n *notes, srv string, s Service, offered bool) answer {
 	name := srvName(srv, k.Domain)
 	a := ask(ctx, k.DNS.LookupSRV, name)
-	at := func(r dns.SRV) bool { return r.Host == k.Hostname && r.Port == s.Port }
+	at := func(r dns.SRV) bool { return r.Host == k.hostFor(s) && r.Port == s.Port }
 	switch fix := k.record(name, "SRV"); {
 	case a.unknown():
 		unanswered(n, name, a.err)
@@ -49,11 +49,19 @@ func (k *checker) checkService(ctx context.Context, n *notes, srv string, s Serv
 	case a.Records[0].Host == ".":
 		n.wrong(fix, "%s says that the service isn't there, but it is", name)
 	case !slices.ContainsFunc(a.Records, at):
-		n.wrong(fix, "%s leads to %s port %d, not to this server", name, shown(a.Records[0].Host), a.Records[0].Port)
+		n.wrong(fix, "%s leads to %s port %d, not to %s", name, shown(a.Records[0].Host), a.Records[0].Port, k.shownHost(s))
 	default:
 		return yes
 	}
 	return maybe
+}
+
+// shownHost is where a service should be, in words.
+func (k *checker) shownHost(s Service) string {
+	if s.Host == "" {
+		return "this server"
+	}
+	return s.Host
 }
 
 // checkAutoconfig looks at the names where programs ask a web server for settings.

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"crypto/x509"
 	"net/netip"
 	"strings"
@@ -26,6 +27,8 @@ type Facts struct {
 	Keys []Key
 	// Services are what the server offers.
 	Services []Service
+	// Public are the services that people's mail programs shall use, where they are reached in another way than Services; nil: in no other.
+	Public []Service
 	// Policy is the MTA-STS policy that is served for the domain.
 	Policy mtasts.Policy
 	// Chain is the certificate in use, then those that lead to its root. It may be empty.
@@ -83,6 +86,8 @@ type Service struct {
 	Port     uint16
 	// Implicit: TLS from the first byte. Otherwise the client asks for it, but for HTTP, which has none then.
 	Implicit bool
+	// Host is where it is, if not at Facts.Hostname.
+	Host string
 }
 
 // srv is the service's name in SRV records (RFC 6186 §3, RFC 8314 §5.1); "" if it is not for people's mail programs.
@@ -97,9 +102,16 @@ func (s Service) srv() string {
 	return ""
 }
 
+// hostFor is where a service is.
+func (f *Facts) hostFor(s Service) string { return cmp.Or(s.Host, f.Hostname) }
+
 // find returns the service that SRV records call by a name. Of several ports the standard one, or the first.
 func (f *Facts) find(srv string, standard uint16) (found Service, ok bool) {
-	for _, s := range f.Services {
+	services := f.Services
+	if f.Public != nil {
+		services = f.Public
+	}
+	for _, s := range services {
 		if s.srv() == srv && (!ok || s.Port == standard) {
 			found, ok = s, true
 		}

@@ -155,7 +155,7 @@ func (l *list) services() {
 	for _, m := range mailServices {
 		name := srvName(m.name, l.f.Domain)
 		if s, ok := l.f.find(m.name, m.port); ok {
-			l.add(Recommended, name, "SRV", fmt.Sprintf("%d 1 %d %s.", m.priority, s.Port, l.f.Hostname), "Tells mail programs where to %s.", m.what)
+			l.add(Recommended, name, "SRV", fmt.Sprintf("%d 1 %d %s.", m.priority, s.Port, l.f.hostFor(s)), "Tells mail programs where to %s.", m.what)
 			continue
 		}
 		l.add(Optional, name, "SRV", "0 0 0 .", "Says that there is no service here to %s.", m.what)

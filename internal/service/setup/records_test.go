@@ -94,6 +94,13 @@ func TestRecordsFollowTheFacts(t *testing.T) {
 
 	f = facts(t)
 	f.Services = []setup.Service{{Protocol: setup.IMAP, Port: 1993, Implicit: true}, {Protocol: setup.IMAP, Port: 993, Implicit: true}, {Protocol: setup.IMAP, Port: 1994, Implicit: true}}
+	elsewhere := f
+	elsewhere.Public = []setup.Service{{Protocol: setup.IMAP, Port: 10993, Implicit: true, Host: "imap.example.net"}, {Protocol: setup.Submission, Port: 465, Implicit: true}}
+	for name, want := range map[string]string{"_imaps": "0 1 10993 imap.example.net.", "_submissions": "0 1 465 mail.example.org.", "_imap": "0 0 0 ."} {
+		if got := find(setup.Records(elsewhere), name+"._tcp.example.org", "SRV"); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 	if got := find(setup.Records(f), "_imaps._tcp.example.org", "SRV"); !slices.Equal(got, []string{"0 1 993 mail.example.org."}) {
 		t.Errorf("%q", got)
 	}
