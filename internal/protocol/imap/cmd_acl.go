@@ -10,7 +10,8 @@ import (
 	"postroad/internal/model/mailbox"
 )
 
-// Principals knows whom rights can be given to. Without it ACL (RFC 4314) is not offered, and mailboxes of others are not shown. It must be safe for concurrent use.
+// Principals knows whom rights can be given to. Without it ACL (RFC 4314) is not offered, and mailboxes of others are not
+// shown. It must be safe for concurrent use.
 type Principals interface {
 	// Find finds an account or group by what people call it, an address; fault.NotFound if there is none.
 	Find(ctx context.Context, name string) (kind mailbox.PrincipalKind, id uint64, err error)

@@ -39,7 +39,7 @@ func (s *session) list(ctx context.Context) (reply, error) {
 		s.out.line(`* LIST (\Noselect) "/" ""`)
 		return reply{text: "that is the root"}, nil
 	}
-	entries, err := s.entries(ctx)
+	entries, err := s.entries(ctx, &l)
 	if err != nil {
 		return reply{}, err
 	}
@@ -235,6 +235,20 @@ func (l *listing) matches(e *entry) bool {
 	return false
 }
 
+// reaches reports whether a pattern may match names in the namespaces of others.
+func (l *listing) reaches() bool {
+	for _, p := range l.patterns {
+		literal, _, _ := strings.Cut(p, "%")
+		literal, _, _ = strings.Cut(literal, "*")
+		for _, top := range [...]string{otherUsers, sharedBy} {
+			if strings.HasPrefix(top, literal) || strings.HasPrefix(literal, top) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // selects reports whether an entry meets the selection options. Without any, what exists does.
 func (l *listing) selects(e *entry) bool {
 	if l.subscribed && !e.subscribed || l.specialUse && e.use() == "" {
@@ -284,7 +298,7 @@ func (s *session) lsub(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	entries, err := s.entries(ctx)
+	entries, err := s.entries(ctx, &l)
 	if err != nil {
 		return reply{}, err
 	}
@@ -320,10 +334,13 @@ type entry struct {
 }
 
 // entries gives all that may be listed: folders, names subscribed to without a folder, and names above those.
-func (s *session) entries(ctx context.Context) ([]entry, error) {
-	boxes, err := s.boxes(ctx)
-	if err != nil {
-		return nil, err
+func (s *session) entries(ctx context.Context, l *listing) ([]entry, error) {
+	boxes := s.ownBoxes()
+	if l.reaches() {
+		var err error
+		if boxes, err = s.boxes(ctx); err != nil {
+			return nil, err
+		}
 	}
 	lost, err := lostSubscriptions(ctx, s.mail)
 	if err != nil {

@@ -292,3 +292,15 @@ func TestOwnFoldersNamedAsNamespaces(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A LIST that can't name mailboxes of others doesn't open their accounts.
+func TestListReachesOthersIfAsked(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"*": true, "%": true, "Oth*": true, "Other Users/ann@x/%": true, "Shared": true, "S%d/x": true, "%/INBOX": true,
+		"INBOX": false, "INBOX*": false, "Sent": false, "Other people/*": false, "": true, "shared": false,
+	} {
+		if got := (&listing{patterns: []string{"Work", pattern}}).reaches(); got != want {
+			t.Errorf("%q: %t", pattern, got)
+		}
+	}
+}

@@ -320,7 +320,7 @@ func TestListStatusOfAMailboxThatGoes(t *testing.T) {
 	f, err := s.mail.CreateFolder(ctx, mailbox.NewFolder{Name: "going"})
 	must(t, err)
 	w.deliver(s.mail, f.ID, testMessage(1), 0)
-	entries, err := s.entries(ctx)
+	entries, err := s.entries(ctx, &listing{})
 	must(t, err)
 	must(t, s.mail.DeleteFolder(ctx, f.ID))
 	l := listing{patterns: []string{"going"}, statusItems: statusTable}
