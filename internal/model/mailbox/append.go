@@ -18,6 +18,8 @@ type Append struct {
 	// Bag holds properties that lie beside the item from the start, at most MaxBag bytes. With
 	// Replace they change those that are there, as with SetBag.
 	Bag map[string][]byte
+
+	origin Origin // of a copy from another account
 }
 
 // Appended tells where an item went.
@@ -158,6 +160,9 @@ func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) 
 	}
 	var err error
 	if r.Content, err = t.store(a.Content, staged); err != nil {
+		return Appended{}, err
+	}
+	if err := t.setOrigin(r.Content, a.origin); err != nil {
 		return Appended{}, err
 	}
 	if err := t.mergeBag(r, a.Bag); err != nil {

@@ -159,6 +159,17 @@ func (x *crossing) read(ctx context.Context, r *Row) (Append, error) {
 		return Append{}, err
 	}
 	a := Append{Flags: r.Flags, Keywords: r.Keywords.Names(), Received: r.Received()}
+	a.origin = Origin{x.from.a.id, r.Content}
+	if x.from.HasOrigins() {
+		err := x.from.Read(ctx, func(b *Batch) (err error) {
+			a.origin, err = b.Origin(x.from, r)
+			return err
+		})
+		if err != nil {
+			w.Discard()
+			return Append{}, err
+		}
+	}
 	if r.hasBag {
 		b, err := x.from.Bag(ctx, r.ID)
 		if err != nil {

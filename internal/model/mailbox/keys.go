@@ -18,6 +18,7 @@ import (
 //	A                      the account's own property bag
 //	M folder account       properties of a folder: one account's own, or with account 0 those that all share
 //	C content              content record: size, references
+//	O content              where the content was first, if it is a copy from another account
 //	S content              summary: what was learned when it was parsed
 //	G content              being staged since (Unix seconds); gone once referred to
 //	K keyword              keyword's name
@@ -42,6 +43,7 @@ const (
 	keyProps       = 'A'
 	keyFolderProps = 'M'
 	keyContent     = 'C'
+	keyOrigin      = 'O'
 	keySummary     = 'S'
 	keyStaged      = 'G'
 	keyKeyword     = 'K'

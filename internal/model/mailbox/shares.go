@@ -174,7 +174,7 @@ func (s *Store) IndexShares(ctx context.Context) error {
 }
 
 // MendShares makes sure of what an account's folders grant after its mailbox was restored: whom rights are given to finds it.
-// With keep false they are taken back: they come from elsewhere, where numbers mean other people.
+// With keep false they are taken back, and origins are forgotten: they come from elsewhere, where numbers mean other people.
 func (s *Store) MendShares(ctx context.Context, id ident.AccountID, keep bool) error {
 	if keep {
 		return s.ensureShares(ctx, id)
@@ -191,7 +191,11 @@ func (s *Store) MendShares(ctx context.Context, id ident.AccountID, keep bool) e
 			}
 		}
 	}
-	return nil
+	return ses.a.update(ctx, func(t *txn) error {
+		t.dirty = true
+		r := all(keyOrigin)
+		return t.tx.DeleteRange(r.Lo, r.Hi)
+	})
 }
 
 // ensureShares puts into the index what an account has granted, as far as it is missing.

@@ -13,6 +13,7 @@ type state struct {
 	head    head
 	kw      *keywordTable
 	folders []*node // by ID
+	origins bool    // there are contents that came from other accounts, or were
 	scripts *Scripts
 }
 

@@ -70,6 +70,35 @@ func TestCopyToAnotherAccount(t *testing.T) {
 	}
 }
 
+// Where a copy came from is known after a restart, is forgotten with it, and when its account is restored elsewhere.
+func TestOriginOfCopies(t *testing.T) {
+	w, at := neighbours(t, RightLookup|RightInsert)
+	if _, _, err := w.me.CopyTo(w.ctx, w.inbox(), w.add(w.inbox(), 2), at); err != nil {
+		t.Fatal(err)
+	}
+	his := w.open(NewStore(w.db, w.options()), bob, asBob)
+	v, err := his.View(w.ctx, at.Folder)
+	w.must(err)
+	origin := func(row *Row) (o Origin) {
+		w.must(his.Read(w.ctx, func(b *Batch) (err error) { o, err = b.Origin(his, row); return err }))
+		return o
+	}
+	if want := (Origin{ann, w.view(w.inbox()).At(0).Content}); !his.HasOrigins() || origin(v.At(0)) != want {
+		t.Errorf("%t %v, want %v", his.HasOrigins(), origin(v.At(0)), want)
+	}
+	if w.me.HasOrigins() {
+		t.Error("what stays is its own")
+	}
+	_, err = his.Expunge(w.ctx, at.Folder, []UID{1}, false)
+	w.must(err)
+	w.check()
+	w.must(w.store.MendShares(w.ctx, bob, false))
+	if o := origin(v.At(1)); o.Account != bob {
+		t.Errorf("restored elsewhere: %v", o)
+	}
+	his.Close()
+}
+
 func TestMoveToAnotherAccount(t *testing.T) {
 	w, at := neighbours(t, RightLookup|RightInsert)
 	in := w.inbox()

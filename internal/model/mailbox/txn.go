@@ -222,6 +222,9 @@ func (t *txn) release(id ContentID) error {
 	if err := t.tx.Delete(summaryKey(id)); err != nil {
 		return err
 	}
+	if err := t.dropOrigin(id); err != nil {
+		return err
+	}
 	for i := range c.texts {
 		if err := t.tx.Delete(textKey(id, i)); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 )
 
@@ -121,20 +122,26 @@ func writeModSeq(_ *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
 }
 
 func writeEmailID(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
-	return append(f.s.appendEmailID(append(dst, '('), f.s.sel.mail, r), ')'), nil
+	dst, err := f.s.appendEmailID(append(dst, '('), f.s.sel.mail, f.batch, r)
+	return append(dst, ')'), err
 }
 
-// appendEmailID writes a message's EMAILID: its content's number, which copies in the account share (RFC 8474 §5.1).
-func (s *session) appendEmailID(dst []byte, mail *mailbox.Session, r *mailbox.Row) []byte {
-	return s.appendOwner(appendUint(append(dst, 'M'), r.Content), mail)
+// appendEmailID writes a message's EMAILID: the number of its content in the account where that was first, which all copies
+// share (RFC 8474 §5.1). b may be nil if the account has nothing that came from others.
+func (s *session) appendEmailID(dst []byte, mail *mailbox.Session, b *mailbox.Batch, r *mailbox.Row) (_ []byte, err error) {
+	o := mailbox.Origin{Account: mail.Account(), Content: r.Content}
+	if b != nil && mail.HasOrigins() {
+		o, err = b.Origin(mail, r)
+	}
+	return s.appendOwner(appendUint(append(dst, 'M'), o.Content), o.Account), err
 }
 
 // appendOwner makes an ID of somebody else's account one that the client's own doesn't have.
-func (s *session) appendOwner(dst []byte, mail *mailbox.Session) []byte {
-	if !s.foreign(mail) {
+func (s *session) appendOwner(dst []byte, account ident.AccountID) []byte {
+	if account == s.who.Account {
 		return dst
 	}
-	return appendUint(append(dst, '-'), mail.Account())
+	return appendUint(append(dst, '-'), account)
 }
 
 func writeThreadID(_ *fetching, dst []byte, _ *mailbox.Row) ([]byte, error) {

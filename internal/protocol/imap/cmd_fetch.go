@@ -170,6 +170,7 @@ func (f *fetching) newest(i int, shown *mailbox.Row) *mailbox.Row {
 // run sends the responses: it reads what fills a buffer, sends it outside of the store's
 // snapshot, and goes on. So a slow client holds up nobody, and memory is bounded.
 func (f *fetching) run(ctx context.Context) error {
+	f.records = f.records || f.s.sel.mail.HasOrigins() && f.wants("EMAILID")
 	for {
 		done, err := f.fill(ctx)
 		if err != nil {

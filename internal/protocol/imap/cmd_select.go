@@ -106,7 +106,7 @@ func (s *session) introduce(spelled string) {
 
 // folderID is a folder's MAILBOXID (RFC 8474 §4).
 func (s *session) folderID(mail *mailbox.Session, id mailbox.FolderID) string {
-	return string(s.appendOwner(appendUint([]byte("F"), id), mail))
+	return string(s.appendOwner(appendUint([]byte("F"), id), mail.Account()))
 }
 
 // closeMailbox is CLOSE: RFC 9051 §6.4.1.

@@ -296,8 +296,9 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 		return s.modSeqKey(q), true
 	case "EMAILID": // RFC 8474 §6
 		id := string(d.astring())
-		return criterion{cost: byRow, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
-			return string(s.appendEmailID(nil, m.scope.mail, r)) == id, nil
+		return criterion{cost: byRecord, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+			is, err := s.appendEmailID(nil, m.scope.mail, m.batch, r)
+			return string(is) == id, err
 		}}, true
 	case "THREADID":
 		d.astring()

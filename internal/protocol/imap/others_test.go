@@ -304,3 +304,47 @@ func TestListReachesOthersIfAsked(t *testing.T) {
 		}
 	}
 }
+
+// Copies in other accounts have the EMAILID of what they were made of, there and back (RFC 8474 §5.1), and one's own messages
+// are called as they were before.
+func TestEmailIDsOfCopies(t *testing.T) {
+	w := sharingWorld(t)
+	his, _ := w.open("bob").FolderByRole(mailbox.Inbox)
+	hers, _ := w.open("ann").FolderByRole(mailbox.Inbox)
+	w.share(hers.ID, mailbox.AllRights)
+	w.deliver(w.open("ann"), hers.ID, testMessage(1), 0)
+	for i := range 5 { // so that numbers are others than hers
+		w.deliver(w.open("bob"), his.ID, testMessage(i+2), 0)
+	}
+	c := w.user("bob")
+	ids := func(path string) (list []string) {
+		c.ok(`SELECT "` + path + `"`)
+		for _, l := range c.ok("UID FETCH 1:* EMAILID") {
+			_, id, _ := strings.Cut(l, "EMAILID (")
+			id, _, _ = strings.Cut(id, ")")
+			list = append(list, id)
+			if got := c.ok("SEARCH EMAILID " + id); !strings.HasPrefix(got[0], "* SEARCH ") || len(got[0]) < 10 {
+				t.Errorf("search for %s in %s: %q", id, path, got)
+			}
+		}
+		return list
+	}
+	own, others := ids("INBOX"), ids(annsPrefix+"INBOX")
+	c.ok(`COPY 1 INBOX`)
+	c.ok(`SELECT INBOX`)
+	c.ok(`MOVE 1 "` + annsPrefix + `INBOX"`)
+	c.ok(`COPY 5 Archive`) // the copy of hers
+	if got, want := ids("INBOX"), append(slices.Clone(own[1:]), others[0]); !slices.Equal(got, want) {
+		t.Errorf("his are %q, want %q", got, want)
+	}
+	if got := ids("Archive"); !slices.Equal(got, others) {
+		t.Errorf("the copy of a copy is %q, want %q", got, others)
+	}
+	if got, want := ids(annsPrefix+"INBOX"), []string{others[0], own[0]}; !slices.Equal(got, want) {
+		t.Errorf("hers are %q, want %q", got, want)
+	}
+	c.ok(`MOVE 2 INBOX`) // back again
+	if got, want := ids("INBOX"), append(slices.Clone(own[1:]), others[0], own[0]); !slices.Equal(got, want) {
+		t.Errorf("back again: %q, want %q", got, want)
+	}
+}
