@@ -3,7 +3,7 @@
 # ok, FAIL, or skip with the reason (the program isn't installed).
 #
 # On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail mpop python3 nodejs npm \
-#   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl
+#   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl thunderbird
 # npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
 set -u
 cd "$(dirname "$0")/.."
@@ -22,7 +22,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 21 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 22 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -396,6 +396,7 @@ else
     echo 'skip  imapflow 2.0.0 (npm is not installed)'
 fi
 
+try 'thunderbird: mailboxes, flags, copies, moves, push' thunderbird python3 "$root/scripts/clients/thunderbird-imap.py" user21@demo.test
 try 'postroad check' "$work/postroad" "$work/postroad" --data "$work/data" check
 grep -E 'level=(WARN|ERROR)|panic' "$work/server.log" | grep -v 'sign-in' | head
 echo "$failures failed"
