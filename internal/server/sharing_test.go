@@ -187,7 +187,24 @@ func TestSharesLastOverARestart(t *testing.T) {
 	again := servertest.Start(t, servertest.Options{Files: first.Files, Folder: first.Folder})
 	b = talk(t, again, "bob")
 	b.mustSee("Other Users/ann@" + servertest.Domain + "/INBOX")
-	if err := again.Store().Admin.RemoveAccount(context.Background(), admin.Removal{Address: ann.Address}); err != nil {
+	ad, ctx := again.Store().Admin, context.Background()
+	if _, err := ad.RenameAccount(ctx, admin.Rename{Address: ann.Address, To: "anna@" + servertest.Domain}); err != nil {
+		t.Fatal(err)
+	}
+	ann.Address = "anna@" + servertest.Domain
+	b.mustSee("Other Users/" + ann.Address + "/INBOX")
+	if err := ad.RemoveAccount(ctx, admin.Removal{Address: ann.Address}); err != nil { // for a while
+		t.Fatal(err)
+	}
+	b.mustSee()
+	if got := b.ask(`SELECT "Other Users/%s/INBOX"`, ann.Address); !strings.HasPrefix(got[0], "NO [NONEXISTENT]") {
+		t.Errorf("removed: %q", got)
+	}
+	if _, err := ad.BringBackAccount(ctx, admin.Restoral{Address: ann.Address}); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSee("Other Users/" + ann.Address + "/INBOX")
+	if err := again.Store().Admin.RemoveAccount(context.Background(), admin.Removal{Address: ann.Address, Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.mustSee()
