@@ -234,3 +234,33 @@ func readSome(ctx context.Context, s *Session, v *View, i int, buf []byte) (int,
 	})
 	return i, buf, err
 }
+
+// BenchmarkCopyTo copies 1,000 messages of 2 KB into another account.
+func BenchmarkCopyTo(b *testing.B) {
+	w := newWorld(b)
+	w.must(w.store.Create(w.ctx, bob, Usage{}))
+	his := w.open(w.store, bob, asBob)
+	defer his.Close()
+	in, _ := his.FolderByRole(Inbox)
+	w.must(his.SetGrants(w.ctx, in.ID, []Grant{{ToAccount, uint64(ann), AllRights}}))
+	mine := w.open(w.store, bob, w.me.Identity())
+	defer mine.Close()
+	text := "Subject: x\r\n\r\n" + strings.Repeat("some text of the usual kind\r\n", 70)
+	c := w.content(text)
+	items := make([]Append, 1000)
+	for i := range items {
+		items[i].Content = c
+	}
+	put, err := w.me.Append(w.ctx, w.inbox(), items...)
+	w.must(err)
+	uids := make([]UID, len(put))
+	for i := range put {
+		uids[i] = put[i].UID
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _, err := w.me.CopyTo(w.ctx, w.inbox(), uids, Target{Session: mine, Folder: in.ID})
+		w.must(err)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/msg")
+}
