@@ -80,9 +80,14 @@ func (x index) scanField(needle string, f Field) (found []int) {
 func (x index) find(needle string, z Zones) (found []int) {
 	q := Compile(AppendFolded(nil, needle))
 	h := NewHits(uint32(len(x.docs)))
-	for _, c := range x.chunks {
-		if err := h.Search(q, z, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
-			panic(err)
+	if !q.Exact() {
+		h.Hasty()
+	}
+	for again := true; again; again = !h.Enough() {
+		for _, c := range x.chunks {
+			if err := h.Search(q, z, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
+				panic(err)
+			}
 		}
 	}
 	if q.All() {
@@ -287,6 +292,51 @@ func TestManyChunks(t *testing.T) {
 	}
 	if got := x.findField("commo", 2); got != nil {
 		t.Errorf("found in another field: %v", got)
+	}
+}
+
+// TestCommonWords: a needle of common and rare words is found by the rare ones, one of common words by all of them, whatever else has each.
+func TestCommonWords(t *testing.T) {
+	const n = 4000
+	b := NewBuilder()
+	for i := range uint32(n) {
+		text := "common"
+		if i%2 == 0 {
+			text += " often"
+		}
+		if i%3 == 0 {
+			text += " third"
+		}
+		if i == 2400 || i == 2401 {
+			text += " rare"
+		}
+		b.Add(i, Body, []byte(text))
+	}
+	chunks := b.Chunks()
+	for needle, want := range map[string][2]int{ // the documents, and of how many the lists may be read
+		"common rare":           {2, 1},
+		"often common rare":     {2, 1}, // one of them hasn't the first
+		"often third":           {667, 2},
+		"common, rare, nowhere": {0, 1},
+		"nowhere common":        {0, 0},
+		"rare":                  {2, 1},
+		"common often third":    {667, 3},
+	} {
+		q := Compile([]byte(needle))
+		h := NewHits(n)
+		h.Hasty()
+		rounds := 0
+		for again := true; again; again = !h.Enough() {
+			rounds++
+			for _, c := range chunks {
+				if err := h.Search(q, Body, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := h.count(); got != want[0] || len(h.patterns) < want[1] || rounds > 2 {
+			t.Errorf("%q: %d documents by %d words in %d rounds", needle, got, len(h.patterns), rounds)
+		}
 	}
 }
 

@@ -9,10 +9,52 @@ import (
 type Hits struct {
 	docs     uint32
 	patterns [][]uint64 // for each pattern the documents with it, a bit each
+
+	hasty  bool  // lists of what is in many documents are left out
+	common []int // for each pattern the bytes of its lists
 }
 
 // NewHits begins to search a segment of so many documents.
 func NewHits(docs uint32) *Hits { return &Hits{docs: docs} }
+
+// Hasty makes the search leave out what many documents have, until Enough says that it must be done again without: most of the
+// work for needles of several words is to read the lists of common ones, and a rare one says nearly as much. Not for queries that
+// are to be exact.
+func (h *Hits) Hasty() { h.hasty = true }
+
+// few is how many documents are so few that those that don't have the common words are no matter.
+const few = 32
+
+// Enough reports whether a hasty search, now at its end, has found few documents. If it hasn't, the search begins anew, and isn't hasty any
+// more. What isn't hasty is enough.
+func (h *Hits) Enough() bool {
+	var rare [][]uint64
+	for i, set := range h.patterns {
+		switch {
+		case h.isCommon(i):
+		case set == nil: // no document has it
+			h.patterns = [][]uint64{nil}
+			return true
+		default:
+			rare = append(rare, set)
+		}
+	}
+	if len(rare) == len(h.patterns) {
+		return true
+	}
+	if h.patterns = rare; len(rare) > 0 && h.count() <= few {
+		return true
+	}
+	h.patterns, h.common, h.hasty = nil, nil, false
+	return false
+}
+
+func (h *Hits) count() (n int) {
+	h.Each(func(uint32) { n++ })
+	return n
+}
+
+func (h *Hits) isCommon(pattern int) bool { return h.hasty && h.common[pattern] > int(h.docs)/16+few }
 
 // Search looks for the query in one of the segment's chunks, in the zones. postings gives the chunk's postings; it is called
 // if there is a term of interest.
@@ -53,6 +95,7 @@ const noZone Zones = 0
 func (h *Hits) search(patterns [][]byte, c Chunk, from, to int, z Zones, postings func() ([]byte, error)) error {
 	if h.patterns == nil {
 		h.patterns = make([][]uint64, len(patterns))
+		h.common = make([]int, len(patterns))
 	}
 	names, _ := c.parts()
 	for i, p := range patterns {
@@ -63,7 +106,11 @@ func (h *Hits) search(patterns [][]byte, c Chunk, from, to int, z Zones, posting
 					return err
 				}
 			}
-			h.mark(i, z, c.posting(from+at))
+			list := c.posting(from + at)
+			if h.common[i] += len(list); h.isCommon(i) {
+				break
+			}
+			h.mark(i, z, list)
 		}
 	}
 	return nil

@@ -426,36 +426,6 @@ func (t *txn) dropSegments(list []segment) error {
 	return nil
 }
 
-// encodeDocs writes a segment's contents: each number less the one before.
-func encodeDocs(docs []ContentID) []byte {
-	b, last := []byte{recordVersion}, ContentID(0)
-	for _, id := range docs {
-		b = binary.AppendVarint(b, int64(id-last))
-		last = id
-	}
-	return b
-}
-
-func readDocs(r kv.Reader, s segment) ([]ContentID, error) {
-	v, ok, err := r.Get(segmentKey(s.id, segmentDocs, 0))
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, fault.New(fault.Corrupt, "a segment of the text index has no list of contents")
-	}
-	d := decode(v)
-	docs, last := make([]ContentID, 0, s.docs), int64(0)
-	for d.Rest() > 0 {
-		last += d.Int()
-		docs = append(docs, ContentID(last))
-	}
-	if len(docs) != s.docs {
-		d.Fail()
-	}
-	return docs, d.end("segment")
-}
-
 // mergeSegments makes one segment of several that are about as large, until there are few of each size.
 func (a *account) mergeSegments(ctx context.Context) error {
 	for {

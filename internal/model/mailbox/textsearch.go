@@ -56,7 +56,7 @@ func (s *TextSearch) May(b *Batch, row *Row) (may, sure bool, err error) {
 		return true, false, nil
 	}
 	_, hit := slices.BinarySearch(s.hits, row.Content)
-	return hit, s.field != 0 && (s.query.Exact() || s.query.Token()), nil
+	return hit, s.field != 0 && s.exact(), nil
 }
 
 // waits finds a content in the tail.
@@ -155,6 +155,25 @@ func (s *TextSearch) knownBy(m manifest) bool {
 // ask adds what a segment knows.
 func (s *TextSearch) ask(p *partReader, seg segment) error {
 	h := fulltext.NewHits(uint32(seg.docs))
+	if !s.exact() {
+		h.Hasty()
+	}
+	for again := true; again; again = !h.Enough() {
+		if err := s.look(p, seg, h); err != nil {
+			return err
+		}
+		p.close() // cursors go forward
+	}
+	return s.note(p.r, seg, h)
+}
+
+// exact reports whether what the index has is what is looked for.
+func (s *TextSearch) exact() bool {
+	return s.query.Exact() || s.field != 0 && s.query.Token()
+}
+
+// look goes through a segment's terms.
+func (s *TextSearch) look(p *partReader, seg segment, h *fulltext.Hits) error {
 	for i := range seg.chunks {
 		terms, err := p.get(&p.terms, segmentKey(seg.id, segmentTerms, i))
 		if err != nil {
@@ -177,14 +196,21 @@ func (s *TextSearch) ask(p *partReader, seg segment) error {
 			break
 		}
 	}
-	var docs []ContentID
+	return nil
+}
+
+// note adds the contents that were found.
+func (s *TextSearch) note(r kv.Reader, seg segment, h *fulltext.Hits) error {
+	var docs docList
 	var err error
 	h.Each(func(doc uint32) {
-		if docs == nil && err == nil {
-			docs, err = readDocs(p.r, seg)
+		if docs.n == 0 && err == nil {
+			docs, err = openDocs(r, seg)
 		}
 		if err == nil {
-			s.hits = append(s.hits, docs[doc])
+			var id ContentID
+			id, err = docs.at(int(doc))
+			s.hits = append(s.hits, id)
 		}
 	})
 	return err
@@ -218,4 +244,5 @@ func (p *partReader) close() {
 			c.Close()
 		}
 	}
+	p.terms, p.postings = nil, nil
 }
