@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 	"strings"
+
+	"postroad/internal/model/ident"
 )
 
 // maxURLs is how many URLs one command may name.
@@ -94,10 +96,10 @@ func (s *session) authorise(ctx context.Context, raw string) (string, error) {
 	return u.rump + ":" + strings.ToLower(urlMechanism) + ":" + urlToken(key, u.rump), nil
 }
 
-// reached reports whether a URL's server is this one, as far as the client can know: by our own name, by the name that it
-// asked for when TLS began, or by the address that it connected to.
+// reached reports whether a URL's server is this one, as far as the client can know: by our own name or the client's mail domain, by the
+// name that it asked for when TLS began, or by the address that it connected to.
 func (s *session) reached(host string) bool {
-	if s.srv.isHost(host) {
+	if s.srv.isHost(host, s.who) {
 		return true
 	}
 	name := bareHost(host)
@@ -108,8 +110,12 @@ func (s *session) reached(host string) bool {
 	return err == nil && name == local
 }
 
-// isHost reports whether a URL's server is called as this one is.
-func (s *Server) isHost(host string) bool { return strings.EqualFold(bareHost(host), s.hostname) }
+// isHost reports whether a URL's server is called as this one is, or as the mail domain of who uses it.
+func (s *Server) isHost(host string, who ident.Identity) bool {
+	_, domain, _ := strings.Cut(who.Login, "@")
+	name := bareHost(host)
+	return strings.EqualFold(name, s.hostname) || strings.EqualFold(name, domain)
+}
 
 // bareHost takes the port off a host, and brackets.
 func bareHost(host string) string {

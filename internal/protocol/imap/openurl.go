@@ -30,11 +30,11 @@ func (s *Server) OpenURL(ctx context.Context, who ident.Identity, raw string) (*
 		return nil, fault.New(fault.Invalid, "that is not the URL of a message or a part of one")
 	case u.authorised:
 		c, err := s.readURL(ctx, &u, urlReader{who, true})
-		if errors.Is(err, errURLRefused) && !s.isHost(u.host) {
+		if errors.Is(err, errURLRefused) && !s.isHost(u.host, who) {
 			err = errOtherServer
 		}
 		return dataOf(c, err)
-	case !s.isHost(u.host):
+	case !s.isHost(u.host, who):
 		return nil, errOtherServer
 	case u.user != "" && !s.isCalled(ctx, who, u.user):
 		return nil, errURLRefused

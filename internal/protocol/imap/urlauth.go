@@ -24,7 +24,7 @@ import (
 
 // absoluteURL is an IMAP URL of a message or a part of one, with the server and who reads there (RFC 5092 §3, §6).
 type absoluteURL struct {
-	user, host string // decoded; the host may have a port
+	user, host string // decoded, the user an address; the host may have a port
 	message    messageURL
 	authorised bool      // it has URLAUTH, so what follows means something
 	expires    time.Time // zero: never
@@ -69,16 +69,18 @@ func parseAbsoluteURL(s string) (u absoluteURL, ok bool) {
 	if !found {
 		return u, false
 	}
-	user, host, named := strings.Cut(authority, "@")
-	if !named {
-		user, host = "", authority
+	user, host := "", authority
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 { // one that belongs to the user should be a %40
+		user, host = authority[:at], authority[at+1:]
 	}
 	user, _, _ = cutFold(user, ";AUTH=")
 	var err error
 	if u.user, err = url.PathUnescape(user); err != nil || host == "" {
 		return u, false
 	}
-	u.host = host
+	if u.host = host; u.user != "" && !strings.Contains(u.user, "@") {
+		u.user += "@" + bareHost(host) // as many programs write it: imap://ann@example.org/
+	}
 	u.message, ok = parseMessageURL(path)
 	return u, ok && u.message.path != ""
 }

@@ -55,6 +55,12 @@ func TestOpenURL(t *testing.T) {
 		{"ann", here + ":143/INBOX;UIDVALIDITY=1772366400/;UID=1", 0},
 		{"ann", here + "/INBOX;UIDVALIDITY=7/;UID=1", fault.NotFound},
 		{"ann", here + "/nowhere/;UID=1", fault.NotFound},
+		{"ann", "imap://ann@demo.test/INBOX/;UID=1", 0}, // as many write it
+		{"ann", "imap://ann@demo.test@mail.demo.test/INBOX/;UID=1", 0},
+		{"ann", "imap://demo.test/INBOX/;UID=1", 0},
+		{"ann", "imap://bob@demo.test/INBOX/;UID=1", fault.Denied},
+		{"ann", "imap://ann@mail.demo.test/INBOX/;UID=1", fault.Denied},
+		{"ann", generated(t, c, "imap://ann@demo.test/INBOX/;UID=1;URLAUTH=user+ann@demo.test"), 0},
 		{"bob", here + "/INBOX/;UID=1", fault.NotFound},
 		{"bob", annAt + "/INBOX/;UID=1", fault.Denied},
 		{"ann", "imap://mail.elsewhere.test/INBOX/;UID=1", fault.Unsupported},
