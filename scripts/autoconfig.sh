@@ -1,6 +1,6 @@
 #!/bin/bash
-# autoconfig.sh: programs set themselves up. Thunderbird gets a name, an address and a password, finds the rest, and
-# shows the inbox; the profile for Apple's devices and the QR code are read by openssl, Python and zbar.
+# autoconfig.sh: programs set themselves up. Thunderbird gets a name, an address and a password, finds the rest,
+# shows the inbox and sends a letter; the profile for Apple's devices and the QR code are read by openssl, Python and zbar.
 #
 # All runs in a network namespace of its own, so that ports are the standard ones and nothing leaves the machine. It
 # must be run as root, on Linux with Go, and:
@@ -93,7 +93,7 @@ thunderbird_finds_all() {
 
 ok "certificate" certificate
 ok "server" server
-ok "Thunderbird sets up an account by itself, and reads the inbox" thunderbird_finds_all
+ok "Thunderbird sets up an account by itself, reads the inbox, and sends a letter" thunderbird_finds_all
 ok "Outlook's Autodiscover" outlook
 ok "the profile's signature and content" profile
 ok "the QR code" code

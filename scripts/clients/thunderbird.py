@@ -2,7 +2,8 @@
 
 thunderbird.py NAME ADDRESS PASSWORD
 
-It fails unless the account that results reads its inbox, which has one message, over TLS on the ports told by autoconfig.
+It fails unless the account that results reads its inbox, which has one message, over TLS on the ports told by autoconfig, and a letter that is
+sent with it arrives there too.
 Written for Thunderbird 153; elements are found by their ids.
 """
 import json
@@ -43,6 +44,24 @@ async function next() {
   (await until("enabled button", () => { const b = find("#forward"); return b && !b.disabled && b; })).click();
 }
 
+// send sends a letter to oneself.
+function send(account) {
+  const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+  fields.from = fields.to = address;
+  fields.subject = "to myself";
+  const {MessageSend} = ChromeUtils.importESModule("resource:///modules/MessageSend.sys.mjs");
+  return new Promise((sent, failed) => {
+    const listener = {
+      QueryInterface: ChromeUtils.generateQI(["nsIMsgSendListener"]),
+      onStartSending() {}, onStatus() {}, onSendNotPerformed() {}, onGetDraftFolderURI() {}, onProgress() {},
+      onTransportSecurityError() { failed(new Error("no trust")); },
+      onStopSending(id, status) { status ? failed(new Error("not sent: " + status)) : sent(); },
+    };
+    new MessageSend().createAndSendMessage(null, account.defaultIdentity, account.key, fields, false, false, Ci.nsIMsgCompDeliverMode.Now, null,
+      "text/plain", "Hello.\r\n", null, null, listener, "", "", Ci.nsIMsgCompType.New);
+  });
+}
+
 (async () => {
   Services.io.offline = false;
   await win.openAccountHub("MAIL");
@@ -57,6 +76,8 @@ async function next() {
   const server = account.incomingServer, inbox = () => server.rootFolder.getChildNamed("INBOX");
   server.performBiff(null);
   await until("message in the inbox", () => { try { return inbox().getTotalMessages(false) == 1; } catch (e) { return false; } });
+  await send(account);
+  await until("letter in the inbox", () => { server.performBiff(null); return inbox().getTotalMessages(false) == 2; });
   const out = MailServices.outgoingServer.servers[0];
   return {incoming: [server.port, server.socketType, server.username], outgoing: [out.serverURI.port, out.socketType, out.username]};
 })().then(v => done({ok: v}), e => done({error: String(e)}));

@@ -103,7 +103,7 @@ func TestReportsOfOthers(t *testing.T) {
 	example := "Feedback-Type: auth-failure\r\nVersion: 1\r\nUser-Agent: DMARC-Filter/1.2.3\r\nAuth-Failure: dmarc\r\n" +
 		"Authentication-Results: gen.example;\r\n  dmarc=fail header.from=consumer.example\r\nIdentity-Alignment: dkim\r\nDKIM-Domain: consumer.example\r\n" +
 		"DKIM-Identity: @consumer.example\r\nDKIM-Selector: epsilon\r\nOriginal-Envelope-Id: 65E1A3F0A0\r\nOriginal-Mail-From: author=gen.example@forwarder.example\r\n" +
-		"Source-IP: 192.0.2.2\r\nSource-Port: 12345\r\nReported-Domain: Consumer.example.\r\n"
+		"Source-IP: ::ffff:192.0.2.2\r\nSource-Port: 12345\r\nReported-Domain: Consumer.example.\r\n"
 	got, err := Find(strings.NewReader(frame(example, "Content-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\nsecret")))
 	want := &Report{Organization: "DMARC Filter", From: "DMARC@gen.example", ID: "1@gen.example", Subject: "FW: x", Header: "Subject: s\r\n", Feedback: Feedback{
 		Type: AuthFailure, UserAgent: "DMARC-Filter/1.2.3", Failure: DMARC, Results: "gen.example; dmarc=fail header.from=consumer.example", NotAligned: []string{"dkim"},

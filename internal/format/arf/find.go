@@ -121,7 +121,7 @@ func parse(text string) (f Feedback) {
 		f.Arrival, _ = message.ParseDate(get("Received-Date"))
 	}
 	f.Source, _ = netip.ParseAddr(strings.Trim(get("Source-IP"), "[]"))
-	f.Source = f.Source.WithZone("")
+	f.Source = f.Source.Unmap().WithZone("")
 	if _, name, ok := strings.Cut(get("Reporting-MTA"), ";"); ok {
 		f.Reporter = strings.TrimSpace(name)
 	}
