@@ -15,7 +15,7 @@ import (
 var packagesOf = map[string][]string{
 	"smtp.md": {"protocol/smtp", "server"}, "inbound.md": {"service/inbound", "service/sender/authres", "server", "protocol/smtp"}, "imap.md": {"protocol/imap", "server"}, "pop3.md": {"protocol/pop3", "service/maildrop", "server"},
 	"certificates.md": {"service/acme", "server/certs", "server"},
-	"autoconfig.md":   {"protocol/autoconfig", "service/setup", "server", "server/config"},
+	"autoconfig.md":   {"protocol/autoconfig", "../cmd/postroad", "service/setup", "server", "server/config"},
 	"relay.md":        {"service/relay", "server"},
 	"delivery.md":     {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
 	"message.md":      {"format/message", "format/charset", "format/htmltext", "format/summary"},

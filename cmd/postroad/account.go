@@ -27,6 +27,7 @@ type accountCmd struct {
 	Limits      accountLimits   `cmd:"" help:"What accounts may send."`
 	Share       accountShare    `cmd:"" help:"Let somebody into a folder of an account."`
 	Shares      accountShares   `cmd:"" help:"Tell who may do what in the folders of an account."`
+	Programs    accountPrograms `cmd:"" help:"Tell what a person enters in a mail program, if it doesn't find that by itself."`
 	Reindex     accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
 	Rename      accountRename   `cmd:"" help:"Give an account another address. Its old one stays as an alias."`
 	Remove      accountRemove   `cmd:"" help:"Remove an account. It can be brought back for a while."`

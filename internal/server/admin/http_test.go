@@ -187,6 +187,9 @@ func (r *recorder) DMARCReports(_ context.Context, q ReportQuery) (DMARCReports,
 	return DMARCReports{[]DMARCSource{{"x", "::1", 1, "pass", "fail", "none", []string{"a (pass)"}, "b", []string{"c"}, 2}},
 		[]DMARCReport{{aHead, "x", "reject", 3, 2}}, true}, r.note("dmarc reports %v", q)
 }
+func (r *recorder) MailPrograms(_ context.Context, address string) (Programs, error) {
+	return Programs{address, []ProgramService{{"imap", "h", 993, "tls"}}, "p", "q"}, r.note("programs %s", address)
+}
 func (r *recorder) FailureReports(_ context.Context, q ReportQuery) (FailureReports, error) {
 	return FailureReports{[]FailureSource{{"x", "::1", "dmarc", "reject", 3, 1, []string{"c"}}},
 		[]FailureReport{{Organization: "c", Domain: "x", IP: "::1", Failure: "dmarc", Incidents: 3, NotAligned: []string{"spf"}, Header: "a: b"}}, true}, r.note("failure reports %v", q)

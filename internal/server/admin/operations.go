@@ -129,6 +129,10 @@ var operations = map[string]operation{
 	"session.list":         asking(func(ctx context.Context, a Admin, q SessionQuery) ([]Session, error) { return a.Sessions(ctx, q) }),
 	"session.end":          asking(func(ctx context.Context, a Admin, q SessionQuery) (Ended, error) { return a.EndSessions(ctx, q) }),
 
+	"account.programs": asking(func(ctx context.Context, a Admin, x addressArg) (Programs, error) {
+		return a.MailPrograms(ctx, x.Address)
+	}),
+
 	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
 	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),
 

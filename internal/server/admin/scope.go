@@ -31,6 +31,7 @@ var scopes = map[string]scope{
 	"account.quota":           about(func(x quotaArg) string { return x.Address }),
 	"account.enabled":         about(func(x enabledArg) string { return x.Address }),
 	"account.limits":          about(aboutAddress),
+	"account.programs":        about(aboutAddress),
 	"account.shares":          about(aboutAddress),
 	"account.share":           about(func(c ShareChange) string { return c.Address }, func(c ShareChange) string { return c.Who }),
 	"account.pop3":            about(aboutAddress),

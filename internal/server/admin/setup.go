@@ -38,6 +38,8 @@ type Advisor interface {
 	// CheckDomain compares them with what the DNS says, and looks at what else mail depends on. It takes a minute at most. With
 	// Offline only the DNS is asked. Errors: fault.NotFound, and fault.Unsupported if this server stays off the network.
 	CheckDomain(ctx context.Context, q CheckQuery) (DomainReport, error)
+	// MailPrograms tells what people enter in mail programs. Errors: fault.NotFound if the address's domain isn't served here.
+	MailPrograms(ctx context.Context, address string) (Programs, error)
 }
 
 // Advise gives d somebody who knows of the DNS. Call it before anybody asks.
