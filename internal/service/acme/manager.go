@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -75,6 +77,8 @@ type Manager struct {
 	issuer     *issuer
 	cache      *certmagic.Cache
 	config     *certmagic.Config
+	loading    *certmagic.Config // reads certificates without asking anybody for their staples
+	closed     atomic.Bool
 	asked      chan struct{} // has one: names are to be looked at
 	pruned     time.Time     // when Run did it last
 
@@ -101,6 +105,9 @@ type name struct {
 // neverCheck keeps certmagic's cache from renewing by itself, on its own clock and in goroutines that nobody waits for.
 const neverCheck = 100 * 365 * 24 * time.Hour
 
+// stapleEvery is how often it looks whether staples are fresh, which costs nothing if they are.
+const stapleEvery = 10 * time.Minute
+
 // New makes a Manager. It holds nothing until Keep or Run. Close it.
 func New(o Options) *Manager {
 	o.Every = orDefault(o.Every, 10*time.Minute)
@@ -110,14 +117,27 @@ func New(o Options) *Manager {
 	zap := zapLogger(slog.New(quiet{o.Logger.Handler()}))
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil },
-		RenewCheckInterval: neverCheck, Logger: zap,
+		RenewCheckInterval: neverCheck, OCSPCheckInterval: stapleEvery, Logger: zap,
 	})
 	m.config = certmagic.New(m.cache, certmagic.Config{
 		Storage: o.Storage, Issuers: []certmagic.Issuer{m.issuer}, ReusePrivateKeys: !o.NewKeys,
 		KeySource: certmagic.StandardKeyGenerator{KeyType: keyTypes[o.KeyType]}, DisableStorageCheck: true, DisableARI: true,
-		OCSP: certmagic.OCSPConfig{DisableStapling: !o.Staple}, Logger: zap,
+		OCSP: certmagic.OCSPConfig{DisableStapling: !o.Staple, HTTPProxy: m.proxy}, Logger: zap,
 	})
+	// A responder that doesn't answer must not hold up the start, nor a renewal: staples come with the next look at them.
+	loading := *m.config
+	loading.OCSP.DisableStapling = true
+	m.loading = certmagic.New(m.cache, loading)
 	return m
+}
+
+// proxy is that of the environment, for OCSP. To set one at all gives certmagic's requests a limit in time; none begins once
+// Close was called.
+func (m *Manager) proxy(r *http.Request) (*url.URL, error) {
+	if m.closed.Load() {
+		return nil, fault.New(fault.Canceled, "shutting down")
+	}
+	return http.ProxyFromEnvironment(r)
 }
 
 func (m *Manager) solvers() map[string]acmez.Solver {
@@ -136,8 +156,11 @@ func (m *Manager) solvers() map[string]acmez.Solver {
 	return all
 }
 
-// Close ends what New began.
-func (m *Manager) Close() { m.cache.Stop() }
+// Close ends what New began. It waits for a request to an OCSP responder that is under way, 30 seconds at most.
+func (m *Manager) Close() {
+	m.closed.Store(true)
+	m.cache.Stop()
+}
 
 // Find returns the certificate for a name, or nil.
 func (m *Manager) Find(server string) *tls.Certificate {
@@ -155,8 +178,8 @@ func (m *Manager) Find(server string) *tls.Certificate {
 }
 
 // Keep says for which names there shall be certificates, from now on. Those that were obtained before are there at once; the
-// others come with Run. Certificates of names that are left out stay in the storage.
-func (m *Manager) Keep(ctx context.Context, names []string) {
+// others come with Run. Certificates of names that are left out stay in the storage. It reports whether the names are others than before.
+func (m *Manager) Keep(ctx context.Context, names []string) (changed bool) {
 	fresh, gone := m.exchange(names)
 	m.cache.RemoveManaged(gone)
 	for _, n := range fresh {
@@ -166,6 +189,7 @@ func (m *Manager) Keep(ctx context.Context, names []string) {
 		}
 		n.busy.Unlock()
 	}
+	return len(fresh)+len(gone) > 0
 }
 
 // exchange makes names those that are kept.
@@ -195,22 +219,24 @@ func (m *Manager) exchange(names []string) (fresh []*name, gone []certmagic.Subj
 func (m *Manager) Run(ctx context.Context, names func(context.Context) ([]string, error), changed func() <-chan struct{}) {
 	tick := time.NewTicker(m.o.Every)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for due := true; ctx.Err() == nil; {
 		bell := changed()
 		all, err := names(ctx)
 		if err != nil && ctx.Err() == nil {
 			m.log.ErrorContext(ctx, "cannot tell which names need certificates", "err", err)
 		}
-		if err == nil {
-			m.Keep(ctx, all)
+		// The bell rings for much else than domains: to look each time would ask the DNS far too often.
+		if others := err == nil && m.Keep(ctx, all); others || due {
+			m.lookAtAll(ctx)
+			m.prune(ctx)
 		}
-		m.lookAtAll(ctx)
-		m.prune(ctx)
+		due = true
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		case <-m.asked:
 		case <-bell:
+			due = false
 		}
 	}
 }
@@ -356,7 +382,7 @@ func (m *Manager) load(ctx context.Context, n *name) error {
 	if err != nil {
 		return err
 	}
-	cert, err := m.config.CacheManagedCertificate(ctx, n.name)
+	cert, err := m.loading.CacheManagedCertificate(ctx, n.name)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,7 +311,16 @@ func TestExternalAccountBinding(t *testing.T) {
 // Run asks for what is new as soon as the bell rings, and ends when it is told.
 func TestRun(t *testing.T) {
 	w := newWorld(t, acmetest.Options{})
-	m := w.open(t, nil)
+	looks := atomic.Int64{}
+	m := w.open(t, func(o *Options) {
+		o.Reachable = func(_ context.Context, name string) error {
+			looks.Add(1)
+			if name != host {
+				return fault.New(fault.Unavailable, "no address")
+			}
+			return nil
+		}
+	})
 	names := make(chan []string, 4)
 	bells := make(chan chan struct{}, 8)
 	ctx, stop := context.WithCancel(t.Context())
@@ -328,13 +338,28 @@ func TestRun(t *testing.T) {
 		}, func() <-chan struct{} { b := make(chan struct{}); bells <- b; return b })
 	}()
 	bell := <-bells
-	names <- []string{host}
+	names <- []string{host, "none.test"}
 	close(bell)
 	bell = <-bells
-	names <- []string{host}
+	names <- []string{host, "none.test"}
 	close(bell) // when it has been looked at, the next bell is asked for
-	<-bells
+	bell = <-bells
 	w.verify(t, m, host)
+	names <- []string{host, "none.test"}
+	close(bell)
+	bell = <-bells
+	if n := looks.Load(); n != 2 {
+		t.Errorf("looked whether names can be reached %d times: bells that ring for something else must not cost that", n)
+	}
+	names <- []string{host, "none.test"}
+	m.Look()
+	bell = <-bells
+	names <- []string{host, "none.test"}
+	close(bell)
+	<-bells
+	if n := looks.Load(); n != 3 {
+		t.Errorf("asked to look, it has looked %d times", n-2)
+	}
 	stop()
 	<-done
 }
