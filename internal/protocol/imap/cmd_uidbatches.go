@@ -17,12 +17,15 @@ func (s *session) uidBatches(context.Context) (reply, error) {
 	size := d.nzNumber()
 	wanted := &partialRange{lo: 1, hi: 1<<32 - 1}
 	if d.trySP() {
-		if wanted = d.partialRange(); wanted.fromEnd {
-			d.expected("a range of batches")
-		}
+		wanted.lo = d.nzNumber()
+		d.special(':')
+		wanted.hi = d.nzNumber()
 	}
 	if err := d.end(); err != nil {
 		return reply{}, err
+	}
+	if wanted.lo > wanted.hi { // RFC 10022 §3.1.5
+		return reply{}, &refusal{"BAD", "CLIENTBUG", "a range of batches begins with the lower one"}
 	}
 	if size < minBatch {
 		return reply{}, no("TOOFEW", "a batch has 500 messages at least")
