@@ -25,7 +25,7 @@ func TestUIDBatches(t *testing.T) {
 	for command, want := range map[string]string{
 		"UIDBATCHES 500":            "1700:1201,1200:601,600:101,100:1",
 		"UIDBATCHES 500 2:3":        "1200:601,600:101",
-		"UIDBATCHES 500 4:2":        "1200:601,600:101,100:1",
+		"UIDBATCHES 500 2:4":        "1200:601,600:101,100:1",
 		"UIDBATCHES 500 5:6":        "",
 		"UIDBATCHES 1550":           "1700:1",
 		"UIDBATCHES 1549":           "1700:52,51:1",
