@@ -346,5 +346,10 @@ func differ(a, b *View) string {
 			return fmt.Sprintf("what page %d says of its rows", i)
 		}
 	}
+	for i := range b.groups {
+		if g := b.groups[i].Load(); g != nil && *g != *newGroup(b.groupOf(i)) {
+			return fmt.Sprintf("what group %d says of its rows", i)
+		}
+	}
 	return ""
 }

@@ -101,6 +101,7 @@ func (g *reflagging) store() error {
 	f, v := g.f, g.f.view
 	f.touched = true
 	f.view = &View{folder: f.Folder, change: g.t.next.head.change, pages: g.pages, starts: v.starts, strokes: v.strokes, use: v.use}
+	f.view.inherit(v)
 	if g.n > fewFlags {
 		return g.t.addStroke(f, &stroke{effect: g.effect, runs: g.runs})
 	}

@@ -91,12 +91,11 @@ func (s *TextSearch) Candidates(b *Batch, p *Page) (out Bits, err error) {
 	if err := s.prepare(b); err != nil || s.all {
 		return p.All(), err
 	}
-	i, _ := slices.BinarySearch(s.hits, p.first)
-	j, _ := s.waits(p.first)
-	hits, tail := s.hits[i:], s.tail[j:]
-	if (len(hits) == 0 || hits[0] > p.last) && (len(tail) == 0 || tail[0].id > p.last) {
+	i, j := s.from(p.first)
+	if !s.any(i, j, p.last) {
 		return out, nil
 	}
+	hits, tail := s.hits[i:], s.tail[j:]
 	last := ContentID(0)
 	for k := range p.rows {
 		id := p.rows[k].Content
@@ -115,6 +114,27 @@ func (s *TextSearch) Candidates(b *Batch, p *Page) (out Bits, err error) {
 		}
 	}
 	return out, nil
+}
+
+// Among reports whether Match may be true for rows of a group, by the index alone.
+func (s *TextSearch) Among(b *Batch, g *Group) (bool, error) {
+	if err := s.prepare(b); err != nil || s.all {
+		return true, err
+	}
+	i, j := s.from(g.first)
+	return s.any(i, j, g.last), nil
+}
+
+// from is where the hits and the tail begin that are not before a content.
+func (s *TextSearch) from(id ContentID) (hit, tail int) {
+	hit, _ = slices.BinarySearch(s.hits, id)
+	tail, _ = s.waits(id)
+	return hit, tail
+}
+
+// any reports whether there are hits or a tail, from those on, up to a content.
+func (s *TextSearch) any(hit, tail int, last ContentID) bool {
+	return hit < len(s.hits) && s.hits[hit] <= last || tail < len(s.tail) && s.tail[tail].id <= last
 }
 
 // prepare asks the index, once. Messages that come later are none of the search's business.

@@ -18,6 +18,7 @@ type View struct {
 	// strokes are changes of flags that rows have here, but not yet in the store, oldest first.
 	strokes []strokeRef
 	use     *use
+	groups  groups // none if there are few pages
 
 	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
@@ -132,6 +133,7 @@ func newView(f Folder, change ModSeq, rows []Row) *View {
 		rows = rows[n:]
 	}
 	v.index()
+	v.inherit(v)
 	return v
 }
 
@@ -146,7 +148,7 @@ func (v *View) index() {
 func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
 	next := &View{folder: f, change: change, strokes: v.strokes, use: v.use}
 	if len(edits) == 0 {
-		next.pages, next.starts = v.pages, v.starts
+		next.pages, next.starts, next.groups = v.pages, v.starts, v.groups
 		return next
 	}
 	next.pages = make([]*Page, 0, len(v.pages)+1)
@@ -160,6 +162,7 @@ func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
 	}
 	next.pages = append(next.pages, v.pages[min(done, len(v.pages)):]...)
 	next.index()
+	next.inherit(v)
 	return next
 }
 

@@ -26,6 +26,8 @@ type criterion struct {
 	// place of the first of them.
 	sift  func(m *matching, first int, p *mailbox.Page) mailbox.Bits
 	exact bool
+	// judge, if not nil, tells of a group at once whether none of its rows, or all, meet the criterion.
+	judge judgeFunc
 }
 
 // onRow is a criterion that needs only the view's row.
@@ -48,6 +50,7 @@ func allOf(keys []criterion) criterion {
 		return true, nil
 	}}
 	k.sift, k.exact = siftAll(keys)
+	k.judge = judgeAll(keys)
 	return k
 }
 
@@ -63,6 +66,7 @@ func anyOf(keys []criterion) criterion {
 		return false, nil
 	}}
 	k.sift, k.exact = siftAny(keys)
+	k.judge = judgeAny(keys)
 	return k
 }
 
@@ -71,6 +75,9 @@ func not(k criterion) criterion {
 		ok, err := k.match(m, at, r)
 		return !ok && err == nil, err
 	}}
+	if k.judge != nil {
+		n.judge = func(m *matching, g *mailbox.Group) verdict { return -k.judge(m, g) }
+	}
 	if k.exact {
 		n.exact, n.sift = true, func(m *matching, first int, p *mailbox.Page) mailbox.Bits { return p.All().Less(k.sift(m, first, p)) }
 	}
@@ -326,7 +333,7 @@ func (s *session) modSeqKey(q *searching) criterion {
 	}
 	n := mailbox.ModSeq(d.number64())
 	k := onRow(func(r *mailbox.Row) bool { return r.ModSeq() >= n })
-	k.sift = siftPage(func(_ *matching, p *mailbox.Page) bool { return p.ModSeq() >= n })
+	k.extent(func(_ *matching, e extent) bool { return e.ModSeq() >= n })
 	return k
 }
 
@@ -349,16 +356,18 @@ func (s *session) dateKey(name string) (criterion, bool) {
 		}}, true
 	case "YOUNGER", "OLDER":
 		age := int64(d.nzNumber())
-		return criterion{cost: byRow, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+		k := criterion{cost: byRow, match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
 			sec, _ := r.ReceivedUnix()
 			if name == "YOUNGER" {
 				return sec >= m.now-age, nil
 			}
 			return sec <= m.now-age, nil
-		}, sift: siftPage(func(m *matching, p *mailbox.Page) bool {
-			oldest, newest := p.Received()
+		}}
+		k.extent(func(m *matching, e extent) bool {
+			oldest, newest := e.Received()
 			return name == "YOUNGER" && newest >= m.now-age || name == "OLDER" && oldest <= m.now-age
-		})}, true
+		})
+		return k, true
 	}
 	return criterion{}, false
 }

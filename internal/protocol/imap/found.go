@@ -75,6 +75,25 @@ func (f *found) addAll(at int, p *mailbox.Page, which mailbox.Bits) {
 	}
 }
 
+// addGroup notes all messages of a group, from a place to before another; false: they have to be noted one by one.
+func (f *found) addGroup(from, to int, v *mailbox.View, g *mailbox.Group) bool {
+	if f.listing || !f.counting && !g.Dense() {
+		return false
+	}
+	first, last := v.At(from), v.At(to-1)
+	if f.total == 0 {
+		f.first = hit{first, from, 1}
+	}
+	f.last = hit{last, to - 1, 1}
+	f.total += g.Len()
+	if !f.counting {
+		f.highest = max(f.highest, g.ModSeq())
+		f.numbers = f.numbers.addRange(uint32(from+1), uint32(to))
+		f.uids = f.uids.addRange(uint32(first.UID), uint32(last.UID))
+	}
+	return true
+}
+
 // ordered is what was found in the order asked for. Only what ascends makes a range (RFC 5267 §3.2).
 func (q *searching) ordered() numSet {
 	switch {

@@ -75,6 +75,7 @@ func (q *searching) indexKey(needle string, search func(string) *mailbox.TextSea
 		cost:  byContent,
 		match: func(m *matching, _ int, r *mailbox.Row) (bool, error) { return m.ask(&w, r) },
 		sift:  func(m *matching, _ int, p *mailbox.Page) mailbox.Bits { return m.candidates(&w, p) },
+		judge: func(m *matching, g *mailbox.Group) verdict { return m.judge(&w, g) },
 	}
 }
 
@@ -98,6 +99,14 @@ func (t *indexed) begin(m *matching) *mailbox.TextSearch {
 func (m *matching) candidates(t *indexed, p *mailbox.Page) mailbox.Bits {
 	b, _ := t.begin(m).Candidates(m.batch, p)
 	return b
+}
+
+// judge tells whether the index rules out all of a group.
+func (m *matching) judge(t *indexed, g *mailbox.Group) verdict {
+	if some, err := t.begin(m).Among(m.batch, g); some || err != nil {
+		return perhaps
+	}
+	return none
 }
 
 // ask asks the index about a message.
@@ -158,6 +167,7 @@ func (q *searching) recordKey(needle []byte, search func() *mailbox.TextSearch, 
 			}
 			return m.candidates(&t, p)
 		}
+		k.judge = func(m *matching, g *mailbox.Group) verdict { return m.judge(&t, g) }
 	}
 	return k
 }

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"slices"
 	"time"
 
 	"postroad/internal/model/mailbox"
@@ -52,13 +53,25 @@ func siftAny(keys []criterion) (sift siftFunc, exact bool) {
 	}, exact
 }
 
-// siftPage sifts whole pages.
-func siftPage(may func(m *matching, p *mailbox.Page) bool) siftFunc {
-	return func(m *matching, _ int, p *mailbox.Page) mailbox.Bits {
+// extent is what pages and groups tell of their rows.
+type extent interface {
+	ModSeq() mailbox.ModSeq
+	Received() (oldest, newest int64)
+}
+
+// extent makes a criterion sift whole pages and groups.
+func (k *criterion) extent(may func(m *matching, e extent) bool) {
+	k.sift = func(m *matching, _ int, p *mailbox.Page) mailbox.Bits {
 		if may(m, p) {
 			return p.All()
 		}
 		return mailbox.Bits{}
+	}
+	k.judge = func(m *matching, g *mailbox.Group) verdict {
+		if may(m, g) {
+			return perhaps
+		}
+		return none
 	}
 }
 
@@ -66,6 +79,7 @@ func siftPage(may func(m *matching, p *mailbox.Page) bool) siftFunc {
 func everything() criterion {
 	k := onRow(func(*mailbox.Row) bool { return true })
 	k.exact, k.sift = true, func(_ *matching, _ int, p *mailbox.Page) mailbox.Bits { return p.All() }
+	k.judge = func(*matching, *mailbox.Group) verdict { return all }
 	return k
 }
 
@@ -73,6 +87,15 @@ func everything() criterion {
 func flagKey(flag mailbox.Flags) criterion {
 	k := onRow(func(r *mailbox.Row) bool { return r.Flags&flag != 0 })
 	k.exact, k.sift = true, func(_ *matching, _ int, p *mailbox.Page) mailbox.Bits { return p.Flagged(flag) }
+	k.judge = func(_ *matching, g *mailbox.Group) verdict {
+		switch {
+		case g.Some()&flag == 0:
+			return none
+		case g.Each()&flag != 0:
+			return all
+		}
+		return perhaps
+	}
 	return k
 }
 
@@ -99,6 +122,12 @@ func keywordKey(word string) criterion {
 		}
 		return b
 	}
+	k.judge = func(_ *matching, g *mailbox.Group) verdict {
+		if g.Keyworded() {
+			return perhaps
+		}
+		return none
+	}
 	return k
 }
 
@@ -112,11 +141,66 @@ func receivedKey(name string, day time.Time) criterion {
 		sec, zone := r.ReceivedUnix()
 		return is(sec + int64(zone)*60)
 	})
-	k.sift = siftPage(func(_ *matching, p *mailbox.Page) bool {
-		oldest, newest := p.Received()
+	k.extent(func(_ *matching, e extent) bool {
+		oldest, newest := e.Received()
 		return (name == "SINCE" || oldest-zones < end) && (name == "BEFORE" || newest+zones >= start)
 	})
 	return k
+}
+
+// verdict is what is known of all rows of a group.
+type verdict int8
+
+const (
+	none    verdict = -1
+	perhaps verdict = 0
+	all     verdict = 1
+)
+
+// judgeFunc is a criterion's judge.
+type judgeFunc = func(m *matching, g *mailbox.Group) verdict
+
+// judgeAll judges by those of several criteria that can, all of which must be met.
+func judgeAll(keys []criterion) judgeFunc {
+	if !anyJudges(keys) {
+		return nil
+	}
+	return func(m *matching, g *mailbox.Group) verdict {
+		v := all
+		for _, k := range keys {
+			if v = min(v, k.judged(m, g)); v == none {
+				break
+			}
+		}
+		return v
+	}
+}
+
+// judgeAny judges by several criteria, one of which must be met.
+func judgeAny(keys []criterion) judgeFunc {
+	if !anyJudges(keys) {
+		return nil
+	}
+	return func(m *matching, g *mailbox.Group) verdict {
+		v := none
+		for _, k := range keys {
+			if v = max(v, k.judged(m, g)); v == all {
+				break
+			}
+		}
+		return v
+	}
+}
+
+func anyJudges(keys []criterion) bool {
+	return slices.ContainsFunc(keys, func(k criterion) bool { return k.judge != nil })
+}
+
+func (k *criterion) judged(m *matching, g *mailbox.Group) verdict {
+	if k.judge == nil {
+		return perhaps
+	}
+	return k.judge(m, g)
 }
 
 // sifting finds the next place that is to be looked at.
@@ -148,6 +232,32 @@ func (f *sifting) next(at int) (place int, row *mailbox.Row, ok bool) {
 		at = f.end
 	}
 }
+
+// pass deals with the group that begins with a page, if all is known of it.
+func (f *sifting) pass(page, start int) bool {
+	sc := f.m.scope
+	if f.key.judge == nil {
+		return false
+	}
+	g, end := sc.shown.GroupIn(sc.fresh, page)
+	if g == nil {
+		return false
+	}
+	switch f.key.judge(f.m, g) {
+	case perhaps:
+		return false
+	case all:
+		if !f.q.addGroup(start, end, sc.fresh, g) {
+			return false
+		}
+	}
+	f.start, f.end = start, end
+	f.now, f.rest = nothing, mailbox.Bits{}
+	return true
+}
+
+// nothing stands for pages that have been dealt with.
+var nothing = &mailbox.Page{}
 
 // step looks at some messages from place at on, as many as should be looked at in one snapshot, and returns where to go on.
 func (f *sifting) step(at int) (int, error) {
@@ -182,6 +292,9 @@ func (f *sifting) load(at int) bool {
 		return false
 	}
 	p, start := sc.shown.PageOf(at)
+	if f.pass(p, start) {
+		return true
+	}
 	f.now, _ = sc.shown.PageIn(sc.fresh, p)
 	f.start, f.end = start, sc.shown.PageEnd(p)
 	if f.now == nil {

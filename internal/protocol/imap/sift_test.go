@@ -42,6 +42,67 @@ func aKey(t *rapid.T, depth int) string {
 	return "(" + aKey(t, depth+1) + " " + aKey(t, depth+1) + ")"
 }
 
+// TestSiftedGroups is TestSiftedSearches in a folder that is so large that groups of pages are passed.
+func TestSiftedGroups(t *testing.T) {
+	w := newWorld(t)
+	const n = 20_000
+	c := w.store.NewContent()
+	fmt.Fprint(c, "Subject: same 7\r\n\r\ntext 33\r\n")
+	content, err := c.Finish()
+	must(t, err)
+	defer content.Close()
+	ctx := context.Background()
+	other := w.open("ann")
+	must(t, w.store.SetLimit(ctx, w.accounts["ann"], mailbox.Usage{}))
+	f, err := other.CreateFolder(ctx, mailbox.NewFolder{Name: "big"})
+	must(t, err)
+	items := make([]mailbox.Append, n)
+	for i := range items {
+		items[i] = mailbox.Append{Content: content, Received: testTime.Add(time.Duration(i) * time.Minute)}
+	}
+	_, err = other.Append(ctx, f.ID, items...)
+	must(t, err)
+	s := w.bench("SELECT big")
+	rapid.Check(t, func(rt *rapid.T) {
+		lo := rapid.IntRange(1, n).Draw(rt, "lo")
+		var uids []mailbox.UID
+		for u := lo; u <= min(lo+rapid.SampledFrom([]int{0, 100, 9_000, n}).Draw(rt, "many"), n); u++ {
+			uids = append(uids, mailbox.UID(u))
+		}
+		switch rapid.IntRange(0, 9).Draw(rt, "change") {
+		case 0:
+			_, err := other.Expunge(ctx, f.ID, uids[:1], false)
+			must(t, err)
+		case 1:
+			_, err = other.Append(ctx, f.ID, items[:rapid.SampledFrom([]int{1, 300}).Draw(rt, "new")]...)
+			must(t, err)
+		case 2:
+			s.do(t, "NOOP")
+		case 3:
+			must(t, w.store.Index(ctx, w.accounts["ann"], true))
+		default:
+			c := mailbox.FlagChange{UIDs: uids, Op: mailbox.FlagOp(rapid.IntRange(0, 2).Draw(rt, "op")), Flags: mailbox.Flags(rapid.IntRange(0, 31).Draw(rt, "flags"))}
+			c.Keywords = [][]string{nil, {"$a"}}[rapid.IntRange(0, 1).Draw(rt, "keywords")]
+			_, err := other.SetFlags(ctx, f.ID, c)
+			must(t, err)
+		}
+		text := aKey(rt, 0)
+		sifted := s.searchFor(t, text, func(*criterion, *searching) {})
+		pages := s.searchFor(t, text, func(k *criterion, _ *searching) { k.judge = nil })
+		if !reflect.DeepEqual(sifted.found, pages.found) {
+			rt.Fatalf("%s: found\n%+v\nwant\n%+v", text, sifted.found, pages.found)
+		}
+		counted := s.searchFor(t, text, func(_ *criterion, q *searching) { q.extended, q.count, q.modseq = true, true, false })
+		if counted.total != pages.total || counted.first != pages.first || counted.last != pages.last {
+			rt.Fatalf("%s: counted %+v, want %+v", text, counted.found, pages.found)
+		}
+	})
+	problems, err := w.store.Check(ctx, w.accounts["ann"])
+	if err != nil || len(problems) > 0 {
+		t.Error(problems, err)
+	}
+}
+
 // TestSiftedSearches: what is found by pages is what is found by looking at each message, whatever else has changed since the client was
 // told of the folder.
 func TestSiftedSearches(t *testing.T) {
