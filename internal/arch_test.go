@@ -30,6 +30,7 @@ var neighbours = map[string][]string{
 	"model/directory":   {"model/ident"},                                                                         // gives identities
 	"service/auth":      {"service/peer"},                                                                        // counts by client
 	"service/oidc":      {"service/auth"},                                                                        // tells it whose tokens are
+	"service/oauth":     {"service/auth"},                                                                        // likewise, and its own
 	"service/acme":      {"service/dns"},                                                                         // answers challenges in the DNS
 	"service/trace":     {"service/transfer"},                                                                    // remembers outcomes
 	"service/queue":     {"service/transfer", "service/trace"},                                                   // when to pass mail on

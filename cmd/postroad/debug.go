@@ -14,6 +14,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server"
 	"postroad/internal/service/acme"
+	"postroad/internal/service/oauth"
 	"postroad/internal/storage/kv"
 )
 
@@ -151,7 +152,7 @@ func (c *debugKeys) printPair(t terminal, p kv.Partition, pair kv.Pair) {
 	fmt.Fprintf(t.out, "%s %s  %d bytes\n", strconv.QuoteRuneToASCII(rune(pair.Key[0])), hex.EncodeToString(pair.Key[1:]), len(pair.Value))
 	switch {
 	case !c.Values:
-	case directory.IsSecret(p, pair.Key), acme.IsSecret(p, pair.Key):
+	case directory.IsSecret(p, pair.Key), acme.IsSecret(p, pair.Key), oauth.IsSecret(p, pair.Key):
 		fmt.Fprintln(t.out, "  (secret)")
 	default:
 		fmt.Fprintf(t.out, "  %x\n", pair.Value)

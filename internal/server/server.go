@@ -19,6 +19,7 @@ import (
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/oauth"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
 )
@@ -39,6 +40,7 @@ type Server struct {
 	queue   *queue.Queue // nil: mail for other servers is refused
 
 	engine   *auth.Engine        // signs people in
+	oauth    *oauth.Provider     // of access tokens; nil: it is off
 	clients  *clientCerts        // by which they may; nil: by none
 	internet *internet           // nil: nothing leaves the machine
 	guard    *inbound.Guard      // of the door
@@ -134,7 +136,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.trim, s.tidyGuard, s.engine.Run, s.watchClients, s.runAudit, s.purge, s.runFetch} {
+	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.trim, s.tidyGuard, s.engine.Run, s.watchClients, s.runAudit, s.tidyGrants, s.purge, s.runFetch} {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

@@ -22,8 +22,11 @@ func (s *Server) openSignIn(ctx context.Context) (err error) {
 	if s.clients != nil {
 		o.ClientRoots, o.Revoked = s.clients.roots, s.clients.revoked
 	}
-	if o.Tokens, err = s.tokenVerifier(); err != nil {
+	if o.Tokens, err = s.tokenVerifier(ctx); err != nil {
 		return err
+	}
+	if s.oauth != nil {
+		o.Holds = s.oauth.Holds
 	}
 	s.engine = auth.New(s.store.Directory, o)
 	s.store.Admin.SetSignIns(s.engine)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 	"os"
@@ -10,11 +11,46 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/oauth"
 	"postroad/internal/service/oidc"
 )
 
 // tokenVerifier is who verifies access tokens; nil if none are taken.
-func (s *Server) tokenVerifier() (auth.TokenVerifier, error) {
+func (s *Server) tokenVerifier(ctx context.Context) (auth.TokenVerifier, error) {
+	outside, err := s.outsideTokens()
+	if err != nil {
+		return nil, err
+	}
+	if s.oauth, err = s.openOAuth(ctx); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.oauth == nil && outside == nil:
+		return nil, nil
+	case s.oauth == nil:
+		return outside, nil
+	case outside == nil:
+		return s.oauth, nil
+	}
+	return eitherTokens{s.oauth, outside}, nil
+}
+
+// eitherTokens takes our own tokens and those of others. Programs are sent to us for one.
+type eitherTokens struct {
+	*oauth.Provider
+	outside auth.TokenVerifier
+}
+
+// Verify implements auth.TokenVerifier.
+func (e eitherTokens) Verify(ctx context.Context, token string) (auth.TokenClaims, error) {
+	if oauth.IsOurs(token) {
+		return e.Provider.Verify(ctx, token)
+	}
+	return e.outside.Verify(ctx, token)
+}
+
+// outsideTokens verifies those of other providers; nil if none are taken.
+func (s *Server) outsideTokens() (*oidc.Verifier, error) {
 	var issuers []oidc.Issuer
 	for _, c := range s.config.Auth.OIDC {
 		i, err := issuerOf(c)

@@ -40,6 +40,7 @@ func newWeb(s *Server) *web {
 	public.Handle("/", common)
 	public.HandleFunc("GET /{$}", w.front)
 	public.Handle(mtasts.Path, s.policyHost())
+	s.mountOAuth(public)
 	public.Handle("GET /metrics", w.guarded(metrics, w.mayMeasure))
 	public.Handle(admin.Prefix, admin.Handler(s.store.Admin, s.whoAdministers, s.log))
 

@@ -76,6 +76,7 @@ type Admin interface {
 	HeldAccounts(ctx context.Context) ([]AccountUsage, error)
 
 	SignInAdmin
+	GrantAdmin
 
 	// Aliases lists the aliases, by domain and local part.
 	Aliases(ctx context.Context) ([]Alias, error)

@@ -14,6 +14,7 @@ import (
 	"postroad/internal/service/auth"
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/oauth"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
 	"postroad/internal/service/sieve/rules"
@@ -41,8 +42,9 @@ type Direct struct {
 	advisor Advisor          // nil: nobody knows of the DNS
 	certs   CertificateAdmin // nil: nobody knows of certificates
 
-	audit  *audit.Log   // of sign-ins and acts; nil: nothing is remembered
-	engine *auth.Engine // signs people in; nil: the server is stopped
+	audit  *audit.Log      // of sign-ins and acts; nil: nothing is remembered
+	grants *oauth.Provider // what people have allowed programs; nil: the provider is off
+	engine *auth.Engine    // signs people in; nil: the server is stopped
 
 	doctor Doctor // nil: the server is stopped
 

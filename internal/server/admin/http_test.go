@@ -150,6 +150,12 @@ func (r *recorder) RenewRecoveryCodes(_ context.Context, a string) (RecoveryCode
 	return RecoveryCodes{[]string{"c-d"}}, r.note("recovery codes %s", a)
 }
 func (r *recorder) EndTwoStep(_ context.Context, a string) error { return r.note("end two-step %s", a) }
+func (r *recorder) Grants(_ context.Context, a string) ([]Grant, error) {
+	return []Grant{{"1-2", "Thing", []string{"mail"}, time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC()}}, r.note("grants %s", a)
+}
+func (r *recorder) EndGrants(_ context.Context, g GrantChange) (EndedGrants, error) {
+	return EndedGrants{2}, r.note("end grants %v", g)
+}
 func (r *recorder) Audit(_ context.Context, q AuditQuery) ([]AuditEntry, error) {
 	return []AuditEntry{{"act", time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC(), 7, "x", "y", "imap", "::1", "PLAIN", "password", true, "d", "e"}}, r.note("audit %v", q)
 }

@@ -107,7 +107,7 @@ func (d *describer) methods() map[string]string {
 	c := &Client{base: s.URL, http: s.Client()}
 	out := map[string]string{}
 	for _, part := range []reflect.Type{reflect.TypeFor[Admin](), reflect.TypeFor[KeyAdmin](), reflect.TypeFor[Advisor](),
-		reflect.TypeFor[ReportAdmin](), reflect.TypeFor[Delegator](), reflect.TypeFor[POP3Admin](), reflect.TypeFor[SieveAdmin](), reflect.TypeFor[SignInAdmin](),
+		reflect.TypeFor[ReportAdmin](), reflect.TypeFor[Delegator](), reflect.TypeFor[POP3Admin](), reflect.TypeFor[SieveAdmin](), reflect.TypeFor[SignInAdmin](), reflect.TypeFor[GrantAdmin](),
 		reflect.TypeFor[SharingAdmin](), reflect.TypeFor[CertificateAdmin](), reflect.TypeFor[FetchAdmin]()} {
 		for i := range part.NumMethod() {
 			name := part.Method(i).Name

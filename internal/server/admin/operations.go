@@ -150,7 +150,9 @@ var operations = map[string]operation{
 	"account.sieve.activate": doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.ActivateScript(ctx, n) }),
 	"account.sieve.delete":   doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.DeleteScript(ctx, n) }),
 
-	"audit": asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),
+	"account.grants":     asking(func(ctx context.Context, a Admin, x addressArg) ([]Grant, error) { return a.Grants(ctx, x.Address) }),
+	"account.grants.end": asking(func(ctx context.Context, a Admin, g GrantChange) (EndedGrants, error) { return a.EndGrants(ctx, g) }),
+	"audit":              asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),
 
 	"alias.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Alias, error) { return a.Aliases(ctx) }),
 	"alias.add":    doing(func(ctx context.Context, a Admin, x Alias) error { return a.AddAlias(ctx, x) }),

@@ -37,6 +37,20 @@ var scopes = map[string]scope{
 	"account.pop3":            about(aboutAddress),
 	"account.pop3.set":        about(func(c POP3Change) string { return c.Address }),
 
+	"account.app_passwords":        about(aboutAddress),
+	"account.app_passwords.add":    about(func(n NewAppPassword) string { return n.Address }),
+	"account.app_passwords.remove": about(func(n AppPasswordName) string { return n.Address }),
+	"account.two_step":             about(aboutAddress),
+	"account.two_step.begin":       about(aboutAddress),
+	"account.two_step.confirm":     about(func(c Code) string { return c.Address }),
+	"account.two_step.recovery":    about(aboutAddress),
+	"account.two_step.end":         about(aboutAddress),
+	"account.grants":               about(aboutAddress),
+	"account.grants.end":           about(func(g GrantChange) string { return g.Address }),
+	// Of one account of theirs: a query without an address is about all.
+	"session.list": about(func(q SessionQuery) string { return q.Address }),
+	"session.end":  about(func(q SessionQuery) string { return q.Address }),
+
 	"alias.list":   listing(func(a Alias) string { return a.Address }),
 	"alias.add":    about(func(a Alias) string { return a.Address }),
 	"alias.remove": about(aboutAddress),

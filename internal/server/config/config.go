@@ -62,6 +62,8 @@ type Config struct {
 	Sieve Sieve `toml:"sieve"`
 	// Audit bounds what is remembered of sign-ins and of administrators' acts.
 	Audit Audit `toml:"audit"`
+	// OAuth is our own OAuth 2.0 provider.
+	OAuth OAuth `toml:"oauth"`
 	// Auth says how people sign in.
 	Auth Auth `toml:"auth"`
 	// Accounts says what becomes of accounts that are removed.
@@ -269,6 +271,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Audit.validate(); err != nil {
+		return err
+	}
+	if err := c.OAuth.validate(); err != nil {
 		return err
 	}
 	if err := c.Auth.validate(); err != nil {

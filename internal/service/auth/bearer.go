@@ -28,6 +28,8 @@ type TokenClaims struct {
 	Issuer  string
 	Client  string // the program that it was given to; "": not known
 	Expires time.Time
+	// Grant names what it belongs to, if we gave it ourselves; "": we did not.
+	Grant string
 }
 
 // TokenAdvice is what RFC 7628 §3.2.2 tells clients; empty fields are left out.
@@ -156,6 +158,7 @@ func (e *Engine) token(ctx context.Context, a *attempt, authorization string) (i
 	if a.login == "" {
 		a.login = claims.Login
 	}
+	with.grant = claims.Grant
 	return e.accept(ctx, a, p, with)
 }
 

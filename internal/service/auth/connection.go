@@ -141,7 +141,25 @@ func (e *Engine) EndStale(ctx context.Context, id ident.AccountID) int {
 	if err != nil {
 		p = nil // gone, or nobody can say
 	}
-	return e.endWhere(func(c *Connection) bool { return c.session.Account == id && !stillOpens(p, c.key) })
+	stale := map[uint64]bool{}
+	for number, k := range e.keysOf(id) {
+		stale[number] = !e.stillOpens(ctx, p, k)
+	}
+	return e.endWhere(func(c *Connection) bool { return stale[c.number] })
+}
+
+// keysOf are the keys that an account's sessions were opened with.
+func (e *Engine) keysOf(id ident.AccountID) map[uint64]Key {
+	all := &e.connections
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	keys := map[uint64]Key{}
+	for n, c := range all.open {
+		if c.session.Account == id {
+			keys[n] = c.key
+		}
+	}
+	return keys
 }
 
 // endWhere ends some sessions.
@@ -164,7 +182,7 @@ func (e *Engine) endWhere(which func(*Connection) bool) int {
 }
 
 // stillOpens reports whether a key that was right once still is.
-func stillOpens(p *directory.Profile, k Key) bool {
+func (e *Engine) stillOpens(ctx context.Context, p *directory.Profile, k Key) bool {
 	if p == nil || !p.Account.Enabled {
 		return false
 	}
@@ -173,6 +191,8 @@ func stillOpens(p *directory.Profile, k Key) bool {
 		return p.Credential != nil && p.Credential.Version == k.id && !p.TwoStep
 	case AppPassword:
 		return slices.ContainsFunc(p.AppPasswords, func(a directory.AppPassword) bool { return a.ID == k.id })
+	case Token:
+		return k.grant == "" || e.options.Holds == nil || e.options.Holds(ctx, p.Account.ID, k.grant)
 	}
 	return true
 }

@@ -14,6 +14,8 @@ type Key struct {
 	Name string
 	// id is the app password's number, or counts the passwords of the account.
 	id uint64
+	// grant is what a token of our own belongs to.
+	grant string
 }
 
 // KeyKind is a kind of Key.

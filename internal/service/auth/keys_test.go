@@ -483,3 +483,40 @@ func codeOf(t testing.TB, secret string, at time.Time) string {
 	check(t, err)
 	return code
 }
+
+// Where a person can be asked, the password opens with a code only, and each code once; guesses of codes are counted for the account.
+func TestByHand(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	who, err := h.ByHand(ctx, over("web"), "ann", "secret", "")
+	check(t, err)
+	if who.Account != h.ann {
+		t.Error("somebody else has signed in")
+	}
+	app := h.app(t, "phone")
+	_, err = h.ByHand(ctx, over("web"), "ann", app, "")
+	fails(t, err, fault.Unauthenticated)
+	e, err := h.dir.EnrolTwoStep(ctx, h.ann, "test")
+	check(t, err)
+	_, err = h.dir.ConfirmTwoStep(ctx, h.ann, codeOf(t, e.Secret, h.clock()))
+	check(t, err)
+	h.pass(time.Minute)
+	_, err = h.ByHand(ctx, over("web"), "ann", "secret", "")
+	fails(t, err, fault.Conflict)
+	_, err = h.ByHand(ctx, over("web"), "ann", "wrong", codeOf(t, e.Secret, h.clock()))
+	fails(t, err, fault.Unauthenticated)
+	_, err = h.ByHand(ctx, over("web"), "ann", "secret", codeOf(t, e.Secret, h.clock()))
+	check(t, err)
+	_, err = h.ByHand(ctx, over("web"), "ann", "secret", codeOf(t, e.Secret, h.clock()))
+	fails(t, err, fault.Unauthenticated)
+	h.pass(time.Minute)
+	for i := range 20 { // from anywhere
+		p := from(fmt.Sprintf("198.51.100.%d", i))
+		if _, err = h.ByHand(ctx, p, "ann", "secret", "no code"); i < pairFree-1 {
+			fails(t, err, fault.Unauthenticated)
+		}
+	}
+	fails(t, err, fault.RateLimited)
+	_, err = h.ByHand(ctx, Peer{}, "ann", "secret", "")
+	fails(t, err, fault.Denied)
+}

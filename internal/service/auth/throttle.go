@@ -54,13 +54,18 @@ type pair [16]byte
 // directory takes for the same account.
 func (e *Engine) keyOf(ctx context.Context, a *attempt) (key, error) {
 	login, err := e.dir.LoginName(ctx, a.login)
-	k := key{host: peer.Network(a.peer.Addr), login: login}
+	return e.pairOf(peer.Network(a.peer.Addr), login), err
+}
+
+// pairOf is the key of a client and a folded name.
+func (e *Engine) pairOf(client host, login string) key {
+	k := key{host: client, login: login}
 	h := hmac.New(sha256.New, e.pairKey)
 	host, _ := k.host.MarshalBinary()
 	h.Write(append(host, 0))
 	io.WriteString(h, login)
 	copy(k.pair[:], h.Sum(nil))
-	return k, err
+	return k
 }
 
 // counter counts failures.
@@ -153,6 +158,13 @@ func (t *throttle) failed(k key, now time.Time) {
 	defer t.mu.Unlock()
 	t.pairs.get(k.pair).count(now, rule{pairFree, pairMax, pairForgive})
 	t.hosts.get(k.host).count(now, rule{hostFree, hostMax, hostForgive})
+}
+
+// failedPair counts a failure of the second step, which is no matter of the client.
+func (t *throttle) failedPair(k key, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pairs.get(k.pair).count(now, rule{pairFree, pairMax, pairForgive})
 }
 
 // succeeded forgets the failures on the name. Those of the client stay:

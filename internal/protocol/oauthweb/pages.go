@@ -1,0 +1,255 @@
+package oauthweb
+
+import (
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"postroad/internal/fault"
+	"postroad/internal/service/oauth"
+)
+
+// asked are the parameters of an authorization request that the form carries along.
+var asked = []string{"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method", "nonce"}
+
+// view is what a page shows.
+type view struct {
+	Server  string
+	Action  string
+	Fields  map[string]string // hidden
+	Client  string
+	Host    string // where the answer goes; "": to a device
+	Known   bool   // an administrator knows the client
+	Mail    bool   // it wants mail, and not only to know who somebody is
+	Login   string
+	Device  bool // the page of devices
+	Code    string
+	Problem string
+	Done    string
+}
+
+var pageTemplate = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Server}}</title>
+<style>body{font:16px/1.5 sans-serif;max-width:26em;margin:3em auto;padding:0 1em}label{display:block;margin:.7em 0}input:not([type=hidden]){width:100%;font:inherit;padding:.4em;box-sizing:border-box}
+button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{color:#555;font-size:.9em}</style>
+<h1>{{.Server}}</h1>
+{{if .Done}}<p>{{.Done}}</p>{{else}}
+{{if .Client}}<p><b>{{.Client}}</b> wants to {{if .Mail}}read, change and send your mail{{else}}know who you are{{end}}.</p>
+{{if not .Known}}<p class="n">Nobody has checked that the program is what it calls itself.{{if .Host}} The answer goes to {{.Host}}.{{end}} Go on only if you have just asked it to set up your mail.</p>{{end}}
+{{else if .Device}}<p>Type the code that your device shows.</p>{{else}}<p class="p">{{.Problem}}</p>{{end}}
+{{if or .Client .Device}}
+{{if .Problem}}<p class="p" role="alert">{{.Problem}}</p>{{end}}
+<form method="post" action="{{.Action}}">
+{{range $k, $v := .Fields}}<input type="hidden" name="{{$k}}" value="{{$v}}">
+{{end}}{{if .Device}}<label>Code of the device <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
+{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username" required></label>
+<label>Password <input type="password" name="password" autocomplete="current-password" required></label>
+<label>Code of your authenticator, if you use one <input name="code" inputmode="numeric" autocomplete="one-time-code"></label>
+<button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
+{{else}}<button>Go on</button>{{end}}
+</form>{{end}}{{end}}
+`))
+
+// show writes a page.
+func (h *handler) show(w http.ResponseWriter, status int, v view) {
+	v.Server = h.Name
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
+	w.Header().Set("X-Frame-Options", "DENY")
+	w.WriteHeader(status)
+	pageTemplate.Execute(w, v) // the client has gone if this fails
+}
+
+// request is an authorization request that may be answered.
+type request struct {
+	client oauth.Client
+	form   url.Values
+	scope  []string
+}
+
+// read takes an authorization request apart (RFC 6749 §4.1.1, RFC 7636 §4.3). What can't be told to the client is shown to the person,
+// lest we send people to addresses that a stranger has made up (§3.1.2.4).
+func (h *handler) read(w http.ResponseWriter, r *http.Request) (q request, ok bool) {
+	if err := r.ParseForm(); err != nil {
+		h.show(w, http.StatusBadRequest, view{Problem: "The request can't be read."})
+		return q, false
+	}
+	q.form = r.Form
+	var err error
+	if q.client, err = h.Provider.Client(q.form.Get("client_id")); err != nil {
+		h.show(w, http.StatusBadRequest, view{Problem: "This server doesn't know the program that sent you here."})
+		return q, false
+	}
+	if !q.client.MayRedirect(q.form.Get("redirect_uri")) {
+		h.show(w, http.StatusBadRequest, view{Problem: "The program that sent you here asks for an answer to an address that isn't its own."})
+		return q, false
+	}
+	q.scope = oauth.Scope(q.form.Get("scope"))
+	for _, name := range asked {
+		if len(q.form[name]) > 1 { // RFC 6749 §3.1
+			h.answer(w, r, &q, "error", "invalid_request")
+			return q, false
+		}
+	}
+	switch {
+	case q.form.Get("response_type") != "code":
+		h.answer(w, r, &q, "error", "unsupported_response_type")
+	case q.form.Get("code_challenge_method") != "S256" || len(q.form.Get("code_challenge")) != 43:
+		h.answer(w, r, &q, "error", "invalid_request", "error_description", "PKCE with S256 is needed")
+	case q.form.Get("prompt") == "none":
+		h.answer(w, r, &q, "error", "login_required")
+	default:
+		return q, true
+	}
+	return q, false
+}
+
+// answer sends the person back to the program.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, q *request, pairs ...string) {
+	u, err := url.Parse(q.form.Get("redirect_uri"))
+	if err != nil {
+		h.show(w, http.StatusBadRequest, view{Problem: "The request can't be read."})
+		return
+	}
+	values := u.Query()
+	values.Set("iss", h.Provider.Issuer()) // RFC 9207
+	if state := q.form.Get("state"); state != "" {
+		values.Set("state", state)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Set(pairs[i], pairs[i+1])
+	}
+	u.RawQuery = values.Encode()
+	w.Header().Set("Location", u.String())
+	w.WriteHeader(http.StatusSeeOther) // RFC 9700 §4.12: not 307, which would pass the password on
+}
+
+// view is the page of a request.
+func (q *request) view(problem string) view {
+	v := view{Action: pathPage, Fields: map[string]string{}, Client: nameOf(&q.client), Known: q.client.Known, Mail: slices.Contains(q.scope, oauth.ScopeMail), Problem: problem}
+	for _, name := range asked {
+		v.Fields[name] = q.form.Get(name)
+	}
+	if u, err := url.Parse(q.form.Get("redirect_uri")); err == nil {
+		if v.Host = u.Hostname(); v.Host == "" {
+			v.Host = "the program " + u.Scheme
+		}
+	}
+	v.Login = firstOf(q.form.Get("login"), q.form.Get("login_hint"))
+	return v
+}
+
+func nameOf(c *oauth.Client) string { return firstOf(c.Name, "A program without a name") }
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// page shows the form (RFC 6749 §3.1).
+func (h *handler) page(w http.ResponseWriter, r *http.Request) {
+	if q, ok := h.read(w, r); ok {
+		h.show(w, http.StatusOK, q.view(""))
+	}
+}
+
+// authorize takes the form.
+func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
+	q, ok := h.read(w, r)
+	if !ok {
+		return
+	}
+	if r.PostFormValue("allow") != "yes" {
+		h.answer(w, r, &q, "error", "access_denied")
+		return
+	}
+	who, err := h.Engine.ByHand(r.Context(), h.peer(r), r.PostFormValue("login"), r.PostFormValue("password"), r.PostFormValue("code"))
+	if err != nil {
+		status, problem := h.problem(r, err)
+		h.show(w, status, q.view(problem))
+		return
+	}
+	code, err := h.Provider.Authorize(r.Context(), oauth.Request{Account: who.Account, Client: q.client, Redirect: q.form.Get("redirect_uri"), Scope: q.scope,
+		Challenge: q.form.Get("code_challenge"), Nonce: q.form.Get("nonce")})
+	if err != nil {
+		h.Logger.ErrorContext(r.Context(), "cannot authorize", "error", err)
+		h.answer(w, r, &q, "error", "temporarily_unavailable")
+		return
+	}
+	h.answer(w, r, &q, "code", code)
+}
+
+// problem says what a person is told of a sign-in that failed.
+func (h *handler) problem(r *http.Request, err error) (status int, text string) {
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated:
+		return http.StatusForbidden, "The address, the password or the code is wrong."
+	case fault.Conflict:
+		return http.StatusForbidden, "Your account uses two-step verification: a code of your authenticator is needed too."
+	case fault.Denied:
+		return http.StatusForbidden, fault.TextOf(err) + "."
+	case fault.RateLimited:
+		return http.StatusTooManyRequests, "Too many tries. Wait a few minutes."
+	}
+	if !errors.Is(err, r.Context().Err()) {
+		h.Logger.ErrorContext(r.Context(), "sign-in failed", "error", err)
+	}
+	return http.StatusServiceUnavailable, "It doesn't work at the moment. Try again later."
+}
+
+// devicePage shows the form for the code of a device (RFC 8628 §3.3).
+func (h *handler) devicePage(w http.ResponseWriter, r *http.Request) {
+	v := view{Action: pathDevice, Device: true, Code: r.FormValue("user_code"), Mail: true}
+	if v.Code == "" {
+		h.show(w, http.StatusOK, v)
+		return
+	}
+	h.showDevice(w, r, http.StatusOK, v)
+}
+
+// showDevice shows the form with the name of the program that waits.
+func (h *handler) showDevice(w http.ResponseWriter, r *http.Request, status int, v view) {
+	c, err := h.Provider.Device(r.Context(), v.Code)
+	switch {
+	case err == nil:
+		v.Client = nameOf(&c)
+	case fault.Is(err, fault.NotFound):
+		status, v.Problem = http.StatusBadRequest, "There is no such code, or it has expired."
+	default:
+		status, v.Problem = http.StatusServiceUnavailable, "It doesn't work at the moment. Try again later."
+	}
+	h.show(w, status, v)
+}
+
+// device takes the form.
+func (h *handler) device(w http.ResponseWriter, r *http.Request) {
+	v := view{Action: pathDevice, Device: true, Code: r.PostFormValue("user_code"), Login: r.PostFormValue("login"), Mail: true}
+	allow := r.PostFormValue("allow")
+	if allow == "" {
+		h.showDevice(w, r, http.StatusOK, v)
+		return
+	}
+	if allow != "yes" {
+		if err := h.Provider.Decide(r.Context(), v.Code, 0, false); err != nil && !fault.Is(err, fault.NotFound) {
+			h.Logger.ErrorContext(r.Context(), "cannot refuse a device", "error", err)
+		}
+		h.show(w, http.StatusOK, view{Done: "The device was not let in."})
+		return
+	}
+	who, err := h.Engine.ByHand(r.Context(), h.peer(r), v.Login, r.PostFormValue("password"), r.PostFormValue("code"))
+	if err != nil {
+		var status int
+		status, v.Problem = h.problem(r, err)
+		h.showDevice(w, r, status, v)
+		return
+	}
+	if err := h.Provider.Decide(r.Context(), v.Code, who.Account, true); err != nil {
+		h.showDevice(w, r, http.StatusBadRequest, v)
+		return
+	}
+	h.show(w, http.StatusOK, view{Done: "The device is let in. You can close this page."})
+}
