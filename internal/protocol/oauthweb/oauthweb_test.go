@@ -78,7 +78,11 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(w.web.Close)
 	w.provider, err = oauth.New(t.Context(), oauth.Options{DB: db, Directory: w.dir, Issuer: w.web.URL, Now: w.clock,
 		Clients: []oauth.Client{{ID: "shop", Name: "The shop", Secret: "s&cret", Redirects: []string{"https://shop.example/back"}}},
-		Ended:   func(_ context.Context, id ident.AccountID) { w.mu.Lock(); defer w.mu.Unlock(); w.ended = append(w.ended, id) }})
+		Ended: func(_ context.Context, id ident.AccountID) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.ended = append(w.ended, id)
+		}})
 	must(t, err)
 	h = New(Config{Provider: w.provider, Engine: auth.New(w.dir, auth.Options{Now: w.clock}), Now: w.clock})
 	w.client = w.web.Client()
@@ -423,7 +427,9 @@ func TestDeviceFlow(t *testing.T) {
 		return d
 	}
 	d := start()
-	poll := func(device string) grant { return w.token("grant_type", deviceGrant, "client_id", client, "device_code", device) }
+	poll := func(device string) grant {
+		return w.token("grant_type", deviceGrant, "client_id", client, "device_code", device)
+	}
 	if g := poll(d.Device); g.Error != "authorization_pending" {
 		t.Errorf("%+v", g)
 	}
