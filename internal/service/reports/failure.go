@@ -46,8 +46,9 @@ const (
 type failures struct {
 	waiting chan *Failed
 
-	mu    sync.Mutex
-	known map[string]*told // guarded by mu
+	mu     sync.Mutex
+	known  map[string]*told // guarded by mu
+	tidied time.Time        // guarded by mu: when room was made last
 }
 
 // told is when a failure was reported last, and how many like it have come since then.
@@ -99,8 +100,8 @@ func answers(f *Failed) bool {
 // admit counts a failure, and tells whether to report it, as how many.
 func (x *failures) admit(f *Failed, now time.Time) (n uint64, ok bool) {
 	r := &f.Feedback
-	key := strings.Join([]string{f.PolicyDomain, r.Domain, strings.Join(f.Wanted, " "), strings.Join(r.NotAligned, " "), r.Delivery, r.DKIMDomain,
-		domainOf(r.MailFrom), r.Source.String()}, "\x00")
+	key := string(hash(strings.Join([]string{f.PolicyDomain, r.Domain, strings.Join(f.Wanted, " "), strings.Join(r.NotAligned, " "), r.Delivery, r.DKIMDomain,
+		domainOf(r.MailFrom), r.Source.String()}, "\x00")))
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	had := x.known[key]
@@ -121,11 +122,12 @@ func (x *failures) admit(f *Failed, now time.Time) (n uint64, ok bool) {
 	return n, true
 }
 
-// tidy makes room, if there is none.
+// tidy makes room, if there is none; once a minute, since it costs.
 func (x *failures) tidy(now time.Time) {
-	if len(x.known) < maxAlike {
+	if len(x.known) < maxAlike || now.Sub(x.tidied) < time.Minute {
 		return
 	}
+	x.tidied = now
 	for key, had := range x.known {
 		if now.Sub(had.at) >= alike {
 			delete(x.known, key)
