@@ -75,6 +75,37 @@ func TestProgramsSetThemselvesUp(t *testing.T) {
 	}
 }
 
+// TestNobodyLearnsWhoIsHere: who has an account and who hasn't are told the same, by all forms.
+func TestNobodyLearnsWhoIsHere(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	c := httpOver(t, s, servertest.HTTPS)
+	post := func(who string) string {
+		t.Helper()
+		r, err := c.Post("https://mail.example.test/autodiscover/autodiscover.xml", "text/xml",
+			strings.NewReader("<Autodiscover><Request><EMailAddress>"+who+"@example.test</EMailAddress></Request></Autodiscover>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != 200 {
+			t.Fatal(r.Status, err)
+		}
+		return string(b)
+	}
+	if a, z := post("ann"), post("zoe"); !strings.Contains(a, "<Type>IMAP</Type>") || strings.ReplaceAll(a, "ann", "zoe") != z {
+		t.Errorf("%s\n%s", a, z)
+	}
+	for _, path := range []string{"/mail/config-v1.1.xml?emailaddress=", "/autodiscover/autodiscover.json?Protocol=AutodiscoverV1&Email="} {
+		statusA, a := fetch(t, s, servertest.HTTPS, "mail.example.test", path+"ann@example.test")
+		statusZ, z := fetch(t, s, servertest.HTTPS, "mail.example.test", path+"zoe@example.test")
+		if statusA != 200 || statusA != statusZ || a != z {
+			t.Errorf("%s: %d %d\n%s\n%s", path, statusA, statusZ, a, z)
+		}
+	}
+}
+
 // TestSettingsOfTheOperator go before the listeners.
 func TestSettingsOfTheOperator(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
