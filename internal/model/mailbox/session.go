@@ -174,6 +174,16 @@ func (s *Session) FolderKeywords(id FolderID) []string {
 	return names
 }
 
+// KeywordsOf returns the keywords of a view's rows, in the order of their first use in the account.
+func (s *Session) KeywordsOf(v *View) []string {
+	var names []string
+	kw := s.state().kw
+	for _, id := range v.keywords() {
+		names = append(names, kw.names[id])
+	}
+	return names
+}
+
 // View returns the newest durable view of a folder: the same pointer as long as the
 // folder doesn't change. If nobody has used the folder lately its rows are read from the store.
 func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {

@@ -78,7 +78,7 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	if err := f.setSeen(ctx); err != nil {
 		return reply{}, err
 	}
-	s.tellKeywords() // before they are seen on messages (RFC 9051 §7.3.5)
+	s.tellKeywords(f.fresh) // before they are seen on messages (RFC 9051 §7.3.5)
 	if err := f.run(ctx); err != nil {
 		return reply{}, err
 	}

@@ -87,7 +87,7 @@ func (s *session) find(ctx context.Context, path string, readOnly bool) (*select
 func (s *session) introduce(spelled string) {
 	v := s.sel.shown
 	f := v.Folder()
-	s.tellKeywords()
+	s.tellKeywords(v)
 	s.out.number(v.Len(), "EXISTS")
 	if s.rev2 {
 		s.tellName(&box{*f, s.sel.mail}, s.sel.path, spelled)

@@ -95,7 +95,7 @@ func (s *session) storeModifier() *mailbox.ModSeq {
 // tellStored sends the new flags of the messages asked for, and moves the client's view to the result if it can.
 // It reports whether some messages are gone.
 func (s *session) tellStored(ctx context.Context, st *storing, res mailbox.FlagResult) (gone bool) {
-	s.tellKeywords()
+	s.tellKeywords(res.View)
 	failed := uidSet(res.Failed)
 	expect := newExpectation(&st.change)
 	now := mailbox.Finder{View: res.View}

@@ -21,7 +21,7 @@ import (
 type reference struct {
 	t     *rapid.T
 	w     *world
-	mail  *mailbox.Session // writes of other protocols, and the truth
+	mail  map[string]*mailbox.Session // writes of other protocols, and the truth, by owner
 	boxes []*refBox
 	marks int
 	facts *facts
@@ -31,6 +31,8 @@ type reference struct {
 
 // refBox is a mailbox of the reference.
 type refBox struct {
+	owner    string
+	mail     *mailbox.Session // of the owner
 	name     string
 	id       mailbox.FolderID
 	next     int
@@ -83,13 +85,26 @@ func (f *facts) check(box, line string) string {
 	return note("flags "+box+" "+uid[1]+" at "+modseq[1], sortedFlags(flags[1]))
 }
 
-// box makes a mailbox.
-func (r *reference) box(name string) *refBox {
-	f, err := r.mail.CreateFolder(r.t.Context(), mailbox.NewFolder{Name: name})
+// box makes a mailbox, in which others may do all.
+func (r *reference) box(owner, name string) *refBox {
+	mail := r.mail[owner]
+	f, err := mail.CreateFolder(r.t.Context(), mailbox.NewFolder{Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return &refBox{name: name, id: f.ID, next: 1}
+	all := []mailbox.Grant{{Kind: mailbox.ToAnyone, Rights: mailbox.AllRights}}
+	if err := mail.SetGrants(r.t.Context(), f.ID, all); err != nil {
+		r.t.Fatal(err)
+	}
+	return &refBox{owner: owner, mail: mail, name: name, id: f.ID, next: 1}
+}
+
+// path is what the client calls a mailbox.
+func (c *sessionClient) path(b *refBox) string {
+	if c.who == b.owner {
+		return b.name
+	}
+	return `"Other Users/` + b.owner + `@demo.test/` + b.name + `"`
 }
 
 // add puts a message into a mailbox of the reference.
@@ -150,7 +165,7 @@ func (b *refBox) uids() (uids []int) {
 // and for nothing else.
 func (r *reference) compare(after string) {
 	for _, b := range r.boxes {
-		v, err := r.mail.View(r.t.Context(), b.id)
+		v, err := b.mail.View(r.t.Context(), b.id)
 		if err != nil {
 			r.t.Fatalf("%s: %v", after, err)
 		}
@@ -188,6 +203,7 @@ var uidFetch = regexp.MustCompile(`^\* (\d+) UIDFETCH \((.*)\)$`)
 type sessionClient struct {
 	*client
 	r        *reference
+	who      string
 	mode     string // what it has enabled
 	box      *refBox
 	readOnly bool
@@ -200,8 +216,8 @@ type sessionClient struct {
 	kept     map[*refBox]*cached // with QRESYNC
 }
 
-func (r *reference) connect(mode string) *sessionClient {
-	c := &sessionClient{r: r, mode: mode, kept: map[*refBox]*cached{}}
+func (r *reference) connect(who, mode string) *sessionClient {
+	c := &sessionClient{r: r, who: who, mode: mode, kept: map[*refBox]*cached{}}
 	c.dial()
 	return c
 }
@@ -211,7 +227,7 @@ func (c *sessionClient) dial() {
 	must(c.r.w.t, err)
 	c.client, c.box, c.idle = newClientOf(c.r.w.t, conn, 500), nil, false
 	c.line()
-	c.ok("LOGIN ann@demo.test secret")
+	c.ok("LOGIN " + c.who + "@demo.test secret")
 	if c.mode != "" {
 		c.ok("ENABLE " + c.mode)
 	}
@@ -238,7 +254,7 @@ func (c *sessionClient) believe(command string, lines []string, done string) {
 	for _, l := range lines {
 		c.takeLine(command, l)
 		if c.box != nil {
-			if wrong := c.r.facts.check(fmt.Sprint(c.box.id), l); wrong != "" {
+			if wrong := c.r.facts.check(c.box.name, l); wrong != "" {
 				c.r.t.Fatalf("%s: %s", command, wrong)
 			}
 		}
@@ -387,7 +403,7 @@ func (c *sessionClient) open(b *refBox, readOnly bool) {
 	var lines []string
 	var done string
 	if c.mode != "QRESYNC" {
-		lines, done = c.do(verb + b.name)
+		lines, done = c.do(verb + c.path(b))
 		c.believe("SELECT", lines, done)
 	} else {
 		c.reopen(verb)
@@ -402,7 +418,7 @@ func (c *sessionClient) reopen(verb string) {
 		c.kept[c.box] = kept
 	}
 	c.known = kept
-	command := verb + c.box.name
+	command := verb + c.path(c.box)
 	if kept.modseq != "" {
 		command += fmt.Sprintf(" (QRESYNC (%s %s))", c.validityOf(c.box), kept.modseq)
 	}
@@ -421,7 +437,7 @@ func (c *sessionClient) reopen(verb string) {
 }
 
 func (c *sessionClient) validityOf(b *refBox) string {
-	f, err := c.r.mail.Folder(b.id)
+	f, err := b.mail.Folder(b.id)
 	if err != nil {
 		c.r.t.Fatal(err)
 	}
@@ -536,7 +552,7 @@ func (c *sessionClient) append(b *refBox, flag string) {
 	c.r.marks++
 	mark := fmt.Sprintf("%s-%d", c.r.names, c.r.marks)
 	text := "Subject: " + mark + "\r\n\r\nx\r\n"
-	c.expect(fmt.Sprintf("APPEND %s (%s) {%d+}\r\n%s", b.name, flag, len(text), text), "OK")
+	c.expect(fmt.Sprintf("APPEND %s (%s) {%d+}\r\n%s", c.path(b), flag, len(text), text), "OK")
 	b.add(mark, flag)
 }
 
@@ -548,7 +564,7 @@ func (c *sessionClient) status(b *refBox) {
 		}
 	}
 	want := fmt.Sprintf("(MESSAGES %d UIDNEXT %d UNSEEN %d)", len(b.messages), b.next, unseen)
-	lines, _ := c.do("STATUS " + b.name + " (MESSAGES UIDNEXT UNSEEN)")
+	lines, _ := c.do("STATUS " + c.path(b) + " (MESSAGES UIDNEXT UNSEEN)")
 	c.believe("STATUS", lines, "")
 	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "* STATUS") && strings.HasSuffix(l, want) }) {
 		c.r.t.Fatalf("STATUS of %s: %q, not %s", b.name, lines, want)
@@ -651,7 +667,7 @@ func (c *sessionClient) transfer(t *rapid.T, what string, to *refBox, want strin
 	if want == "OK" && len(at) == 0 && ch.prefix == "" {
 		want = "NO [EXPUNGEISSUED]"
 	}
-	done := c.run(fmt.Sprintf("%s%s %s %s", ch.prefix, strings.ToUpper(what), ch.set, to.name))
+	done := c.run(fmt.Sprintf("%s%s %s %s", ch.prefix, strings.ToUpper(what), ch.set, c.path(to)))
 	if !strings.HasPrefix(done, want) {
 		c.r.t.Fatalf("%s (%s): %s, not %s", what, c.mode, done, want)
 	}
@@ -682,17 +698,17 @@ func (r *reference) elsewhere(t *rapid.T) string {
 	case "deliver":
 		r.marks++
 		mark := fmt.Sprintf("%s-%d", r.names, r.marks)
-		r.w.deliver(r.mail, b.id, "Subject: "+mark+"\r\n\r\nx\r\n", 0)
+		r.w.deliver(b.mail, b.id, "Subject: "+mark+"\r\n\r\nx\r\n", 0)
 		b.add(mark, "")
 	case "delete":
 		uid := b.messages[rapid.IntRange(0, len(b.messages)-1).Draw(t, "which")].uid
-		if _, err := r.mail.Expunge(ctx, b.id, []mailbox.UID{mailbox.UID(uid)}, false); err != nil {
+		if _, err := b.mail.Expunge(ctx, b.id, []mailbox.UID{mailbox.UID(uid)}, false); err != nil {
 			t.Fatal(err)
 		}
 		b.remove([]int{uid}, false)
 	case "flag":
 		uid := b.messages[rapid.IntRange(0, len(b.messages)-1).Draw(t, "which")].uid
-		if _, err := r.mail.SetFlags(ctx, b.id, mailbox.FlagChange{UIDs: []mailbox.UID{mailbox.UID(uid)}, Keywords: []string{"$b"}}); err != nil {
+		if _, err := b.mail.SetFlags(ctx, b.id, mailbox.FlagChange{UIDs: []mailbox.UID{mailbox.UID(uid)}, Keywords: []string{"$b"}}); err != nil {
 			t.Fatal(err)
 		}
 		b.change([]int{uid}, "+", "$b", 0)
@@ -731,19 +747,25 @@ func (c *sessionClient) agree() {
 
 // TestModel runs random commands of clients of every kind, and writes of other protocols, in random order against a
 // reference that is a list: message numbers are right at all times, removals are told where they may be, change
-// numbers grow, no flag is lost, no message appears from nowhere, and what a client has kept is right when it comes back.
+// numbers grow, no flag is lost, no message appears from nowhere, and what a client has kept is right when it comes back. All
+// that is so in mailboxes of others too, and between them and one's own.
 func TestModel(t *testing.T) {
-	w := newWorld(t)
-	mail := w.open("ann")
+	w := sharingWorld(t)
+	mail := map[string]*mailbox.Session{"ann": w.open("ann"), "bob": w.open("bob")}
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
 		r := &reference{t: rt, w: w, mail: mail, facts: newFacts(), names: fmt.Sprintf("r%d", round)}
 		r.words = []string{`\Seen`, `\Deleted`, `\Deleted`, `\Flagged`, "$b", fmt.Sprintf("$%d", round%60)}
-		r.boxes = []*refBox{r.box(r.names + "a"), r.box(r.names + "b")}
+		r.boxes = []*refBox{r.box("ann", r.names+"a"), r.box("ann", r.names+"b"), r.box("bob", r.names+"c")}
 		var clients []*sessionClient
 		for _, mode := range []string{"", "CONDSTORE", "QRESYNC", "UIDONLY", "IMAP4rev2"} {
-			c := r.connect(mode)
+			c := r.connect("ann", mode)
+			rt.Cleanup(func() { c.conn.Close() })
+			clients = append(clients, c)
+		}
+		for _, mode := range []string{"", "QRESYNC"} {
+			c := r.connect("bob", mode)
 			rt.Cleanup(func() { c.conn.Close() })
 			clients = append(clients, c)
 		}
@@ -760,7 +782,7 @@ func TestModel(t *testing.T) {
 			c.agree()
 		}
 		for _, b := range r.boxes {
-			if err := mail.DeleteFolder(rt.Context(), b.id); err != nil {
+			if err := b.mail.DeleteFolder(rt.Context(), b.id); err != nil {
 				rt.Fatal(err)
 			}
 		}

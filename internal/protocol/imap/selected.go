@@ -98,7 +98,7 @@ func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge boo
 		s.tellRecent()
 	}
 	if len(d.Changed) > 0 || d.Added < newest.Len() {
-		s.tellKeywords()
+		s.tellKeywords(newest)
 	}
 	before, now := mailbox.Finder{View: old}, mailbox.Finder{View: newest}
 	for _, i := range d.Changed {
@@ -241,14 +241,14 @@ func (s *session) tellRecent() {
 	s.out.number(n, "RECENT")
 }
 
-// tellKeywords sends FLAGS and PERMANENTFLAGS if there are new keywords.
-func (s *session) tellKeywords() {
-	names := s.sel.mail.FolderKeywords(s.sel.id)
+// tellKeywords sends FLAGS and PERMANENTFLAGS if there are new keywords on the messages of a view, which is about to be shown.
+func (s *session) tellKeywords(v *mailbox.View) {
+	var names []string
 	if s.foreign(s.sel.mail) {
-		if names = s.sel.learn(names); names == nil {
+		if names = s.sel.learn(s.sel.mail.KeywordsOf(v)); names == nil {
 			return
 		}
-	} else if len(names) == s.sel.keywords { // one's own are never forgotten
+	} else if names = s.sel.mail.FolderKeywords(s.sel.id); len(names) == s.sel.keywords { // one's own are never forgotten
 		return
 	}
 	s.sel.keywords = len(names)
