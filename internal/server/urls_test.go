@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
@@ -113,5 +114,28 @@ func TestIMAPEntries(t *testing.T) {
 	want := `* METADATA "" (/shared/admin "mailto:postmaster@` + servertest.Domain + `" /shared/comment "Closed on Sundays.")`
 	if got := c.ask(`GETMETADATA "" (/shared/admin /shared/comment)`)[0]; got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestSenderDoesNotRead: an app password that is only for sending doesn't read mail by sending it to somebody (BURL).
+func TestSenderDoesNotRead(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	s.Deliver("Subject: secret\n\nA secret.\n", "ann")
+	ann := "ann@" + servertest.Domain
+	for name, protocols := range map[string][]string{"554 5.7.0": {"smtp"}, "250 2.0.0": {"smtp", "imap"}} {
+		app, err := s.Store().Admin.AddAppPassword(t.Context(), admin.NewAppPassword{Address: ann, Name: name, Protocols: protocols})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := s.Line(servertest.Submission)
+		l.Ask("EHLO client.example")
+		l.Ask("AUTH PLAIN %s", base64.StdEncoding.EncodeToString([]byte("\x00"+ann+"\x00"+app.Password)))
+		l.Ask("MAIL FROM:<%s>", ann)
+		l.Ask("RCPT TO:<%s>", ann)
+		if r, err := l.Try("BURL imap://%s/INBOX/;UID=1 LAST", servertest.Hostname); err != nil || !strings.HasPrefix(r, name) {
+			t.Errorf("%v: %q %v", protocols, r, err)
+		}
+		l.Close()
 	}
 }

@@ -20,6 +20,9 @@ type Identity struct {
 	Login string
 	// Groups are those the person is a member of.
 	Groups []GroupID
+	// ReadsMail: what they signed in with opens their mailboxes too, by IMAP. It is false for an app password that is only for
+	// sending, where the protocol that it was given to might be made to read (BURL), and wherever that isn't known.
+	ReadsMail bool
 	// System is Postroad itself (delivery, checks, administrators' commands): it has every right.
 	System bool
 }

@@ -32,7 +32,8 @@ func TestOpenURL(t *testing.T) {
 	const annAt, here = "imap://ann%40demo.test@mail.demo.test", "imap://mail.demo.test"
 	sign := func(rump string) string { return generated(t, c, annAt+rump) }
 	who := func(name string) ident.Identity {
-		return ident.Identity{Account: w.accounts[name], Login: name + "@demo.test"}
+		name, limited := strings.CutSuffix(name, ", to send")
+		return ident.Identity{Account: w.accounts[name], Login: name + "@demo.test", ReadsMail: !limited}
 	}
 	forAnn := sign("/INBOX/;UID=1;URLAUTH=submit+ann%40demo.test")
 	forBob := sign("/INBOX/;UID=1;URLAUTH=submit+bob%40DEMO.test")
@@ -52,6 +53,8 @@ func TestOpenURL(t *testing.T) {
 		{"ann", annAt + "/INBOX/;UID=1;URLAUTH=submit+ann%40demo.test", fault.Invalid},
 		{"ann", annAt + "/INBOX/;UID=1", 0},
 		{"ann", here + "/INBOX/;UID=1/;SECTION=TEXT", 0},
+		{"ann, to send", here + "/INBOX/;UID=1/;SECTION=TEXT", fault.Denied}, // an app password for SMTP alone
+		{"ann, to send", forAnn, 0},
 		{"ann", here + ":143/INBOX;UIDVALIDITY=1772366400/;UID=1", 0},
 		{"ann", here + "/INBOX;UIDVALIDITY=7/;UID=1", fault.NotFound},
 		{"ann", here + "/nowhere/;UID=1", fault.NotFound},

@@ -17,7 +17,8 @@ import (
 // URLs finds what IMAP URLs lead to. Its methods are called from many sessions at once.
 type URLs interface {
 	// Server is the name of the IMAP server that is trusted to know the people here by the same names: its URLs
-	// work also without authorisation, for what the sender may read there (RFC 4468 §3.3).
+	// work also without authorisation, for what the sender may read there (RFC 4468 §3.3), if what they signed in with
+	// opens their mail.
 	Server() string
 	// Open finds what a URL leads to that who has given. Errors: fault.Invalid (it is no URL that could lead to a message),
 	// fault.Unsupported (it is another server's), fault.Denied (it gives them no right),
@@ -56,6 +57,8 @@ func (s *session) appendBURL(line func(words ...string)) {
 	case !s.offersBURL():
 	case s.who == nil:
 		line("BURL")
+	case !s.who.ReadsMail:
+		line("BURL imap")
 	default:
 		line("BURL imap imap://", s.server.config.URLs.Server())
 	}

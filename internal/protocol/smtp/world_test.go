@@ -159,7 +159,9 @@ type exchange struct {
 	step      int
 }
 
-func (x *exchange) Identity() ident.Identity { return ident.Identity{Account: 7, Login: x.user} }
+func (x *exchange) Identity() ident.Identity {
+	return ident.Identity{Account: 7, Login: x.user, ReadsMail: x.mechanism == "PLAIN"}
+}
 
 func (x *exchange) Next(_ context.Context, response []byte) ([]byte, bool, error) {
 	if response == nil && x.step == 0 && x.mechanism != "LOGIN" {

@@ -258,6 +258,7 @@ func (e *Engine) acceptApp(ctx context.Context, a *attempt, p *directory.Profile
 		return ident.Identity{}, e.deny(ctx, a, p, with, NotForThis, "this app password is not for "+scopeOf(a.peer.Protocol))
 	}
 	who, err := e.accept(ctx, a, p, with)
+	who.ReadsMail = err == nil && app.Opens("imap", now)
 	if err == nil {
 		e.uses.note(p.Account.ID, app.ID, LastUse{now, a.peer.Protocol, a.peer.Addr})
 	}
@@ -289,7 +290,9 @@ func (e *Engine) accept(ctx context.Context, a *attempt, p *directory.Profile, w
 	}
 	e.signIns.Add(1)
 	e.tell(ctx, slog.LevelInfo, "sign-in", a, p, with, SignedIn)
-	return p.Identity, nil
+	who := p.Identity
+	who.ReadsMail = with.Kind == Password || with.Kind == Certificate
+	return who, nil
 }
 
 // mayActAs checks an authorization identity: whoever signs in acts as themselves, by whatever name.
