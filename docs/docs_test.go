@@ -23,6 +23,7 @@ var packagesOf = map[string][]string{
 	"reports.md":      {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "format/arf", "service/inbound", "service/delivery", "server", "server/admin"},
 	"setup.md":        {"service/setup", "server", "../cmd/postroad"},
 	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
+	"managesieve.md":  {"protocol/managesieve", "server"},
 	"sieve.md":        {"service/sieve", "format/sieve", "service/delivery", "server", "model/mailbox"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }

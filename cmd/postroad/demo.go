@@ -97,6 +97,7 @@ var demoListeners = []struct {
 	{24, config.LMTP, config.StartTLS},
 	{143, config.IMAP, config.StartTLS}, {993, config.IMAP, config.Implicit},
 	{110, config.POP3, config.StartTLS}, {995, config.POP3, config.Implicit},
+	{4190, config.ManageSieve, config.StartTLS},
 	{80, config.HTTP, config.NoTLS}, {443, config.HTTP, config.Implicit},
 }
 
@@ -147,7 +148,7 @@ var greeting = template.Must(template.New("").Parse(`
 Postroad demo: a mail server for this machine alone. Nothing leaves it.
 
   SMTP {{.Port 25}}    submission {{.Port 587}}, {{.Port 465}} (TLS)    LMTP {{.Port 24}}
-  IMAP {{.Port 143}}, {{.Port 993}} (TLS)    POP3 {{.Port 110}}, {{.Port 995}} (TLS)
+  IMAP {{.Port 143}}, {{.Port 993}} (TLS)    POP3 {{.Port 110}}, {{.Port 995}} (TLS)    ManageSieve {{.Port 4190}}
   HTTP {{.Port 80}}, {{.Port 443}} (TLS): /healthz, /metrics
 
   Accounts: alice@demo.test, bob@demo.test{{if .Users}}, user0@demo.test ... ({{.Users}} of them){{end}}. Every password is "demo".

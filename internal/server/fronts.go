@@ -44,7 +44,7 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	return map[string]frontEnd{
 		config.HTTP: newWeb(s),
 		config.SMTP: mail, config.Submission: mail, config.LMTP: mail,
-		config.IMAP: folders, config.POP3: s.pop3Front(engine),
+		config.IMAP: folders, config.POP3: s.pop3Front(engine), config.ManageSieve: s.sieveFront(engine),
 	}, nil
 }
 

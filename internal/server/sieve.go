@@ -1,13 +1,17 @@
 package server
 
 import (
+	"context"
+	"net"
 	"os"
 	"path/filepath"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/protocol/managesieve"
 	"postroad/internal/server/config"
+	"postroad/internal/service/auth"
 	"postroad/internal/service/sieve"
 	filters "postroad/internal/service/sieve/rules"
 )
@@ -24,6 +28,34 @@ func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbo
 	}
 	o.After, err = readScripts(c.Sieve.After, o.Global)
 	return filters.New(o), err
+}
+
+// sieveFront lets people's programs keep their scripts.
+func (s *Server) sieveFront(engine *auth.Engine) frontEnd {
+	l := s.config.Limits
+	server := managesieve.New(managesieve.Config{
+		Auth: engine, Mailboxes: s.store.Mailboxes, Compiler: s.store.Rules, Extensions: filters.Extensions(), MaxRedirects: filters.MaxRedirects,
+		TLS: s.mailTLS(), Certificate: s.certs.LeafFor, Logger: s.log,
+		Limits: managesieve.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
+	})
+	s.metrics.sieve(server)
+	return &front{
+		func(ctx context.Context, n net.Listener, c config.Listener) error {
+			return server.Serve(ctx, n, managesieve.ListenerOptions{ImplicitTLS: c.TLS == config.Implicit, PlainAllowed: c.PlainLogin})
+		}, server.Shutdown}
+}
+
+// sieve shows what the ManageSieve server counts.
+func (m *metrics) sieve(s *managesieve.Server) {
+	m.open(config.ManageSieve, func() float64 { return float64(s.Stats().Open) })
+	count := func(name, help string, value func(managesieve.Stats) uint64) {
+		m.counter("postroad_managesieve_"+name+"_total", help, func() float64 { return float64(value(s.Stats())) })
+	}
+	count("connections", "ManageSieve connections.", func(c managesieve.Stats) uint64 { return c.Connections })
+	count("connections_refused", "Connections turned away by limits.", func(c managesieve.Stats) uint64 { return c.Refused })
+	count("commands", "Commands.", func(c managesieve.Stats) uint64 { return c.Commands })
+	count("errors", "Wrong commands and failed sign-ins.", func(c managesieve.Stats) uint64 { return c.Errors })
+	count("panics", panicsHelp, func(c managesieve.Stats) uint64 { return c.Panics })
 }
 
 // readScripts compiles the scripts in files.

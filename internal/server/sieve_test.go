@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bufio"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +62,44 @@ func TestRefusingFilter(t *testing.T) {
 		t.Error("somebody has mail")
 	}
 	w.house.Check()
+}
+
+// TestManageSieve: a script that a program stores decides about the next message; RFC 5804.
+func TestManageSieve(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	dora := addBox(t, s, "dora@"+servertest.Domain)
+	c, err := s.Network.DialFrom(t.Context(), "192.0.2.1", "mem:4190")
+	must(t, err)
+	defer c.Close()
+	r := bufio.NewReader(c)
+	say := func(line string) string {
+		t.Helper()
+		if line != "" {
+			_, err := c.Write([]byte(line + "\r\n"))
+			must(t, err)
+		}
+		for {
+			l, err := r.ReadString('\n')
+			must(t, err)
+			if strings.HasPrefix(l, "OK") || strings.HasPrefix(l, "NO") || strings.HasPrefix(l, "BYE") {
+				return l
+			}
+		}
+	}
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00dora@" + servertest.Domain + "\x00" + servertest.Password))
+	for _, line := range []string{"", `AUTHENTICATE "PLAIN" "` + plain + `"`, `PUTSCRIPT "main" "require [\"fileinto\"]; fileinto \"Archive\";"`, `SETACTIVE "main"`} {
+		if got := say(line); !strings.HasPrefix(got, "OK") {
+			t.Fatalf("%s: %s", line, got)
+		}
+	}
+	if got := from(t, s, "192.0.2.9", "x@plain.example", "dora", letter("x@plain.example")); !strings.HasPrefix(got, "250 ") {
+		t.Fatal(got)
+	}
+	f, _ := dora.s.FolderByRole(mailbox.Archive)
+	if v, err := dora.s.View(t.Context(), f.ID); err != nil || v.Len() != 1 {
+		t.Errorf("%d messages, %v", v.Len(), err)
+	}
+	say("LOGOUT")
 }
 
 // TestAdministratorsScripts run before and behind people's own, which may include theirs; one that is wrong keeps the server from starting.

@@ -26,7 +26,7 @@ const MaxAppName = 64
 type AppPassword struct {
 	ID   uint64 // never given again
 	Name string // says to people which program it is for; unique in the account
-	// Protocols are those that it opens: "imap", "pop3", "smtp"; empty: all.
+	// Protocols are those that it opens: "imap", "managesieve", "pop3", "smtp"; empty: all.
 	Protocols []string
 	Created   time.Time
 	Expires   time.Time // zero: never
@@ -52,7 +52,7 @@ func (a *AppPassword) Opens(protocol string, now time.Time) bool {
 }
 
 // AppProtocols are what app passwords can be limited to.
-func AppProtocols() []string { return []string{"imap", "pop3", "smtp"} }
+func AppProtocols() []string { return []string{"imap", "managesieve", "pop3", "smtp"} }
 
 // AddAppPassword makes an app password and gives its text, which is never told again. Errors: fault.Exists
 // if the account has one of the name, fault.TooLarge if it has MaxAppPasswords, fault.NotFound, fault.Invalid.

@@ -123,7 +123,9 @@ const (
 	LMTP       = "lmtp"       // mail from a server in front of this one (RFC 2033)
 	IMAP       = "imap"       // RFC 9051, RFC 3501
 	POP3       = "pop3"       // RFC 1939
-	HTTP       = "http"       // health, metrics and the admin API
+	// ManageSieve lets people's programs keep filter scripts (RFC 5804).
+	ManageSieve = "managesieve"
+	HTTP        = "http" // health, metrics and the admin API
 )
 
 // Kinds of TLS on a listener.
@@ -159,6 +161,7 @@ func Standard() []Listener {
 		{Protocol: IMAP, Address: ":993", TLS: Implicit},
 		{Protocol: POP3, Address: ":110", TLS: StartTLS},
 		{Protocol: POP3, Address: ":995", TLS: Implicit},
+		{Protocol: ManageSieve, Address: ":4190", TLS: StartTLS},
 		{Protocol: HTTP, Address: ":443", TLS: Implicit},
 	}
 }
@@ -319,9 +322,9 @@ func (l Limits) validate() error {
 
 func (l Listener) validate() error {
 	switch l.Protocol {
-	case SMTP, Submission, LMTP, IMAP, POP3, HTTP:
+	case SMTP, Submission, LMTP, IMAP, POP3, ManageSieve, HTTP:
 	default:
-		return fault.New(fault.Invalid, "unknown protocol%s", suggest(l.Protocol, SMTP, Submission, LMTP, IMAP, POP3, HTTP))
+		return fault.New(fault.Invalid, "unknown protocol%s", suggest(l.Protocol, SMTP, Submission, LMTP, IMAP, POP3, ManageSieve, HTTP))
 	}
 	switch {
 	case l.TLS != NoTLS && l.TLS != StartTLS && l.TLS != Implicit:

@@ -43,6 +43,7 @@ const (
 	SMTP, Submission, Submissions, LMTP = 25, 587, 465, 24
 	IMAP, IMAPS, POP3, POP3S            = 143, 993, 110, 995
 	HTTP, HTTPS                         = 80, 443
+	ManageSieve                         = 4190
 )
 
 // Options change what Start starts. The zero value is a server with an empty store.
@@ -145,7 +146,8 @@ func (s *Server) config(o Options) config.Config {
 		Submission: {Protocol: config.Submission, TLS: config.StartTLS}, Submissions: {Protocol: config.Submission, TLS: config.Implicit},
 		IMAP: {Protocol: config.IMAP, TLS: config.StartTLS}, IMAPS: {Protocol: config.IMAP, TLS: config.Implicit},
 		POP3: {Protocol: config.POP3, TLS: config.StartTLS}, POP3S: {Protocol: config.POP3, TLS: config.Implicit},
-		HTTP: {Protocol: config.HTTP, TLS: config.NoTLS}, HTTPS: {Protocol: config.HTTP, TLS: config.Implicit},
+		ManageSieve: {Protocol: config.ManageSieve, TLS: config.StartTLS},
+		HTTP:        {Protocol: config.HTTP, TLS: config.NoTLS}, HTTPS: {Protocol: config.HTTP, TLS: config.Implicit},
 	} {
 		l.Address, l.PlainLogin = address(port), true
 		c.Listen = append(c.Listen, l)

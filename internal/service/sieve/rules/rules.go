@@ -69,6 +69,9 @@ func New(o Options) *Rules {
 // without are extensions whose world isn't there: no contacts to be lists, no virus checks, no events of IMAP.
 var without = []string{"extlists", "imapsieve", "virustest"}
 
+// MaxRedirects is how many redirections a script may ask for in one run, by default.
+const MaxRedirects = 4
+
 // Without lists the extensions that people's scripts can't have.
 func Without() []string { return slices.Clone(without) }
 

@@ -1,0 +1,188 @@
+package managesieve
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/auth"
+	"postroad/internal/service/sieve/rules"
+	"postroad/internal/storage/kv/pebble"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a Server with all that it stands on, in memory. ann@example.org has the password "secret".
+type world struct {
+	*Server
+	store  *mailbox.Store
+	ann    ident.AccountID
+	listen *listener
+	served chan error
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newWorld starts a Server. It ends with the test, which then must have left no session behind.
+func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
+	t.Helper()
+	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
+	check(t, err)
+	w := &world{listen: newListener(), served: make(chan error, 1)}
+	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
+	check(t, err)
+	_, err = dir.AddDomain(t.Context(), "example.org")
+	check(t, err)
+	made, err := dir.AddAccounts(t.Context(), []directory.NewAccount{{Address: "ann@example.org"}}, "secret")
+	check(t, err)
+	w.ann = made[0].ID
+	w.store = mailbox.NewStore(db, mailbox.Options{SpoolDir: t.TempDir()})
+	check(t, w.store.Create(t.Context(), w.ann, mailbox.Usage{}))
+	c := Config{
+		Auth: auth.New(dir, auth.Options{}), Mailboxes: w.store, Compiler: rules.New(rules.Options{Dir: dir, Store: w.store}),
+		Extensions: []string{"fileinto", "vacation"}, MaxRedirects: 4, Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&c)
+	}
+	w.Server = New(c)
+	go func() { w.served <- w.Serve(context.Background(), w.listen, o) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		check(t, w.Shutdown(ctx))
+		check(t, <-w.served)
+		if st := w.Stats(); st.Panics > 0 || st.Open > 0 || len(w.clients) > 0 {
+			t.Errorf("at the end: %+v, %v", st, w.clients)
+		}
+		if problems, err := w.store.Check(ctx, w.ann); err != nil || len(problems) > 0 {
+			t.Errorf("%v, %v", problems, err)
+		}
+		check(t, db.Close())
+	})
+	return w
+}
+
+// listener is a net.Listener in memory.
+type listener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newListener() *listener { return &listener{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4190} }
+
+// pipeEnd is a net.Pipe's end with an address.
+type pipeEnd struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (p pipeEnd) RemoteAddr() net.Addr { return p.addr }
+
+// client is a connection to a Server.
+type client struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (w *world) dial(t testing.TB, from string) *client {
+	t.Helper()
+	mine, theirs := net.Pipe()
+	w.listen.conns <- pipeEnd{theirs, &net.TCPAddr{IP: net.ParseIP(from), Port: 999}}
+	c := &client{t, mine, bufio.NewReader(mine)}
+	t.Cleanup(func() { c.conn.Close() })
+	return c
+}
+
+// send writes while nobody waits for it: the server may answer before it has read all.
+func (c *client) send(text string) {
+	c.t.Helper()
+	c.conn.SetDeadline(time.Now().Add(20 * time.Second)) // fails if the server has gone
+	_, err := io.WriteString(c.conn, text)
+	check(c.t, err)
+}
+
+// line reads one.
+func (c *client) line() string {
+	c.t.Helper()
+	c.conn.SetDeadline(time.Now().Add(20 * time.Second)) // fails if the server has gone
+	s, err := c.r.ReadString('\n')
+	if err != nil {
+		return "(hangs up)"
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+}
+
+// reply reads up to the end of a reply.
+func (c *client) reply() string {
+	c.t.Helper()
+	var all []string
+	for {
+		l := c.line()
+		all = append(all, l)
+		for _, end := range []string{"OK", "NO", "BYE", "(hangs up)"} {
+			if l == end || strings.HasPrefix(l, end+" ") {
+				return strings.Join(all, "\n")
+			}
+		}
+	}
+}
+
+// startTLS does the client's handshake.
+func (c *client) startTLS() {
+	c.t.Helper()
+	conn := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+	check(c.t, conn.HandshakeContext(c.t.Context()))
+	c.conn, c.r = conn, bufio.NewReader(conn)
+}
+
+func testTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mail.example.org"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	check(t, err)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
