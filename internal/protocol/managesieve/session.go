@@ -56,6 +56,7 @@ func (s *session) serve() {
 	s.log = s.log.With(slog.String("protocol", "managesieve"), slog.String("client", s.addr.String()))
 	if !s.server.count(s) {
 		s.server.refused.Add(1)
+		s.server.dismiss(s) // it takes nobody's place while it is told
 		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
 		return
 	}

@@ -45,7 +45,8 @@ func TestConnectionLimits(t *testing.T) {
 	for range 2 {
 		w.dial(t, "192.0.2.1").reply()
 	}
-	if got := w.dial(t, "192.0.2.1").line(); got != `BYE (TRYLATER) "too many connections from your address"` {
+	c := w.dial(t, "192.0.2.1")
+	if got := c.line() + c.line(); got != `BYE (TRYLATER) "too many connections from your address"(hangs up)` {
 		t.Error(got)
 	}
 	w.dial(t, "192.0.2.2").reply()
