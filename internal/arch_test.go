@@ -39,7 +39,7 @@ var neighbours = map[string][]string{
 	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
 	"service/delivery":  append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
 	"service/fetch":     {"service/imapclient", "service/pop3client", "service/move"},                            // asks other servers
-	"service/move":      {"service/imapclient"},                                                                  // asks another server
+	"service/move":      {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery

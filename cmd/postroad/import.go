@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
+	"postroad/internal/service/maildrop"
 	"postroad/internal/service/move"
 )
 
@@ -19,6 +20,7 @@ type importCmd struct {
 	Under   string `help:"Make all folders below this one." placeholder:"FOLDER"`
 	Mbox    string `help:"The dialect of mbox files: auto, mboxo, mboxrd, mboxcl or mboxcl2." default:"auto" placeholder:"DIALECT"`
 	Seen    bool   `help:"Mark all messages as read."`
+	POP3IDs string `name:"pop3-ids" help:"How the other server made POP3's unique IDs, so that programs don't collect all mail once more: dovecot, uw, cyrus, courier, or a format like %08Xu%08Xv." placeholder:"FORMAT"`
 	imapFlags
 }
 
@@ -27,12 +29,18 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 	var from move.Source
 	var server *imapServer
 	var err error
+	var ids maildrop.IDFormat
+	if c.POP3IDs != "" {
+		if ids, err = maildrop.ParseIDFormat(c.POP3IDs); err != nil {
+			return err
+		}
+	}
 	if isURL(c.From) {
 		server, err = c.server(c.From, t)
 	} else if c.given() {
 		err = fault.New(fault.Invalid, "--password-file and the like go with an address like imaps://ann@mail.example.org")
 	} else {
-		from, err = move.Open(c.From, move.Options{Folder: folderPath(c.Folder), Mbox: move.Dialect(c.Mbox), Seen: c.Seen, Warn: warn})
+		from, err = move.Open(c.From, move.Options{Folder: folderPath(c.Folder), Mbox: move.Dialect(c.Mbox), Seen: c.Seen, UniqueIDs: ids, Warn: warn})
 	}
 	if err != nil {
 		return err
@@ -45,7 +53,7 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 			if err != nil {
 				return err
 			}
-			from = c.source(server, have, shown, warn)
+			from = c.source(server, ids, have, shown, warn)
 		}
 		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
 		shown.end()

@@ -13,6 +13,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/imapclient"
+	"postroad/internal/service/maildrop"
 	"postroad/internal/service/move"
 )
 
@@ -117,10 +118,10 @@ func (s *imapServer) connect(ctx context.Context) (*imapclient.Client, error) {
 }
 
 // source gives the mail there.
-func (c *importCmd) source(s *imapServer, have move.Brought, shown *progress, warn func(string)) move.Source {
+func (c *importCmd) source(s *imapServer, ids maildrop.IDFormat, have move.Brought, shown *progress, warn func(string)) move.Source {
 	n, of := 0, 0
 	shown.of = func() string { return fmt.Sprintf(" (%d of %d)", n, of) }
-	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, Only: c.Only, Exclude: c.Exclude,
+	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, UniqueIDs: ids, Only: c.Only, Exclude: c.Exclude,
 		Progress: func(_ string, done, all int) { n, of = done, all }, Warn: warn})
 	if !c.Seen {
 		return from

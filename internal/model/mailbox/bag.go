@@ -188,6 +188,42 @@ func (t *txn) mergeBag(r *Row, patch map[string][]byte) error {
 	return t.putBag(r.ID, b)
 }
 
+// bagViews is how many bags are read in one snapshot.
+const bagViews = 1000
+
+// BagValues reads one property of many items: those that have it, and whose content is still that which they had when it was written.
+func (s *Session) BagValues(ctx context.Context, rows []*Row, name string) (map[ItemID][]byte, error) {
+	found := map[ItemID][]byte{}
+	for part := range slices.Chunk(rows, bagViews) {
+		err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
+			for _, row := range part {
+				if !row.hasBag {
+					continue
+				}
+				value, ok, err := r.Get(bagKey(row.ID))
+				if err != nil {
+					return err
+				}
+				if !ok {
+					continue // expunged meanwhile
+				}
+				b, err := decodeBag(value)
+				if err != nil {
+					return err
+				}
+				if v, ok := b.Props[name]; ok && b.Content == row.Content {
+					found[row.ID] = v
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
 // Props returns the account's own property bag: small settings of protocols.
 func (s *Session) Props(ctx context.Context) (map[string][]byte, error) {
 	if !s.who.Owns(s.a.id) {

@@ -27,6 +27,8 @@ type maildrop struct {
 	marks       int
 	markedBytes int64
 	retrieved   map[int]bool // messages that were sent whole, if anybody wants to know
+
+	foreign map[mailbox.ItemID]string // unique IDs from elsewhere; nil: not read yet, or none
 }
 
 // openMaildrop locks and opens the maildrop of who. fault.InUse if another session has it, fault.Unsupported if the account's policy
@@ -198,8 +200,26 @@ func (d *maildrop) end(ctx context.Context, now time.Time) (int, error) {
 	return d.policy.End(ctx, d.session, done, now)
 }
 
-// uniqueID is UIDVALIDITY, item and content, 34 characters at most (RFC 1939 §7, UIDL: 1 to 70).
+// readUniqueIDs reads those that messages have from elsewhere, once.
+func (d *maildrop) readUniqueIDs(ctx context.Context) (err error) {
+	if d.foreign != nil {
+		return nil
+	}
+	rows := make([]*mailbox.Row, 0, d.length())
+	for _, row := range d.all() {
+		rows = append(rows, row)
+	}
+	d.foreign, err = d.policy.UniqueIDs(ctx, d.session, rows)
+	return err
+}
+
+// uniqueID is what the message has from elsewhere; else UIDVALIDITY, item and content, 34 characters at most (RFC 1939 §7, UIDL:
+// 1 to 70).
 func (d *maildrop) uniqueID(out *output, row *mailbox.Row) {
+	if id, ok := d.foreign[row.ID]; ok {
+		out.text(id)
+		return
+	}
 	out.hex(uint64(d.view.Folder().UIDValidity))
 	out.text(".")
 	out.hex(uint64(row.ID))

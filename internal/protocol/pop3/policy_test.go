@@ -217,3 +217,37 @@ func TestSizesAreThoseOfWhatIsSent(t *testing.T) {
 	c.ask("DELE 1")
 	c.quit()
 }
+
+// Unique IDs that messages have from another server stay theirs; of two copies one has it.
+func TestForeignUniqueIDs(t *testing.T) {
+	w := newWorld(t, plain, nil)
+	w.put(t, w.ann, mails("1", "2", "3")...)
+	uidl := func() (ids []string) {
+		t.Helper()
+		c := w.enter(t)
+		c.say("UIDL")
+		for _, l := range c.multi() {
+			_, id, _ := strings.Cut(l, " ")
+			ids = append(ids, id)
+			if one := c.ask("UIDL " + strings.TrimSuffix(l, " "+id)); one != "+OK "+l {
+				t.Errorf("%s, %s", l, one)
+			}
+		}
+		c.quit()
+		return ids
+	}
+	own := uidl()
+	w.inbox(t, w.ann, func(s *mailbox.Session, f mailbox.Folder) {
+		v, err := s.View(t.Context(), f.ID)
+		check(t, err)
+		check(t, policy.HasUniqueIDs(t.Context(), s))
+		check(t, s.SetBag(t.Context(), v.At(0).ID, map[string][]byte{policy.UniqueIDProp: []byte("000061AE4C0907B0")}))
+		check(t, s.SetBag(t.Context(), v.At(1).ID, map[string][]byte{policy.UniqueIDProp: []byte("not one")}))
+		_, _, err = s.Copy(t.Context(), f.ID, []mailbox.UID{v.At(0).UID}, f.ID)
+		check(t, err)
+	})
+	got := uidl()
+	if len(got) != 4 || got[0] != "000061AE4C0907B0" || got[1] != own[1] || got[2] != own[2] || got[3] == got[0] {
+		t.Errorf("%q became %q", own, got)
+	}
+}

@@ -23,6 +23,12 @@ func (s *session) list(arg []byte) {
 
 // uidl is UIDL (RFC 1939 §7).
 func (s *session) uidl(arg []byte) {
+	if s.drop.policy.Foreign() {
+		if err := s.drop.readUniqueIDs(s.context()); err != nil {
+			s.fail(err)
+			return
+		}
+	}
 	s.perMessage(arg, func(n int, row *mailbox.Row) {
 		s.out.number(int64(n))
 		s.out.text(" ")

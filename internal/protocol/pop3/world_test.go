@@ -78,11 +78,17 @@ func (w *world) pass(d time.Duration) {
 // newWorld starts a Server. It ends with the test, which then must have left no session behind.
 func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	t.Helper()
+	return newWorldWith(t, o, auth.Options{}, change)
+}
+
+// newWorldWith is newWorld with other ways to sign in.
+func newWorldWith(t testing.TB, o ListenerOptions, signIn auth.Options, change func(*Config)) *world {
+	t.Helper()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
 	w := &world{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), listen: newListener(), served: make(chan error, 1)}
 	w.dir, err = directory.Open(t.Context(), db, directory.Options{
-		Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096},
+		Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096, Recoverable: signIn.APOP},
 	})
 	check(t, err)
 	_, err = w.dir.AddDomain(t.Context(), "example.org")
@@ -93,8 +99,9 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	w.store = mailbox.NewStore(db, mailbox.Options{Now: w.clock, SpoolDir: t.TempDir()})
 	check(t, w.store.Create(t.Context(), w.ann, mailbox.Usage{}))
 	check(t, w.store.Create(t.Context(), w.bob, mailbox.Usage{}))
+	signIn.Now = w.clock
 	c := Config{
-		Auth: auth.New(w.dir, auth.Options{Now: w.clock}), Mailboxes: w.store, Hostname: "mail.example.org",
+		Auth: auth.New(w.dir, signIn), Mailboxes: w.store, Hostname: "mail.example.org",
 		Now: w.clock, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	if change != nil {

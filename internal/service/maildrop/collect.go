@@ -12,6 +12,8 @@ import (
 type Drop struct {
 	Policy Policy
 	hidden Marks
+	// foreign: items have unique IDs of another server.
+	foreign bool
 }
 
 // Open reads an account's policy and marks.
@@ -25,8 +27,11 @@ func Open(ctx context.Context, s *mailbox.Session) (Drop, error) {
 		return Drop{}, err
 	}
 	hidden, err := readMarks(props[hiddenProp])
-	return Drop{p, hidden}, err
+	return Drop{p, hidden, props[uniqueIDsProp] != nil}, err
 }
+
+// Foreign reports whether messages have unique IDs of another server.
+func (d Drop) Foreign() bool { return d.foreign }
 
 // All reports whether every message of the inbox is shown.
 func (d Drop) All() bool { return d.Policy.Since.IsZero() && d.hidden.Len() == 0 }

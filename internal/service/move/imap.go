@@ -15,6 +15,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/imapclient"
+	"postroad/internal/service/maildrop"
 )
 
 // IMAP says which mail of another server is brought. Connect and Account are needed.
@@ -28,6 +29,8 @@ type IMAP struct {
 	// Only and Exclude name folders, as they are called there, with "/" between levels; those below them
 	// are meant, too. No Only means all.
 	Only, Exclude []string
+	// UniqueIDs says how the server makes unique IDs of POP3; "": they don't come along.
+	UniqueIDs maildrop.IDFormat
 	// Pause waits before a connection is tried again, for the nth time in a row; nil: 2^n seconds. An error ends it all.
 	Pause func(ctx context.Context, n int) error
 	// Progress hears of each message: the folder, how many of its messages are dealt with, and how many it has; nil: nobody.
@@ -68,6 +71,8 @@ type imapSource struct {
 	done    map[uint32]bool
 	mailbox MailboxID
 	known   bool // mailbox is for ever
+
+	validity uint32 // the folder's UIDVALIDITY
 }
 
 // imapFolder is a mailbox there and its folder here.
@@ -289,6 +294,7 @@ func (s *imapSource) bringFolder(context.Context) error {
 		return err
 	}
 	s.mailbox, s.known = mailboxID(s.Account, s.folder.name, status.UIDValidity), status.UIDValidity != 0
+	s.validity = status.UIDValidity
 	if status.Messages == 0 {
 		return nil
 	}
@@ -409,6 +415,9 @@ func (s *imapSource) bring(m *imapclient.Message, asked []uint32, about map[uint
 	}
 	if s.known {
 		out.Source = s.mailbox.message(m.UID)
+	}
+	if s.UniqueIDs != "" && strings.EqualFold(s.folder.name, "INBOX") {
+		out.UniqueID = s.UniqueIDs.ID(m.UID, s.validity)
 	}
 	err := s.yield(out)
 	if broke := out.Body.(*watchedBody).err; broke != nil && broke != io.EOF {

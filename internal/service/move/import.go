@@ -12,6 +12,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/maildrop"
 )
 
 // imported is the property of an item that says what it was imported from: a digest.
@@ -58,6 +59,7 @@ type importer struct {
 	to     mailbox.FolderID // of the batch
 	batch  []mailbox.Append
 	bytes  int64
+	unique bool // there are unique IDs of POP3 in it
 	result Result
 }
 
@@ -277,9 +279,18 @@ func (i *importer) add(ctx context.Context, folder mailbox.FolderID, w *mailbox.
 	if m.Source != (SourceID{}) {
 		bag[fetched] = m.Source[:]
 	}
+	if maildrop.ValidUniqueID(m.UniqueID) && i.isInbox(folder) {
+		bag[maildrop.UniqueIDProp] = []byte(m.UniqueID)
+		i.unique = true
+	}
 	i.batch = append(i.batch, mailbox.Append{Content: content, Flags: m.Flags, Keywords: keywords, Received: m.Received,
 		Bag: bag})
 	return nil
+}
+
+func (i *importer) isInbox(id mailbox.FolderID) bool {
+	f, ok := i.session.FolderByRole(mailbox.Inbox)
+	return ok && f.ID == id
 }
 
 // flush stores the batch. It does so even if ctx has ended, since what was read is whole.
@@ -287,7 +298,13 @@ func (i *importer) flush(ctx context.Context) error {
 	if len(i.batch) == 0 {
 		return nil
 	}
-	_, err := i.session.Append(context.WithoutCancel(ctx), i.to, i.batch...)
+	var err error
+	if i.unique { // first: without it nobody looks for them
+		i.unique, err = false, maildrop.HasUniqueIDs(context.WithoutCancel(ctx), i.session)
+	}
+	if err == nil {
+		_, err = i.session.Append(context.WithoutCancel(ctx), i.to, i.batch...)
+	}
 	for _, a := range i.batch {
 		a.Content.Close()
 	}

@@ -91,6 +91,7 @@ func maildirFolder(ctx context.Context, dir string, path []string, o Options, yi
 		return err
 	}
 	keywords := readKeywords(dir)
+	ids := readUIDList(dir, o.UniqueIDs)
 	for _, sub := range []string{"cur", "new"} {
 		files, err := os.ReadDir(filepath.Join(dir, sub)) // sorted: by time of arrival, as the names begin with it
 		if err != nil {
@@ -104,8 +105,8 @@ func maildirFolder(ctx context.Context, dir string, path []string, o Options, yi
 				o.warn("%s is no file: left out", filepath.Join(dir, sub, f.Name()))
 				continue
 			}
-			m := &Message{Folder: path}
-			_, info, _ := strings.Cut(f.Name(), ":2,")
+			base, info, _ := strings.Cut(f.Name(), ":2,")
+			m := &Message{Folder: path, UniqueID: ids[base]}
 			if sub == "cur" {
 				m.Flags, m.Keywords = readInfo(info, keywords)
 			}

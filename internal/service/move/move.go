@@ -35,6 +35,8 @@ type Message struct {
 	Received time.Time // zero: unknown
 	// Source tells the message from all others of all other servers, for ever: see SourceID. The zero value says nothing.
 	Source SourceID
+	// UniqueID is what the message was called by POP3 where it came from (RFC 1939 §7, UIDL); "": nobody knows. It counts in the inbox.
+	UniqueID string
 	// Body is the message with CRLF line ends, to be read before the next message is asked for. It fails with
 	// fault.NotFound if the message is expunged meanwhile.
 	Body io.Reader

@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/maildrop"
 )
 
 // Options say how files are to be read. The zero value is what most want.
@@ -22,6 +23,9 @@ type Options struct {
 	Mbox Dialect
 	// Seen marks all messages as read.
 	Seen bool
+	// UniqueIDs says how the server whose Maildir it is made unique IDs of POP3, where Dovecot's dovecot-uidlist doesn't name
+	// them; "": only those that it names come along.
+	UniqueIDs maildrop.IDFormat
 	// Warn is told what was left out; nil: nobody is.
 	Warn func(text string)
 }
