@@ -189,7 +189,15 @@ func (o *remoteOrigin) stream(ctx context.Context, name string, p kv.Partition, 
 		return err
 	}
 	defer resp.Body.Close()
-	return readKeys(bufio.NewReaderSize(resp.Body, 256<<10), fn)
+	b := bufio.NewReaderSize(resp.Body, 256<<10)
+	if err := readKeys(b, fn); err != nil {
+		return err
+	}
+	_, err = b.Discard(1) // the end: else the connection would be closed, and not used again
+	if !errors.Is(err, io.EOF) {
+		return cutOff(err)
+	}
+	return nil
 }
 
 func readKeys(b *bufio.Reader, fn func(b *bufio.Reader, key []byte, size int) error) error {
