@@ -33,6 +33,7 @@ type accountCmd struct {
 	Rename      accountRename   `cmd:"" help:"Give an account another address. Its old one stays as an alias."`
 	Remove      accountRemove   `cmd:"" help:"Remove an account. It can be brought back for a while."`
 	Removed     accountRemoved  `cmd:"" help:"List the removed accounts that can be brought back."`
+	Undelete    accountUndelete `cmd:"" help:"Bring back messages that were expunged."`
 	Restore     accountRestore  `cmd:"" help:"Bring a removed account back, with its password and mail."`
 }
 

@@ -74,7 +74,7 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	}
 	w.Hash.Scram |= c.Auth.ScramHashes()
 	w.Hash.Recoverable = w.Hash.Recoverable || c.Auth.Recoverable()
-	s, err := openModels(ctx, db, spools, c.Auth.DefaultDomain, w, status)
+	s, err := openModels(ctx, db, spools, c, w, status)
 	if err == nil {
 		s.Trace, err = openTrace(ctx, db, c.Trace, w)
 	}
@@ -103,16 +103,16 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	return s, nil
 }
 
-func openModels(ctx context.Context, db kv.DB, spools, loginDomain string, w World, status func() admin.Status) (*Store, error) {
+func openModels(ctx context.Context, db kv.DB, spools string, c config.Config, w World, status func() admin.Status) (*Store, error) {
 	// What the last process left in the spool was not acknowledged.
 	if err := spool.Clean(spools); err != nil {
 		return nil, err
 	}
-	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA, LoginDomain: loginDomain})
+	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA, LoginDomain: c.Auth.DefaultDomain})
 	if err != nil {
 		return nil, err
 	}
-	boxes := mailbox.NewStore(db, mailbox.Options{Now: w.Now, Logger: w.Logger, SpoolDir: spools})
+	boxes := mailbox.NewStore(db, mailbox.Options{Now: w.Now, Logger: w.Logger, SpoolDir: spools, KeepErased: c.Accounts.KeptExpunged()})
 	return &Store{DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(db, dir, boxes, status)}, nil
 }
 

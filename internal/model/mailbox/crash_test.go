@@ -72,7 +72,7 @@ func openCrashable(t *testing.T, fs vfs.FS) (*Store, *pebble.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewStore(db, Options{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}), db
+	return NewStore(db, Options{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, KeepErased: time.Hour}), db
 }
 
 func (a *acked) copy() *acked {

@@ -22,6 +22,7 @@ import (
 //	S content              summary: what was learned when it was parsed
 //	G content              being staged since (Unix seconds); gone once referred to
 //	K keyword              keyword's name
+//	E change               an item that the change expunged, kept for a while
 //	L change               log record, under its last change number
 //	J folder change        stroke: one change of many items' flags that their rows don't have yet, under its first change number
 //	V                      the account's filter scripts: their names, which is active
@@ -48,6 +49,7 @@ const (
 	keyStaged      = 'G'
 	keyKeyword     = 'K'
 	keyLog         = 'L'
+	keyErased      = 'E'
 	keyStroke      = 'J'
 	keyScripts     = 'V'
 	keyMemory      = 'R'

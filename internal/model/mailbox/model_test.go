@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -43,6 +44,10 @@ type model struct {
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt)
+		if rapid.Bool().Draw(rt, "expunged items are kept") {
+			w.keep = time.Hour
+			w.store.opts.KeepErased = w.keep
+		}
 		m := &model{t: rt, w: w, seen: map[FolderID]*View{}}
 		other := NewStore(w.db, w.options())
 		m.stores = []*Store{w.store, other}

@@ -14,6 +14,7 @@ type head struct {
 	uidValidity uint32 // the last one given
 	created     int64  // Unix seconds
 	used, limit Usage
+	erased      Usage // expunged, and kept for a while
 }
 
 func (h *head) encode() []byte {
@@ -21,6 +22,7 @@ func (h *head) encode() []byte {
 	for _, n := range []uint64{
 		uint64(h.change), uint64(h.floor), h.lastID, uint64(h.uidValidity), uint64(h.created),
 		uint64(h.used.Bytes), uint64(h.used.Items), uint64(h.limit.Bytes), uint64(h.limit.Items),
+		uint64(h.erased.Bytes), uint64(h.erased.Items),
 	} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -33,6 +35,9 @@ func decodeHead(value []byte) (h head, err error) {
 	h.uidValidity, h.created = uint32(d.Uint()), int64(d.Uint())
 	h.used = Usage{Bytes: int64(d.Uint()), Items: int64(d.Uint())}
 	h.limit = Usage{Bytes: int64(d.Uint()), Items: int64(d.Uint())}
+	if d.Rest() > 0 { // not in records from before anything was kept
+		h.erased = Usage{Bytes: int64(d.Uint()), Items: int64(d.Uint())}
+	}
 	return h, d.end("head")
 }
 

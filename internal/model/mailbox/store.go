@@ -16,12 +16,15 @@ import (
 
 // Options are a Store's settings. The zero value of each field is its default.
 type Options struct {
-	Now       func() time.Time // the clock; time.Now
-	Logger    *slog.Logger     // nothing is logged
-	SpoolDir  string           // where large messages wait until they are stored; the system's folder for temporary files
-	Horizon   time.Duration    // how long the change log reaches back; 90 days
-	CacheRows int              // rows of views that are kept though nobody shows them; 500,000 (50 MB)
-	MemoryMax int              // bytes of a message that are held in memory on its way in; 1 MiB
+	Now      func() time.Time // the clock; time.Now
+	Logger   *slog.Logger     // nothing is logged
+	SpoolDir string           // where large messages wait until they are stored; the system's folder for temporary files
+	Horizon  time.Duration    // how long the change log reaches back; 90 days
+	// KeepErased is how long expunged items can be brought back; zero: not at all. Those of an account are
+	// kept up to its limits, the newest first.
+	KeepErased time.Duration
+	CacheRows  int // rows of views that are kept though nobody shows them; 500,000 (50 MB)
+	MemoryMax  int // bytes of a message that are held in memory on its way in; 1 MiB
 }
 
 func (o *Options) defaults() {
@@ -233,6 +236,9 @@ func (s *Store) Tidy(ctx context.Context, id ident.AccountID) error {
 	a := s.acquire(id)
 	defer s.release(a)
 	if err := s.ensureShares(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := s.tidyErased(ctx, id); err != nil {
 		return err
 	}
 	return a.update(ctx, func(t *txn) error {

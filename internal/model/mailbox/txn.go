@@ -55,6 +55,9 @@ func (t *txn) finish() (*state, error) {
 	if !t.dirty {
 		return t.next, nil
 	}
+	if err := t.boundErased(); err != nil {
+		return nil, err
+	}
 	t.next.gen++
 	if err := t.writeLog(); err != nil {
 		return nil, err
@@ -181,13 +184,16 @@ func (t *txn) take(f *folderEdit, r *Row, op ChangeOp) error {
 	return t.tx.Delete(t.key)
 }
 
-// destroy removes an item and all that belongs to it.
+// destroy removes an item, and all that belongs to it unless that is kept for a while.
 func (t *txn) destroy(f *folderEdit, r *Row) error {
 	if err := t.take(f, r, ItemRemoved); err != nil {
 		return err
 	}
 	if err := t.tx.Delete(itemKey(r.ID)); err != nil {
 		return err
+	}
+	if t.a.store.opts.KeepErased > 0 {
+		return t.erase(f, r)
 	}
 	if r.hasBag {
 		if err := t.tx.Delete(bagKey(r.ID)); err != nil {

@@ -29,6 +29,7 @@ type world struct {
 	db    kv.DB
 	store *Store
 	now   time.Time
+	keep  time.Duration // Options.KeepErased
 	me    *Session
 }
 
@@ -61,7 +62,9 @@ func newWorld(t tb) *world {
 	return w
 }
 
-func (w *world) options() Options { return Options{Now: func() time.Time { return w.now }} }
+func (w *world) options() Options {
+	return Options{Now: func() time.Time { return w.now }, KeepErased: w.keep}
+}
 
 func (w *world) must(err error) {
 	w.Helper()

@@ -41,6 +41,7 @@ type Admin interface {
 	ReportAdmin
 	CertificateAdmin
 	FetchAdmin
+	UndeleteAdmin
 	SharingAdmin
 	SieveAdmin
 	Delegator

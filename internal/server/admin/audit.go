@@ -117,6 +117,8 @@ func actor(c Caller, r *http.Request) string {
 // onlyReads reports whether an operation changes nothing. What isn't known here is taken for one that does.
 func onlyReads(name string) bool {
 	switch name {
+	case "account.expunged":
+		return true
 	case "doctor", "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
 		"account.app_passwords", "account.two_step", "account.grants", "account.shares", "account.sieve", "account.programs", "reports.tls", "reports.dmarc", "reports.failures":
 		return true

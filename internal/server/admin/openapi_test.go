@@ -106,7 +106,8 @@ func (d *describer) methods() map[string]string {
 	defer s.Close()
 	c := &Client{base: s.URL, http: s.Client()}
 	out := map[string]string{}
-	for _, part := range []reflect.Type{reflect.TypeFor[Admin](), reflect.TypeFor[KeyAdmin](), reflect.TypeFor[Advisor](),
+	for _, part := range []reflect.Type{reflect.TypeFor[UndeleteAdmin](),
+		reflect.TypeFor[Admin](), reflect.TypeFor[KeyAdmin](), reflect.TypeFor[Advisor](),
 		reflect.TypeFor[ReportAdmin](), reflect.TypeFor[Delegator](), reflect.TypeFor[POP3Admin](), reflect.TypeFor[SieveAdmin](), reflect.TypeFor[SignInAdmin](), reflect.TypeFor[GrantAdmin](),
 		reflect.TypeFor[SharingAdmin](), reflect.TypeFor[CertificateAdmin](), reflect.TypeFor[FetchAdmin]()} {
 		for i := range part.NumMethod() {

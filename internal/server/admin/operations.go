@@ -136,6 +136,11 @@ var operations = map[string]operation{
 	"account.shares": asking(func(ctx context.Context, a Admin, x addressArg) ([]Share, error) { return a.Shares(ctx, x.Address) }),
 	"account.share":  asking(func(ctx context.Context, a Admin, c ShareChange) (ShareResult, error) { return a.SetShare(ctx, c) }),
 
+	"account.expunged": asking(func(ctx context.Context, a Admin, q ExpungedQuery) ([]ExpungedMessage, error) {
+		return a.Expunged(ctx, q)
+	}),
+	"account.undelete": asking(func(ctx context.Context, a Admin, q ExpungedQuery) (Undeleted, error) { return a.Undelete(ctx, q) }),
+
 	"fetch.list":   asking(func(ctx context.Context, a Admin, x addressArg) ([]Fetch, error) { return a.Fetches(ctx, x.Address) }),
 	"fetch.add":    asking(func(ctx context.Context, a Admin, f NewFetch) (Fetch, error) { return a.AddFetch(ctx, f) }),
 	"fetch.secret": doing(func(ctx context.Context, a Admin, s FetchSecret) error { return a.SetFetchSecret(ctx, s) }),

@@ -30,6 +30,7 @@ var scopes = map[string]scope{
 	"account.password":        about(func(x passwordArg) string { return x.Address }),
 	"account.quota":           about(func(x quotaArg) string { return x.Address }),
 	"account.enabled":         about(func(x enabledArg) string { return x.Address }),
+	"account.undelete":        about(func(q ExpungedQuery) string { return q.Address }),
 	"account.limits":          about(aboutAddress),
 	"account.programs":        about(aboutAddress),
 	"account.shares":          about(aboutAddress),
