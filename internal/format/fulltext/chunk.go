@@ -93,6 +93,26 @@ func (c Chunk) behind(f Field) int {
 	return min(at, len(names))
 }
 
+// between narrows a range of the names, from one term's 0 to another's, to where the terms with a prefix are: they are in order.
+func (c Chunk) between(prefix []byte, from, to int) (lo, hi int) {
+	names, samples := c.parts()
+	at := func(i int) int { return min(int(binary.BigEndian.Uint32(samples[8*i:])), len(names)) }
+	compare := func(i int) int {
+		term := names[min(at(i)+1, len(names)):]
+		return bytes.Compare(term[:min(len(prefix), len(term))], prefix)
+	}
+	n := len(samples) / 8
+	lo, hi = from, to
+	i := sort.Search(n, func(i int) bool { return compare(i) >= 0 })
+	if i > 0 {
+		lo = max(lo, at(i-1))
+	}
+	if i += sort.Search(n-i, func(k int) bool { return compare(i+k) > 0 }); i < n {
+		hi = min(hi, at(i)+1) // with the 0 behind the last
+	}
+	return min(lo, to), max(hi, min(lo, to))
+}
+
 // find looks for a pattern among terms, and returns where those with it begin.
 func find(names, pattern []byte) (at []int) {
 	for from := 0; from < len(names); {

@@ -3,6 +3,7 @@ package fulltext
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -280,6 +281,15 @@ func TestManyChunks(t *testing.T) {
 	for i := range docs {
 		if got := x.find(fmt.Sprintf("word%dof%d ", i, i), Body); len(got) != 1 || got[0] != i {
 			t.Fatalf("%d: %v", i, got)
+		}
+	}
+	for i := range docs {
+		for _, needle := range []string{" word%dof%d ", " word%dof%d", " Word%dof%d common"} {
+			got := x.find(fmt.Sprintf(needle, 2*i+1, i), Body)
+			same := x.findField(fmt.Sprintf(needle, 2*i+1, i), 6)
+			if !slices.Contains(got, i) || needle[len(needle)-1] != 'd' && len(got) != 1 || !slices.Equal(got, same) {
+				t.Fatalf("%q of %d: %v, %v", needle, i, got, same)
+			}
 		}
 	}
 	if got := x.find("commo", Body); len(got) != len(docs) {

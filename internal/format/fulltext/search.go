@@ -1,6 +1,7 @@
 package fulltext
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -99,6 +100,10 @@ func (h *Hits) search(patterns [][]byte, c Chunk, from, to int, z Zones, posting
 	}
 	names, _ := c.parts()
 	for i, p := range patterns {
+		from, to := from, to
+		if p[0] == 0 {
+			from, to = c.between(bytes.Trim(p, "\x00"), from, to)
+		}
 		for _, at := range find(names[from:to], p) {
 			if c.Postings == nil {
 				var err error
