@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -124,6 +125,7 @@ func twoStepState(s *admin.TwoStep) string {
 
 type twoStepBegin struct {
 	Address string `arg:"" help:"The account's address."`
+	QR      bool   `name:"qr" help:"Show a QR code, too, for the authenticator's camera."`
 }
 
 func (c *twoStepBegin) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -132,10 +134,15 @@ func (c *twoStepBegin) Run(ctx context.Context, g *Globals, t terminal) error {
 		if err != nil {
 			return err
 		}
-		return g.show(t, e, func() {
+		var drawn error
+		err = g.show(t, e, func() {
+			if c.QR {
+				drawn = printCode(t, e.URL)
+			}
 			fmt.Fprintf(t.out, "secret  %s\nurl     %s\n", e.Secret, e.URL)
 			fmt.Fprintf(t.err, "Give it to an authenticator, then say: postroad account two-step confirm %s CODE\n", c.Address)
 		})
+		return cmp.Or(err, drawn)
 	})
 }
 

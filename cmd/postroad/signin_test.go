@@ -54,6 +54,12 @@ func TestTwoStepCommands(t *testing.T) {
 	if out := run("show", ann); !strings.Contains(out, "not confirmed") {
 		t.Errorf("%q", out)
 	}
+	if out := run("begin", ann, "--qr"); !strings.Contains(out, "▀▀▀") || !strings.Contains(out, "\nsecret  ") {
+		t.Errorf("%s", out)
+	}
+	if err := json.Unmarshal([]byte(s.do("", "--json", "account", "two-step", "begin", ann)), &e); err != nil {
+		t.Fatal(err)
+	}
 	code, err := totp.GenerateCode(e.Secret, time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,6 @@ import (
 	"postroad/internal/service/auth"
 )
 
-// adminProtocol is what sign-ins to the admin API are logged as.
-const adminProtocol = "admin"
-
 // whoAdministers says who sent a request to the admin API. It admits the token in the data folder (the whole server), the tokens of the
 // directory (RFC 6750 §2.1), and accounts that administer something, by address and password (RFC 7617), none of which may come in
 // the clear over a network.
@@ -46,7 +43,7 @@ func callerWith(name string, d directory.Duties) admin.Caller {
 
 // accountThatAdministers signs an account in. Those that administer nothing are refused, but only once their password was right.
 func (s *Server) accountThatAdministers(r *http.Request, login, password string) (admin.Caller, error) {
-	peer := auth.Peer{Protocol: adminProtocol, TLS: r.TLS, PlainAllowed: onLoopback(r)}
+	peer := auth.Peer{Protocol: auth.AdminProtocol, TLS: r.TLS, PlainAllowed: onLoopback(r)}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		peer.Addr = a.Addr().Unmap()
 	}

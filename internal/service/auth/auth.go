@@ -175,7 +175,7 @@ func (e *Engine) password(ctx context.Context, a *attempt, password string) (ide
 		return ident.Identity{}, err
 	}
 	// Nobody guesses these, so no limit that others may have come to stands in their way.
-	if app := e.dir.MatchAppPassword(profile, password); app != nil {
+	if app := e.dir.MatchAppPassword(profile, password); app != nil && forPrograms(a.peer.Protocol) {
 		return e.acceptApp(ctx, a, profile, app)
 	}
 	k, err := e.keyOf(ctx, a)
@@ -242,9 +242,16 @@ func (e *Engine) acceptMain(ctx context.Context, a *attempt, k key, p *directory
 	}
 	e.throttle.succeeded(k)
 	if p.TwoStep && p.Account.Enabled {
-		return ident.Identity{}, e.deny(ctx, a, p, with, NeedsApp, "two-step verification is on: mail programs need an app password here")
+		return ident.Identity{}, e.deny(ctx, a, p, with, NeedsApp, needsApp(a.peer.Protocol))
 	}
 	return e.accept(ctx, a, p, with)
+}
+
+func needsApp(protocol string) string {
+	if protocol == AdminProtocol {
+		return "two-step verification is on: administer by a token"
+	}
+	return "two-step verification is on: mail programs need an app password here"
 }
 
 // acceptApp lets in somebody who has an app password, if it is good for this.
@@ -264,6 +271,14 @@ func (e *Engine) acceptApp(ctx context.Context, a *attempt, p *directory.Profile
 	}
 	return who, err
 }
+
+// forPrograms reports whether app passwords open a protocol at all: not what only people use, and not administration.
+func forPrograms(protocol string) bool { return protocol != AdminProtocol && protocol != webProtocol }
+
+// AdminProtocol is what those who administer name as Peer.Protocol. App passwords don't open it.
+const AdminProtocol = "admin"
+
+const webProtocol = "web"
 
 // scopeOf is what app passwords call a protocol: submission is SMTP to people.
 func scopeOf(protocol string) string {

@@ -76,6 +76,8 @@ func TestAppPasswordsSignIn(t *testing.T) {
 	_, err = scramSignIn(t, h, over("imap"), "SCRAM-SHA-256", "", unbound, "ann@example.org", "secret")
 	check(t, err)
 
+	_, err = h.Login(ctx, over(AdminProtocol), "ann@example.org", phone) // what a phone has doesn't administer
+	fails(t, err, fault.Unauthenticated)
 	_, err = h.dir.RemoveAppPassword(ctx, h.ann, "phone")
 	check(t, err)
 	_, err = h.Login(ctx, over("imap"), "ann@example.org", phone)

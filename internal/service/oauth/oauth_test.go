@@ -1,0 +1,185 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postroad/internal/fault"
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/storage/kv"
+	"postroad/internal/storage/kv/pebble"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// world is a provider for ann.
+type world struct {
+	*Provider
+	db  kv.DB
+	ann ident.AccountID
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
+	must(t, err)
+	_, err = dir.AddDomain(t.Context(), "example.org")
+	must(t, err)
+	a, err := dir.AddAccount(t.Context(), directory.NewAccount{Address: "ann@example.org", Password: "secret"})
+	must(t, err)
+	w := &world{db: db, ann: a.ID}
+	w.Provider, err = New(t.Context(), Options{DB: db, Directory: dir, Issuer: "https://id.example"})
+	must(t, err)
+	return w
+}
+
+var verifier = strings.Repeat("v", 43)
+
+func (w *world) code(t testing.TB, c Client) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(verifier))
+	code, err := w.Authorize(t.Context(), Request{Account: w.ann, Client: c, Redirect: "https://a/", Scope: []string{ScopeMail}, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	must(t, err)
+	return code
+}
+
+// Whoever is first with a code has it; the others end what it gave.
+func TestCodesAreGoodOnce(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.Register("x", []string{"https://a/"})
+	must(t, err)
+	code := w.code(t, c)
+	var won atomic.Int64
+	var tokens sync.Map
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if g, err := w.Redeem(t.Context(), &c, code, "https://a/", verifier); err == nil {
+				won.Add(1)
+				tokens.Store(g.Access, true)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d got tokens", won.Load())
+	}
+	tokens.Range(func(k, _ any) bool {
+		if _, err := w.Inspect(t.Context(), k.(string)); !fault.Is(err, fault.Unauthenticated) {
+			t.Error("the code came twice, and its token is good")
+		}
+		return true
+	})
+}
+
+// An account has a bounded number of grants: the one used longest ago makes room.
+func TestGrantsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.Register("x", []string{"https://a/"})
+	must(t, err)
+	now := time.Now()
+	w.now = func() time.Time { now = now.Add(time.Millisecond); return now }
+	first, err := w.Redeem(t.Context(), &c, w.code(t, c), "https://a/", verifier)
+	must(t, err)
+	for range MaxGrants {
+		_, err := w.Redeem(t.Context(), &c, w.code(t, c), "https://a/", verifier)
+		must(t, err)
+	}
+	all, err := w.Grants(t.Context(), w.ann)
+	must(t, err)
+	if len(all) > MaxGrants {
+		t.Errorf("%d grants", len(all))
+	}
+	if _, err := w.Inspect(t.Context(), first.Access); !fault.Is(err, fault.Unauthenticated) {
+		t.Error("the oldest is still there")
+	}
+}
+
+// The key that signs, clients and tokens outlast a restart; nothing secret is stored as it is.
+func TestProviderOutlastsARestart(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.Register("x", []string{"https://a/"})
+	must(t, err)
+	g, err := w.Redeem(t.Context(), &c, w.code(t, c), "https://a/", verifier)
+	must(t, err)
+	before, err := w.Keys()
+	must(t, err)
+	again, err := New(t.Context(), Options{DB: w.db, Directory: w.dir, Issuer: w.issuer})
+	must(t, err)
+	after, err := again.Keys()
+	must(t, err)
+	if before.Keys[0].KeyID != after.Keys[0].KeyID {
+		t.Error("the key has changed")
+	}
+	if _, err := again.Client(c.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := again.Inspect(t.Context(), g.Access); err != nil {
+		t.Error(err)
+	}
+	must(t, w.db.View(t.Context(), Partition, func(r kv.Reader) error {
+		for p, err := range r.Scan(kv.Range{Lo: []byte{0}, Hi: []byte{0xf0}}) {
+			if err != nil {
+				return err
+			}
+			if both := string(p.Key) + string(p.Value); strings.Contains(both, g.Access[4:]) || strings.Contains(both, g.Refresh[4:]) {
+				t.Error("a token is in the store")
+			}
+		}
+		return nil
+	}))
+}
+
+func FuzzRecords(f *testing.F) {
+	g := Grant{Account: 1, number: 2, ClientID: "c", ClientName: "n", Scope: []string{"mail"}, Created: time.Unix(1, 0).UTC(), version: 3}
+	f.Add(g.encode())
+	f.Add((&secret{kind: isCode, account: 1, grant: 2, redirect: "x"}).encode())
+	f.Add((&device{clientID: "c", state: 1, account: 5}).encode())
+	f.Fuzz(func(t *testing.T, value []byte) {
+		if g, err := decodeGrant(grantKey(1, 2), value); err == nil {
+			if _, err := decodeGrant(g.key(), g.encode()); err != nil {
+				t.Error(err)
+			}
+		}
+		if s, err := decodeSecret(value); err == nil {
+			if again, err := decodeSecret(s.encode()); err != nil || again != s {
+				t.Errorf("%+v became %+v, %v", s, again, err)
+			}
+		}
+		if d, err := decodeDevice(value); err == nil {
+			if again, err := decodeDevice(d.encode()); err != nil || again != d {
+				t.Errorf("%+v became %+v, %v", d, again, err)
+			}
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	w := newWorld(b)
+	c, err := w.Register("x", []string{"https://a/"})
+	must(b, err)
+	g, err := w.Redeem(b.Context(), &c, w.code(b, c), "https://a/", verifier)
+	must(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Verify(b.Context(), g.Access); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
