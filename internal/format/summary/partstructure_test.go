@@ -59,3 +59,25 @@ func TestDecodedStructure(t *testing.T) {
 		}
 	}
 }
+
+// FuzzStructures: whatever a damaged record holds, what is cut out of it is a part of it.
+func FuzzStructures(f *testing.F) {
+	r := Make(message.Parse([]byte(nestedMessage)), "")
+	f.Add(string(r.BodyStructure()))
+	f.Add(`("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 1 (NIL) ("A" "B"))`)
+	f.Add(`({3}` + "\r\n" + `abc (()`)
+	f.Fuzz(func(t *testing.T, s string) {
+		b := []byte(s)
+		if isMultipartBody(b) {
+			for n := range uint32(3) {
+				if c := childBody(b, n); c != nil && (n == 0 || !strings.Contains(s, string(c))) {
+					t.Errorf("%d: %q", n, c)
+				}
+			}
+		}
+		if c := messageBody(b); !strings.Contains(s, string(c)) {
+			t.Errorf("%q", c)
+		}
+		DecodedStructure(b, 1, 2)
+	})
+}
