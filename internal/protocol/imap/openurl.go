@@ -19,10 +19,10 @@ func (d *URLData) Size() int64 { return d.c.size }
 func (d *URLData) CopyTo(w io.Writer) error { return d.c.write(w) }
 
 // OpenURL finds what a URL of this server leads to, for a submission server that acts on somebody's behalf (BURL, RFC 4468
-// §3.3): an authorised URL if its access identifier names them or lets everybody in, another one if it names nobody else as its
-// user and they may read what it leads to, here and by what they signed in with. Errors: fault.Invalid (it is no IMAP URL of a message or a part of one), fault.Unsupported (it is
-// another server's), fault.Denied (it gives them no right), fault.NotFound (there is nothing there now), and what makes it impossible to tell.
-// It is safe for concurrent use.
+// §3.3): an authorised URL, if its access identifier names them or lets everybody in, another one if it names nobody else as its
+// user and they may read what it leads to, here and by what they signed in with. Errors: fault.Invalid (it is no IMAP URL of a
+// message or a part of one), fault.Unsupported (it is another server's), fault.Denied (it gives them no right), fault.NotFound
+// (there is nothing there now), and what makes it impossible to tell. It is safe for concurrent use.
 func (s *Server) OpenURL(ctx context.Context, who ident.Identity, raw string) (*URLData, error) {
 	u, ok := parseAbsoluteURL(raw)
 	switch {

@@ -262,9 +262,9 @@ func (s *session) leave() {
 // errURLRefused is all that is said of a URL that lets nobody in, whatever the reason.
 var errURLRefused = fault.New(fault.Denied, "that URL gives no right to anything")
 
-// validate checks that an authorised URL is good for r, and returns the mailbox that it names as its user sees it.
-// The caller must call done, if there is no error. It fails by errURLRefused, or because something can't be done now. Where there is no key, another takes its place, so that
-// a refusal takes its time (RFC 4467 §6).
+// validate checks that an authorised URL is good for r, and returns the mailbox that it names as its user sees it. Without an
+// error the caller must call done. It fails by errURLRefused, or because something can't be done now. Where there is no key,
+// another takes its place, so that a refusal takes its time (RFC 4467 §6).
 func (s *Server) validate(ctx context.Context, u *absoluteURL, r urlReader) (f box, done func(), err error) {
 	key := make([]byte, urlKeySize)
 	f, done, found, err := s.signer(ctx, u)
