@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"postroad/internal/model/directory"
@@ -62,13 +63,18 @@ func (q *quotas) May(ctx context.Context, who ident.AccountID) bool {
 	})
 }
 
-// Set implements imap.Quotas.
-func (q *quotas) Set(ctx context.Context, id ident.AccountID, bytes int64) error {
+// Set implements imap.Quotas. It is an administrator's act, and remembered as one.
+func (q *quotas) Set(ctx context.Context, by ident.Identity, id ident.AccountID, bytes int64) error {
 	a, err := q.s.store.Directory.Account(ctx, id)
 	if err != nil {
 		return err
 	}
-	return q.s.store.Admin.SetQuota(ctx, a.Address, bytes)
+	err = q.s.store.Admin.SetQuota(ctx, a.Address, bytes)
+	detail := fmt.Sprintf("address=%s bytes=%d", a.Address, bytes)
+	if e := q.s.store.Admin.Act(context.WithoutCancel(ctx), by.Login+" by IMAP", "account.quota", detail, err); e != nil {
+		q.s.log.Error("cannot write down what an administrator did", "err", e)
+	}
+	return err
 }
 
 // indexShares puts into the index of shares what was granted before there was one.

@@ -236,6 +236,9 @@ func TestQuotaByIMAP(t *testing.T) {
 	if a, err := s.Store().Admin.Account(context.Background(), bob.Address); err != nil || a.QuotaBytes != 1000<<10 {
 		t.Errorf("%+v %v", a, err)
 	}
+	if acts, err := s.Store().Admin.Audit(context.Background(), admin.AuditQuery{Kinds: []string{"act"}}); err != nil || len(acts) != 1 || acts[0].Who != "ann@"+servertest.Domain+" by IMAP" {
+		t.Errorf("acts: %+v %v", acts, err)
+	}
 	if got := his.ok(`GETQUOTA ""`); !slices.Equal(got, []string{`* QUOTA "" (STORAGE 0 1000)`}) {
 		t.Errorf("bob: %q", got)
 	}

@@ -13,8 +13,8 @@ import (
 type Quotas interface {
 	// May reports whether somebody may set quotas.
 	May(ctx context.Context, who ident.AccountID) bool
-	// Set limits the bytes of an account; 0: no limit.
-	Set(ctx context.Context, id ident.AccountID, bytes int64) error
+	// Set limits the bytes of an account, as somebody has asked who may; 0: no limit.
+	Set(ctx context.Context, by ident.Identity, id ident.AccountID, bytes int64) error
 }
 
 // maySetQuotas reports whether the client may set quotas, and so hears of QUOTASET. Others are told that there is no such
@@ -59,7 +59,7 @@ func (s *session) setQuota(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.srv.quotas.Set(ctx, id, kib<<10); err != nil {
+	if err := s.srv.quotas.Set(ctx, s.who, id, kib<<10); err != nil {
 		return reply{}, err
 	}
 	mail, err := s.srv.store.Open(ctx, id, ident.System())
