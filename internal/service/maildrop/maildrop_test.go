@@ -99,15 +99,15 @@ func TestDays(t *testing.T) {
 
 func TestIDFormats(t *testing.T) {
 	for name, want := range map[string]string{
-		"dovecot": "000061AE4C0907B0", "UW": "4C0907B0000061AE", "cyrus": "1275660208.25006", "courier": "UID25006-1275660208",
-		"%u": "25006", "%08xu": "000061ae", "%Xu.%v": "61AE.1275660208", "%%%3u": "%25006",
+		"dovecot": "000061ae4c0907b0", "UW": "4c0907b0000061ae", "cyrus": "1275660208.25006", "courier": "UID25006-1275660208",
+		"%u": "25006", "%08Xu": "000061ae", "%Xu.%v": "61ae.1275660208", "%%%3u": "%25006",
 	} {
 		f, err := ParseIDFormat(name)
 		if err != nil || f.ID(25006, 1275660208) != want {
 			t.Errorf("%s: %q %v", name, f.ID(25006, 1275660208), err)
 		}
 	}
-	for _, bad := range []string{"", "x", "%v", "%f", "%u %v", "%u%", "%99u", "é%u", string(make([]byte, 80)) + "%u"} {
+	for _, bad := range []string{"", "x", "%v", "%f", "%u %v", "%u%", "%99u", "%08xu", "é%u", string(make([]byte, 80)) + "%u"} {
 		if _, err := ParseIDFormat(bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v", bad, err)
 		}

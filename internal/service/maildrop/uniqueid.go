@@ -54,7 +54,8 @@ func (d Drop) UniqueIDs(ctx context.Context, s *mailbox.Session, rows []*mailbox
 }
 
 // IDFormat says how another server made unique IDs of a message's UID (%u) and its mailbox's UIDVALIDITY (%v); between % and the
-// letter there may be a width with a leading 0, and X or x for hexadecimal digits.
+// letter there may be a width with a leading 0, and X for hexadecimal digits, in lower case: that is how Dovecot writes it, and what
+// Dovecot 2.3 makes of it.
 type IDFormat string
 
 // formats are those of known servers, as Dovecot's documentation of its own pop3_uidl_format lists them.
@@ -62,7 +63,7 @@ var formats = map[string]IDFormat{
 	"dovecot": "%08Xu%08Xv", "uw": "%08Xv%08Xu", "cyrus": "%v.%u", "courier": "UID%u-%v",
 }
 
-var verb = regexp.MustCompile(`%(0?[0-9]?)([Xx]?)([uv%])`)
+var verb = regexp.MustCompile(`%(0?[0-9]?)(X?)([uv%])`)
 
 // ParseIDFormat reads a format, or the name of a server: dovecot, uw, cyrus or courier.
 func ParseIDFormat(s string) (IDFormat, error) {
@@ -88,7 +89,7 @@ func (f IDFormat) ID(uid, uidValidity uint32) string {
 			n = uidValidity
 		}
 		if v[2] != "" {
-			base = v[2]
+			base = "x"
 		}
 		return fmt.Sprintf("%"+v[1]+base, n)
 	})

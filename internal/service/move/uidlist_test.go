@@ -53,7 +53,7 @@ func TestUniqueIDsOfAMaildir(t *testing.T) {
 	})
 	for format, want := range map[maildrop.IDFormat]map[string]string{
 		"":           {"one": "000061ae4c093430"},
-		"%08Xu%08Xv": {"one": "000061ae4c093430", "two": "000061B94C0907B0"},
+		"%08Xu%08Xv": {"one": "000061ae4c093430", "two": "000061b94c0907b0"},
 	} {
 		w := newWorld(t)
 		w.bring(1, w.open(dir, Options{UniqueIDs: format}))
