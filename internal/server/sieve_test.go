@@ -129,6 +129,12 @@ func TestAdministratorsScripts(t *testing.T) {
 	if v, err := dora.s.View(t.Context(), f.ID); err != nil || v.Len() != 1 {
 		t.Errorf("%d messages, %v", v.Len(), err)
 	}
+	dora.script(`nonsense;`) // gets nobody around the administrator's
+	if got := from(t, s, "192.0.2.9", "x@plain.example", "dora", letter("x@plain.example")); !strings.HasPrefix(got, "250 ") {
+		t.Fatal(got)
+	}
+	contains(t, strings.Join(dora.texts(), "\r\n"), "X-House: ours\r\n")
+	contains(t, strings.Join(dora.texts(), "\r\n"), "Subject: Your mail filter does not work as it should\r\n")
 	if _, err := s.Store().Admin.PutScript(t.Context(), admin.NewScript{Address: "dora@" + servertest.Domain, Name: "x", Text: `require "include"; include :global "../../etc/passwd";`}); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}

@@ -81,6 +81,13 @@ func (f *filtered) environment() *sieve.Environment {
 			break
 		}
 	}
+	e.Items = map[string]string{}
+	if a := f.e.Client.Addr; a.IsValid() {
+		e.Items["remote-ip"] = a.Unmap().String()
+	}
+	if name := f.e.Client.Name; name != "" {
+		e.Items["remote-host"] = name
+	}
 	if f.e.Who != nil {
 		e.Envelope.Auth = f.e.Who.Login
 	}
@@ -387,8 +394,10 @@ func (f *filtered) sendLetter(l sieve.Letter, c *mailbox.Content, what string) e
 	leg.leaving = Leaving{Who: &who, From: l.From}
 	for _, to := range l.To {
 		leg.to = append(leg.to, transfer.Recipient{Address: to, Notify: transfer.NotifyNever})
-		leg.e.UTF8 = leg.e.UTF8 || !isPlain(to)
+		leg.e.UTF8 = leg.e.UTF8 || !isASCII([]byte(to))
 	}
+	head, _, _ := bytes.Cut(l.Text, []byte("\r\n\r\n"))
+	leg.e.UTF8, leg.e.EightBit = leg.e.UTF8 || !isASCII(head), !isASCII(l.Text)
 	content := leg.content
 	if f.a.sealer != nil {
 		if fields, err := f.a.sealer.Seal(f.ctx, leg.leaving, content); err == nil {
@@ -404,6 +413,8 @@ func (f *filtered) sendLetter(l sieve.Letter, c *mailbox.Content, what string) e
 	}
 	return err
 }
+
+func isASCII(b []byte) bool { return bytes.IndexFunc(b, func(r rune) bool { return r >= 0x80 }) < 0 }
 
 // remember keeps what tells duplicates (RFC 7352 §3: not before all went well).
 func (f *filtered) remember(list []sieve.Remembered) {

@@ -49,7 +49,9 @@ func (s *Script) Run(ctx context.Context, env *Environment, msg Message) (*Outco
 }
 
 // RunAll runs scripts one after the other: the next one only if the one before keeps the message, by itself or by keep, and
-// instead of that keep. They see the message as the one before has changed it. If one fails, it is the last.
+// instead of that keep. They see the message as the one before has changed it. If one fails, it is the last, and it is as if it had
+// said nothing: what those before it want stands, so that nobody gets around them by a broken script. Of no scripts the
+// outcome is to keep the message.
 func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Message) (*Outcome, error) {
 	if len(scripts) == 0 {
 		return &Outcome{Actions: []Action{{Op: Keep, Implicit: true}}, Kept: true}, nil
@@ -59,8 +61,10 @@ func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Messag
 		if i > 0 && !m.results.goOn() {
 			break
 		}
+		before, msg := m.results.clone(), m.msg
 		m.results.next(i > 0)
 		if err := m.runScript(s.unit); err != nil {
+			m.results, m.msg = before, msg
 			return m.failed(err)
 		}
 	}
@@ -134,9 +138,13 @@ func (m *machine) eval(t test) (bool, error) {
 	return yes, err
 }
 
-// failed is the outcome of a script that failed: the message is kept as it came.
+// failed is the outcome of a script that failed: the message is kept, besides what scripts before it want.
 func (m *machine) failed(err error) (*Outcome, error) {
-	return &Outcome{Actions: []Action{{Op: Keep, Implicit: true}}, Kept: true, Log: m.results.log, Steps: m.limits.Fuel - max(m.fuel, 0)}, err
+	m.results.next(m.results.actions != nil)
+	m.results.canceled = false
+	out := m.outcome()
+	out.Steps = m.limits.Fuel - max(m.fuel, 0)
+	return out, err
 }
 
 // field is a header field as tests see it.

@@ -21,6 +21,17 @@ type results struct {
 	carried   *Action
 }
 
+// clone is a copy that doesn't change with r.
+func (r *results) clone() results {
+	c := *r
+	c.actions = slices.Clone(r.actions)
+	for i := range c.actions { // merging changes these
+		c.actions[i].Flags = slices.Clone(c.actions[i].Flags)
+	}
+	c.remember = slices.Clone(r.remember)
+	return c
+}
+
 // goOn reports whether another script may follow: this one keeps the message.
 func (r *results) goOn() bool {
 	if !r.canceled {

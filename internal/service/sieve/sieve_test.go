@@ -496,6 +496,20 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A script that fails changes nothing of what those before it want.
+func TestSequenceFails(t *testing.T) {
+	for _, c := range []struct{ before, own, want string }{
+		{`fileinto :copy "Journal"; addheader "X-A" "1";`, `addheader "X-B" "2"; fileinto "A"; error "oops";`, "fileinto Journal; implicit keep changed"},
+		{`keep :flags "\\Seen";`, `discard; error "oops";`, `keep [\Seen]`}, {``, `discard; error "oops";`, "implicit keep"}, {`setflag "a";`, `setflag "b"; error "oops";`, "implicit keep [a]"},
+	} {
+		scripts := []*Script{compileText(t, everything()+c.before, Options{}), compileText(t, everything()+c.own, Options{}), compileText(t, everything()+`discard;`, Options{})}
+		out, err := RunAll(t.Context(), scripts, testEnv(), rawMessage(letter))
+		if err == nil || describe(out) != c.want {
+			t.Errorf("%q %q: %s, %v", c.before, c.own, describe(out), err)
+		}
+	}
+}
+
 // What is wrong is told with its place, before anything runs.
 func TestCompileErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{

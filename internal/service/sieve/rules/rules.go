@@ -161,23 +161,27 @@ func (r *Rules) keep(o *own) {
 // Decide runs what is to be run for an account on a message. The outcome is never nil: if the rules fail it is to keep the message, and
 // the error says why. env needs only what is known of the message: the rest is filled in.
 func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Environment, c *mailbox.Content) (*sieve.Outcome, error) {
-	script, err := r.active(ctx, s)
-	scripts := slices.Clone(r.o.Before)
-	if script != nil {
-		scripts = append(scripts, script)
-	}
-	scripts = append(scripts, r.o.After...)
-	if err == nil {
-		err = r.complete(ctx, s, env)
-	}
-	if err != nil {
+	if err := r.complete(ctx, s, env); err != nil {
 		out, _ := sieve.RunAll(ctx, nil, env, mail{c})
 		return out, err
 	}
 	w := &world{rules: r, session: s}
 	defer w.close()
 	env.World = w
-	return sieve.RunAll(ctx, scripts, env, mail{c})
+	scripts := slices.Clone(r.o.Before)
+	script, wrong := r.active(ctx, s)
+	switch {
+	case wrong != nil: // the administrator's word counts all the same
+	case script != nil:
+		scripts = append(append(scripts, script), r.o.After...)
+	default:
+		scripts = append(scripts, r.o.After...)
+	}
+	out, err := sieve.RunAll(ctx, scripts, env, mail{c})
+	if wrong != nil {
+		err = wrong
+	}
+	return out, err
 }
 
 // complete fills in what is known of the account.
