@@ -41,7 +41,9 @@ type compilation struct {
 	problems Problems
 	warnings []Problem
 	includes int
-	units    map[include]*unit
+	// what the regular expressions come to
+	regexes, instructions int
+	units                 map[include]*unit
 }
 
 // include names an included script.

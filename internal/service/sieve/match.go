@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"errors"
 	"regexp"
 	resyntax "regexp/syntax"
 	"strconv"
@@ -133,7 +134,7 @@ func (c *compiler) key(x *matcher, v value) key {
 		k.glob = newGlob(v.lit, x.comp)
 	case matchRegex:
 		var err error
-		if k.re, err = newExpression(v.lit, x.comp); err != nil {
+		if k.re, err = c.expression(v.lit, x.comp); err != nil {
 			c.fail(v.pos, "%s", err)
 		}
 	}
@@ -157,6 +158,12 @@ func (m *machine) matches(x *matcher, v string) (bool, error) {
 func (m *machine) matchKey(x *matcher, k *key, v string) (bool, error) {
 	lit := m.text(&k.value)
 	m.burn(len(v) + len(lit))
+	if x.comp == unicodeCasemap {
+		m.burn((len(v) + len(lit)) * 32) // it is dear
+	}
+	if m.fuel < 0 {
+		return false, m.outOfFuel(x.pos)
+	}
 	switch x.kind {
 	case matchIs:
 		return m.same(x, v, lit), nil
@@ -237,6 +244,23 @@ func (m *machine) glob(x *matcher, g *glob, v string) (bool, error) {
 
 // captured bounds what a match variable keeps.
 func (m *machine) captured(s string) string { return cut(s, m.limits.VariableBytes) }
+
+// maxExpressions bounds all regular expressions of a script together: their text in octets, and their instructions.
+const maxExpressions, maxInstructions = 64 << 10, 100_000
+
+// expression compiles a constant one, as far as a script may have so many.
+func (c *compiler) expression(text string, comp comparator) (*expression, error) {
+	if c.regexes += len(text); c.regexes > maxExpressions || c.instructions > maxInstructions {
+		return nil, errExpressions
+	}
+	e, err := newExpression(text, comp)
+	if err == nil {
+		c.instructions += e.size
+	}
+	return e, err
+}
+
+var errExpressions = errors.New("the script's regular expressions are too large together")
 
 // expression is a regular expression with its size.
 type expression struct {

@@ -583,6 +583,7 @@ func TestBombs(t *testing.T) {
 	for what, text := range map[string]string{
 		"stars": `if body :raw :matches "` + strings.Repeat("*a", 1000) + `*b" {}`, "long keys": strings.Repeat(`if body :raw :contains "`+a[:4000]+`b" {} `, 200),
 		"regex": `if body :raw :regex "(a*)*(a|aa)*(a?){200}b" {}`, "regex of variables": `set "a" "(((a{1,9}){1,9}){1,9})"; ` + strings.Repeat(`set "a" "${a}a"; if header :regex "subject" "${a}b" {} `, 2000),
+		"folded bodies": strings.Repeat(`if body :raw :comparator "i;unicode-casemap" :contains "ü" {} `, 50), "annotations": strings.Repeat(`if metadata "INBOX" "/private/b" "" {} `, 5000),
 		"includes": `include "x0";`, "loops": strings.Repeat(`foreverypart { if body :contains "x" {} } `, 1) + strings.Repeat(`if header :matches "subject" "*a*a*a*a*b" {} `, 5000), "variables": `set "a" "` + a[:4000] + `"; ` + strings.Repeat(`set "b" "${a}${a}${a}${a}${a}${a}"; `, 20_000),
 	} {
 		s, err := Compile(everything()+text, Options{Include: include})
@@ -595,6 +596,21 @@ func TestBombs(t *testing.T) {
 		out, err := s.Run(t.Context(), testEnv(), msg)
 		if describe(out) != "implicit keep" || out.Steps > 6_000_000 || err == nil && out.Steps > 5_000_000 || (err == nil) != (what == "stars") {
 			t.Errorf("%s: %s after %d steps: %v", what, describe(out), out.Steps, err)
+		}
+	}
+}
+
+// A script's regular expressions are bounded together, before they are compiled.
+func TestManyExpressions(t *testing.T) {
+	many := func(n int) string {
+		return `require "regex"; if header :regex "a" ["` + strings.Repeat(strings.Repeat("(a|b)", 200)+`", "`, n) + `"] {}`
+	}
+	if _, err := Compile(many(60), Options{}); err != nil {
+		t.Error(err)
+	}
+	for _, n := range []int{70, 700} {
+		if _, err := Compile(many(n), Options{}); err == nil || !strings.Contains(err.Error(), "too large together") {
+			t.Errorf("%d: %v", n, err)
 		}
 	}
 }

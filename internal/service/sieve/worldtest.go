@@ -25,7 +25,7 @@ func (t *mailboxExists) eval(m *machine) (bool, error) {
 }
 
 func (t *mailboxExists) one(m *machine, name string) (bool, error) {
-	m.fuel -= 20
+	m.fuel -= 200
 	switch {
 	case t.byID && m.env.World == nil:
 		return false, nil
@@ -75,7 +75,7 @@ func (t *specialUseExists) eval(m *machine) (bool, error) {
 	}
 	for i := range t.uses {
 		use := m.text(&t.uses[i])
-		m.fuel -= 20
+		m.fuel -= 200
 		if !isUse(use) || m.env.World == nil {
 			return false, nil
 		}
@@ -152,7 +152,9 @@ func (t *metadata) eval(m *machine) (bool, error) {
 }
 
 func (m *machine) annotation(ofMailbox bool, box, name string) (string, bool, error) {
-	m.fuel -= 20
+	if m.fuel -= 2000; m.fuel < 0 { // all annotations are read
+		return "", false, m.outOfFuel(m.frame.unit.start())
+	}
 	if m.env.World == nil || !isAnnotation(name) || ofMailbox && badMailbox(box) != "" {
 		return "", false, nil
 	}
