@@ -16,6 +16,20 @@ type crlf struct {
 	err  error
 }
 
+// withCRLF reads a file with one message. If its first line ends with CRLF, so that whoever wrote it kept the message as it
+// was, its bytes are taken as they are: an LF that stands alone is the message's own.
+func withCRLF(f io.Reader) (io.Reader, error) {
+	b := bufio.NewReaderSize(f, 32<<10)
+	first, err := b.Peek(b.Size())
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if i := bytes.IndexByte(first, '\n'); i > 0 && first[i-1] == '\r' {
+		return b, nil
+	}
+	return &crlf{r: b}, nil
+}
+
 func newCRLF(r io.Reader) *crlf { return &crlf{r: bufio.NewReaderSize(r, 32<<10)} }
 
 func (c *crlf) Read(p []byte) (int, error) {

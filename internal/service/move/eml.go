@@ -91,6 +91,9 @@ func giveMbox(ctx context.Context, name string, folder []string, o Options, yiel
 	if err != nil {
 		return unreadable(err)
 	}
+	if len(o.Folder) == 0 && isTakeout(name) {
+		folder = nil
+	}
 	return readMbox(f, info.Size(), o.dialect(), folder)(ctx, yield)
 }
 

@@ -46,6 +46,7 @@ func fieldEnd(b []byte) int {
 type marks struct {
 	flags    mailbox.Flags
 	keywords []string
+	labels   []string  // Google's
 	received time.Time // by the newest Received field, or Date
 	expunged bool      // the program shows it no more
 	internal bool      // no message at all: the folder's own data (UW IMAP, Pine)
@@ -124,7 +125,7 @@ func (m *marks) mozilla(value string) {
 func (m *marks) other(name, value string, date *time.Time) {
 	switch name {
 	case "x-gmail-labels":
-		m.gmail(value)
+		m.gmail(message.DecodeWords(value))
 	case "x-unsent":
 		if value == "1" {
 			m.flags |= mailbox.Draft
@@ -133,19 +134,5 @@ func (m *marks) other(name, value string, date *time.Time) {
 		*date, _ = message.ParseDate(value)
 	case "received": // the first one is the newest; its date stands after the last semicolon (RFC 5321 §4.4)
 		m.received, _ = message.ParseDate(value[strings.LastIndexByte(value, ';')+1:])
-	}
-}
-
-func (m *marks) gmail(value string) {
-	m.flags |= mailbox.Seen
-	for label := range strings.SplitSeq(value, ",") {
-		switch strings.TrimSpace(label) {
-		case "Unread":
-			m.flags &^= mailbox.Seen
-		case "Starred":
-			m.flags |= mailbox.Flagged
-		case "Draft", "Drafts":
-			m.flags |= mailbox.Draft
-		}
 	}
 }

@@ -182,6 +182,8 @@ func giveFile(ctx context.Context, name string, m *Message, o Options, yield fun
 	if m.Received.IsZero() {
 		m.Received = info.ModTime().Truncate(time.Second)
 	}
-	m.Body = newCRLF(f)
+	if m.Body, err = withCRLF(f); err != nil {
+		return unreadable(err)
+	}
 	return yield(m)
 }

@@ -176,7 +176,11 @@ func (w *maildirWriter) write(m *Message, name string) (err error) {
 		}
 	}()
 	lf := &lfWriter{w: f}
-	n, err := io.Copy(struct{ io.Writer }{lf}, m.Body)
+	to := io.Writer(lf)
+	if m.Exact {
+		to = f
+	}
+	n, err := io.Copy(struct{ io.Writer }{to}, m.Body)
 	if err != nil {
 		return fileFault(err)
 	}

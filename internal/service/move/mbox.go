@@ -35,15 +35,17 @@ type mbox struct {
 	from    []byte // the From_ line that was read last; nil: none
 }
 
-// readMbox gives a file's messages. Errors: fault.Invalid if it is no mbox.
+// readMbox gives a file's messages; without a folder, into those that their labels name. Errors: fault.Invalid if it is no mbox.
 func readMbox(file io.ReaderAt, size int64, dialect Dialect, folder []string) Source {
 	return func(ctx context.Context, yield func(*Message) error) error {
 		m := &mbox{file: file, r: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 64<<10), dialect: dialect}
 		if err := m.start(); err != nil {
 			return err
 		}
-		if err := yield(&Message{Folder: folder}); err != nil {
-			return err
+		if folder != nil {
+			if err := yield(&Message{Folder: folder}); err != nil {
+				return err
+			}
 		}
 		for m.from != nil {
 			if err := m.message(folder, yield); err != nil {
@@ -99,6 +101,11 @@ func (m *mbox) message(folder []string, yield func(*Message) error) error {
 		received = marks.received
 	}
 	if !marks.expunged && !marks.internal {
+		if folder == nil {
+			var more []string
+			folder, more = gmailFolder(marks.labels)
+			marks.keywords = append(marks.keywords, more...)
+		}
 		err := yield(&Message{Folder: folder, Flags: marks.flags, Keywords: marks.keywords, Received: received, Body: body})
 		if err != nil {
 			return err

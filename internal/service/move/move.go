@@ -33,6 +33,8 @@ type Message struct {
 	Flags    mailbox.Flags
 	Keywords []string
 	Received time.Time // zero: unknown
+	// Exact: lines end in other ways than by CRLF, too. A file for such a message keeps its bytes.
+	Exact bool
 	// Source tells the message from all others of all other servers, for ever: see SourceID. The zero value says nothing.
 	Source SourceID
 	// UniqueID is what the message was called by POP3 where it came from (RFC 1939 §7, UIDL); "": nobody knows. It counts in the inbox.

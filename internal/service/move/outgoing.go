@@ -44,7 +44,7 @@ func outgoingFolder(ctx context.Context, s *mailbox.Session, id mailbox.FolderID
 		}
 		body := &watched{r: s.Content(row).Section(0, row.Size)}
 		err := yield(&Message{ID: idOf(row), Folder: path, Flags: row.Flags,
-			Keywords: row.Keywords.Names(), Received: row.Received(), Body: body})
+			Keywords: row.Keywords.Names(), Received: row.Received(), Exact: row.BareLines(), Body: body})
 		if err != nil && !body.gone {
 			return err
 		}

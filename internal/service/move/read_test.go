@@ -3,6 +3,7 @@ package move
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -252,4 +253,53 @@ func FuzzMbox(f *testing.F) {
 			t.Errorf("%d bytes of %d", total, len(in))
 		}
 	})
+}
+
+// Google's labels are folders, for each message one, and the rest keywords.
+func TestTakeout(t *testing.T) {
+	letter := func(n int, labels string) string {
+		return fmt.Sprintf("%sX-Gmail-Labels: %s\nSubject: %d\n\nx\n\n", fromAnn, labels, n)
+	}
+	dir := files(t, map[string]string{"All mail.mbox": letter(1, "Inbox,Unread,Work/2024,Two words") + letter(2, "Archived,Work/2024,Opened") + letter(3, "Sent,Opened") +
+		letter(4, "=?UTF-8?Q?Papierkorb,Ge=C3=B6ffnet?=") + letter(5, "Spam,Inbox") + letter(6, "Category Updates,Important") + letter(7, "Draft") + letter(8, "Starred,\n =?UTF-8?Q?=C3=89t=C3=A9?=")})
+	from, err := Open(filepath.Join(dir, "All mail.mbox"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range all(t, from) {
+		got = append(got, fmt.Sprint(m.Folder, m.Keywords, m.Flags))
+	}
+	want := []string{"[INBOX] [Work/2024 Two_words] 0", "[Work 2024] [] 1", "[Sent] [] 1", "[Trash] [] 1", "[Junk] [] 1", "[Archive] [] 1", "[Drafts] [] 17", "[\u00c9t\u00e9] [] 5"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if from, err = Open(filepath.Join(dir, "All mail.mbox"), Options{Folder: []string{"Google"}}); err != nil {
+		t.Fatal(err)
+	}
+	if m := messages(all(t, from)); fmt.Sprint(m[3].Folder) != "[Google]" {
+		t.Error(m[3].Folder)
+	}
+}
+
+// A file that keeps CRLF keeps the message as it is; and so does a Maildir that we write.
+func TestBareLinesStay(t *testing.T) {
+	bare := "Subject: x\r\n\r\none\ntwo\r\nthree"
+	dir := files(t, map[string]string{"cur/1:2,S": bare, "cur/2:2,S": "Subject: y\n\nx\n", "new": "/"})
+	w := newWorld(t)
+	w.bring(1, w.open(dir, Options{}))
+	again := t.TempDir()
+	if _, err := Write(w.ctx, again, Maildir, "ann", through(w, Outgoing(w.session(1)))); err != nil {
+		t.Fatal(err)
+	}
+	w.bring(2, w.open(again, Options{}))
+	for _, s := range []*mailbox.Session{w.session(1), w.session(2)} {
+		got := map[string]bool{}
+		for _, m := range messages(all(t, Outgoing(s))) {
+			got[m.Body] = true
+		}
+		if !got[bare] || !got["Subject: y\r\n\r\nx\r\n"] || len(got) != 2 {
+			t.Errorf("%v", got)
+		}
+	}
 }

@@ -22,6 +22,7 @@ type record struct {
 	Keywords []string   `json:"keywords,omitempty"`
 	Received *time.Time `json:"received,omitempty"`
 	Source   []byte     `json:"source,omitempty"`
+	Exact    bool       `json:"exact,omitempty"`
 	UniqueID string     `json:"unique_id,omitempty"`
 	Body     bool       `json:"body,omitempty"`
 
@@ -58,7 +59,7 @@ func encodeLine(b *bufio.Writer, r record) error {
 }
 
 func encodeMessage(b *bufio.Writer, m *Message, chunk []byte) error {
-	r := record{ID: m.ID, Folder: m.Folder, Flags: namesOf(m.Flags), Keywords: m.Keywords, UniqueID: m.UniqueID, Body: m.Body != nil}
+	r := record{ID: m.ID, Folder: m.Folder, Flags: namesOf(m.Flags), Keywords: m.Keywords, Exact: m.Exact, UniqueID: m.UniqueID, Body: m.Body != nil}
 	if !m.Received.IsZero() {
 		r.Received = &m.Received
 	}
@@ -128,7 +129,7 @@ func decodeMessage(b *bufio.Reader) (*Message, *chunks, error) {
 	if r.End || r.Kind != "" {
 		return nil, nil, r.failure()
 	}
-	m := &Message{ID: r.ID, Folder: r.Folder, Flags: flagsOf(r.Flags), Keywords: r.Keywords, UniqueID: r.UniqueID}
+	m := &Message{ID: r.ID, Folder: r.Folder, Flags: flagsOf(r.Flags), Keywords: r.Keywords, Exact: r.Exact, UniqueID: r.UniqueID}
 	if r.Received != nil {
 		m.Received = *r.Received
 	}
