@@ -37,6 +37,7 @@ type NewAccount struct {
 	Password    string // "": nobody can sign in until one is set
 	QuotaBytes  int64  // 0: no limit
 	Shared      bool   // nobody's own; without a password
+	Link        *Link  // ties it to an outside directory; without a password
 }
 
 // AddAccount adds an account. Its mailbox is created by package mailbox,
@@ -61,6 +62,9 @@ func (d *Directory) AddAccounts(ctx context.Context, specs []NewAccount, passwor
 	for i, n := range specs {
 		if n.Shared && password != "" {
 			return nil, errShared()
+		}
+		if n.Link != nil && password != "" {
+			return nil, errLinked(n.Link.Source)
 		}
 		a, err := parseOwn(n.Address)
 		if err != nil {
@@ -101,6 +105,11 @@ func checkNew(n NewAccount) error {
 	if n.QuotaBytes < 0 {
 		return fault.New(fault.Invalid, "the quota is negative")
 	}
+	if n.Link != nil {
+		if err := n.Link.check(); err != nil {
+			return err
+		}
+	}
 	return checkDisplayName(n.DisplayName)
 }
 
@@ -128,6 +137,11 @@ func (d *Directory) addAccount(tx kv.Tx, a Address, n NewAccount, cred *Credenti
 	}
 	if err := claim(tx, a, entry{kind: isAccount, id: id}); err != nil {
 		return Account{}, err
+	}
+	if n.Link != nil {
+		if err := setLink(tx, Linked{id, false, *n.Link}); err != nil {
+			return Account{}, err
+		}
 	}
 	if cred != nil {
 		if err := tx.Set(credentialKey(acc.ID), cred.encode()); err != nil {
@@ -198,6 +212,9 @@ func removeAccount(tx kv.Tx, acc Account) error {
 		return err
 	}
 	if err := deleteDutiesOf(tx, acc.ID); err != nil {
+		return err
+	}
+	if err := deleteLink(tx, uint64(acc.ID)); err != nil {
 		return err
 	}
 	if err := forget(tx, a.Fold()); err != nil {

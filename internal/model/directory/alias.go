@@ -54,6 +54,20 @@ func (d *Directory) AddAlias(ctx context.Context, address string, targets []stri
 	})
 }
 
+// AliasTargets tells where an alias leads; fault.NotFound if there is none.
+func (d *Directory) AliasTargets(ctx context.Context, address string) (targets []string, err error) {
+	a, err := parseOwn(address)
+	if err != nil {
+		return nil, err
+	}
+	err = d.view(ctx, func(r kv.Reader) error {
+		e, err := requireEntry(r, a, isAlias)
+		targets = e.targets
+		return err
+	})
+	return targets, err
+}
+
 // RemoveAlias removes an alias, also from aliases and groups that lead to it; fault.NotFound if there is none.
 func (d *Directory) RemoveAlias(ctx context.Context, address string) error {
 	a, err := parseOwn(address)

@@ -15,7 +15,7 @@ func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
 		c := checker{r: r, pairs: map[byte]int{}}
 		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
-			c.tallies, c.duties, c.tokens, c.removed} {
+			c.tallies, c.duties, c.tokens, c.removed, c.links} {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -362,6 +362,39 @@ func (c *checker) duties() error {
 	err = c.each(keyDutyOf, func(kv.Pair) error { n--; return nil })
 	if n != 0 {
 		c.report("%d duties are indexed wrongly", max(n, -n))
+	}
+	return err
+}
+
+// links checks that what is tied to an entry is there, and found by it.
+func (c *checker) links() error {
+	n := 0
+	err := c.each(keyLink, func(p kv.Pair) error {
+		l, err := decodeLink(p)
+		if err != nil {
+			return err
+		}
+		n++
+		if l.Group {
+			_, err = getGroup(c.r, ident.GroupID(l.ID))
+		} else {
+			_, err = getAccount(c.r, ident.AccountID(l.ID))
+		}
+		if err != nil {
+			c.report("%d is tied to %s: %v", l.ID, l.Link.Source, err)
+		}
+		v, _, err := c.r.Get(linkedKey(l.Link.Source, l.Link.Key))
+		if string(v) != string(idKey(0, l.ID)[1:]) {
+			c.report("%d is tied to %s, but isn't found by its key", l.ID, l.Link.Source)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(keyLinked, func(kv.Pair) error { n--; return nil })
+	if n != 0 {
+		c.report("%d links are indexed wrongly", max(n, -n))
 	}
 	return err
 }

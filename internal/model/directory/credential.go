@@ -28,6 +28,9 @@ func (d *Directory) SetPassword(ctx context.Context, id ident.AccountID, passwor
 		if now.Account.Shared {
 			return errShared()
 		}
+		if now.Link != nil {
+			return errLinked(now.Link.Source)
+		}
 		if !cred.fits(now) {
 			return fault.New(fault.Conflict, "the account's app passwords have changed meanwhile, try again")
 		}

@@ -90,6 +90,7 @@ type NewGroup struct {
 	Description   string
 	Owners        []string
 	Posters       Posters
+	Link          *Link // ties it to an outside directory
 }
 
 // GroupChange is what SetGroup changes. Nil: as it is.
@@ -113,6 +114,11 @@ func (d *Directory) NewGroup(ctx context.Context, n NewGroup) (Group, error) {
 	if err != nil {
 		return Group{}, err
 	}
+	if n.Link != nil {
+		if err := n.Link.check(); err != nil {
+			return Group{}, err
+		}
+	}
 	c := GroupChange{Name: &n.Name, Members: &n.Members, List: &n.List, Description: &n.Description, Owners: &n.Owners, Posters: &n.Posters}
 	p, err := c.prepare()
 	if err != nil {
@@ -127,6 +133,11 @@ func (d *Directory) NewGroup(ctx context.Context, n NewGroup) (Group, error) {
 		g.ID = ident.GroupID(id)
 		if err := claim(tx, a, entry{kind: isGroup, id: id}); err != nil {
 			return err
+		}
+		if n.Link != nil {
+			if err := setLink(tx, Linked{id, true, *n.Link}); err != nil {
+				return err
+			}
 		}
 		g.List = n.List
 		if err := tx.Set(groupKey(g.ID), g.encode()); err != nil { // members and owners may be looked up as its own addresses
@@ -237,6 +248,9 @@ func (d *Directory) RemoveGroup(ctx context.Context, address string) error {
 			return err
 		}
 		if err := forget(tx, a.Fold()); err != nil {
+			return err
+		}
+		if err := deleteLink(tx, uint64(g.ID)); err != nil {
 			return err
 		}
 		for _, key := range [][]byte{groupKey(g.ID), entryKey(a.Fold())} {

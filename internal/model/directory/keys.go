@@ -34,6 +34,8 @@ const Partition kv.Partition = 1 << 56
 //	q <domain>                   tally record: what it has of that (absent: not counted yet)
 //	m <domain> 00 <id>           the account administers the domain ("": the whole server); empty value
 //	M <id> <domain>              the same, the other way round; empty value
+//	y <id>                       link record: the entry of an outside directory that an account or a group is tied to
+//	Y <source> 00 <key>          the <id> that is tied to the entry
 //	x <id>                       removed record: an account that can still be brought back
 //	u <address> 00 <address>     the second address (a group; without local part: a domain) names the first as
 //	                             owner or catch-all; empty value
@@ -60,6 +62,8 @@ const (
 	keyDutyIn     = 'm'
 	keyDutyOf     = 'M'
 	keyRemoved    = 'x'
+	keyLink       = 'y'
+	keyLinked     = 'Y'
 )
 
 // IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and
@@ -157,6 +161,13 @@ func groupKey(id ident.GroupID) []byte        { return idKey(keyGroup, uint64(id
 
 func limitsKey(domain string) []byte { return append([]byte{keyLimits}, domain...) }
 func tallyKey(domain string) []byte  { return append([]byte{keyTally}, domain...) }
+
+func linkKey(id uint64) []byte { return idKey(keyLink, id) }
+
+func linkedKey(source, key string) []byte {
+	k := append([]byte{keyLinked}, source...)
+	return append(append(k, 0), key...)
+}
 
 func removedKey(id ident.AccountID) []byte { return idKey(keyRemoved, uint64(id)) }
 

@@ -15,6 +15,8 @@ type Profile struct {
 	Credential *Credential // nil: no password is set
 	// AppPasswords are those for programs, in the order of their making; also those that have expired.
 	AppPasswords []AppPassword
+	// Link is where the account's password is verified instead; nil: here.
+	Link *Link
 	// TwoStep: the password alone opens nothing, see TwoStep.
 	TwoStep bool
 }
@@ -95,8 +97,13 @@ func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	link, err := getLink(r, uint64(id))
+	if err != nil {
+		return nil, err
+	}
 	return &Profile{
 		Account:      acc,
+		Link:         link,
 		Credential:   cred,
 		AppPasswords: apps,
 		TwoStep:      two.on,
