@@ -48,6 +48,8 @@ type Options struct {
 	Tokens TokenVerifier
 	// Holds says whether a grant that a token of our own belongs to still opens something. Nil: all do.
 	Holds func(ctx context.Context, id ident.AccountID, grant string) bool
+	// Outside verifies the passwords of accounts that are tied to an outside directory. Nil: they can't sign in by password.
+	Outside Outside
 	// DB keeps the limits, and when app passwords were used, over a restart: see Load and Run. Nil: they are forgotten.
 	DB kv.DB
 	// Note hears of each attempt. It must not wait. Nil: nobody does.
@@ -204,7 +206,7 @@ func (e *Engine) mainPassword(ctx context.Context, a *attempt, k key, profile *d
 	if e.throttle.hostBlocked(k, e.now()) {
 		return ident.Identity{}, e.refuse(ctx, a)
 	}
-	right, err := e.dir.Verify(ctx, credentialOf(profile), password)
+	right, err := e.verify(ctx, a, profile, password)
 	if err != nil {
 		return ident.Identity{}, err
 	}
@@ -236,7 +238,10 @@ func credentialOf(p *directory.Profile) *directory.Credential {
 
 // acceptMain lets in somebody who knows the account's own password, unless that alone opens nothing.
 func (e *Engine) acceptMain(ctx context.Context, a *attempt, k key, p *directory.Profile) (ident.Identity, error) {
-	with := Key{Kind: Password, id: p.Credential.Version}
+	with := Key{Kind: Password}
+	if p.Credential != nil {
+		with.id = p.Credential.Version
+	}
 	if a.byHand && p.TwoStep && p.Account.Enabled {
 		return e.secondStep(ctx, a, k, p, with)
 	}

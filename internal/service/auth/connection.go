@@ -188,7 +188,9 @@ func (e *Engine) stillOpens(ctx context.Context, p *directory.Profile, k Key) bo
 	}
 	switch k.Kind {
 	case Password:
-		return p.Credential != nil && p.Credential.Version == k.id && !p.TwoStep
+		own := p.Credential != nil && p.Credential.Version == k.id
+		outside := p.Link != nil && p.Credential == nil && k.id == 0
+		return (own || outside) && !p.TwoStep
 	case AppPassword:
 		return slices.ContainsFunc(p.AppPasswords, func(a directory.AppPassword) bool { return a.ID == k.id })
 	case Token:

@@ -16,7 +16,8 @@ const maxKnown = 20_000
 
 // known remembers passwords that were verified lately, as a hash under a
 // key that never leaves this process. A hash covers the account and the version of its
-// credential: a new password ends what was known of the old one.
+// credential: a new password ends what was known of the old one. What an outside directory has verified is known
+// until its time is over, whatever happens there.
 type known struct {
 	life time.Duration
 	key  [32]byte
@@ -37,9 +38,15 @@ func newKnown(life time.Duration, rand io.Reader) *known {
 func (k *known) hash(p *directory.Profile, password string) (sum [32]byte) {
 	var head [16]byte
 	binary.BigEndian.PutUint64(head[:8], uint64(p.Account.ID))
-	binary.BigEndian.PutUint64(head[8:], p.Credential.Version)
+	if p.Credential != nil {
+		binary.BigEndian.PutUint64(head[8:], p.Credential.Version)
+	}
 	h := hmac.New(sha256.New, k.key[:])
 	h.Write(head[:])
+	if p.Link != nil { // whoever is tied to another entry has another password
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p.Link.Key))))
+		io.WriteString(h, p.Link.Source+"\x00"+p.Link.Key)
+	}
 	io.WriteString(h, password)
 	h.Sum(sum[:0])
 	return sum
@@ -47,7 +54,7 @@ func (k *known) hash(p *directory.Profile, password string) (sum [32]byte) {
 
 // has reports whether password was verified for p lately.
 func (k *known) has(p *directory.Profile, password string, now time.Time) bool {
-	if k.life < 0 || p.Credential == nil {
+	if k.life < 0 || p.Credential == nil && p.Link == nil {
 		return false
 	}
 	sum := k.hash(p, password)

@@ -47,8 +47,8 @@ type Source interface {
 	List(ctx context.Context, entry func(Entry) error, group func(Group) error) error
 	// Verify reports whether a password is that of the entry which a link names. Errors: fault.Unavailable if the source can't be asked.
 	Verify(ctx context.Context, l directory.Link, password string) (bool, error)
-	// Pretend takes as long as Verify does for a wrong password of somebody who is there.
-	Pretend(ctx context.Context, password string)
+	// Pretend takes as long as Verify does for a wrong password of somebody who is there, and fails when that would fail.
+	Pretend(ctx context.Context, password string) error
 }
 
 // Accounts are made, and given room, by whoever keeps mailboxes.

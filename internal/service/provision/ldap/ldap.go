@@ -309,10 +309,10 @@ func (s *Source) Verify(ctx context.Context, l directory.Link, password string) 
 }
 
 // Pretend implements provision.Source: it asks for an entry that isn't there, and binds as nobody.
-func (s *Source) Pretend(ctx context.Context, password string) {
+func (s *Source) Pretend(ctx context.Context, password string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	_ = s.with(ctx, func(c *ldap.Conn) error {
+	return s.with(ctx, func(c *ldap.Conn) error {
 		if _, err := s.find(c, "00000000000000000000000000000000"); err != nil || s.o.Lookup {
 			return err
 		}

@@ -183,7 +183,9 @@ func TestConnectionsDie(t *testing.T) {
 	if !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
-	src.Pretend(t.Context(), "x")
+	if err := src.Pretend(t.Context(), "x"); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
 }
 
 func TestWrongReader(t *testing.T) {
