@@ -117,7 +117,9 @@ func (r *run) entry(ctx context.Context, e *Entry) {
 		r.problem("%s: %s", e.Address, fault.TextOf(err))
 		return
 	}
-	r.addresses[foldRef(e.Ref)] = e.Address
+	if e.Ref != "" {
+		r.addresses[foldRef(e.Ref)] = e.Address
+	}
 }
 
 // ours reports whether an address is of a domain that is served here.
