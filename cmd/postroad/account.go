@@ -31,6 +31,7 @@ type accountCmd struct {
 	Programs    accountPrograms `cmd:"" help:"Tell what a person enters in a mail program, if it doesn't find that by itself."`
 	Reindex     accountReindex  `cmd:"" help:"Make the index for searches in text anew."`
 	Rename      accountRename   `cmd:"" help:"Give an account another address. Its old one stays as an alias."`
+	Unlink      accountUnlink   `cmd:"" help:"Make an account that is kept in LDAP or a database one of our own."`
 	Remove      accountRemove   `cmd:"" help:"Remove an account. It can be brought back for a while."`
 	Removed     accountRemoved  `cmd:"" help:"List the removed accounts that can be brought back."`
 	Undelete    accountUndelete `cmd:"" help:"Bring back messages that were expunged."`

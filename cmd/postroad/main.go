@@ -32,6 +32,7 @@ type commandLine struct {
 	Sieve   sieveCmd   `cmd:"" help:"People's mail filters: Sieve scripts."`
 	Cert    certCmd    `cmd:"" help:"TLS certificates."`
 	Admin   adminCmd   `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
+	Source  sourceCmd  `cmd:"" help:"Directories outside that accounts are kept in: LDAP, or a table of a database."`
 	Token   tokenCmd   `cmd:"" help:"Tokens that admit programs to the admin API."`
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`

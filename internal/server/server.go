@@ -136,7 +136,7 @@ func (s *Server) start(ctx context.Context, all *sync.WaitGroup) error {
 	for _, b := range s.bound {
 		all.Go(func() { s.serve(ctx, b) })
 	}
-	for _, task := range []func(context.Context){s.runTrace, s.runReports, s.runQueue, s.refreshPolicies, s.repair, s.watchCerts, s.getCerts, s.keepKeys, s.index, s.tidy, s.trim, s.tidyGuard, s.engine.Run, s.watchClients, s.runAudit, s.tidyGrants, s.purge, s.runFetch} {
+	for _, task := range s.tasks() {
 		all.Go(func() { task(ctx) })
 	}
 	close(s.ready)

@@ -22,6 +22,9 @@ func (s *Server) openSignIn(ctx context.Context) (err error) {
 	if s.clients != nil {
 		o.ClientRoots, o.Revoked = s.clients.roots, s.clients.revoked
 	}
+	if out := s.store.outside; len(out.all) > 0 {
+		o.Outside = out
+	}
 	if o.Tokens, err = s.tokenVerifier(ctx); err != nil {
 		return err
 	}

@@ -51,8 +51,9 @@ type Store struct {
 
 	Rules *filters.Rules // by which people's mail is filtered
 
-	engine *pebble.DB // what DB is
-	wrong  error      // what is wrong in the administrator's filter scripts
+	outside *outside   // directories outside that accounts are kept in
+	engine  *pebble.DB // what DB is
+	wrong   error      // what is wrong in the administrator's filter scripts
 }
 
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
@@ -95,6 +96,10 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 		s.Rules = filters.New(filters.Options{Dir: s.Directory, Store: s.Mailboxes, Now: w.Now, Host: c.Hostname})
 	}
 	s.Admin.SetRules(s.Rules)
+	if s.outside, err = openOutside(c, w, s.Directory, s.Admin); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.Admin.SetSources(s.outside)
 	s.engine = db
 	s.Certificates = acme.NewStorage(db, w.Now)
 	s.Admin.SetCertificates(&certAdmin{storage: s.Certificates, host: hostOf(c)})
@@ -119,6 +124,7 @@ func openModels(ctx context.Context, db kv.DB, spools string, c config.Config, w
 // Close closes the store. Nobody may use it any more.
 func (s *Store) Close() error {
 	s.Admin.EndBackups()
+	s.outside.Close()
 	err := errors.Join(s.Trace.Flush(context.Background()), s.Audit.Flush(context.Background())) // what was noted after their Run
 	return errors.Join(err, s.DB.Close())
 }

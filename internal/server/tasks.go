@@ -14,6 +14,31 @@ const (
 	policiesEvery = 24 * time.Hour
 )
 
+// tasks are all that runs beside the listeners, each until its context ends.
+func (s *Server) tasks() []func(context.Context) {
+	return []func(context.Context){
+		s.runTrace,
+		s.runReports,
+		s.runQueue,
+		s.refreshPolicies,
+		s.repair,
+		s.watchCerts,
+		s.getCerts,
+		s.keepKeys,
+		s.index,
+		s.tidy,
+		s.trim,
+		s.tidyGuard,
+		s.engine.Run,
+		s.watchClients,
+		s.runAudit,
+		s.tidyGrants,
+		s.purge,
+		s.store.outside.Run,
+		s.runFetch,
+	}
+}
+
 // repair makes the mailboxes that a crash kept from being made.
 func (s *Server) repair(ctx context.Context) {
 	made, err := s.store.Admin.Repair(ctx)

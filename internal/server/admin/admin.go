@@ -45,6 +45,7 @@ type Admin interface {
 	SharingAdmin
 	SieveAdmin
 	Delegator
+	SourceAdmin
 	POP3Admin
 
 	// Accounts lists all, in the order of their numbers.

@@ -46,6 +46,8 @@ type Direct struct {
 	grants *oauth.Provider // what people have allowed programs; nil: the provider is off
 	engine *auth.Engine    // signs people in; nil: the server is stopped
 
+	sources Sources // nil: there are none
+
 	doctor Doctor // nil: the server is stopped
 
 	rules *rules.Rules // compiles filter scripts

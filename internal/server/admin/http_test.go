@@ -39,6 +39,13 @@ var anAccount = Account{ID: 7, Address: "ann@example.org", Name: "Ann", Enabled:
 func (r *recorder) Status(context.Context) (Status, error) {
 	return Status{Version: "1", Listen: []string{"imap :143"}}, r.note("status")
 }
+func (r *recorder) AccountSources(context.Context) ([]SourceStatus, error) {
+	return []SourceStatus{{Name: "corp", Kind: "ldap", Domains: []string{"x"}, At: time.Unix(1e9, 0).UTC()}}, r.note("sources")
+}
+func (r *recorder) SyncSource(_ context.Context, n string) (SourceStatus, error) {
+	return SourceStatus{Name: n, Error: "away"}, r.note("sync %s", n)
+}
+func (r *recorder) UnlinkAccount(_ context.Context, a string) error { return r.note("unlink %s", a) }
 func (r *recorder) Examine(context.Context) ([]Finding, error) {
 	return []Finding{{Topic: "disk", Level: setup.Warn, Text: "full", Fix: "make room"}}, r.note("examine")
 }

@@ -26,8 +26,9 @@ type object = map[string]any
 
 // TestOpenAPI compares the description with the operations, the types and the comments that it is made from.
 func TestOpenAPI(t *testing.T) {
-	d := &describer{t: t, schemas: object{}, comments: map[string]string{}}
+	d := &describer{t: t, schemas: object{}, comments: map[string]string{}, methodsOf: map[string]string{}}
 	d.readComments("admin", ".")
+	d.readComments("provision", "../../service/provision")
 	d.readComments("setup", "../../service/setup")
 	want, err := json.MarshalIndent(d.document(), "", "  ")
 	if err != nil {
@@ -47,9 +48,10 @@ func TestOpenAPI(t *testing.T) {
 
 // describer turns operations into OpenAPI.
 type describer struct {
-	t        *testing.T
-	schemas  object
-	comments map[string]string // by package.Type, package.Type.Field or package.Type.Method
+	t         *testing.T
+	schemas   object
+	methodsOf map[string]string // the interface of this package that has a method
+	comments  map[string]string // by package.Type, package.Type.Field or package.Type.Method
 }
 
 func (d *describer) document() object {
@@ -106,17 +108,11 @@ func (d *describer) methods() map[string]string {
 	defer s.Close()
 	c := &Client{base: s.URL, http: s.Client()}
 	out := map[string]string{}
-	for _, part := range []reflect.Type{reflect.TypeFor[UndeleteAdmin](),
-		reflect.TypeFor[Admin](), reflect.TypeFor[KeyAdmin](), reflect.TypeFor[Advisor](),
-		reflect.TypeFor[ReportAdmin](), reflect.TypeFor[Delegator](), reflect.TypeFor[POP3Admin](), reflect.TypeFor[SieveAdmin](), reflect.TypeFor[SignInAdmin](), reflect.TypeFor[GrantAdmin](),
-		reflect.TypeFor[SharingAdmin](), reflect.TypeFor[CertificateAdmin](), reflect.TypeFor[FetchAdmin]()} {
-		for i := range part.NumMethod() {
-			name := part.Method(i).Name
-			callByName(c, name)
-			if d.comments["admin."+part.Name()+"."+name] != "" || out[asked] == "" {
-				out[asked] = part.Name() + "." + name
-			}
-		}
+	admin := reflect.TypeFor[Admin]()
+	for i := range admin.NumMethod() {
+		name := admin.Method(i).Name
+		callByName(c, name)
+		out[asked] = d.methodsOf[name] + "." + name
 	}
 	return out
 }
@@ -238,6 +234,9 @@ func (d *describer) memberComments(name string, t ast.Expr) {
 	for _, f := range list.List {
 		for _, n := range f.Names {
 			d.comments[name+"."+n.Name] = oneLine(f.Doc, f.Comment)
+			if _, ok := t.(*ast.InterfaceType); ok && d.comments[name+"."+n.Name] != "" {
+				_, d.methodsOf[n.Name], _ = strings.Cut(name, ".")
+			}
 		}
 	}
 }

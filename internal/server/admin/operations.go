@@ -188,6 +188,10 @@ var operations = map[string]operation{
 	}),
 	"reports.send": asking(func(ctx context.Context, a Admin, _ none) (SentReports, error) { return a.SendReports(ctx) }),
 
+	"source.list":    asking(func(ctx context.Context, a Admin, _ none) ([]SourceStatus, error) { return a.AccountSources(ctx) }),
+	"source.sync":    asking(func(ctx context.Context, a Admin, x nameArg) (SourceStatus, error) { return a.SyncSource(ctx, x.Name) }),
+	"account.unlink": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.UnlinkAccount(ctx, x.Address) }),
+
 	"admin.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Administrator, error) { return a.Administrators(ctx) }),
 	"admin.add":    doing(func(ctx context.Context, a Admin, x Administrator) error { return a.Appoint(ctx, x) }),
 	"admin.remove": doing(func(ctx context.Context, a Admin, x Administrator) error { return a.Dismiss(ctx, x) }),

@@ -66,6 +66,9 @@ type Config struct {
 	OAuth OAuth `toml:"oauth"`
 	// Auth says how people sign in.
 	Auth Auth `toml:"auth"`
+	// LDAP and SQL are outside directories of accounts. Default: none.
+	LDAP []LDAP `toml:"ldap"`
+	SQL  []SQL  `toml:"sql"`
 	// Accounts says what becomes of accounts that are removed.
 	Accounts Accounts `toml:"accounts"`
 	// Autoconfig says what mail programs are told that ask for their settings.
@@ -262,6 +265,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Accounts.validate(); err != nil {
+		return err
+	}
+	if err := c.validateProvision(); err != nil {
 		return err
 	}
 	if err := c.Reports.validate(); err != nil {
