@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newServer(t *testing.T) *server {
 	s := &server{t: t, passwords: map[string]string{"cn=reader,dc=x": "read", "uid=ann,ou=people,dc=x": "sesame"}}
-	for _, e := range []*ldap.Entry{
+	s.entries = []*ldap.Entry{
 		ldap.NewEntry("uid=ann,ou=people,dc=x", map[string][]string{"entryUUID": {"u-1"}, "mail": {"ann@example.org"}, "cn": {"Ann"},
 			"mailAlternateAddress": {"a@example.org", "smtp:b@example.org", "X400:c=us", "nonsense"}, "quota": {"2G"}, "userPassword": {"{SSHA}pefPy/ZNBbzzWDcy+3TDQdTDIxJb7drE"}}),
 		ldap.NewEntry("uid=ben,ou=people,dc=x", map[string][]string{"entryUUID": {"u-2"}, "mail": {"ben@example.org"}, "cn": {"Ben"}, "locked": {"TRUE"}}),
@@ -36,8 +36,6 @@ func newServer(t *testing.T) *server {
 		ldap.NewEntry("cn=team,ou=groups,dc=x", map[string][]string{"entryUUID": {"g-1"}, "mail": {"team@example.org"}, "cn": {"Team"},
 			"member": {"uid=ann,ou=people,dc=x", "UID=BEN,ou=people,dc=x"}}),
 		ldap.NewEntry("cn=nomail,ou=groups,dc=x", map[string][]string{"entryUUID": {"g-2"}, "cn": {"No mail"}}),
-	} {
-		s.entries = append(s.entries, e)
 	}
 	t.Cleanup(s.cut)
 	return s
