@@ -31,6 +31,13 @@ scram = ["sha-1", "sha-512"]
 cram_md5 = true
 apop = true
 client_ca = "$work/ca.pem"
+[oauth]
+enable = true
+issuer = "https://localhost:$(port 443)"
+[[listen]]
+protocol = "http"
+address = "127.0.0.1:$(port 443)"
+tls = "implicit"
 [[listen]]
 protocol = "imap"
 address = "127.0.0.1:$(port 143)"
@@ -114,6 +121,27 @@ try "gsasl imap EXTERNAL" gsasl --imap --mechanism=EXTERNAL --authorization-id="
 refuse "curl imaps with a wrong password" curl -sS --cacert "$ca" -u "$user:wrong" "imaps://localhost:$(port 993)/INBOX"
 refuse "curl imap without TLS" curl -sS -u "$user:secret" --login-options AUTH=PLAIN "imap://localhost:$(port 143)/INBOX"
 
+# A program gets a token from our own provider: it registers itself, and ann allows it in.
+web="https://localhost:$(port 443)"
+field() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }
+ask() { curl -sS --cacert "$ca" "$@"; }
+client=$(ask -H 'Content-Type: application/json' -d '{"client_name":"curl","redirect_uris":["http://127.0.0.1/cb"]}' "$web/oauth/register" | field client_id)
+verifier=$(openssl rand -hex 32)
+challenge=$(printf %s "$verifier" | openssl dgst -sha256 -binary | openssl base64 -A | tr '+/' '-_' | tr -d =)
+back=http://127.0.0.1:9/cb
+code=$(ask -o /dev/null -w '%{redirect_url}' -d response_type=code -d "client_id=$client" --data-urlencode "redirect_uri=$back" -d scope=mail -d code_challenge_method=S256 \
+    -d "code_challenge=$challenge" --data-urlencode "login=$user" -d password=secret -d allow=yes "$web/oauth/authorize" | sed -n 's/.*[?&]code=\([^&]*\).*/\1/p')
+token=$(ask -d grant_type=authorization_code -d "client_id=$client" -d "code=$code" --data-urlencode "redirect_uri=$back" -d "code_verifier=$verifier" "$web/oauth/token" | field access_token)
+for mech in OAUTHBEARER XOAUTH2; do
+    try "curl imaps $mech" curl -sS --cacert "$ca" -u "$user:" --oauth2-bearer "$token" --login-options "AUTH=$mech" "imaps://localhost:$(port 993)/INBOX"
+    try "curl smtp $mech" curl -sS --cacert "$ca" --ssl-reqd -u "$user:" --oauth2-bearer "$token" --login-options "AUTH=$mech" "smtp://localhost:$(port 587)" -X NOOP
+    refuse "curl imaps $mech, a wrong token" curl -sS --cacert "$ca" -u "$user:" --oauth2-bearer "x$token" --login-options "AUTH=$mech" "imaps://localhost:$(port 993)/INBOX"
+done
+try "python imaplib XOAUTH2" python3 -c "
+import imaplib, ssl
+m = imaplib.IMAP4_SSL('localhost', $(port 993), ssl_context=ssl.create_default_context(cafile='$ca'))
+m.authenticate('XOAUTH2', lambda _: b'user=$user\x01auth=Bearer $token\x01\x01'); m.logout()"
+
 # With two-step verification on, by Python's own arithmetic, the password is refused and the app password goes on.
 key=$(postroad --json account two-step begin "$user" 2>/dev/null | sed -n 's/.*"secret": "\([A-Z2-7]*\)".*/\1/p')
 code=$(python3 -c "
@@ -127,7 +155,7 @@ try "curl imaps, app password, two-step on" curl -sS --cacert "$ca" -u "$user:$a
 postroad audit --limit 1000 >"$work/audit"
 grep -q 'signed in  ann@example.test  imap EXTERNAL TLS from 127.0.0.1 with certificate' "$work/audit" && grep -q 'needs app' "$work/audit" ||
     { echo "FAIL  audit"; cat "$work/audit"; failures=$((failures + 1)); }
-if grep -q "$app" "$work/server.log" "$work/audit"; then
+if grep -q -e "$app" -e "$token" "$work/server.log" "$work/audit"; then
     echo "FAIL  an app password is in a log"
     failures=$((failures + 1))
 fi
