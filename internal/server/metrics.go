@@ -100,6 +100,7 @@ func (m *metrics) services(engine *auth.Engine, agent *delivery.Agent) {
 	count("postroad_delivery_failures_total", "Recipients that did not get their message.", func() float64 { return float64(agent.Stats().Refused) })
 	count("postroad_sign_ins_total", "Sign-ins that succeeded.", func() float64 { return float64(engine.Stats().SignIns) })
 	count("postroad_sign_in_failures_total", "Sign-ins with a wrong name or password.", func() float64 { return float64(engine.Stats().Failures) })
+	count("postroad_sign_in_attacks_total", "Times that a name began to be guessed at from many addresses.", func() float64 { return float64(engine.Stats().Attacked) })
 	count("postroad_sign_ins_limited_total", "Sign-ins turned away after too many failures.", func() float64 { return float64(engine.Stats().Limited) })
 }
 

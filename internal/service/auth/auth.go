@@ -94,7 +94,7 @@ type Engine struct {
 	uses        uses
 	connections connections
 
-	signIns, failures, limited, remembered atomic.Uint64
+	signIns, failures, limited, remembered, attacked atomic.Uint64
 }
 
 // New makes an Engine on a directory.
@@ -129,13 +129,14 @@ type Stats struct {
 	Remembered uint64 // of these without a hash, since the password was verified lately
 	Failures   uint64 // wrong name or password
 	Limited    uint64 // refused unseen, for too many failures
+	Attacked   uint64 // times that a name began to be guessed at from many addresses
 }
 
 // Stats returns the counts.
 func (e *Engine) Stats() Stats {
 	return Stats{
 		SignIns: e.signIns.Load(), Remembered: e.remembered.Load(),
-		Failures: e.failures.Load(), Limited: e.limited.Load(),
+		Failures: e.failures.Load(), Limited: e.limited.Load(), Attacked: e.attacked.Load(),
 	}
 }
 
@@ -332,7 +333,10 @@ func (e *Engine) deny(ctx context.Context, a *attempt, p *directory.Profile, wit
 
 func (e *Engine) fail(ctx context.Context, a *attempt, k key) error {
 	e.failures.Add(1)
-	e.throttle.failed(k, e.now())
+	if e.throttle.failed(k, e.pairOf(host{}, "any client of "+k.login).pair, e.now()) {
+		e.attacked.Add(1)
+		e.tell(ctx, slog.LevelWarn, "somebody guesses the password of one name, from many addresses", a, nil, Key{}, Attacked)
+	}
 	e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, Key{}, Failed)
 	return errWrong()
 }

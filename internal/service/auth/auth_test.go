@@ -250,6 +250,47 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 	fails(t, err, fault.RateLimited) // the same client by another spelling
 }
 
+// Guesses at one name from all over close no door, but each new address is worth one guess, and somebody is told.
+func TestGuessesFromManyAddresses(t *testing.T) {
+	for _, login := range []string{"ann@example.org", "nobody@example.org"} {
+		h := newHouse(t)
+		ctx := t.Context()
+		guesses := func(i int) {
+			for range 3 * pairFree {
+				h.Login(ctx, from(fmt.Sprintf("198.51.%d.%d", i/250, i%250)), login, "guess")
+			}
+		}
+		for i := range namePace / pairFree {
+			guesses(i)
+		}
+		before := h.Stats()
+		if before.Failures != namePace || before.Attacked != 1 || !strings.Contains(h.log.String(), "from many addresses") {
+			t.Errorf("%+v", before)
+		}
+		for i := range 400 {
+			guesses(1000 + i)
+		}
+		if n := h.Stats().Failures - before.Failures; n != 400 {
+			t.Errorf("%d guesses were looked at", n)
+		}
+		if h.Stats().Attacked != 1 {
+			t.Error("it is told again and again")
+		}
+		if login == "ann@example.org" {
+			_, err := h.Login(ctx, home, login, "typo") // she is away from home
+			fails(t, err, fault.Unauthenticated)
+			h.pass(time.Second)
+			_, err = h.Login(ctx, home, login, "secret")
+			check(t, err)
+		}
+		h.pass(2 * time.Hour) // they have given up
+		for range pairFree {
+			_, err := h.Login(ctx, from("192.0.2.200"), login, "typo")
+			fails(t, err, fault.Unauthenticated)
+		}
+	}
+}
+
 // A colleague behind the same address goes on working while somebody guesses there.
 func TestKnownPasswordsPassABusyHost(t *testing.T) {
 	h := newHouse(t)
@@ -356,10 +397,10 @@ func TestTablesAreBounded(t *testing.T) {
 	name := func(i int) key { return key{pair: pair(fmt.Appendf(nil, "%016d", i))} }
 	first := name(-1)
 	for range pairFree {
-		th.failed(first, now)
+		th.failed(first, pair{}, now)
 	}
 	for i := range 3*maxCounters + 10 {
-		th.failed(name(i), now)
+		th.failed(name(i), pair{}, now)
 		if i == maxCounters+1 && !th.pairBlocked(first, now) {
 			t.Error("the counter was forgotten too early")
 		}

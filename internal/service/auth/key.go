@@ -50,6 +50,7 @@ const (
 	NotForThis    Outcome = "not for this protocol"
 	Expired       Outcome = "expired" // the app password
 	AnotherPerson Outcome = "another person"
+	Attacked      Outcome = "guessed at" // a name, more than namePace times an hour, from anywhere
 )
 
 // Event is an attempt to sign in, for whoever keeps a log.

@@ -25,6 +25,11 @@ const (
 	hostFree    = 50
 	hostMax     = time.Minute
 	hostForgive = 6 * time.Second
+	// Guesses at one name from very many addresses close no door, since that would lock its owner out; but from namePace failures an hour on,
+	// a client has pairFewer free ones, so a new address is worth one guess.
+	namePace    = 100
+	nameForgive = time.Hour / namePace
+	pairFewer   = 1
 	// maxCounters bounds the memory: twice as many counters at most.
 	maxCounters = 50_000
 )
@@ -102,6 +107,7 @@ type throttle struct {
 	mu    sync.Mutex // guards all below
 	pairs table[pair]
 	hosts table[host]
+	names table[pair]   // of guesses at a name from anywhere; the key is that without a client
 	busy  map[key]*turn // attempts that are under way
 }
 
@@ -153,11 +159,20 @@ func (t *throttle) hostBlocked(k key, now time.Time) bool {
 	return t.hosts.find(k.host).blocked(now)
 }
 
-func (t *throttle) failed(k key, now time.Time) {
+// failed counts a failure. attacked: with it, there are so many for the name that somebody is guessing from all over.
+func (t *throttle) failed(k key, name pair, now time.Time) (attacked bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pairs.get(k.pair).count(now, rule{pairFree, pairMax, pairForgive})
+	n := t.names.get(name)
+	n.forgive(now, nameForgive)
+	n.failures = min(n.failures+1, 2*namePace) // so that it is over two hours after the last
+	free := pairFree
+	if n.failures >= namePace {
+		free = pairFewer
+	}
+	t.pairs.get(k.pair).count(now, rule{free, pairMax, pairForgive})
 	t.hosts.get(k.host).count(now, rule{hostFree, hostMax, hostForgive})
+	return n.failures == namePace
 }
 
 // failedPair counts a failure of the second step, which is no matter of the client.
