@@ -202,7 +202,8 @@ func (s *Server) certNames(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
-	all = slices.DeleteFunc(all, s.certs.Brought)
+	// A name without a dot is a machine's that nobody named: no authority can look there.
+	all = slices.DeleteFunc(all, func(name string) bool { return s.certs.Brought(name) || !strings.Contains(name, ".") })
 	slices.Sort(all)
 	return slices.Compact(all), nil
 }

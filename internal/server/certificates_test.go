@@ -375,6 +375,14 @@ func TestCertificateMetrics(t *testing.T) {
 	s := startSecured(t)
 	s.waitFor(t, "mail.example.test")
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: s.authority.Roots, ServerName: "mail.example.test"}}}
+	h2, err := tls.Dial("tcp", s.at[config.HTTP], &tls.Config{RootCAs: s.authority.Roots, ServerName: "mail.example.test", NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := h2.ConnectionState().NegotiatedProtocol; p != "h2" {
+		t.Errorf("beside challenges the listener speaks %q", p)
+	}
+	h2.Close()
 	r, err := c.Get("https://" + s.at[config.HTTP] + "/metrics")
 	if err != nil {
 		t.Fatal(err)

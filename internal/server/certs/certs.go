@@ -153,30 +153,36 @@ func (k *Keeper) For(name string) *tls.Certificate {
 			return c
 		}
 	}
-	if t.first != nil {
+	if k.valid(t.first) {
 		return t.first
 	}
-	if c := k.known(t, k.o.Hostname); c != nil {
+	if c := k.known(t, k.o.Hostname); k.valid(c) || t.first == nil && c != nil {
 		return c
+	}
+	if t.first != nil {
+		return t.first
 	}
 	return t.selfSigned
 }
 
+// known is the certificate for a name. One that has ended is shown only where there is no other.
 func (k *Keeper) known(t *table, name string) *tls.Certificate {
-	if c := t.find(name); c != nil {
-		return c
+	c := t.find(name)
+	if !k.valid(c) && k.o.Managed != nil {
+		if m := k.o.Managed.Find(name); m != nil {
+			return m
+		}
 	}
-	if k.o.Managed != nil {
-		return k.o.Managed.Find(name)
-	}
-	return nil
+	return c
 }
+
+// valid reports whether there is a certificate, and it hasn't ended.
+func (k *Keeper) valid(c *tls.Certificate) bool { return c != nil && k.o.Now().Before(c.Leaf.NotAfter) }
 
 // Brought reports whether somebody has brought a certificate for a name, in files or imported, that is valid now: none has
 // to be got then.
 func (k *Keeper) Brought(name string) bool {
-	c := k.now.Load().find(name)
-	return c != nil && k.o.Now().Before(c.Leaf.NotAfter)
+	return k.valid(k.now.Load().find(name))
 }
 
 // All lists the certificates that somebody has brought, and the self-signed one if there is.

@@ -109,6 +109,34 @@ func TestBrought(t *testing.T) {
 	}
 }
 
+// TestEndedCertificates: what somebody has brought, and has ended, gives way to what the authority gives; without that it is shown
+// still.
+func TestEndedCertificates(t *testing.T) {
+	now := time.Now()
+	managed := keeperOf{"mail.test": pairOf(t, "mail.test", "managed")}
+	k, err := Open(Options{Files: []Files{files(t, "mail.test", "file"), files(t, "shop.test", "shop")}, Default: true, Hostname: "mail.test", Managed: managed,
+		Now: func() time.Time { return now }, Logger: noLog})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := func(name string) string { return k.For(name).Leaf.DNSNames[1] }
+	if second("mail.test") != "file" || second("") != "file" {
+		t.Error("the file's isn't shown")
+	}
+	now = now.Add(2 * selfSignedFor) // the managed one has ended too, but is about to be renewed
+	renewed := *managed["mail.test"]
+	leaf := *renewed.Leaf
+	leaf.NotAfter, renewed.Leaf = now.Add(time.Hour), &leaf
+	managed["mail.test"] = &renewed
+	if second("mail.test") != "managed" || second("") != "managed" || second("shop.test") != "shop" {
+		t.Errorf("%s, %s, %s", second("mail.test"), second(""), second("shop.test"))
+	}
+	delete(managed, "mail.test")
+	if second("mail.test") != "file" || second("") != "file" {
+		t.Error("nothing better is there")
+	}
+}
+
 // shake shakes hands and gives both sides' states, and what was noted.
 func shake(t *testing.T, server, client *tls.Config) (s, c tls.ConnectionState, shown *auth.Shown, err error) {
 	t.Helper()
@@ -195,8 +223,8 @@ func TestChallengesAndOldVersions(t *testing.T) {
 }
 
 func BenchmarkFor(b *testing.B) {
-	c := &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"mail.test"}}}
-	k := &Keeper{}
+	c := &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"mail.test"}, NotAfter: time.Now().Add(time.Hour)}}
+	k := &Keeper{o: Options{Now: time.Now}}
 	k.now.Store(k.build())
 	k.imported = []*tls.Certificate{c}
 	k.now.Store(k.build())
