@@ -25,7 +25,7 @@ func withRules(t *testing.T, script string) (*house, *outbox) {
 }
 
 // script makes a script an account's active one.
-func (h *house) script(t *testing.T, name, text string) {
+func (h *house) script(t testing.TB, name, text string) {
 	t.Helper()
 	s, err := h.store.Open(t.Context(), h.ids[name], ident.System())
 	check(t, err)
@@ -226,5 +226,25 @@ func TestFailingFilter(t *testing.T) {
 		if told != 1 {
 			t.Errorf("%s: told %d times", what, told)
 		}
+	}
+}
+
+// BenchmarkFilter is a delivery to one account, without rules, with twenty that don't match, and with an answer that was given already.
+func BenchmarkFilter(b *testing.B) {
+	rule := `if anyof(header :contains ["subject", "x-list"] "nothing", address :domain "from" "no.example") { fileinto "Archive"; stop; } `
+	for name, script := range map[string]string{"none": "", "rules": `require "fileinto"; ` + strings.Repeat(rule, 20), "vacation": `require "vacation"; vacation "away";`} {
+		b.Run(name, func(b *testing.B) {
+			h, _, _ := withQueue(b)
+			if script != "" {
+				h.filter = rules.New(rules.Options{Dir: h.dir, Store: h.store, Now: h.now, Location: time.UTC})
+				h.script(b, "bob", script)
+			}
+			to := h.find(b, Sender{From: "carol@far.example"}, "bob@example.org")
+			c := h.message(b, fromCarol)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.Deliver(b.Context(), Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, to, c)
+			}
+		})
 	}
 }

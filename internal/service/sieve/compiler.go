@@ -65,7 +65,6 @@ type compiler struct {
 	globals  map[string]bool
 	loops    []string // names of the foreverypart loops around
 	begun    bool     // something other than require has been seen
-	depth    int
 	failed   int
 }
 
@@ -130,9 +129,9 @@ func (c *compiler) command(call *syntax.Call) command {
 	if call.Name != "require" {
 		c.begun = true
 	}
-	spec := c.lookup(commandSpecs(), call.Name)
+	spec := commandSpecs()[call.Name]
 	if c.opts.more != nil && spec == nil {
-		spec = c.lookup(c.opts.more.commands, call.Name)
+		spec = c.opts.more.commands[call.Name]
 	}
 	if spec == nil || spec.command == nil {
 		return c.unknown(call)
@@ -160,7 +159,7 @@ func (c *compiler) command(call *syntax.Call) command {
 // unknown complains about a command that isn't there. RFC 5463 §4: with ihave it is an error only if it is met.
 func (c *compiler) unknown(call *syntax.Call) command {
 	switch {
-	case c.lookup(testSpecs(), call.Name) != nil:
+	case testSpecs()[call.Name] != nil:
 		c.fail(call.Pos, "cannot use test '%s' as a command", call.Name)
 	case c.active("ihave"):
 		return &failing{pos: call.Pos, text: "unknown command '" + call.Name + "'"}
@@ -170,14 +169,11 @@ func (c *compiler) unknown(call *syntax.Call) command {
 	return nil
 }
 
-// lookup finds a command or a test.
-func (c *compiler) lookup(table map[string]*spec, name string) *spec { return table[name] }
-
 // test compiles a test; nil if it is wrong.
 func (c *compiler) test(call *syntax.Call) test {
-	spec := c.lookup(testSpecs(), call.Name)
+	spec := testSpecs()[call.Name]
 	if c.opts.more != nil && spec == nil {
-		spec = c.lookup(c.opts.more.tests, call.Name)
+		spec = c.opts.more.tests[call.Name]
 	}
 	if spec == nil || spec.test == nil {
 		return c.unknownTest(call)
@@ -204,7 +200,7 @@ func (c *compiler) test(call *syntax.Call) test {
 
 func (c *compiler) unknownTest(call *syntax.Call) test {
 	switch {
-	case c.lookup(commandSpecs(), call.Name) != nil || slices.Contains([]string{"if", "elsif", "else"}, call.Name):
+	case commandSpecs()[call.Name] != nil || slices.Contains([]string{"if", "elsif", "else"}, call.Name):
 		c.fail(call.Pos, "cannot use command '%s' as a test", call.Name)
 	case c.active("ihave"):
 		return &failing{pos: call.Pos, text: "unknown test '" + call.Name + "'"}

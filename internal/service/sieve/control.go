@@ -69,7 +69,7 @@ func (c *compiler) addBranch(i *ifCommand, call *syntax.Call) {
 	if !call.HasBlock {
 		return
 	}
-	body := c.nested(call.Block)
+	body := c.block(call.Block)
 	if ok && len(a.tests) == 1 {
 		i.branches = append(i.branches, branch{a.tests[0], body})
 	}
@@ -93,17 +93,10 @@ func (c *compiler) continued(call *syntax.Call, prev *ifCommand, ended bool) (*i
 		return prev, false
 	}
 	if _, ok := c.arguments(call, elseSpec, "command"); ok || call.HasBlock {
-		prev.last = c.nested(call.Block)
+		prev.last = c.block(call.Block)
 	}
 	prev.complete = true
 	return prev, false
-}
-
-// nested compiles a block inside another.
-func (c *compiler) nested(calls []syntax.Call) []command {
-	c.depth++
-	defer func() { c.depth-- }()
-	return c.block(calls)
 }
 
 type stopCommand struct{ err error }

@@ -28,7 +28,7 @@ func extensionNames() []string {
 	})
 }
 
-// extensionSet is a set of extensions; more are those that tests add.
+// extensionSet is a set of extensions.
 type extensionSet struct {
 	bits uint64
 }

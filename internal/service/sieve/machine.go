@@ -28,7 +28,6 @@ type machine struct {
 	results results
 	buf     []byte
 	made    map[pattern]*expression
-	first   *unit
 }
 
 // frame is one script that is running: the first one, or one that it includes.
@@ -79,7 +78,7 @@ func newMachine(ctx context.Context, l Limits, env *Environment, msg Message) *m
 
 // runScript runs a script that nobody includes.
 func (m *machine) runScript(u *unit) error {
-	m.frame, m.first = nil, u
+	m.frame = nil
 	err := m.runUnit(u)
 	if errors.Is(err, errStop) || errors.Is(err, errReturn) {
 		err = nil

@@ -29,7 +29,7 @@ func (c *compiler) everyPart(a *args) command {
 		return nil
 	}
 	c.loops = append(c.loops, f.name)
-	f.body = c.nested(a.call.Block)
+	f.body = c.block(a.call.Block)
 	c.loops = c.loops[:len(c.loops)-1]
 	return f
 }

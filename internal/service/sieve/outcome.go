@@ -13,8 +13,6 @@ type Outcome struct {
 	Actions []Action
 	// Remember are duplicates to be remembered once the actions are done. RFC 7352 §3.
 	Remember []Remembered
-	// Log is what the script told its owner (RFC 5463 error, debug logs).
-	Log []string
 	// Kept: the message stays here.
 	Kept bool
 	// Steps is how much fuel was used.

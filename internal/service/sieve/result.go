@@ -14,7 +14,6 @@ type results struct {
 	flags     []string
 	setFlags  bool // the internal variable of imap4flags was set
 	remember  []Remembered
-	log       []string
 	redirects int
 	notices   int
 	before    int // actions of scripts before this one
@@ -57,7 +56,7 @@ func (r *results) next(again bool) {
 // outcome is the result of a run that went well.
 func (m *machine) outcome() *Outcome {
 	r := &m.results
-	out := &Outcome{Actions: r.actions, Remember: r.remember, Log: r.log, Steps: m.limits.Fuel - m.fuel}
+	out := &Outcome{Actions: r.actions, Remember: r.remember, Steps: m.limits.Fuel - m.fuel}
 	if !r.canceled {
 		k := Action{Op: Keep, Implicit: true, Message: m.changed()}
 		if r.carried != nil {

@@ -258,7 +258,7 @@ func (s *suite) create(name string) {
 // test runs a block, and remembers how it went.
 func (s *suite) test(c *compiler, a *args) command {
 	name := c.argText(a, 0)
-	body := c.nested(a.call.Block)
+	body := c.block(a.call.Block)
 	return suiteCommand(func(m *machine) error {
 		m.results = results{flags: m.env.Flags}
 		s.executed = 0
