@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -115,7 +114,7 @@ func (e *Engine) Sessions() []Session {
 	for n := range all.open {
 		numbers = append(numbers, n)
 	}
-	slices.SortFunc(numbers, cmp.Compare[uint64])
+	slices.Sort(numbers)
 	list := make([]Session, len(numbers))
 	for i, n := range numbers {
 		list[i] = all.open[n].session

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"encoding/binary"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -54,8 +53,11 @@ func (u *uses) note(account ident.AccountID, app uint64, l LastUse) {
 	if l.At.Sub(u.told[k]) < useEvery {
 		return
 	}
-	if u.fresh == nil || len(u.told) > maxCounters {
-		u.fresh, u.told = map[useKey]LastUse{}, map[useKey]time.Time{}
+	if u.told == nil || len(u.told) > maxCounters {
+		u.told = map[useKey]time.Time{}
+	}
+	if u.fresh == nil {
+		u.fresh = map[useKey]LastUse{}
 	}
 	u.fresh[k], u.told[k] = l, l.At
 }
@@ -64,10 +66,7 @@ func (u *uses) take() map[useKey]LastUse {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	fresh := u.fresh
-	u.fresh = map[useKey]LastUse{}
-	if u.told == nil {
-		u.told = map[useKey]time.Time{}
-	}
+	u.fresh = nil
 	return fresh
 }
 
@@ -300,7 +299,7 @@ func (e *Engine) LastUses(ctx context.Context, account ident.AccountID) (map[uin
 	}
 	e.uses.mu.Lock()
 	defer e.uses.mu.Unlock()
-	for k, l := range maps.All(e.uses.fresh) {
+	for k, l := range e.uses.fresh {
 		if k.account == account {
 			all[k.app] = l
 		}
