@@ -3,7 +3,6 @@ package imap
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -150,13 +149,16 @@ func numbersOut(text string) (pattern string, numbers []string) {
 
 // remark sends an untagged status response.
 func (s *session) remark(status, code, text string) {
+	b := append(append(append(s.out.buf(), "* "...), status...), ' ')
 	if code != "" {
-		code = "[" + code + "] "
+		b = append(append(append(b, '['), code...), "] "...)
 	}
-	s.out.line("* ", status, " ", code, s.say(text))
+	s.out.set(append(append(b, s.say(text)...), crlf...))
 }
 
-// codeOf makes a response code of a name and a number.
-func codeOf[T ~int | ~uint32 | ~uint64](name string, n T) string {
-	return name + " " + strconv.FormatUint(uint64(n), 10)
+// remarkNumber sends an untagged OK whose response code is a name and a number.
+func (s *session) remarkNumber(name string, n uint64, text string) {
+	b := append(append(append(s.out.buf(), "* OK ["...), name...), ' ')
+	b = append(appendUint(b, n), "] "...)
+	s.out.set(append(append(b, s.say(text)...), crlf...))
 }

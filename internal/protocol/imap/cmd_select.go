@@ -94,12 +94,12 @@ func (s *session) introduce(spelled string) {
 	} else {
 		s.tellRecent()
 		if i := v.FirstUnseen(); i >= 0 && !s.uidOnly {
-			s.remark("OK", codeOf("UNSEEN", i+1), "first unread message")
+			s.remarkNumber("UNSEEN", uint64(i+1), "first unread message")
 		}
 	}
-	s.remark("OK", codeOf("UIDVALIDITY", f.UIDValidity), "UIDs are valid")
-	s.remark("OK", codeOf("UIDNEXT", f.UIDNext), "predicted next UID")
-	s.remark("OK", codeOf("HIGHESTMODSEQ", v.HighestModSeq()), "last change")    // RFC 7162 §3.1.2.1
+	s.remarkNumber("UIDVALIDITY", uint64(f.UIDValidity), "UIDs are valid")
+	s.remarkNumber("UIDNEXT", uint64(f.UIDNext), "predicted next UID")
+	s.remarkNumber("HIGHESTMODSEQ", uint64(v.HighestModSeq()), "last change")    // RFC 7162 §3.1.2.1
 	s.remark("OK", "MAILBOXID ("+s.folderID(s.sel.mail, f.ID)+")", "mailbox ID") // RFC 8474 §4.2
 	s.remark("OK", "URLMECH "+urlMechanism, "URLs can be authorised")            // RFC 4467 §8
 }

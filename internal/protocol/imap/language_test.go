@@ -46,7 +46,7 @@ func TestTextsAreTranslated(t *testing.T) {
 }
 
 // saying tells which argument of a function is a text for people.
-var saying = map[string]int{"no": 1, "remark": 2, "fault.New": 1, "fault.Wrap": 2, "say": 0}
+var saying = map[string]int{"no": 1, "remark": 2, "remarkNumber": 2, "fault.New": 1, "fault.Wrap": 2, "say": 0}
 
 // notForPeople are texts of failures that become others on the way, or are about nothing that a client has done.
 var notForPeople = []string{"imap: a listener with TLS needs a certificate", "message summary damaged"}

@@ -220,7 +220,7 @@ func (s *session) enableCondstore() {
 	}
 	s.condstore = true
 	if s.sel != nil {
-		s.remark("OK", codeOf("HIGHESTMODSEQ", s.sel.shown.HighestModSeq()), "last change")
+		s.remarkNumber("HIGHESTMODSEQ", uint64(s.sel.shown.HighestModSeq()), "last change")
 	}
 }
 
