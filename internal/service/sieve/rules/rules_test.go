@@ -1,0 +1,176 @@
+package rules
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/sieve"
+	"postroad/internal/storage/kv/pebble"
+)
+
+// home is an account with a script, and the rules that run it.
+type home struct {
+	*Rules
+	t    *testing.T
+	dir  *directory.Directory
+	id   ident.AccountID
+	box  *mailbox.Session // acts for Postroad itself
+	mine *mailbox.Session // acts for the owner
+	mail *mailbox.Content
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newHome(t *testing.T, o Options) *home {
+	t.Helper()
+	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
+	check(t, err)
+	t.Cleanup(func() { db.Close() })
+	h := &home{t: t}
+	h.dir, err = directory.Open(t.Context(), db, directory.Options{})
+	check(t, err)
+	_, err = h.dir.AddDomain(t.Context(), "example.org")
+	check(t, err)
+	a, err := h.dir.AddAccount(t.Context(), directory.NewAccount{Address: "bob@example.org", DisplayName: "Bob"})
+	check(t, err)
+	h.id = a.ID
+	store := mailbox.NewStore(db, mailbox.Options{SpoolDir: t.TempDir()})
+	check(t, store.Create(t.Context(), h.id, mailbox.Usage{}))
+	open := func(who ident.Identity) *mailbox.Session {
+		s, err := store.Open(t.Context(), h.id, who)
+		check(t, err)
+		t.Cleanup(s.Close)
+		return s
+	}
+	h.box, h.mine = open(ident.System()), open(ident.Identity{Account: h.id})
+	w := store.NewContent()
+	_, err = io.WriteString(w, "From: ann@far.example\r\nSubject: hello\r\n\r\nhello\r\n")
+	check(t, err)
+	h.mail, err = w.Finish()
+	check(t, err)
+	t.Cleanup(func() { h.mail.Close() })
+	o.Dir, o.Store, o.Host, o.Location = h.dir, store, "mx.example.org", time.UTC
+	h.Rules = New(o)
+	return h
+}
+
+func (h *home) script(text string) {
+	h.t.Helper()
+	check(h.t, h.box.PutScript(h.t.Context(), "main", text))
+	check(h.t, h.box.ActivateScript(h.t.Context(), "main"))
+}
+
+// decide tells whether the message is thrown away.
+func (h *home) decide() (discarded bool, err error) {
+	h.t.Helper()
+	env := &sieve.Environment{Envelope: sieve.Envelope{From: "ann@far.example", To: "bob+x@example.org"}}
+	out, err := h.Decide(h.t.Context(), h.box, env, h.mail)
+	return len(out.Actions) == 0, err
+}
+
+// What scripts ask is answered by the account's own folders and annotations, in the owner's name.
+func TestQuestions(t *testing.T) {
+	h := newHome(t, Options{})
+	inbox, _ := h.mine.FolderByRole(mailbox.Inbox)
+	_, err := h.mine.CreateFolder(t.Context(), mailbox.NewFolder{Name: "Sub", Parent: inbox.ID})
+	check(t, err)
+	check(t, h.mine.SetFolderProps(t.Context(), inbox.ID, map[mailbox.PropScope]map[string][]byte{mailbox.PrivateProps: {"a": []byte("mine")}, mailbox.SharedProps: {"a": []byte("all")}}))
+	check(t, h.mine.SetProps(t.Context(), map[string][]byte{"imap.annotation.b": []byte("server"), "imap.other": []byte("x")}))
+	for question, want := range map[string]bool{
+		`mailboxexists ["inbox", "INBOX/Sub", "Archive"]`: true, `mailboxexists "Sub"`: false, `mailboxidexists "F1"`: true, `mailboxidexists ["F999", "1", "Fx"]`: false,
+		`specialuse_exists ["\\Junk", "\\Sent"]`: true, `specialuse_exists "Junk" "\\junk"`: true, `specialuse_exists "INBOX" "\\Junk"`: false, `specialuse_exists "\\Flagged"`: false,
+		`metadata "INBOX" "/private/a" "mine"`: true, `metadata "inbox" "/shared/A" "all"`: true, `metadata "None" "/private/a" "mine"`: false, `metadataexists "INBOX" "/private/b"`: false,
+		`servermetadata "/private/b" "server"`: true, `servermetadataexists "/private/other"`: false, `servermetadataexists "/shared/b"`: false,
+		`environment "domain" "example.org"`: true, `environment "host" "mx.example.org"`: true, `envelope :detail "to" "x"`: true, `currentdate "zone" "+0000"`: true,
+	} {
+		h.script(`require ["` + strings.Join(Extensions(), `","`) + `"]; if ` + question + ` { discard; }`)
+		got, err := h.decide()
+		if err != nil || got != want {
+			t.Errorf("%s: %v, %v", question, got, err)
+		}
+	}
+}
+
+// A script is compiled once, and anew when it or another has changed.
+func TestChangedScript(t *testing.T) {
+	h := newHome(t, Options{})
+	if h.Apply(h.box) {
+		t.Error("there are no rules")
+	}
+	h.script(`require "include"; include "other";`)
+	if _, err := h.decide(); err == nil {
+		t.Error("what isn't there is included")
+	}
+	first := h.cached(h.id, h.box.Scripts().Revision)
+	if _, err := h.decide(); err == nil || h.cached(h.id, h.box.Scripts().Revision) != first || first == nil {
+		t.Error("it was compiled again")
+	}
+	check(t, h.box.PutScript(t.Context(), "other", "discard;"))
+	if gone, err := h.decide(); !gone || err != nil {
+		t.Error(gone, err)
+	}
+	check(t, h.box.PutScript(t.Context(), "other", "nonsense;"))
+	if gone, err := h.decide(); gone || err == nil || err.Error() != "other:1:1: unknown command 'nonsense'" {
+		t.Error(gone, err)
+	}
+	check(t, h.box.ActivateScript(t.Context(), ""))
+	if h.Apply(h.box) {
+		t.Error("no script is active")
+	}
+}
+
+// What is kept compiled is bounded.
+func TestCompiledIsBounded(t *testing.T) {
+	r := New(Options{})
+	for i := range 3 * maxCompiled {
+		r.keep(&own{account: ident.AccountID(i + 1)})
+	}
+	if len(r.compiled) != maxCompiled || r.order.Len() != maxCompiled || r.cached(1, 0) != nil || r.cached(3*maxCompiled, 0) == nil {
+		t.Error(len(r.compiled), r.order.Len())
+	}
+}
+
+// A header that is too long to lie beside the message is read.
+func TestLongHeader(t *testing.T) {
+	h := newHome(t, Options{})
+	w := h.o.Store.NewContent()
+	_, err := io.WriteString(w, "X-Long: "+strings.Repeat("x ", 20_000)+"\r\nSubject: far behind\r\n\r\nbody\r\n")
+	check(t, err)
+	c, err := w.Finish()
+	check(t, err)
+	defer c.Close()
+	h.mail = c
+	h.script(`if header "subject" "far behind" { discard; }`)
+	if gone, err := h.decide(); !gone || err != nil {
+		t.Error(gone, err)
+	}
+}
+
+// Scripts of the administrator include nobody's own.
+func TestGlobalScripts(t *testing.T) {
+	global := func(name string) (string, bool) { return "discard;", name == "all" }
+	s, err := CompileGlobal("before", `require "include"; include :global "all";`, global, sieve.Limits{})
+	check(t, err)
+	h := newHome(t, Options{Before: []*sieve.Script{s}, Global: global})
+	if !h.Apply(h.box) {
+		t.Error("there are rules for all")
+	}
+	if gone, err := h.decide(); !gone || err != nil {
+		t.Error(gone, err)
+	}
+	if s, err = CompileGlobal("before", `require "include"; include "main";`, global, sieve.Limits{}); err != nil || len(s.Warnings) != 1 {
+		t.Error(s, err)
+	}
+}
