@@ -103,8 +103,8 @@ type progress struct {
 	t        terminal
 	verb     string
 	messages int
-	of       func() string // how much of what there is that is; nil: nobody knows
-	shown    bool          // a line stands unfinished
+	of       func() (n, of int) // how far it is in the folder; nil: nobody knows
+	shown    bool               // a line stands unfinished
 }
 
 // Messages between two tellings.
@@ -130,17 +130,29 @@ func (p *progress) count(m *move.Message) {
 	f, ok := p.t.err.(*os.File)
 	onTerminal := ok && isTerminal(f)
 	folder := printable(strings.Join(m.Folder, "/"))
-	of := ""
+	n, of := 0, 0
 	if p.of != nil {
-		of = p.of()
+		n, of = p.of()
 	}
 	switch {
 	case onTerminal && p.messages%tellTerminal == 0:
-		fmt.Fprintf(p.t.err, "\r\x1b[K%s %d messages, in %.40s%s", p.verb, p.messages, folder, of)
+		fmt.Fprintf(p.t.err, "\r\x1b[K%s%s %d messages, in %.40s", bar(n, of), p.verb, p.messages, folder)
 		p.shown = true
+	case !onTerminal && p.messages%tellLines == 0 && of > 0:
+		fmt.Fprintf(p.t.err, "%s %d messages, in %s (%d of %d)\n", p.verb, p.messages, folder, n, of)
 	case !onTerminal && p.messages%tellLines == 0:
-		fmt.Fprintf(p.t.err, "%s %d messages, in %s%s\n", p.verb, p.messages, folder, of)
+		fmt.Fprintf(p.t.err, "%s %d messages, in %s\n", p.verb, p.messages, folder)
 	}
+}
+
+// bar draws how much is done; nothing if nobody knows how much there is.
+func bar(n, of int) string {
+	const width = 20
+	if of <= 0 {
+		return ""
+	}
+	full := width * min(n, of) / of
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] "
 }
 
 func (p *progress) end() {

@@ -120,7 +120,7 @@ func (s *imapServer) connect(ctx context.Context) (*imapclient.Client, error) {
 // source gives the mail there.
 func (c *importCmd) source(s *imapServer, ids maildrop.IDFormat, have move.Brought, shown *progress, warn func(string)) move.Source {
 	n, of := 0, 0
-	shown.of = func() string { return fmt.Sprintf(" (%d of %d)", n, of) }
+	shown.of = func() (int, int) { return n, of }
 	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, UniqueIDs: ids, Only: c.Only, Exclude: c.Exclude,
 		Progress: func(_ string, done, all int) { n, of = done, all }, Warn: warn})
 	if !c.Seen {

@@ -47,3 +47,39 @@ func TestImportAndExport(t *testing.T) {
 		t.Error(names)
 	}
 }
+
+func TestBar(t *testing.T) {
+	for _, c := range []struct {
+		n, of int
+		want  string
+	}{{0, 0, ""}, {0, 10, "[....................] "}, {5, 10, "[##########..........] "}, {11, 10, "[####################] "}} {
+		if got := bar(c.n, c.of); got != c.want {
+			t.Errorf("%d of %d: %q", c.n, c.of, got)
+		}
+	}
+}
+
+// What can't be an address of a server, or would show a password to everybody, is refused before anything is asked.
+func TestImportAddresses(t *testing.T) {
+	p := install(t, "ann")
+	password := p.path("password")
+	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]string{
+		"imaps://mail.example.org": "want imaps://USER@HOST", "imap://ann:secret@mail.example.org": "seen by everybody", "imaps://ann@h/INBOX": "want imaps://USER@HOST",
+		p.path("nothing"): "no such file",
+	} {
+		args := []string{"import", "ann@example.test", from}
+		if strings.HasPrefix(from, "imap") {
+			args = append(args, "--password-file", password)
+		}
+		out, err := p.command(args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), ":secret@") {
+			t.Errorf("%s: %s", from, out)
+		}
+	}
+	if out, err := p.command("import", "ann@example.test", "imap://ann@127.0.0.1:1", "--password-file", password, "--only", "a,b").CombinedOutput(); err == nil || strings.Contains(string(out), "secret") {
+		t.Errorf("%s", out)
+	}
+}

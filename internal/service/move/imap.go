@@ -20,7 +20,7 @@ import (
 
 // IMAP says which mail of another server is brought. Connect and Account are needed.
 type IMAP struct {
-	// Connect gives a connection that is signed in. It is asked again when one breaks.
+	// Connect gives a connection that is signed in. It is asked again when one breaks, but not if it fails the first time.
 	Connect func(ctx context.Context) (*imapclient.Client, error)
 	// Account names the account there, in the same words each time: it goes into SourceIDs.
 	Account string
@@ -63,6 +63,7 @@ type imapSource struct {
 	IMAP
 	yield  func(*Message) error
 	c      *imapclient.Client // nil: not connected
+	met    bool               // a connection held once: its address and password are right
 	tries  int                // that failed in a row
 	gmail  map[uint64]bool    // messages that had been in a folder before
 	folder *imapFolder        // that is being brought
@@ -106,7 +107,7 @@ func (s *imapSource) persist(ctx context.Context, step func(ctx context.Context)
 		if f := (fatal{}); errors.As(err, &f) {
 			return f.error
 		}
-		if err == nil || !fault.Is(err, fault.Unavailable) || imapclient.IsRefusal(err) {
+		if err == nil || !s.met || !fault.Is(err, fault.Unavailable) || imapclient.IsRefusal(err) {
 			return err
 		}
 		s.drop()
@@ -127,6 +128,7 @@ func (s *imapSource) connect(ctx context.Context) (err error) {
 	if s.c == nil {
 		s.c, err = s.Connect(ctx)
 	}
+	s.met = s.met || err == nil
 	return err
 }
 

@@ -205,17 +205,24 @@ func through(w *world, from Source) Source {
 	}
 }
 
-// A server that is never there is given up.
+// A server that was there and isn't any more is given up after some time; one that never was, at once.
 func TestServerThatIsNotThere(t *testing.T) {
-	w := newWorld(t)
-	pauses := 0
-	_, err := Import(w.ctx, w.store, w.session(1), nil, FromIMAP(IMAP{
-		Connect: func(context.Context) (*imapclient.Client, error) {
-			return nil, fault.New(fault.Unavailable, "nobody is there")
-		},
-		Pause: func(context.Context, int) error { pauses++; return nil }}))
-	if !fault.Is(err, fault.Unavailable) || pauses != imapTries-1 {
-		t.Errorf("%v after %d pauses", err, pauses)
+	for _, c := range []struct{ good, pauses int }{{0, 0}, {1, imapTries - 1}} {
+		w, e := newWorld(t), newElsewhere(t)
+		e.fill()
+		e.cut.Store(1000)
+		pauses, good := 0, c.good
+		_, err := Import(w.ctx, w.store, w.session(1), nil, FromIMAP(IMAP{
+			Connect: func(ctx context.Context) (*imapclient.Client, error) {
+				if good--; good < 0 {
+					return nil, fault.New(fault.Unavailable, "nobody is there")
+				}
+				return e.connect(ctx)
+			},
+			Pause: func(context.Context, int) error { pauses++; return nil }}))
+		if !fault.Is(err, fault.Unavailable) || pauses != c.pauses {
+			t.Errorf("after %d connections: %v after %d pauses", c.good, err, pauses)
+		}
 	}
 }
 
