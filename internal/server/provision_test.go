@@ -2,89 +2,34 @@ package server_test
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"postroad/internal/fault"
 	"postroad/internal/server"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
+	"postroad/internal/service/provision/sql/sqltest"
 )
 
-// people is a table of a database: each person's address, hash, and whether they may come in.
+// people is a table of a database: each person's address, name, aliases and hash. "list" gives all, anything else the hash of the person in the argument.
 func people(t *testing.T, rows [][]string) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
+	return sqltest.Start(t, func(query, argument string) (sqltest.Table, bool) {
+		all := sqltest.Table{Names: []string{"address", "name", "aliases"}}
+		one := sqltest.Table{Names: []string{"hash"}}
+		for _, r := range rows {
+			all.Rows = append(all.Rows, r[:3])
+			if r[0] == argument {
+				one.Rows = [][]string{r[3:]}
 			}
-			go database(c, rows)
 		}
-	}()
-	return fmt.Sprintf("postgres://reader@%s/mail?sslmode=disable", l.Addr())
-}
-
-// database speaks PostgreSQL's protocol, as far as it must: "list" gives all, anything else the hash of the person in the argument.
-func database(c net.Conn, rows [][]string) {
-	defer c.Close()
-	b := pgproto3.NewBackend(c, c)
-	if _, err := b.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	b.Send(&pgproto3.AuthenticationOk{})
-	b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	b.Flush()
-	query, argument := "", ""
-	for {
-		m, err := b.Receive()
-		if err != nil {
-			return
+		if query == "list" {
+			return all, true
 		}
-		switch m := m.(type) {
-		case *pgproto3.Parse:
-			query = m.Query
-			b.Send(&pgproto3.ParseComplete{})
-		case *pgproto3.Bind:
-			if len(m.Parameters) > 0 {
-				argument = string(m.Parameters[0])
-			}
-			b.Send(&pgproto3.BindComplete{})
-		case *pgproto3.Describe:
-			names := []string{"hash"}
-			if query == "list" {
-				names = []string{"address", "name", "aliases"}
-			}
-			d := &pgproto3.RowDescription{}
-			for _, n := range names {
-				d.Fields = append(d.Fields, pgproto3.FieldDescription{Name: []byte(n), DataTypeOID: 25})
-			}
-			b.Send(d)
-		case *pgproto3.Execute:
-			for _, r := range rows {
-				if query == "list" {
-					b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte(r[0]), []byte(r[1]), []byte(r[2])}})
-				} else if r[0] == argument {
-					b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte(r[3])}})
-				}
-			}
-			b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT")})
-		case *pgproto3.Sync:
-			b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-			b.Flush()
-		case *pgproto3.Terminate:
-			return
-		}
-	}
+		return one, true
+	})
 }
 
 // Accounts of a table: mail arrives for them, and they sign in by the password that the table knows.

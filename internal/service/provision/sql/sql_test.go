@@ -2,121 +2,20 @@ package sql
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/pgproto3"
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/service/provision"
+	"postroad/internal/service/provision/sql/sqltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// Types of PostgreSQL.
-const (
-	oidBool, oidText, oidInt8, oidTextArray = 16, 25, 20, 1009
-)
-
-// table is what a query gives.
-type table struct {
-	names []string
-	types []uint32
-	rows  [][]string // "\x00": NULL
-}
-
-// database answers queries as PostgreSQL does, as far as the tests need it.
-func database(t *testing.T, tables map[string]table) (url string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c, tables)
-		}
-	}()
-	return fmt.Sprintf("postgres://reader@%s/mail?sslmode=disable", l.Addr())
-}
-
-func serve(c net.Conn, tables map[string]table) {
-	defer c.Close()
-	b := pgproto3.NewBackend(c, c)
-	if _, err := b.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	b.Send(&pgproto3.AuthenticationOk{})
-	b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	b.Flush()
-	query, argument := "", ""
-	for {
-		m, err := b.Receive()
-		if err != nil {
-			return
-		}
-		switch m := m.(type) {
-		case *pgproto3.Parse:
-			query = m.Query
-			b.Send(&pgproto3.ParseComplete{})
-		case *pgproto3.Bind:
-			argument = ""
-			if len(m.Parameters) > 0 {
-				argument = string(m.Parameters[0])
-			}
-			b.Send(&pgproto3.BindComplete{})
-		case *pgproto3.Describe:
-			if _, ok := tables[query+argument]; ok {
-				b.Send(describe(tables[query+argument]))
-			}
-		case *pgproto3.Execute:
-			answer(b, tables, query+argument)
-		case *pgproto3.Sync:
-			b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-			b.Flush()
-		case *pgproto3.Terminate:
-			return
-		}
-	}
-}
-
-func describe(x table) *pgproto3.RowDescription {
-	d := &pgproto3.RowDescription{}
-	for i, name := range x.names {
-		d.Fields = append(d.Fields, pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: x.types[i]})
-	}
-	return d
-}
-
-func answer(b *pgproto3.Backend, tables map[string]table, query string) {
-	x, ok := tables[query]
-	if !ok {
-		b.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "42P01", Message: "no such table"})
-		return
-	}
-	for _, r := range x.rows {
-		d := &pgproto3.DataRow{}
-		for _, v := range r {
-			if v == "\x00" {
-				d.Values = append(d.Values, nil)
-			} else {
-				d.Values = append(d.Values, []byte(v))
-			}
-		}
-		b.Send(d)
-	}
-	b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT")})
-}
 
 func newSource(t *testing.T, o Options) *Source {
 	t.Helper()
@@ -131,23 +30,23 @@ func newSource(t *testing.T, o Options) *Source {
 const hashed = "{SSHA}pefPy/ZNBbzzWDcy+3TDQdTDIxJb7drE" // of "correct horse"
 
 func TestSource(t *testing.T) {
-	one := []uint32{oidText}
-	url := database(t, map[string]table{
-		"people": {[]string{"ID", "address", "name", "aliases", "quota", "enabled"}, []uint32{oidInt8, oidText, oidText, oidTextArray, oidInt8, oidBool}, [][]string{
+	tables := map[string]sqltest.Table{
+		"people": {Names: []string{"ID", "address", "name", "aliases", "quota", "enabled"}, Types: []uint32{sqltest.Int8, sqltest.Text, sqltest.Text, sqltest.TextArray, sqltest.Int8, sqltest.Bool}, Rows: [][]string{
 			{"1", "ann@example.org", "Ann", "{a@example.org,b@example.org}", "1024", "t"},
-			{"2", "ben@example.org", "\x00", "\x00", "\x00", "f"},
-			{"3", "\x00", "nobody", "\x00", "\x00", "t"},
+			{"2", "ben@example.org", sqltest.Null, sqltest.Null, sqltest.Null, "f"},
+			{"3", sqltest.Null, "nobody", sqltest.Null, sqltest.Null, "t"},
 		}},
-		"with keys": {[]string{"key", "address"}, []uint32{oidInt8, oidText}, [][]string{{"7", "ann@example.org"}}},
-		"groups": {[]string{"address", "member", "name"}, []uint32{oidText, oidText, oidText}, [][]string{
-			{"team@example.org", "ann@example.org", "Team"}, {"all@example.org", "\x00", ""}, {"team@example.org", "ben@example.org", "Team"}}},
-		"password of ann@example.org": {[]string{"hash"}, one, [][]string{{hashed}}},
-		"password of ben@example.org": {[]string{"hash"}, one, [][]string{{"\x00"}}},
-		"password of two":             {[]string{"hash"}, one, [][]string{{hashed}, {hashed}}},
-		"password of plain":           {[]string{"hash"}, one, [][]string{{"correct horse"}}},
-		"password of \x01nobody":      {[]string{"hash"}, one, nil},
-		"password of eve":             {[]string{"hash"}, one, nil},
-	})
+		"with keys": {Names: []string{"key", "address"}, Types: []uint32{sqltest.Int8, sqltest.Text}, Rows: [][]string{{"7", "ann@example.org"}}},
+		"groups": {Names: []string{"address", "member", "name"}, Types: []uint32{sqltest.Text, sqltest.Text, sqltest.Text}, Rows: [][]string{
+			{"team@example.org", "ann@example.org", "Team"}, {"all@example.org", sqltest.Null, ""}, {"team@example.org", "ben@example.org", "Team"}}},
+		"password of ann@example.org": {Names: []string{"hash"}, Rows: [][]string{{hashed}}},
+		"password of ben@example.org": {Names: []string{"hash"}, Rows: [][]string{{sqltest.Null}}},
+		"password of two":             {Names: []string{"hash"}, Rows: [][]string{{hashed}, {hashed}}},
+		"password of plain":           {Names: []string{"hash"}, Rows: [][]string{{"correct horse"}}},
+		"password of \x01nobody":      {Names: []string{"hash"}},
+		"password of eve":             {Names: []string{"hash"}},
+	}
+	url := sqltest.Start(t, func(query, argument string) (sqltest.Table, bool) { x, ok := tables[query+argument]; return x, ok })
 	o := Options{Name: "db", URL: url, List: "people", Groups: "groups", Password: "password of "}
 	s := newSource(t, o)
 	var people []provision.Entry
