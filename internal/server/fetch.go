@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/fetch"
 	"postroad/internal/storage/kv"
@@ -19,7 +20,12 @@ func openFetch(db kv.DB, dir *directory.Directory, boxes *mailbox.Store, spool s
 			return nil, fault.New(fault.Unavailable, "nothing leaves this machine")
 		}
 	}
-	return fetch.New(db, boxes, fetch.Options{Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+	// Of an account that was removed, but can be brought back, nothing is fetched, nor removed elsewhere.
+	takes := func(ctx context.Context, id ident.AccountID) error {
+		_, err := dir.Account(ctx, id)
+		return err
+	}
+	return fetch.New(db, boxes, fetch.Options{Takes: takes, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
 }
 
 // runFetch fetches what is due, until ctx ends.

@@ -78,6 +78,19 @@ func TestFetchFromAnotherServer(t *testing.T) {
 	if all, err := d.Fetches(t.Context(), ""); len(all) != 4 || err != nil || all[0].Count != 3 || all[0].Account != "ann@"+servertest.Domain {
 		t.Error(all, err)
 	}
+	there.Deliver("Subject: later\r\n\r\nbody\r\n", "bob")
+	if err := d.RemoveAccount(t.Context(), admin.Removal{Address: "ann@" + servertest.Domain}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.RunFetch(t.Context(), 4); err == nil || len(subjects(t, there, "bob")) != 1 {
+		t.Errorf("for an account that was removed: %+v, %v", r, err)
+	}
+	if _, err := d.BringBackAccount(t.Context(), admin.Restoral{Address: "ann@" + servertest.Domain}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.RunFetch(t.Context(), 4); r.Fetched != 1 || err != nil {
+		t.Errorf("when it was brought back: %+v, %v", r, err)
+	}
 	if err := d.RemoveAccount(t.Context(), admin.Removal{Address: "ann@" + servertest.Domain, Now: true}); err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,8 @@ type Options struct {
 	Logger *slog.Logger
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: the machine's network
 	Roots  *x509.CertPool                                                       // nil: the system's
+	// Takes fails if an account takes no mail any more, since it was removed; nil: all do.
+	Takes func(ctx context.Context, account ident.AccountID) error
 	// Key encrypts passwords: 32 bytes that belong to the installation.
 	Key []byte
 	// Spool is where messages wait in case; empty: the system's folder for temporary files.
@@ -262,7 +264,10 @@ func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, err
 		return Result{}, err
 	}
 	r := &run{s: s, src: src, status: status, before: status}
-	failed := r.all(ctx)
+	failed := s.takes(ctx, src.Account)
+	if failed == nil {
+		failed = r.all(ctx)
+	}
 	if ctx.Err() != nil {
 		return r.result, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
 	}
@@ -277,6 +282,14 @@ func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, err
 		log.Info("external account", "fetched", r.result.Fetched, "removed", r.result.Removed, "skipped", r.result.Skipped)
 	}
 	return r.result, failed
+}
+
+// takes fails if an account takes no mail.
+func (s *Service) takes(ctx context.Context, account ident.AccountID) error {
+	if s.o.Takes == nil {
+		return nil
+	}
+	return s.o.Takes(ctx, account)
 }
 
 // Back-off after failures in a row.
