@@ -45,7 +45,7 @@ func aKey(t *rapid.T, depth int) string {
 // TestSiftedGroups is TestSiftedSearches in a folder that is so large that groups of pages are passed.
 func TestSiftedGroups(t *testing.T) {
 	w := newWorld(t)
-	const n = 20_000
+	const n = 9_000
 	c := w.store.NewContent()
 	fmt.Fprint(c, "Subject: same 7\r\n\r\ntext 33\r\n")
 	content, err := c.Finish()
@@ -66,7 +66,7 @@ func TestSiftedGroups(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		lo := rapid.IntRange(1, n).Draw(rt, "lo")
 		var uids []mailbox.UID
-		for u := lo; u <= min(lo+rapid.SampledFrom([]int{0, 100, 9_000, n}).Draw(rt, "many"), n); u++ {
+		for u := lo; u <= min(lo+rapid.SampledFrom([]int{0, 100, 8_500, n}).Draw(rt, "many"), n); u++ {
 			uids = append(uids, mailbox.UID(u))
 		}
 		switch rapid.IntRange(0, 9).Draw(rt, "change") {
