@@ -109,6 +109,10 @@ func TestDomainAdministrators(t *testing.T) {
 	boss.expect(403, "account.rename", fields{"address": "root@own.example", "to": "was@own.example"})
 	boss.expect(403, "account.share", fields{"address": "root@own.example", "folder": []string{"INBOX"}, "who": "boss@own.example", "rights": "lr"})
 	boss.expect(403, "account.shares", fields{"address": "root@own.example"})
+	boss.expect(403, "account.pop3.set", fields{"address": "root@own.example", "remove_after_days": 1})
+	boss.expect(200, "account.pop3.set", fields{"address": "ann@own.example", "remove_after_days": 1})
+	boss.expect(403, "session.end", fields{"address": "root@own.example"})
+	boss.expect(200, "session.end", fields{"address": "ann@own.example"})
 	boss.expect(403, "account.share", fields{"address": "ann@own.example", "folder": []string{"INBOX"}, "who": "eve@other.example", "rights": "lr"})
 	boss.expect(200, "account.share", fields{"address": "ann@own.example", "folder": []string{"INBOX"}, "who": "boss@own.example", "rights": "lr"})
 

@@ -74,19 +74,22 @@ func (c POP3Change) apply(p *maildrop.Policy) {
 
 // AccountPOP3 implements Admin.
 func (d *Direct) AccountPOP3(ctx context.Context, address string) (POP3, error) {
-	return d.withPOP3(ctx, address, func(*mailbox.Session, *maildrop.Policy) error { return nil })
+	return d.withPOP3(ctx, address, d.dir.AccountByAddress, func(*mailbox.Session, *maildrop.Policy) error { return nil })
 }
 
-// SetAccountPOP3 implements Admin.
+// SetAccountPOP3 implements Admin. It can have mail removed, so it is for those who may change the account.
 func (d *Direct) SetAccountPOP3(ctx context.Context, c POP3Change) (POP3, error) {
-	return d.withPOP3(ctx, c.Address, func(s *mailbox.Session, p *maildrop.Policy) error {
+	return d.withPOP3(ctx, c.Address, d.changeable, func(s *mailbox.Session, p *maildrop.Policy) error {
 		c.apply(p)
 		return maildrop.Save(ctx, s, *p)
 	})
 }
 
-func (d *Direct) withPOP3(ctx context.Context, address string, fn func(*mailbox.Session, *maildrop.Policy) error) (POP3, error) {
-	a, err := d.dir.AccountByAddress(ctx, address)
+// accountFinder finds an account by its address.
+type accountFinder func(ctx context.Context, address string) (directory.Account, error)
+
+func (d *Direct) withPOP3(ctx context.Context, address string, find accountFinder, fn func(*mailbox.Session, *maildrop.Policy) error) (POP3, error) {
+	a, err := find(ctx, address)
 	if err != nil {
 		return POP3{}, err
 	}

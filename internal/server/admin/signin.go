@@ -274,6 +274,11 @@ func (d *Direct) EndSessions(ctx context.Context, q SessionQuery) (Ended, error)
 	if (q.ID == "") == (q.Address == "") {
 		return Ended{}, fault.New(fault.Invalid, "say either which session, or whose")
 	}
+	if q.Address != "" {
+		if _, err := d.changeable(ctx, q.Address); err != nil {
+			return Ended{}, err
+		}
+	}
 	list, err := d.Sessions(ctx, q)
 	if err != nil {
 		return Ended{}, err
