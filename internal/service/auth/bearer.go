@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 )
 
@@ -30,6 +32,20 @@ type TokenClaims struct {
 	Expires time.Time
 	// Grant names what it belongs to, if we gave it ourselves; "": we did not.
 	Grant string
+	// Domains are those whose accounts its issuer may speak for; empty: all. An alias in one of them may lead to an account elsewhere.
+	Domains []string
+}
+
+// covers reports whether the issuer may speak for an account.
+func (c *TokenClaims) covers(address string) bool {
+	if len(c.Domains) == 0 {
+		return true
+	}
+	own, err := directory.ParseDomain(domainOf(address))
+	return err == nil && slices.ContainsFunc(c.Domains, func(name string) bool {
+		d, err := directory.ParseDomain(name)
+		return err == nil && d == own
+	})
 }
 
 // TokenAdvice is what RFC 7628 §3.2.2 tells clients; empty fields are left out.
@@ -152,7 +168,7 @@ func (e *Engine) token(ctx context.Context, a *attempt, authorization string) (i
 	if err != nil {
 		return ident.Identity{}, err
 	}
-	if p == nil {
+	if p == nil || !claims.covers(p.Account.Address) {
 		return ident.Identity{}, e.badToken(ctx, a, with)
 	}
 	if a.login == "" {

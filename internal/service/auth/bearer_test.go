@@ -111,3 +111,34 @@ func TestBearerFailures(t *testing.T) {
 		t.Error("a token is in the log")
 	}
 }
+
+// bounded is a TokenVerifier whose issuer speaks for some domains only.
+type bounded struct {
+	tokens
+	domains []string
+}
+
+func (v bounded) Verify(ctx context.Context, token string) (TokenClaims, error) {
+	c, err := v.tokens.Verify(ctx, token)
+	c.Domains = v.domains
+	return c, err
+}
+
+// Who administers one domain, and its provider of tokens, can make an alias there that leads to somebody of another domain: no token of theirs
+// opens that account.
+func TestTokensOpenNoOtherDomain(t *testing.T) {
+	for _, c := range []struct {
+		domains []string
+		alias   bool
+	}{{[]string{"hosted.example"}, false}, {[]string{"hosted.example", "Example.org"}, true}, {nil, true}} {
+		h := newHouseWith(t, directory.HashParams{}, Options{Tokens: bounded{tokens{"trick": "boss@hosted.example"}, c.domains}})
+		_, err := h.dir.AddDomain(t.Context(), "hosted.example")
+		check(t, err)
+		check(t, h.dir.AddAlias(t.Context(), "boss@hosted.example", []string{"ann@example.org"}))
+		x, err := h.Start(home, "OAUTHBEARER")
+		check(t, err)
+		if _, done, err := x.Next(t.Context(), []byte("n,,\x01auth=Bearer trick\x01\x01")); err != nil || done != c.alias {
+			t.Errorf("%v: %t %v", c.domains, done, err)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (i *Issuer) judge(c claims, now time.Time, asked bool) (auth.TokenClaims, e
 	if client == "" {
 		client = c.text("azp")
 	}
-	return auth.TokenClaims{Login: login, Issuer: i.URL, Client: client, Expires: expires}, nil
+	return auth.TokenClaims{Login: login, Issuer: i.URL, Client: client, Expires: expires, Domains: i.Domains}, nil
 }
 
 // login is whom the token is for.

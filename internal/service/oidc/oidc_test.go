@@ -149,7 +149,7 @@ func TestSignedTokens(t *testing.T) {
 	pss := rsaKey
 	pss.Algorithm = "PS256"
 	v := p.verifier(t, nil)
-	want := auth.TokenClaims{Login: "ann@example.org", Issuer: p.URL, Client: "thunderbird", Expires: time.Unix(p.now.Add(time.Hour).Unix(), 0)}
+	want := auth.TokenClaims{Login: "ann@example.org", Issuer: p.URL, Client: "thunderbird", Expires: time.Unix(p.now.Add(time.Hour).Unix(), 0), Domains: []string{"Example.org"}}
 	for _, k := range []jose.JSONWebKey{rsaKey, ecKey, edKey, pss} {
 		for _, typ := range []string{"", "JWT", "at+jwt", "application/at+jwt"} {
 			got, err := v.Verify(t.Context(), sign(t, k, typ, p.claimsOf(nil)))
