@@ -48,6 +48,7 @@ const maxBody = 64 << 10
 type handler struct {
 	Config
 	starts limiter // of device authorizations
+	misses limiter // of codes of devices that there aren't
 }
 
 // New makes a handler for the paths below Prefix and those of Metadata. It must be reached over TLS.
@@ -61,7 +62,7 @@ func New(c Config) http.Handler {
 	if u, err := url.Parse(c.Provider.Issuer()); err == nil && c.Name == "" {
 		c.Name = u.Hostname()
 	}
-	h := &handler{Config: c, starts: limiter{now: c.Now}}
+	h := &handler{Config: c, starts: limiter{now: c.Now, one: startsOfOne, all: startsOfAll}, misses: limiter{now: c.Now, one: missesOfOne, all: missesOfAll}}
 	mux := http.NewServeMux()
 	for _, path := range Metadata() {
 		mux.HandleFunc("GET "+path, h.metadata)

@@ -89,21 +89,37 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (q request, ok bo
 	q.scope = oauth.Scope(q.form.Get("scope"))
 	for _, name := range asked {
 		if len(q.form[name]) > 1 { // RFC 6749 §3.1
-			h.answer(w, r, &q, "error", "invalid_request")
+			h.complain(w, r, &q, "invalid_request", name+" comes twice")
 			return q, false
 		}
 	}
 	switch {
 	case q.form.Get("response_type") != "code":
-		h.answer(w, r, &q, "error", "unsupported_response_type")
+		h.complain(w, r, &q, "unsupported_response_type", "response_type must be code")
 	case q.form.Get("code_challenge_method") != "S256" || len(q.form.Get("code_challenge")) != 43:
-		h.answer(w, r, &q, "error", "invalid_request", "error_description", "PKCE with S256 is needed")
+		h.complain(w, r, &q, "invalid_request", "PKCE with S256 is needed")
+	case len(q.form.Get("nonce")) > maxNonce:
+		h.complain(w, r, &q, "invalid_request", "the nonce is too long")
 	case q.form.Get("prompt") == "none":
-		h.answer(w, r, &q, "error", "login_required")
+		h.complain(w, r, &q, "login_required", "nobody is signed in")
 	default:
 		return q, true
 	}
 	return q, false
+}
+
+// maxNonce bounds what is kept of a request with the grant, in bytes.
+const maxNonce = 512
+
+// complain tells a program that its request can't be. Anybody may register a program: if that lets us send people to a site
+// without having asked them, it lets everybody send people there by a link that begins with our name (RFC 9700 §4.11.2). They see
+// what is wrong here then.
+func (h *handler) complain(w http.ResponseWriter, r *http.Request, q *request, code, why string) {
+	if u, err := url.Parse(q.form.Get("redirect_uri")); err != nil || !q.client.Known && u.Scheme == "https" {
+		h.show(w, http.StatusBadRequest, view{Problem: "The program that sent you here made a mistake: " + why + "."})
+		return
+	}
+	h.answer(w, r, q, "error", code, "error_description", why)
 }
 
 // answer sends the person back to the program.
@@ -208,7 +224,19 @@ func (h *handler) devicePage(w http.ResponseWriter, r *http.Request) {
 		h.show(w, http.StatusOK, v)
 		return
 	}
+	if h.guesses(w, r) {
+		return
+	}
 	h.showDevice(w, r, http.StatusOK, v)
+}
+
+// guesses turns away those who have typed too many wrong codes.
+func (h *handler) guesses(w http.ResponseWriter, r *http.Request) bool {
+	full := h.misses.full(h.peer(r).Addr)
+	if full {
+		h.show(w, http.StatusTooManyRequests, view{Problem: "Too many wrong codes. Wait ten minutes."})
+	}
+	return full
 }
 
 // showDevice shows the form with the name of the program that waits.
@@ -218,6 +246,7 @@ func (h *handler) showDevice(w http.ResponseWriter, r *http.Request, status int,
 	case err == nil:
 		v.Client = nameOf(&c)
 	case fault.Is(err, fault.NotFound):
+		h.misses.admit(h.peer(r).Addr)
 		status, v.Problem = http.StatusBadRequest, "There is no such code, or it has expired."
 	default:
 		status, v.Problem = http.StatusServiceUnavailable, "It doesn't work at the moment. Try again later."
@@ -229,12 +258,18 @@ func (h *handler) showDevice(w http.ResponseWriter, r *http.Request, status int,
 func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 	v := view{Action: pathDevice, Device: true, Code: r.PostFormValue("user_code"), Login: r.PostFormValue("login"), Mail: true}
 	allow := r.PostFormValue("allow")
+	if h.guesses(w, r) {
+		return
+	}
 	if allow == "" {
 		h.showDevice(w, r, http.StatusOK, v)
 		return
 	}
 	if allow != "yes" {
-		if err := h.Provider.Decide(r.Context(), v.Code, 0, false); err != nil && !fault.Is(err, fault.NotFound) {
+		switch err := h.Provider.Decide(r.Context(), v.Code, 0, false); {
+		case fault.Is(err, fault.NotFound):
+			h.misses.admit(h.peer(r).Addr)
+		case err != nil:
 			h.Logger.ErrorContext(r.Context(), "cannot refuse a device", "error", err)
 		}
 		h.show(w, http.StatusOK, view{Done: "The device was not let in."})
