@@ -114,7 +114,8 @@ func (x *crossing) progress() error {
 
 // batch copies the first of rows, and returns how many it has dealt with. Those that are gone are skipped.
 func (x *crossing) batch(ctx context.Context, rows []*Row) (n int, done []Copied, err error) {
-	if _, err := x.from.visible(x.folder, x.need); err != nil {
+	now, err := x.now(ctx)
+	if err != nil {
 		return 0, nil, err
 	}
 	var items []Append
@@ -124,7 +125,11 @@ func (x *crossing) batch(ctx context.Context, rows []*Row) (n int, done []Copied
 		}
 	}()
 	for bytes := int64(0); n < len(rows) && len(items) < crossingItems && bytes < crossingBytes; n++ {
-		item, err := x.read(ctx, rows[n])
+		_, row := now.Find(rows[n].UID)
+		if row == nil {
+			continue
+		}
+		item, err := x.read(ctx, row)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -146,6 +151,17 @@ func (x *crossing) batch(ctx context.Context, rows []*Row) (n int, done []Copied
 		done[i].To, x.validity = put[i].UID, put[i].UIDValidity
 	}
 	return n, done, nil
+}
+
+// now is the folder as it is, if the session may still do there what it needs: flags may have changed since the messages were
+// picked, and what somebody has just marked must not come unmarked.
+func (x *crossing) now(ctx context.Context) (*Finder, error) {
+	v, err := x.from.View(ctx, x.folder)
+	if err != nil {
+		return nil, err
+	}
+	_, err = x.from.visible(x.folder, x.need)
+	return &Finder{View: v}, err
 }
 
 // read makes a message's content anew, for the other account.

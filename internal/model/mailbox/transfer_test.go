@@ -218,3 +218,29 @@ func TestReplaceInAnotherAccount(t *testing.T) {
 		t.Error("a replacement of nothing came")
 	}
 }
+
+// What becomes of a message's flags while those before it are on their way goes with it.
+func TestMoveTakesNewestFlags(t *testing.T) {
+	w, at := neighbours(t, AllRights)
+	in := w.inbox()
+	uids := w.add(in, crossingItems+3)
+	last := uids[len(uids)-1]
+	at.Progress = func(n int) error {
+		if n == crossingItems {
+			_, err := w.me.SetFlags(w.ctx, in, FlagChange{UIDs: []UID{last}, Op: AddFlags, Flags: Flagged, Keywords: []string{"late"}})
+			w.must(err)
+			_, err = w.me.Expunge(w.ctx, in, []UID{last - 1}, false)
+			w.must(err)
+		}
+		return nil
+	}
+	done, _, err := w.me.MoveTo(w.ctx, in, uids, at)
+	w.must(err)
+	rows := w.there(at)
+	if len(done) != crossingItems+2 || len(rows) != len(done) {
+		t.Fatalf("moved %d, there are %d", len(done), len(rows))
+	}
+	if r := rows[len(rows)-1]; r.Flags != Flagged || !r.Keywords.Has("late") {
+		t.Errorf("flags %b %v", r.Flags, r.Keywords.Names())
+	}
+}

@@ -309,10 +309,11 @@ func (s *session) appendPermanent(b []byte, keywords []string) []byte {
 	return b
 }
 
-// fresh returns the newest view, for the content of rows whose numbers come from shown.
+// fresh returns the newest view, for the content of rows whose numbers come from shown. It fails if the client may not read
+// the folder any more: nothing that shown has may be told then.
 func (s *session) fresh(ctx context.Context) (*mailbox.View, error) {
 	v, err := s.sel.mail.View(ctx, s.sel.id)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) && !s.foreign(s.sel.mail) {
 		return s.sel.shown, nil // sync will tell
 	}
 	return v, err

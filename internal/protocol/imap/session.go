@@ -227,6 +227,11 @@ func (s *session) perform(ctx context.Context, cmd *command) (reply, error) {
 	case s.uidOnly && !s.byUID && cmd.numbers:
 		return reply{}, errUIDRequired
 	}
+	if s.sel != nil && s.foreign(s.sel.mail) { // who has left a group has lost what it may do
+		if err := s.renewGroups(ctx); err != nil {
+			return reply{}, err
+		}
+	}
 	return cmd.run(s, ctx)
 }
 

@@ -179,17 +179,20 @@ func (f *filtered) store(a *sieve.Action) {
 	f.append(folder, a, content)
 }
 
-// append begins the copy itself. Keywords that the account can't have are left out rather than the message lost.
+// append begins the copy itself. Keywords that the account can't have are left out rather than the message lost, and so is a
+// folder that can't take it. When one copy is on its way, another that fails is only told of: were the message refused, it
+// would come again, and so would the first copy.
 func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
 	item := mailbox.Append{Content: content}
 	item.Flags, item.Keywords = flagsOf(a.Flags)
-	s := f.copied.session
-	p, err := s.SubmitAppend(f.ctx, folder.ID, item)
-	if err != nil && len(item.Keywords) > 0 && !fault.Is(err, fault.OverQuota) {
-		item.Keywords = nil
-		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
-	}
-	if err != nil {
+	p, folder, err := f.submitInto(folder, item)
+	switch {
+	case err == nil:
+		f.copied.pending = append(f.copied.pending, p)
+	case f.kept:
+		f.trouble = append(f.trouble, fmt.Sprintf("%s: no copy in the folder '%s': %s", a.Pos, safe(folder.Name), fault.TextOf(err)))
+		return
+	default:
 		f.copied.err = err
 		return
 	}
@@ -197,7 +200,27 @@ func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailb
 		f.copied.folder = folder.Name
 	}
 	f.kept = true
-	f.copied.pending = append(f.copied.pending, p)
+}
+
+// submitInto puts a message into a folder, or, if that can't be used, where it goes without rules. It returns which it was.
+func (f *filtered) submitInto(folder mailbox.Folder, item mailbox.Append) (*mailbox.Pending, mailbox.Folder, error) {
+	s := f.copied.session
+	p, err := s.SubmitAppend(f.ctx, folder.ID, item)
+	if err != nil && len(item.Keywords) > 0 && !fault.Is(err, fault.OverQuota) {
+		item.Keywords = nil
+		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
+	}
+	if usual, ok := f.folder(s); ok && usual.ID != folder.ID && unusable(err) {
+		f.trouble = append(f.trouble, fmt.Sprintf("the folder '%s' can't be used: %s", safe(folder.Name), fault.TextOf(err)))
+		folder = usual
+		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
+	}
+	return p, folder, err
+}
+
+// unusable reports whether it is the folder that is to blame: it is for other things, is full, or was removed just now.
+func unusable(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge)
 }
 
 // flagsOf parts system flags from keywords.

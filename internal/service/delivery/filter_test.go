@@ -248,3 +248,38 @@ func BenchmarkFilter(b *testing.B) {
 		})
 	}
 }
+
+// What a script wants stored twice, and there is room for once, is stored once, and the owner is told: if it were refused, the
+// sender would send it again, and a copy more would come each time.
+func TestFilterWithRoomForOneCopy(t *testing.T) {
+	h, _ := withRules(t, `require ["fileinto", "copy"]; fileinto :copy "Archive"; keep;`)
+	check(t, h.store.SetLimit(t.Context(), h.ids["bob"], mailbox.Usage{Items: 2}))
+	to := h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")
+	send := func(id string) error {
+		return h.Deliver(t.Context(), Envelope{ID: id, From: "carol@far.example"}, to, h.message(t, fromCarol))[0]
+	}
+	check(t, send("q1")) // both
+	check(t, h.store.SetLimit(t.Context(), h.ids["bob"], mailbox.Usage{Items: 3}))
+	check(t, send("q2"))
+	if got := h.shelf(t, "bob"); got != "INBOX, Archive, Archive" {
+		t.Errorf("%q", got)
+	}
+	fails(t, send("q3"), fault.OverQuota)
+	if got := h.shelf(t, "bob"); got != "INBOX, Archive, Archive" {
+		t.Errorf("when it is full: %q", got)
+	}
+}
+
+// A folder that can't have messages is as one that isn't there: the message is in the INBOX.
+func TestFilterIntoFolderForOtherThings(t *testing.T) {
+	h, _ := withRules(t, `require "fileinto"; fileinto "People";`)
+	s, err := h.store.Open(t.Context(), h.ids["bob"], ident.System())
+	check(t, err)
+	defer s.Close()
+	_, err = s.CreateFolder(t.Context(), mailbox.NewFolder{Name: "People", Kind: mailbox.Contacts})
+	check(t, err)
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if got := h.shelf(t, "bob"); got != "INBOX, INBOX" { // and what tells of it
+		t.Errorf("%q", got)
+	}
+}
