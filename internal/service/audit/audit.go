@@ -175,6 +175,7 @@ func (l *Log) Flush(ctx context.Context) error {
 	if lost > 0 {
 		l.log.WarnContext(ctx, "more sign-ins than the audit log can write down", "lost", lost)
 	}
+	ctx = context.WithoutCancel(ctx) // what was taken out is in no other place
 	for chunk := range slices.Chunk(writes, 5000) {
 		err := l.db.SubmitLazy(ctx, Partition, func(tx kv.Tx) error {
 			for _, w := range chunk {

@@ -223,3 +223,23 @@ func BenchmarkNote(b *testing.B) {
 		w.Note(e)
 	}
 }
+
+// Who asks and goes away takes nothing along.
+func TestNothingIsLostWithTheAsker(t *testing.T) {
+	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
+	must(t, err)
+	defer db.Close()
+	l, err := Open(t.Context(), db, Options{})
+	must(t, err)
+	l.Note(Entry{Kind: SignIn, Who: "a"})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Find(ctx, Query{}); err == nil {
+		t.Log("the answer came all the same")
+	}
+	all, err := l.Find(t.Context(), Query{})
+	must(t, err)
+	if len(all) != 1 {
+		t.Errorf("%d entries are left", len(all))
+	}
+}

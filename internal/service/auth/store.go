@@ -149,6 +149,7 @@ func (e *Engine) Store(ctx context.Context) error {
 	for k, l := range e.uses.take() {
 		writes = append(writes, write{useKeyOf(k.account, k.app), l.encode()})
 	}
+	ctx = context.WithoutCancel(ctx) // what was taken out is in no other place
 	for chunk := range slices.Chunk(writes, 1000) {
 		err := e.db.SubmitLazy(ctx, Partition, func(tx kv.Tx) error { return apply(tx, chunk) })
 		if err != nil {
