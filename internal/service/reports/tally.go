@@ -81,6 +81,7 @@ func (t *tally) take() (map[pendingRow]uint64, map[subject]string) {
 // Flush adds what was counted to what lies in the store. Nothing is synced: counts may be lost, not torn.
 func (s *Service) Flush(ctx context.Context) error {
 	counts, policies := s.tally.take()
+	ctx = context.WithoutCancel(ctx) // what was taken out is in no other place
 	batch := make(map[pendingRow]uint64, min(len(counts), perBatch))
 	for row, n := range counts {
 		if batch[row] = n; len(batch) == perBatch {
