@@ -38,6 +38,7 @@ var neighbours = map[string][]string{
 	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
 	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
 	"service/delivery":  append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
+	"service/crowd":     {"service/peer"},                                                                        // counts clients
 	"service/fetch":     {"service/imapclient", "service/pop3client", "service/move"},                            // asks other servers
 	"service/move":      {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
 	"service/reports":   {"service/dns", "service/sender/dmarc"},

@@ -21,7 +21,7 @@ import (
 	"postroad/internal/service/peer"
 )
 
-// session is one connection. It is used by its own goroutine, but for interrupt.
+// session is one connection. It is used by its own goroutine, but for Interrupt and Cut.
 type session struct {
 	server *Server
 	opts   ListenerOptions
@@ -30,7 +30,6 @@ type session struct {
 	log    *slog.Logger
 
 	line     *auth.Connection
-	counted  bool // in Server.clients; used by the Server
 	tls      *tls.Conn
 	shown    *x509.Certificate // to the client, in the handshake
 	in       decoder
@@ -54,9 +53,9 @@ func (s *session) serve() {
 	defer s.recover()
 	s.addr = peer.Addr(s.raw.RemoteAddr())
 	s.log = s.log.With(slog.String("protocol", "managesieve"), slog.String("client", s.addr.String()))
-	if !s.server.count(s) {
+	if !s.server.crowd.Count(s, s.addr) {
 		s.server.refused.Add(1)
-		s.server.dismiss(s) // it takes nobody's place while it is told
+		s.server.crowd.Leave(s) // it takes nobody's place while it is told
 		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
 		return
 	}
@@ -85,7 +84,7 @@ func (s *session) close() {
 	if s.scripts != nil {
 		s.scripts.Close()
 	}
-	s.server.dismiss(s) // first: who sees the connection's end may count on having left
+	s.server.crowd.Leave(s) // first: who sees the connection's end may count on having left
 	s.conn().Close()
 	if s.login != "" {
 		s.log.Info("ManageSieve session ended", "login", s.login)
@@ -101,7 +100,7 @@ func (s *session) conn() net.Conn {
 }
 
 // context is that of the session's work.
-func (s *session) context() context.Context { return s.server.ctx }
+func (s *session) context() context.Context { return s.server.crowd.Context() }
 
 // await waits for the client, after all replies have been sent.
 func (s *session) await() error {
@@ -118,14 +117,17 @@ func (s *session) await() error {
 	if err := s.raw.SetReadDeadline(until); err != nil {
 		return err
 	}
-	if s.server.isClosing() { // interrupt may have come before the deadline was set
+	if s.server.crowd.Closing() { // Interrupt may have come before the deadline was set
 		return s.raw.SetReadDeadline(time.Unix(1, 0))
 	}
 	return nil
 }
 
-// interrupt ends the waiting for a command. The Server calls it at its shutdown.
-func (s *session) interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
+// Interrupt ends the waiting for a command.
+func (s *session) Interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
+
+// Cut ends the connection.
+func (s *session) Cut() { s.raw.Close() }
 
 // flush sends what there is to be sent.
 func (s *session) flush() {
@@ -184,7 +186,7 @@ func (s *session) inputError(err error, known bool) {
 		s.clientError("the command's arguments are wrong")
 	case errors.Is(err, errFlood):
 		s.goodbye("", "that is far too long")
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.server.isClosing():
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.server.crowd.Closing():
 		s.goodbye("TRYLATER", "shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.goodbye("", "you were silent for too long")
@@ -273,7 +275,7 @@ func (s *session) startTLS() bool {
 		return false
 	}
 	conn := tls.Server(s.raw, s.server.config.TLS)
-	if err := s.raw.SetDeadline(s.deadline); err != nil || s.server.isClosing() {
+	if err := s.raw.SetDeadline(s.deadline); err != nil || s.server.crowd.Closing() {
 		return false
 	}
 	ctx, shown := auth.NoteCertificate(s.context())

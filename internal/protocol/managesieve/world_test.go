@@ -75,8 +75,8 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 		defer cancel()
 		check(t, w.Shutdown(ctx))
 		check(t, <-w.served)
-		if st := w.Stats(); st.Panics > 0 || st.Open > 0 || len(w.clients) > 0 {
-			t.Errorf("at the end: %+v, %v", st, w.clients)
+		if st := w.Stats(); st.Panics > 0 || st.Open > 0 || w.crowd.Clients() > 0 {
+			t.Errorf("at the end: %+v, %d clients", st, w.crowd.Clients())
 		}
 		if problems, err := w.store.Check(ctx, w.ann); err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v", problems, err)

@@ -25,9 +25,7 @@ type Stats struct {
 // Stats returns the counts.
 func (s *Server) Stats() Stats {
 	c := &s.counts
-	s.mu.Lock()
-	open := len(s.sessions)
-	s.mu.Unlock()
+	open := s.crowd.Len()
 	return Stats{
 		Connections: c.connections.Load(), Refused: c.refused.Load(), Open: open, SignIns: c.signIns.Load(),
 		Commands: c.commands.Load(), Errors: c.errors.Load(), Retrieved: c.retrieved.Load(),

@@ -19,7 +19,7 @@ import (
 	"postroad/internal/service/peer"
 )
 
-// session is one connection. It is used by its own goroutine, but for interrupt.
+// session is one connection. It is used by its own goroutine, but for Interrupt and Cut.
 type session struct {
 	server *Server
 	opts   ListenerOptions
@@ -28,7 +28,6 @@ type session struct {
 	log    *slog.Logger
 
 	line     *auth.Connection // listed once somebody has signed in
-	counted  bool             // in Server.clients; used by the Server
 	tls      *tls.Conn
 	shown    *x509.Certificate // to the client, in the handshake
 	in       input
@@ -61,7 +60,7 @@ func (s *session) serve() {
 	defer s.recover()
 	s.addr = peer.Addr(s.raw.RemoteAddr())
 	s.log = s.log.With(slog.String("protocol", "pop3"), slog.String("client", s.addr.String()))
-	if !s.server.count(s) {
+	if !s.server.crowd.Count(s, s.addr) {
 		s.server.counts.refused.Add(1)
 		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
 		return
@@ -91,7 +90,7 @@ func (s *session) close() {
 		s.drop.close()
 	}
 	s.in.drop()
-	s.server.dismiss(s) // first: who sees the connection's end may count on having left
+	s.server.crowd.Leave(s) // first: who sees the connection's end may count on having left
 	s.conn().Close()
 	if s.login != "" {
 		s.log.Info("POP3 session ended", "login", s.login, "retrieved", s.retrieved, "bytes", s.bytes, "deleted", s.deleted)
@@ -119,7 +118,7 @@ func (s *session) next() {
 		s.clientError("the line holds characters that no command has")
 	case errors.Is(err, errFlood):
 		s.goodbye("the line is too long")
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.server.isClosing():
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.server.crowd.Closing():
 		s.goodbye("[SYS/TEMP] shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.goodbye("you were silent for too long")
@@ -169,14 +168,17 @@ func (s *session) arm() error {
 	if err := s.raw.SetReadDeadline(until); err != nil {
 		return err
 	}
-	if s.server.isClosing() { // interrupt may have come before the deadline was set
+	if s.server.crowd.Closing() { // Interrupt may have come before the deadline was set
 		return s.raw.SetReadDeadline(time.Unix(1, 0))
 	}
 	return nil
 }
 
-// interrupt ends the waiting for a command. The Server calls it at its shutdown.
-func (s *session) interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
+// Interrupt ends the waiting for a command.
+func (s *session) Interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
+
+// Cut ends the connection.
+func (s *session) Cut() { s.raw.Close() }
 
 // run runs a command line.
 func (s *session) run(line []byte) {
@@ -236,7 +238,7 @@ func (s *session) goodbye(text string) {
 }
 
 // context is that of the session's work.
-func (s *session) context() context.Context { return s.server.ctx }
+func (s *session) context() context.Context { return s.server.crowd.Context() }
 
 func (s *session) peer() auth.Peer {
 	p := auth.Peer{Addr: s.addr, Protocol: "pop3", PlainAllowed: s.opts.PlainAllowed, Connection: s.line}
@@ -262,7 +264,7 @@ func (s *session) startTLS() bool {
 	if err := s.raw.SetDeadline(s.deadline); err != nil {
 		return false
 	}
-	if s.server.isClosing() {
+	if s.server.crowd.Closing() {
 		return false
 	}
 	ctx, shown := auth.NoteCertificate(s.context())
