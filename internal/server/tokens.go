@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"os"
 	"strings"
@@ -53,7 +52,7 @@ func (e eitherTokens) Verify(ctx context.Context, token string) (auth.TokenClaim
 func (s *Server) outsideTokens() (*oidc.Verifier, error) {
 	var issuers []oidc.Issuer
 	for _, c := range s.config.Auth.OIDC {
-		i, err := issuerOf(c)
+		i, err := s.issuerOf(c)
 		if err != nil {
 			return nil, err
 		}
@@ -62,16 +61,27 @@ func (s *Server) outsideTokens() (*oidc.Verifier, error) {
 	if len(issuers) == 0 {
 		return nil, nil
 	}
-	// Providers are asked by a client of our own, whose answers have to come soon: somebody waits to sign in.
-	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
-		DialContext: s.world.Dial, TLSClientConfig: &tls.Config{RootCAs: s.world.Roots}, MaxConnsPerHost: 16,
-		TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true, // what was verified is remembered: they are asked seldom
-	}}
-	return oidc.New(issuers, oidc.Options{Client: client, Now: s.world.Now, Logger: s.log.With("part", "oidc")})
+	return oidc.New(issuers, oidc.Options{Now: s.world.Now, Logger: s.log.With("part", "oidc")})
 }
 
-func issuerOf(c config.OIDC) (oidc.Issuer, error) {
-	i := oidc.Issuer{URL: c.Issuer, Audience: c.Audience, Scope: c.Scope, Claim: c.Claim, Domains: c.Domains, ClientID: c.ClientID, Introspect: c.Introspect}
+// askingClient is what a provider is asked by. Its answers have to come soon: somebody waits to sign in.
+func (s *Server) askingClient(caFile string) (*http.Client, error) {
+	authorities, err := trusting(caFile, s.world.Roots)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "cannot use auth.oidc's ca_file "+caFile)
+	}
+	return &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
+		DialContext: s.world.Dial, TLSClientConfig: authorities, MaxConnsPerHost: 16,
+		TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true, // what was verified is remembered: they are asked seldom
+	}}, nil
+}
+
+func (s *Server) issuerOf(c config.OIDC) (oidc.Issuer, error) {
+	client, err := s.askingClient(c.CAFile)
+	if err != nil {
+		return oidc.Issuer{}, err
+	}
+	i := oidc.Issuer{URL: c.Issuer, Audience: c.Audience, Scope: c.Scope, Claim: c.Claim, Domains: c.Domains, ClientID: c.ClientID, Introspect: c.Introspect, Client: client}
 	if c.ClientSecretFile == "" {
 		return i, nil
 	}

@@ -106,6 +106,7 @@ func TestOIDCSettings(t *testing.T) {
 	}{
 		"no audience": {config.OIDC{Issuer: "https://id.example"}, fault.Invalid}, "in the clear": {config.OIDC{Issuer: "http://id.example", Scope: "mail"}, fault.Invalid},
 		"no secret": {config.OIDC{Issuer: "https://id.example", Scope: "mail", ClientID: "x"}, fault.Invalid}, "nobody to ask": {config.OIDC{Issuer: "https://id.example", Scope: "mail", Introspect: true}, fault.Invalid},
+		"authorities somewhere": {config.OIDC{Issuer: "https://id.example", Scope: "mail", CAFile: "ca.pem"}, fault.Invalid},
 	} {
 		conf := config.Default()
 		conf.Hostname, conf.Auth.OIDC = "mail.example.test", []config.OIDC{c.set}

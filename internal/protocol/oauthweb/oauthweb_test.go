@@ -491,7 +491,7 @@ func TestIntrospection(t *testing.T) {
 		return status, a
 	}
 	shop := "Basic " + base64.StdEncoding.EncodeToString([]byte("shop:s%26cret"))
-	if status, a := ask(g.Access, shop); status != http.StatusOK || a["active"] != true || a["username"] != "ann@example.org" || a["client_id"] != client {
+	if status, a := ask(g.Access, shop); status != http.StatusOK || a["active"] != true || a["username"] != "ann@example.org" || a["client_id"] != client || a["aud"] != a["iss"] || a["aud"] == nil {
 		t.Errorf("%d %v", status, a)
 	}
 	if status, a := ask("pra_x", shop); status != http.StatusOK || a["active"] != false || len(a) != 1 {

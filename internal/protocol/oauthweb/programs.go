@@ -123,9 +123,19 @@ func (h *handler) introspect(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		reply(w, http.StatusOK, map[string]any{"active": true, "scope": strings.Join(i.Grant.Scope, " "), "client_id": i.Grant.ClientID, "username": i.Address,
-			"email": i.Address, "token_type": "Bearer", "exp": i.Expires.Unix(), "iat": i.Grant.Used.Unix(), "sub": oauth.Subject(i.Grant.Account), "iss": h.Provider.Issuer()})
+		reply(w, http.StatusOK, h.described(i))
 	}
+}
+
+// described is what a site is told of a good token (RFC 7662 §2.2). Its audience is our mail, if it opens that: who only asks for
+// mail's audience must not take a token that says no more than who somebody is.
+func (h *handler) described(i oauth.Info) map[string]any {
+	all := map[string]any{"active": true, "scope": strings.Join(i.Grant.Scope, " "), "client_id": i.Grant.ClientID, "username": i.Address,
+		"email": i.Address, "token_type": "Bearer", "exp": i.Expires.Unix(), "iat": i.Grant.Used.Unix(), "sub": oauth.Subject(i.Grant.Account), "iss": h.Provider.Issuer()}
+	if slices.Contains(i.Grant.Scope, oauth.ScopeMail) {
+		all["aud"] = h.Provider.Issuer()
+	}
+	return all
 }
 
 // userinfo: OpenID Connect Core 1.0 §5.3.

@@ -38,6 +38,8 @@ type OIDC struct {
 	ClientID         string `toml:"client_id"`
 	ClientSecretFile string `toml:"client_secret_file"`
 	Introspect       bool   `toml:"introspect"` // ask about all tokens, so that they can be revoked
+	// CAFile is a PEM file with the authorities that the provider's certificate is verified by. Default: the system's.
+	CAFile string `toml:"ca_file"`
 }
 
 func (o *OIDC) validate() error {
@@ -50,6 +52,8 @@ func (o *OIDC) validate() error {
 		return fault.New(fault.Invalid, "auth.oidc %s: want both client_id and client_secret_file, or none", o.Issuer)
 	case o.Introspect && o.ClientID == "":
 		return fault.New(fault.Invalid, "auth.oidc %s: introspect needs client_id", o.Issuer)
+	case o.CAFile != "" && !filepath.IsAbs(o.CAFile):
+		return fault.New(fault.Invalid, "auth.oidc %s: ca_file %q must be an absolute path", o.Issuer, o.CAFile)
 	}
 	return nil
 }

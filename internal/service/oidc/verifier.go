@@ -29,11 +29,13 @@ type Issuer struct {
 	ClientID, ClientSecret string
 	// Introspect: the provider is asked about JSON web tokens too, so that it can revoke them.
 	Introspect bool
+	// Client is what it is asked by, if not that of the Options.
+	Client *http.Client
 }
 
 // Options are what a Verifier needs of the world.
 type Options struct {
-	Client *http.Client     // required; it should have a timeout
+	Client *http.Client     // required where an Issuer has none; it should have a timeout
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default: nothing is logged
 }
@@ -78,7 +80,11 @@ func New(issuers []Issuer, o Options) (*Verifier, error) {
 		if err := set.check(); err != nil {
 			return nil, err
 		}
-		v.issuers = append(v.issuers, &issuer{set: set, client: o.Client, now: o.Now, turn: make(chan struct{}, 1)})
+		client := set.Client
+		if client == nil {
+			client = o.Client
+		}
+		v.issuers = append(v.issuers, &issuer{set: set, client: client, now: o.Now, turn: make(chan struct{}, 1)})
 	}
 	return v, nil
 }
