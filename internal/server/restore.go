@@ -36,7 +36,13 @@ func RestoreStore(ctx context.Context, data string, r *backup.Repository, run ba
 	if err := os.RemoveAll(half); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "cannot remove what an interrupted restore has left")
 	}
-	if err := inNewStore(half, func(db kv.DB) error { return r.Restore(ctx, run, db, progress) }); err != nil {
+	err := inNewStore(half, func(db kv.DB) error {
+		if err := r.Restore(ctx, run, db, progress); err != nil {
+			return err
+		}
+		return renumber(ctx, db)
+	})
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(half))
 	}
 	_ = os.Remove(to) // an empty folder may be there
@@ -44,6 +50,21 @@ func RestoreStore(ctx context.Context, data string, r *backup.Repository, run ba
 		return fault.Wrap(fault.Unavailable, err, "cannot give the store its name")
 	}
 	return nil
+}
+
+// renumber sees to it that no number is given again that clients have seen since the backup.
+func renumber(ctx context.Context, db kv.DB) error {
+	boxes := mailbox.NewStore(db, mailbox.Options{CacheRows: 1})
+	ids, err := boxes.Accounts(ctx)
+	for _, id := range ids {
+		if err == nil {
+			err = boxes.Renumber(ctx, id)
+		}
+		if fault.Is(err, fault.NotFound) { // no mailbox, but what a restore has left that was interrupted
+			err = nil
+		}
+	}
+	return err
 }
 
 // inNewStore makes a store for fn.

@@ -12,7 +12,7 @@ import (
 const restoreStep = 4 << 20
 
 // Restore makes an account's mailbox of the keys and values of one that was backed up, whatever number that had:
-// folders, UIDs and change numbers are as they were. from calls put with each pair; the slices are put's until it returns.
+// folders, UIDs and IDs are as they were, and new ones go on well behind them (see Renumber). from calls put with each pair; the slices are put's until it returns.
 // The mailbox is there when all of it is. Errors: fault.Exists if there is one, fault.Invalid if what comes is none.
 // After a crash call Delete before anything else.
 func (s *Store) Restore(ctx context.Context, id ident.AccountID, from func(put func(kv.Pair) error) error) error {
@@ -21,7 +21,7 @@ func (s *Store) Restore(ctx context.Context, id ident.AccountID, from func(put f
 	if err := s.mustBeFree(ctx, id); err != nil {
 		return err
 	}
-	r := &restorer{ctx: ctx, db: s.db, to: partition(id)}
+	r := &restorer{ctx: ctx, a: a, to: partition(id), db: s.db}
 	err := from(r.put)
 	if err == nil {
 		err = r.finish()
@@ -33,18 +33,17 @@ func (s *Store) Restore(ctx context.Context, id ident.AccountID, from func(put f
 }
 
 func (s *Store) mustBeFree(ctx context.Context, id ident.AccountID) error {
-	return s.db.View(ctx, partition(id), func(r kv.Reader) error {
-		_, ok, err := r.Get(headKey())
-		if ok {
-			err = fault.New(fault.Exists, "the account exists")
-		}
-		return err
-	})
+	there, err := s.has(ctx, partition(id))
+	if there {
+		return fault.New(fault.Exists, "the account exists")
+	}
+	return err
 }
 
 // restorer gathers pairs into transactions. The head comes last: without it there is no mailbox.
 type restorer struct {
 	ctx   context.Context
+	a     *account
 	db    kv.DB
 	to    kv.Partition
 	pairs []byte // keys and values
@@ -89,5 +88,19 @@ func (r *restorer) finish() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	return r.db.Update(r.ctx, r.to, func(tx kv.Tx) error { return tx.Set(headKey(), r.head) })
+	return r.db.Update(r.ctx, r.to, func(tx kv.Tx) error {
+		if err := tx.Set(headKey(), r.head); err != nil {
+			return err
+		}
+		st, err := readState(tx)
+		if err != nil {
+			return err
+		}
+		t := newTxn(r.a, tx, st)
+		if err := t.renumber(); err != nil {
+			return err
+		}
+		_, err = t.finish()
+		return err
+	})
 }

@@ -198,14 +198,32 @@ func (s *Store) evict() {
 	delete(s.accounts, u.a.id)
 }
 
-// Accounts lists the accounts that have a mailbox, in order.
+// Accounts lists the accounts that have a mailbox, in order. What a Restore has left that was interrupted is none.
 func (s *Store) Accounts(ctx context.Context) ([]ident.AccountID, error) {
 	ps, err := s.db.Partitions(ctx, FirstPartition, LastPartition)
-	ids := make([]ident.AccountID, len(ps))
-	for i, p := range ps {
-		ids[i] = ident.AccountID(p)
+	if err != nil {
+		return nil, err
 	}
-	return ids, err
+	ids := make([]ident.AccountID, 0, len(ps))
+	for _, p := range ps {
+		there, err := s.has(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			ids = append(ids, ident.AccountID(p))
+		}
+	}
+	return ids, nil
+}
+
+// has reports whether there is a mailbox.
+func (s *Store) has(ctx context.Context, p kv.Partition) (there bool, err error) {
+	err = s.db.View(ctx, p, func(r kv.Reader) error {
+		_, there, err = r.Get(headKey())
+		return err
+	})
+	return there, err
 }
 
 // SetLimit changes what an account may hold; zero fields mean no limit. What is there already stays.
