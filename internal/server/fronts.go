@@ -33,7 +33,7 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	engine := s.engine
 	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{
-		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Filter: s.store.Rules, Handler: reportReader{s.reports},
+		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Filter: s.store.Rules, Counter: s.store.Accounts, Handler: reportReader{s.reports},
 	})
 	s.metrics.services(engine, s.agent)
 	folders, imapServer := s.imapFront(engine)

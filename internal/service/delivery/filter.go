@@ -28,6 +28,12 @@ type Filter interface {
 	Decide(ctx context.Context, s *mailbox.Session, env *sieve.Environment, c *mailbox.Content) (*sieve.Outcome, error)
 }
 
+// Counter counts what somebody sends.
+type Counter interface {
+	// Count counts a message to some recipients. An error says that it is too much, or that nobody can say.
+	Count(ctx context.Context, who ident.Identity, to []string) error
+}
+
 // filtered is one account's copy on its way through the account's rules.
 type filtered struct {
 	*run
@@ -37,8 +43,9 @@ type filtered struct {
 	content *mailbox.Content // as it would be stored without rules
 	env     *sieve.Environment
 	owner   string // the account's address
-	letters int    // that were written
-	kept    bool   // a copy is on its way into a folder
+	who     ident.Identity
+	letters int  // that were written
+	kept    bool // a copy is on its way into a folder
 	trouble []string
 }
 
@@ -50,7 +57,7 @@ func (r *run) filter(ctx context.Context, p place, c *copied) {
 		c.err = err
 		return
 	}
-	f.owner = profile.Account.Address
+	f.owner, f.who = profile.Account.Address, profile.Identity
 	f.env = f.environment()
 	r.noteReceived()
 	out, err := r.a.filter.Decide(ctx, c.session, f.env, f.content)
@@ -342,6 +349,9 @@ func (f *filtered) instead(a *sieve.Action, why string) {
 func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
 	domain := f.owner[strings.LastIndexByte(f.owner, '@')+1:]
 	l := &leg{kind: trace.Forwarded, by: f.owner, e: f.transfer(), leaving: f.leaving(strings.ToLower(domain))}
+	if a.Message != nil && l.leaving.Who != nil { // the script's owner has had a hand in it: it is their word, and not ours or a colleague's, that is signed
+		l.leaving.Who = &f.who
+	}
 	l.e.ID = f.child("redirect " + f.owner + " " + a.Address)
 	l.to = []transfer.Recipient{{Address: a.Address}}
 	voice := forward.Told
@@ -378,9 +388,18 @@ func (f *filtered) notify(a *sieve.Action) {
 		return
 	}
 	l, err := f.composer().Notification(f.env, incoming{f.content}, a.Notice)
-	if err == nil {
-		f.post(a, l, "notice")
+	if err != nil {
+		return
 	}
+	// What notices say, and to whom, is the owner's word: they count as what the owner sends by hand.
+	if f.a.counter != nil {
+		err = f.a.counter.Count(f.ctx, f.who, l.To)
+	}
+	if err != nil {
+		f.trouble = append(f.trouble, fmt.Sprintf("%s: the notification was not sent: %s", a.Pos, fault.TextOf(err)))
+		return
+	}
+	f.post(a, l, "notice")
 }
 
 // composer writes messages in the owner's domain.

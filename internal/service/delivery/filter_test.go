@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/forward"
 	"postroad/internal/service/sieve/rules"
+	"postroad/internal/service/transfer"
 )
 
 const fromCarol = "From: Carol <carol@far.example>\r\nTo: bob@example.org\r\nSubject: hello\r\nMessage-ID: <1@far.example>\r\n\r\nhello\r\n"
@@ -191,6 +193,89 @@ func TestFilterNotifies(t *testing.T) {
 	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
 	if len(out.got) != 1 || out.got[0].From != "bob@example.org" || out.got[0].Recipients[0].Address != "pager@there.example" || !strings.Contains(out.texts[0], "Subject: mail!\r\n") {
 		t.Errorf("%+v %q", out.got, out.texts)
+	}
+}
+
+// What leaves is signed by the domain of its author: no script makes anybody but its owner that (RFC 5230 §4.3, RFC 5436 §2.5).
+func TestFiltersBorrowNoNames(t *testing.T) {
+	text := strings.Replace(fromCarol, "To: bob@example.org", "To: bob@example.org, ann@example.org", 1)
+	for script, want := range map[string]string{
+		`require "vacation"; vacation :from "Ann <ann@example.org>" "x";`:                                            "From: bob@example.org\r\n",
+		`require "vacation"; vacation :from "bob@example.org, ann@example.org" "x";`:                                 "From: bob@example.org\r\n",
+		`require "vacation"; vacation :from "Rob <robert@example.org>" "x";`:                                         "From: Rob <robert@example.org>\r\n",
+		`require "enotify"; notify :from "Ann <ann@example.org>" "mailto:x@there.example";`:                          "From: bob@example.org\r\n",
+		`require "enotify"; notify :from "Rob <robert@example.org>" "mailto:x@there.example";`:                       "From: Rob <robert@example.org>\r\n",
+		`require ["vacation"]; vacation :addresses ["ann@example.org"] "x"; #`:                                       "From: bob@example.org\r\n",
+		`require ["enotify", "variables"]; set "a" "ann@example.org"; notify :from "${a}" "mailto:x@there.example";`: "From: bob@example.org\r\n",
+	} {
+		h, out := withRules(t, script)
+		check(t, h.dir.AddAlias(t.Context(), "robert@example.org", []string{"bob@example.org"}))
+		text := text
+		if strings.HasSuffix(script, "#") { // the message is to the other address alone
+			text = strings.Replace(fromCarol, "To: bob@", "To: ann@", 1)
+		}
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, text, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if len(out.texts) != 1 || !strings.Contains(out.texts[0], want) {
+			t.Errorf("%s: %q", script, out.texts)
+		}
+	}
+}
+
+// leavings is a Sealer that remembers for whom it would sign.
+type leavings []Leaving
+
+func (l *leavings) Seal(_ context.Context, of Leaving, _ transfer.Content) ([]byte, error) {
+	*l = append(*l, of)
+	return nil, nil
+}
+
+// Notices of ours are signed for any author here: not those that a script has changed before it sends them on.
+func TestChangedMailIsNotOurs(t *testing.T) {
+	system := ident.System()
+	for script, own := range map[string]bool{
+		`redirect "x@there.example";`: true,
+		`require "editheader"; deleteheader "From"; addheader "From" "ann@example.org"; redirect "x@there.example";`: false,
+	} {
+		h, out := withRules(t, script)
+		seen := &leavings{}
+		h.sealer = seen
+		h.deliver(t, Envelope{ID: "q1", Who: &system}, fromCarol, h.find(t, Sender{Who: &system}, "bob@example.org")...)
+		if len(out.got) != 1 || len(*seen) != 1 {
+			t.Fatalf("%d left, %v", len(out.got), *seen)
+		}
+		if who := (*seen)[0].Who; who == nil || who.System != own || !own && who.Account != h.ids["bob"] {
+			t.Errorf("%s: signed for %+v", script, who)
+		}
+	}
+}
+
+// counted is a Counter that lets some recipients pass.
+type counted struct {
+	left int
+	who  []ident.AccountID
+}
+
+func (c *counted) Count(_ context.Context, who ident.Identity, to []string) error {
+	c.who = append(c.who, who.Account)
+	if c.left -= len(to); c.left < 0 {
+		return fault.New(fault.RateLimited, "too many")
+	}
+	return nil
+}
+
+// A script that turns each message into many isn't a way around the limits of what an account may send.
+func TestNotificationsCount(t *testing.T) {
+	h, out := withRules(t, `require "enotify"; notify "mailto:a@there.example,b@there.example"; notify "mailto:c@there.example";`)
+	c := &counted{left: 5}
+	h.counter = c
+	for i := range 3 {
+		h.deliver(t, Envelope{ID: fmt.Sprint("q", i), From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	}
+	if len(out.got) != 3 || len(c.who) != 6 || c.who[0] != h.ids["bob"] {
+		t.Errorf("%d notifications left, %v were counted", len(out.got), c.who)
+	}
+	if got := h.shelf(t, "bob"); got != "INBOX, INBOX, INBOX, INBOX" { // the three, and word of the trouble
+		t.Errorf("%q", got)
 	}
 }
 

@@ -136,6 +136,20 @@ func (s *Sending) Found(ctx context.Context, address string, found bool) error {
 	})
 }
 
+// Count counts a message to some recipients that an account's filter sends, as Mail and Found do one that its owner hands in. Errors as theirs.
+func (a *Accounts) Count(ctx context.Context, who ident.Identity, to []string) error {
+	s := a.Begin(who)
+	if err := s.Mail(ctx, ""); err != nil {
+		return err
+	}
+	for _, address := range to {
+		if err := s.Found(ctx, address, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // maxKnown is how many addresses are remembered of an account. Beyond it none is new any more: the other limits have to do.
 const maxKnown = 50_000
 

@@ -330,3 +330,20 @@ func TestHoldOutlastsACrash(t *testing.T) {
 		t.Errorf("%v, %v", held, err)
 	}
 }
+
+// What an account's filter sends counts with what its owner does.
+func TestFiltersCount(t *testing.T) {
+	a, _ := accounts(t, AccountLimits{RecipientsPerHour: 4, MessagesPerHour: 3})
+	check := func(want bool, to ...string) {
+		t.Helper()
+		if err := a.Count(t.Context(), ann, to); (err == nil) != want || err != nil && RefusalOf(err) == nil {
+			t.Error(to, err)
+		}
+	}
+	check(true, "x@a.example", "y@a.example")
+	if err := send(t, a, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	check(false, "x@a.example", "y@a.example")
+	check(false, "z@a.example")
+}

@@ -217,7 +217,9 @@ func (n *notify) exec(m *machine) error {
 			if _, ok := parseMailbox(text); !ok {
 				return m.failure(n.from.pos, "'%s' is no address", cut(text, 200))
 			}
-			what.From = text
+			if m.isAuthor(text) { // RFC 5436 §2.5: else the default
+				what.From = text
+			}
 		}
 	}
 	for i := range m.results.actions { // RFC 5436 §2.7: nobody is notified twice

@@ -313,7 +313,7 @@ func TestVacation(t *testing.T) {
 			t.Errorf("%s: %s", c.what, got)
 		}
 	}
-	checkOutcome(t, `vacation :seconds 0 :addresses "carl@here.example" :from "B <b@here.example>" "x";`, `vacation to=ann@far.example from=B <b@here.example> subject="Auto: Grüße from the sea" every=0s; implicit keep`)
+	checkOutcome(t, `vacation :seconds 0 :addresses "carl@here.example" :from "B <bob@here.example>" "x";`, `vacation to=ann@far.example from=B <bob@here.example> subject="Auto: Grüße from the sea" every=0s; implicit keep`)
 	checkOutcome(t, `vacation "x"; vacation "y";`, "implicit keep ! there is an answer by vacation already")
 }
 

@@ -131,16 +131,24 @@ func (v *vacation) answer(m *machine, r *Reply) {
 	m.thread(r)
 }
 
-// replyFrom is who the answer is from: what :from says, or the address that the message was written to.
+// replyFrom is who the answer is from: what :from says, or the address that the message was written to. Only the owner's own will do
+// (RFC 5230 §4.3), though :addresses names others as well; else it is the address that the message was delivered to.
 func (m *machine) replyFrom(v *value, as string) string {
 	if v != nil {
-		if text := oneLine(m.text(v)); text != "" {
-			if _, ok := parseMailboxes(text); ok {
-				return text
-			}
+		if text := oneLine(m.text(v)); m.isAuthor(text) {
+			return text
 		}
 	}
-	return as
+	if m.isAuthor(as) {
+		return as
+	}
+	return m.env.Envelope.To
+}
+
+// isAuthor reports whether the owner may write as somebody: under one address, of their own. What a script says proves nothing.
+func (m *machine) isAuthor(text string) bool {
+	addr, ok := parseMailbox(text)
+	return ok && m.isMine(append([]string{m.env.Envelope.To}, m.env.Addresses...), addr)
 }
 
 // maxSubject is how long the subject of what we write may be, in characters.
