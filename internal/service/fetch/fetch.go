@@ -123,6 +123,8 @@ type Service struct {
 
 	wake chan struct{} // Run looks at once
 
+	patience time.Duration // maxRun
+
 	mu      sync.Mutex
 	running map[uint32]chan struct{} // guarded by mu; closed when the run ends
 }
@@ -138,13 +140,17 @@ func New(db kv.DB, boxes *mailbox.Store, o Options) *Service {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), running: map[uint32]chan struct{}{}}
+	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), patience: maxRun, running: map[uint32]chan struct{}{}}
 }
 
 func (s *Service) tls(address string) *tls.Config {
 	host, _, _ := net.SplitHostPort(address)
 	return &tls.Config{ServerName: host, RootCAs: s.o.Roots}
 }
+
+// maxRun is how long a source may be asked at a time: a few servers that always say a little more would keep all others from being asked.
+// What has come by then has come, and the next run goes on from there.
+const maxRun = 6 * time.Hour
 
 // lookEvery is how often Run looks for what is due.
 const lookEvery = 20 * time.Second
@@ -266,7 +272,9 @@ func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, err
 	r := &run{s: s, src: src, status: status, before: status}
 	failed := s.takes(ctx, src.Account)
 	if failed == nil {
-		failed = r.all(ctx)
+		within, cancel := context.WithTimeout(ctx, s.patience)
+		failed = r.all(within)
+		cancel()
 	}
 	if ctx.Err() != nil {
 		return r.result, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")

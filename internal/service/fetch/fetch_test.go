@@ -343,6 +343,31 @@ func TestConnectionBreaks(t *testing.T) {
 	}
 }
 
+// A server that goes on for ever is left, and asked again later.
+func TestServerWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	w.serve = func(c net.Conn) {
+		defer c.Close()
+		go io.Copy(io.Discard, c)
+		io.WriteString(c, "+OK\r\n-ERR\r\n+OK\r\n+OK\r\n+OK\r\n1 1\r\n.\r\n+OK\r\n1 a\r\n.\r\n+OK\r\n")
+		for {
+			if _, err := io.WriteString(c, "more\r\n"); err != nil {
+				return
+			}
+		}
+	}
+	src := w.add(func(*Source) {})
+	w.service.patience = 20 * time.Millisecond
+	if _, err := w.service.RunNow(t.Context(), src.ID); err == nil {
+		t.Error("it ended")
+	}
+	all, err := w.service.List(t.Context(), 1)
+	w.must(err)
+	if len(all) != 1 || all[0].Failures != 1 || !all[0].Next.After(w.now) {
+		t.Errorf("%+v", all)
+	}
+}
+
 // A source that fails is asked less and less often, with a wrong password still less; and a new password helps at once.
 func TestBackOff(t *testing.T) {
 	w, m := newWorld(t), &maildrop{}

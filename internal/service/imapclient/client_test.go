@@ -272,6 +272,20 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
+// zeros has no end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A literal so long that the sum of what was skipped would be less than nothing is not waited for.
+func TestEndlessLiteral(t *testing.T) {
+	r := newReader(io.MultiReader(strings.NewReader("{9223372036854775807}\r\n"), zeros{}))
+	r.done = false
+	if err := r.skipLine(); !fault.Is(err, fault.TooLarge) {
+		t.Error(err)
+	}
+}
+
 // A silent server doesn't hold us.
 func TestSilentServer(t *testing.T) {
 	c := session(t, "")

@@ -167,9 +167,10 @@ func (r *reader) skipLine() error {
 		case err != nil:
 			return ended(err)
 		case literal:
-			if skipped += size; skipped > maxSkip {
-				break
+			if size > maxSkip || skipped+size > maxSkip { // the sum of great ones could be a small one
+				return tooMuch("a line")
 			}
+			skipped += size
 			if _, err := io.CopyN(io.Discard, r.b, size); err != nil {
 				return ended(err)
 			}

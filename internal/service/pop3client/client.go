@@ -52,6 +52,7 @@ const (
 	maxLine     = 2048      // bytes of a reply or a line of a list
 	maxMessages = 1_000_000 // in a maildrop
 	maxCaps     = 200
+	maxSkip     = 1 << 30 // bytes of a message that nobody wants
 )
 
 // Client is a session. It is not safe for concurrent use.
@@ -352,11 +353,11 @@ func (c *Client) addUIDs(all []Message) error {
 		}
 		return err
 	}
-	at := 0
+	at, lines := 0, 0
 	return c.list(func(line string) error {
 		number, uid, _ := strings.Cut(line, " ")
 		n, err := strconv.Atoi(number)
-		if err != nil || uid == "" {
+		if lines++; err != nil || uid == "" || lines > maxMessages {
 			return fault.New(fault.Unavailable, "%s sends a list that makes no sense", c.o.Address)
 		}
 		for at < len(all) && all[at].Number < n {
@@ -383,7 +384,12 @@ func (c *Client) Retrieve(number int, fn func(body io.Reader) error) error {
 	}
 	d := &dotReader{c: c, start: true}
 	failed := fn(d)
-	if _, err := io.Copy(io.Discard, d); err != nil {
+	n, err := io.Copy(io.Discard, io.LimitReader(d, maxSkip))
+	if err == nil && n == maxSkip {
+		c.conn.Close() // or the rest would be taken for replies
+		err = fault.New(fault.Unavailable, "%s sends a message that has no end", c.o.Address)
+	}
+	if err != nil {
 		return errors.Join(err, failed)
 	}
 	return failed

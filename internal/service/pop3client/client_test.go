@@ -177,6 +177,47 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
+// endless is a server that says the same for ever, as far as anybody reads it.
+type endless struct {
+	net.Conn
+	text, left string
+	closed     bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.closed {
+		return 0, net.ErrClosed
+	}
+	if e.left == "" {
+		e.left = e.text
+	}
+	n := copy(p, e.left)
+	e.left = e.left[n:]
+	return n, nil
+}
+func (e *endless) Write(p []byte) (int, error)      { return len(p), nil }
+func (e *endless) SetWriteDeadline(time.Time) error { return nil }
+func (e *endless) SetReadDeadline(time.Time) error  { return nil }
+func (e *endless) Close() error                     { e.closed = true; return nil }
+
+// What has no end is not read to its end.
+func TestEndlessServers(t *testing.T) {
+	server := func(text string) (*Client, *endless) {
+		e := &endless{text: text, left: "+OK\r\n"}
+		c := &Client{o: Options{Address: "pop.example.org:110", Idle: time.Minute}, conn: e, caps: map[string]string{}}
+		c.in = bufio.NewReaderSize(e, 1<<20)
+		return c, e
+	}
+	c, e := server(strings.Repeat("x", 1<<20))
+	if err := c.Retrieve(1, func(io.Reader) error { return nil }); !fault.Is(err, fault.Unavailable) || !e.closed {
+		t.Error(err)
+	}
+	c, _ = server(strings.Repeat("1 a\r\n", 10_000))
+	if err := c.addUIDs([]Message{{Number: 1}}); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+}
+
 func FuzzServer(f *testing.F) {
 	f.Add("+OK\r\n1 5\r\n.\r\n+OK\r\n1 a\r\n.\r\n")
 	f.Add("+OK\r\n..a\r\n.\r\n")

@@ -257,3 +257,22 @@ func TestGroupsChange(t *testing.T) {
 	w.run(Options{}, Report{Entries: 1, Groups: 1, Added: 1, Removed: 1})
 	w.are("1 ann@example.org ", "all@example.org = ann@example.org")
 }
+
+// giant is a source with more text than anybody wants to keep.
+type giant struct{ roster }
+
+func (*giant) List(_ context.Context, entry func(Entry) error, _ func(Group) error) error {
+	name := strings.Repeat("x", 16<<20)
+	for i := range 1000 {
+		if err := entry(Entry{Key: fmt.Sprint(i), Name: name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestTooMuchText(t *testing.T) {
+	if _, err := New(nil, nil).Sync(t.Context(), &giant{}, Options{}); !fault.Is(err, fault.TooLarge) {
+		t.Error(err)
+	}
+}

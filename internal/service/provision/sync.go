@@ -12,8 +12,11 @@ import (
 	"postroad/internal/model/ident"
 )
 
-// maxEntries is how many entries and groups a source may have.
-const maxEntries = 1_000_000
+// maxEntries is how many entries and groups a source may have, and maxText how many bytes all of them.
+const (
+	maxEntries = 1_000_000
+	maxText    = 512 << 20
+)
 
 // Syncer copies what sources say. Two syncs of one source must not run at a time.
 type Syncer struct {
@@ -73,15 +76,25 @@ type run struct {
 
 // read takes all that the source has, before anything is changed.
 func (r *run) read(ctx context.Context, src Source) error {
-	room := func() error {
-		if len(r.entries)+len(r.groups) >= maxEntries {
-			return fault.New(fault.TooLarge, "the source has more than %d entries", maxEntries)
+	left := maxText
+	room := func(more []string, texts ...string) error {
+		for _, t := range append(texts, more...) {
+			left -= len(t)
+		}
+		if len(r.entries)+len(r.groups) >= maxEntries || left < 0 {
+			return fault.New(fault.TooLarge, "the source has more than %d entries, or %d bytes", maxEntries, maxText)
 		}
 		return nil
 	}
 	err := src.List(ctx,
-		func(e Entry) error { r.entries = append(r.entries, e); return room() },
-		func(g Group) error { r.groups = append(r.groups, g); return room() })
+		func(e Entry) error {
+			r.entries = append(r.entries, e)
+			return room(e.Aliases, e.Key, e.Ref, e.Address, e.Name)
+		},
+		func(g Group) error {
+			r.groups = append(r.groups, g)
+			return room(g.Members, g.Key, g.Ref, g.Address, g.Name)
+		})
 	r.report.Entries, r.report.Groups = len(r.entries), len(r.groups)
 	return err
 }

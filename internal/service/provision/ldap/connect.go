@@ -17,7 +17,7 @@ import (
 )
 
 // with runs fn on a connection that may read entries: one that was kept, or, if that turns out to be dead, a new one.
-func (s *Source) with(ctx context.Context, fn func(*ldap.Conn) error) error {
+func (s *Source) with(ctx context.Context, fn func(*conn) error) error {
 	select {
 	case c := <-s.idle:
 		if err, alive := s.use(ctx, c, fn); alive {
@@ -29,7 +29,7 @@ func (s *Source) with(ctx context.Context, fn func(*ldap.Conn) error) error {
 }
 
 // withNew runs fn on a new connection that may read entries.
-func (s *Source) withNew(ctx context.Context, fn func(*ldap.Conn) error) error {
+func (s *Source) withNew(ctx context.Context, fn func(*conn) error) error {
 	c, err := s.connect(ctx)
 	if err != nil {
 		return err
@@ -48,8 +48,9 @@ func (s *Source) withNew(ctx context.Context, fn func(*ldap.Conn) error) error {
 }
 
 // use runs fn, and keeps the connection if all went well. alive says that another connection would not do better.
-func (s *Source) use(ctx context.Context, c *ldap.Conn, fn func(*ldap.Conn) error) (err error, alive bool) {
+func (s *Source) use(ctx context.Context, c *conn, fn func(*conn) error) (err error, alive bool) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
+	c.in.allow(maxAnswer)
 	err = fn(c)
 	if !stop() || err != nil || c.IsClosing() {
 		c.Close()
@@ -73,7 +74,7 @@ func answered(err error) bool {
 }
 
 // connect tries the servers in turn.
-func (s *Source) connect(ctx context.Context) (c *ldap.Conn, err error) {
+func (s *Source) connect(ctx context.Context) (c *conn, err error) {
 	for _, u := range s.o.URLs {
 		if c, err = s.connectTo(ctx, u); err == nil || ctx.Err() != nil {
 			return c, err
@@ -82,7 +83,7 @@ func (s *Source) connect(ctx context.Context) (c *ldap.Conn, err error) {
 	return nil, err
 }
 
-func (s *Source) connectTo(ctx context.Context, at string) (*ldap.Conn, error) {
+func (s *Source) connectTo(ctx context.Context, at string) (*conn, error) {
 	u, err := url.Parse(at)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the URL can't be read")
@@ -96,6 +97,9 @@ func (s *Source) connectTo(ctx context.Context, at string) (*ldap.Conn, error) {
 		return nil, unavailable(err)
 	}
 	config := s.tls(host)
+	in := &bounded{Conn: raw}
+	in.allow(maxAnswer)
+	raw = in
 	if implicit {
 		t := tls.Client(raw, config)
 		if err := t.HandshakeContext(ctx); err != nil {
@@ -104,7 +108,7 @@ func (s *Source) connectTo(ctx context.Context, at string) (*ldap.Conn, error) {
 		}
 		raw = t
 	}
-	c := ldap.NewConn(raw, implicit)
+	c := &conn{ldap.NewConn(raw, implicit), in}
 	c.Start()
 	if !implicit && !loopback(host) {
 		stop := context.AfterFunc(ctx, func() { c.Close() })
@@ -133,7 +137,7 @@ func loopback(host string) bool {
 }
 
 // group reads a group's entry; ok is false if it lacks a key or an address. Active Directory gives large groups in pieces (range retrieval, [MS-ADTS] §3.1.1.3.1.3.3).
-func (s *Source) group(ctx context.Context, c *ldap.Conn, e *ldap.Entry) (g provision.Group, ok bool) {
+func (s *Source) group(ctx context.Context, c *conn, e *ldap.Entry) (g provision.Group, ok bool) {
 	a := s.o.Attributes
 	g = provision.Group{Key: keyText(a.Key, e.GetRawAttributeValue(a.Key)), Ref: e.DN, Address: e.GetAttributeValue(a.Address), Name: e.GetAttributeValue(a.Name)}
 	if g.Key == "" || g.Address == "" {
@@ -141,6 +145,7 @@ func (s *Source) group(ctx context.Context, c *ldap.Conn, e *ldap.Entry) (g prov
 	}
 	g.Members = e.GetAttributeValues(a.Member)
 	for more := rangeOf(e, a.Member); more != "" && ctx.Err() == nil && len(g.Members) < maxEntriesOfGroup; {
+		c.in.allow(maxPage)
 		res, err := c.Search(ldap.NewSearchRequest(e.DN, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)", []string{more}, nil))
 		if err != nil || len(res.Entries) != 1 {
 			break

@@ -79,7 +79,7 @@ const (
 // Source implements provision.Source.
 type Source struct {
 	o    Options
-	idle chan *ldap.Conn // bound as BindDN, or not at all
+	idle chan *conn // bound as BindDN, or not at all
 }
 
 var _ provision.Source = (*Source)(nil)
@@ -110,7 +110,7 @@ func New(o Options) (*Source, error) {
 		o.Dial = new(net.Dialer).DialContext
 	}
 	o.Attributes.complete()
-	return &Source{o: o, idle: make(chan *ldap.Conn, spare)}, nil
+	return &Source{o: o, idle: make(chan *conn, spare)}, nil
 }
 
 func (a *Attributes) complete() {
@@ -144,7 +144,7 @@ func (s *Source) Close() {
 func (s *Source) List(ctx context.Context, entry func(provision.Entry) error, group func(provision.Group) error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
-	return s.withNew(ctx, func(c *ldap.Conn) error {
+	return s.withNew(ctx, func(c *conn) error {
 		err := s.search(ctx, c, s.o.Base, s.o.Filter, s.o.Attributes.ofPeople(), func(e *ldap.Entry) error {
 			p, ok := s.person(e)
 			if !ok {
@@ -182,10 +182,11 @@ func present(names ...string) []string {
 }
 
 // search asks for entries in pages (RFC 2696), so that servers with a size limit give all.
-func (s *Source) search(ctx context.Context, c *ldap.Conn, base, filter string, attributes []string, visit func(*ldap.Entry) error) error {
+func (s *Source) search(ctx context.Context, c *conn, base, filter string, attributes []string, visit func(*ldap.Entry) error) error {
 	paging := ldap.NewControlPaging(pageSize)
 	for {
 		q := ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, int(listTime/time.Second), false, filter, attributes, []ldap.Control{paging})
+		c.in.allow(maxPage)
 		res, err := c.Search(q)
 		if err != nil {
 			return unavailable(err)
@@ -290,7 +291,7 @@ func (s *Source) Verify(ctx context.Context, l directory.Link, password string) 
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var right bool
-	err := s.with(ctx, func(c *ldap.Conn) error {
+	err := s.with(ctx, func(c *conn) error {
 		e, err := s.find(c, l.Key)
 		if err != nil || e == nil {
 			return err
@@ -312,7 +313,7 @@ func (s *Source) Verify(ctx context.Context, l directory.Link, password string) 
 func (s *Source) Pretend(ctx context.Context, password string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	return s.with(ctx, func(c *ldap.Conn) error {
+	return s.with(ctx, func(c *conn) error {
 		if _, err := s.find(c, "00000000000000000000000000000000"); err != nil || s.o.Lookup {
 			return err
 		}
@@ -322,7 +323,7 @@ func (s *Source) Pretend(ctx context.Context, password string) error {
 }
 
 // find looks an entry up by its key; nil if it is gone, or is no person any more.
-func (s *Source) find(c *ldap.Conn, key string) (*ldap.Entry, error) {
+func (s *Source) find(c *conn, key string) (*ldap.Entry, error) {
 	attributes := present(s.o.Attributes.Key, s.o.Attributes.Disabled)
 	if s.o.Lookup {
 		attributes = append(attributes, "userPassword")

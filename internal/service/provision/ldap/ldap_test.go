@@ -243,6 +243,20 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// A directory whose answers have no end, one entry after the other, fills nobody's memory.
+func TestEndlessAnswers(t *testing.T) {
+	o := options(newServer(t))
+	o.Dial = flood(50_000)
+	if right, err := newSource(t, o).Verify(t.Context(), directory.Link{Key: "u-1"}, "sesame"); right || !fault.Is(err, fault.Unavailable) {
+		t.Error(right, err)
+	}
+	o.Dial = flood(8 << 20)
+	err := newSource(t, o).List(t.Context(), func(provision.Entry) error { return nil }, func(provision.Group) error { return nil })
+	if !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+}
+
 func TestBadOptions(t *testing.T) {
 	good := Options{Name: "x", URLs: []string{"ldaps://h"}, Base: "dc=x"}
 	for i, change := range []func(*Options){

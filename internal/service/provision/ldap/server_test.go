@@ -209,3 +209,40 @@ func matches(e *ldap.Entry, filter string) bool {
 	}
 	return slices.ContainsFunc(values, func(v string) bool { return ldap.EscapeFilter(v) == want || v == want })
 }
+
+// flood is a directory that answers a search with one entry, again and again, as long as anybody reads.
+func flood(size int) func(context.Context, string, string) (net.Conn, error) {
+	entry := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
+	entry.AppendChild(text("uid=x"))
+	list := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSequence, nil, "")
+	one := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSequence, nil, "")
+	one.AppendChild(text("cn"))
+	set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+	set.AppendChild(text(strings.Repeat("x", size)))
+	one.AppendChild(set)
+	list.AppendChild(one)
+	entry.AppendChild(list)
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			for {
+				p, err := ber.ReadPacket(theirs)
+				if err != nil {
+					return
+				}
+				id := p.Children[0].Value.(int64)
+				if p.Children[1].Tag == ldap.ApplicationBindRequest {
+					theirs.Write(result(id, ldap.ApplicationBindResponse, ldap.LDAPResultSuccess).Bytes())
+					continue
+				}
+				for answer := message(id, entry).Bytes(); ; {
+					if _, err := theirs.Write(answer); err != nil {
+						return
+					}
+				}
+			}
+		}()
+		return ours, nil
+	}
+}
