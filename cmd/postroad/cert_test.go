@@ -44,10 +44,10 @@ func TestInitWithACME(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "postroad.toml")
 	s := shell{t, []string{"--config", file, "--data", filepath.Join(dir, "data")}}
-	if status, _, err := s.try("", "init", "--hostname", "mail.example.test", "--acme-email", "root@example.test"); status != exitFailed || !strings.Contains(err, "--acme") {
+	if status, _, err := s.try("", "init", "--hostname", "mail.example.org", "--acme-email", "root@example.test"); status != exitFailed || !strings.Contains(err, "--acme") {
 		t.Error(status, err)
 	}
-	s.do("", "init", "--hostname", "mail.example.test", "--acme", "--acme-email", "root@example.test")
+	s.do("", "init", "--hostname", "mail.example.org", "--acme", "--acme-email", "root@example.test")
 	if b, _ := os.ReadFile(file); !strings.Contains(string(b), "[acme]\naccept_terms = true") || !strings.Contains(string(b), `email = "root@example.test"`) {
 		t.Errorf("%s", b)
 	}

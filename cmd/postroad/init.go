@@ -34,8 +34,8 @@ func (c *initCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err := c.ask(g, t); err != nil {
 		return err
 	}
-	if c.ACMEMail != "" && !c.ACME {
-		return fault.New(fault.Invalid, "--acme-email needs --acme")
+	if err := c.examine(); err != nil {
+		return err
 	}
 	settings := config.Config{Hostname: c.Hostname, Data: g.Data, TLS: config.TLS{Cert: c.Cert, Key: c.Key},
 		ACME: config.ACME{AcceptTerms: c.ACME, Email: c.ACMEMail}}
@@ -80,9 +80,10 @@ func (c *initCmd) provision(ctx context.Context, settings config.Config, passwor
 	}
 	if c.Account != "" {
 		_, err := s.Admin.AddAccount(ctx, admin.NewAccount{Address: c.Account, Name: c.Name, Password: password})
-		if err != nil && !fault.Is(err, fault.Exists) {
-			return err
+		if fault.Is(err, fault.Exists) { // the password that is told now shall be true
+			err = s.Admin.SetPassword(ctx, c.Account, password)
 		}
+		return err
 	}
 	return nil
 }
@@ -111,15 +112,26 @@ func (c *initCmd) ask(g *Globals, t terminal) error {
 		{&c.Domain, text("The first domain to serve, as in you@DOMAIN"), text(parent)},
 		{&c.Account, text("The first account"), func() string { return "you@" + c.Domain }},
 	} {
-		if *q.answer == "" {
-			*q.answer = question(in, t, q.question(), q.hint())
+		if hint := q.hint(); *q.answer == "" && hint != "you@" { // without a domain there is no account
+			*q.answer = question(in, t, q.question(), hint)
 		}
 	}
-	if c.Cert == "" && !c.ACME {
-		answer := question(in, t, "Get certificates from Let's Encrypt (its terms of service: https://letsencrypt.org/repository/)? yes or no", "no")
-		c.ACME = strings.HasPrefix(strings.ToLower(answer), "y")
+	if c.Cert == "" && !c.ACME && publicName(c.Hostname) {
+		c.ACME = yes(in, t, "Get certificates from Let's Encrypt (its terms of service: https://letsencrypt.org/repository/)? yes or no")
 	}
 	return nil
+}
+
+// yes asks until the answer is one; nothing said is no.
+func yes(in *bufio.Reader, t terminal, ask string) bool {
+	for {
+		switch strings.ToLower(question(in, t, ask, "no")) {
+		case "y", "yes":
+			return true
+		case "n", "no":
+			return false
+		}
+	}
 }
 
 func text(s string) func() string { return func() string { return s } }

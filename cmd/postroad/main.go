@@ -37,7 +37,7 @@ type commandLine struct {
 	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
 	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
 	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
-	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files."`
+	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files, or from another server by IMAP."`
 	Export  exportCmd  `cmd:"" help:"Take mail out: as Maildir or mbox."`
 	Fetch   fetchCmd   `cmd:"" help:"Mail that people have on other servers."`
 	Backup  backupCmd  `cmd:"" help:"Back up the store."`
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 	var line commandLine
 	helped := false
 	parser, err := kong.New(&line, kong.Name("postroad"),
-		kong.Description("Postroad, an e-mail server: SMTP, LMTP, IMAP and POP3 in one program."),
+		kong.Description("Postroad, an e-mail server: SMTP, LMTP, IMAP, POP3 and ManageSieve in one program."),
 		kong.Vars{"configFile": config.DefaultFile}, kong.Writers(t.out, t.err), kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *accountShare) Run(ctx context.Context, g *Globals, t terminal) error {
 		if err != nil {
 			return err
 		}
-		return g.show(t, done, func() { fmt.Fprintf(t.out, "%d folders changed\n", done.Folders) })
+		return g.show(t, done, func() { fmt.Fprintf(t.out, "folders changed: %d\n", done.Folders) })
 	})
 }
 

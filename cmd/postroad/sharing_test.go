@@ -18,13 +18,13 @@ func TestSharingCommands(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "1 folders changed\n"},
-		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "0 folders changed\n"},
-		{[]string{"info@example.test", "Plans/2026", "ann@example.test", "lr", "--create"}, "1 folders changed\n"},
-		{[]string{"info@example.test", "Plans", "anyone", "look", "--below"}, "2 folders changed\n"},
-		{[]string{"info@example.test", "INBOX", "team@example.test", "+k"}, "1 folders changed\n"},
-		{[]string{"info@example.test", "Plans/2026", "anyone", "none"}, "1 folders changed\n"},
-		{[]string{"--", "info@example.test", "INBOX", "team@example.test", "-te"}, "1 folders changed\n"},
+		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "folders changed: 1\n"},
+		{[]string{"info@example.test", "INBOX", "team@example.test", "write"}, "folders changed: 0\n"},
+		{[]string{"info@example.test", "Plans/2026", "ann@example.test", "lr", "--create"}, "folders changed: 1\n"},
+		{[]string{"info@example.test", "Plans", "anyone", "look", "--below"}, "folders changed: 2\n"},
+		{[]string{"info@example.test", "INBOX", "team@example.test", "+k"}, "folders changed: 1\n"},
+		{[]string{"info@example.test", "Plans/2026", "anyone", "none"}, "folders changed: 1\n"},
+		{[]string{"--", "info@example.test", "INBOX", "team@example.test", "-te"}, "folders changed: 1\n"},
 	} {
 		if out := s.do("", append([]string{"account", "share"}, x.args...)...); out != x.want {
 			t.Errorf("%v: %q", x.args, out)

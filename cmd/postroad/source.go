@@ -11,8 +11,8 @@ import (
 
 // sourceCmd groups the commands on directories outside.
 type sourceCmd struct {
-	List sourceList `cmd:"" help:"List them, with what came of reading them last."`
-	Sync sourceSync `cmd:"" help:"Read one now, and make accounts what it says."`
+	List sourceList `cmd:"" help:"List the directories, with what came of reading them last."`
+	Sync sourceSync `cmd:"" help:"Read a directory now, and make accounts what it says."`
 }
 
 type sourceList struct{}

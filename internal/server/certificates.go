@@ -157,11 +157,13 @@ func (s *Server) challengesFirst(h http.Handler) http.Handler {
 	return s.acme.Handler(h)
 }
 
-// httpsTLS is the configuration of listeners for HTTPS, where an authority may look.
+// httpsTLS is the configuration of listeners for HTTPS, where an authority may look. HTTP/2 must be named: net/http would
+// offer it and then hang up, if the same http.Server serves a listener without TLS first.
 func (s *Server) httpsTLS() *tls.Config {
 	c := s.certs.TLS()
+	c.NextProtos = []string{"h2", "http/1.1"}
 	if s.acme != nil {
-		c.NextProtos = []string{acme.ALPN}
+		c.NextProtos = append(c.NextProtos, acme.ALPN)
 	}
 	return c
 }

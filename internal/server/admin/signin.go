@@ -272,7 +272,7 @@ func (d *Direct) Sessions(ctx context.Context, q SessionQuery) ([]Session, error
 // EndSessions implements Admin.
 func (d *Direct) EndSessions(ctx context.Context, q SessionQuery) (Ended, error) {
 	if (q.ID == "") == (q.Address == "") {
-		return Ended{}, fault.New(fault.Invalid, "say either which session, or whose")
+		return Ended{}, fault.New(fault.Invalid, "say either which session (its ID, from the list) or whose account")
 	}
 	if q.Address != "" {
 		if _, err := d.changeable(ctx, q.Address); err != nil {

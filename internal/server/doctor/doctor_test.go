@@ -139,7 +139,7 @@ func TestExamine(t *testing.T) {
 			p.Domain = func(context.Context, string) (setup.Report, error) {
 				return setup.Report{Findings: []setup.Finding{{Level: setup.Wrong}, {Level: setup.Warn}}}, nil
 			}
-		}, setup.Wrong, "domains", "example.org: 1 things are wrong, and 1 could be better"},
+		}, setup.Wrong, "domains", "example.org: 1 wrong, and 1 that could be better"},
 		{"many domains", valid, func(p *Patient) {
 			p.Domains = func(context.Context) ([]string, error) { return make([]string, maxDomains+2), nil }
 		}, setup.Warn, "domains", "2 domains were not looked at"},

@@ -84,9 +84,9 @@ func (e *examination) backups(ctx context.Context) {
 	case err != nil:
 		e.unknown("backup", err)
 	case last.IsZero():
-		e.tell(setup.Warn, "backup", "postroad backup take", "none was ever taken by postroad backup")
+		e.tell(setup.Warn, "backup", "postroad backup FOLDER", "none was ever taken by postroad backup")
 	case e.Now().Sub(last) > staleBackup:
-		e.tell(setup.Warn, "backup", "postroad backup take", "the last one was taken on %s", last.Format(time.DateOnly))
+		e.tell(setup.Warn, "backup", "postroad backup FOLDER", "the last one was taken on %s", last.Format(time.DateOnly))
 	default:
 		e.ok("backup", "the last one was taken on %s", last.Format(time.DateOnly))
 	}
@@ -124,9 +124,9 @@ func (e *examination) domain(ctx context.Context, name string) {
 	fix := "postroad domain check " + name
 	switch {
 	case wrong > 0:
-		e.tell(setup.Wrong, "domains", fix, "%s: %d things are wrong, and %d could be better", name, wrong, warned)
+		e.tell(setup.Wrong, "domains", fix, "%s: %d wrong, and %d that could be better", name, wrong, warned)
 	case warned > 0:
-		e.tell(setup.Warn, "domains", fix, "%s works; %d things could be better", name, warned)
+		e.tell(setup.Warn, "domains", fix, "%s works; what could be better: %d", name, warned)
 	default:
 		e.ok("domains", "%s is as it should be", name)
 	}

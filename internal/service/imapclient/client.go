@@ -154,7 +154,7 @@ func (c *Client) secure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Idle)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
-		return fault.Wrap(fault.Denied, err, "cannot trust "+c.o.Address)
+		return fault.Wrap(fault.Denied, err, "no TLS with "+c.o.Address+": its certificate must be for this name, from an authority that this machine trusts")
 	}
 	c.use(t)
 	return nil
