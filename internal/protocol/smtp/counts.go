@@ -23,9 +23,7 @@ type counts struct {
 
 // Counts tells what the server has done so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	open := len(s.sessions)
-	s.mu.Unlock()
+	open := s.crowd.Len()
 	c := &s.counts
 	return Counts{
 		Open: int64(open), Connections: c.connections.Load(), ConnectionsRefused: c.connectionsRefused.Load(),

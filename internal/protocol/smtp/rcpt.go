@@ -155,7 +155,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-s.server.closing:
+	case <-s.server.crowd.Done():
 	case <-ctx.Done():
 	}
 }

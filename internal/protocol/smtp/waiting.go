@@ -68,8 +68,14 @@ func (s *session) endWaiting() bool {
 	return s.closing
 }
 
-// interrupt ends the session, now if it is idle, else after what is under way.
-func (s *session) interrupt() {
+// Cut ends the session by force.
+func (s *session) Cut() {
+	s.cancel()
+	s.raw.Close() //nolint:errcheck // that is the point
+}
+
+// Interrupt ends the session, now if it is idle, else after what is under way.
+func (s *session) Interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true

@@ -82,6 +82,9 @@ func (c *Crowd) Closing() bool {
 	}
 }
 
+// Done is closed when Shutdown begins.
+func (c *Crowd) Done() <-chan struct{} { return c.closing }
+
 // Serve accepts connections and hands them to begin, which must not wait, until ctx ends, the listener is closed or Shutdown is called, when it
 // returns nil, or the listener fails. It closes the listener. Sessions go on: Shutdown ends them.
 func (c *Crowd) Serve(ctx context.Context, l net.Listener, begin func(net.Conn)) error {
