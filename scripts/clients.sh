@@ -11,7 +11,7 @@ root=$PWD
 offset=${OFFSET:-23000}
 work=$(mktemp -d)
 failures=0
-export OFFSET=$offset
+export OFFSET=$offset PYTHONDONTWRITEBYTECODE=1
 
 port() { echo $((offset + $1)); }
 
@@ -22,7 +22,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 22 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 23 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -397,6 +397,7 @@ else
 fi
 
 try 'thunderbird: mailboxes, flags, copies, moves, push' thunderbird python3 "$root/scripts/clients/thunderbird-imap.py" user21@demo.test
+try 'thunderbird: POP3, left on the server and deleted' thunderbird python3 "$root/scripts/clients/thunderbird-pop3.py" user22@demo.test
 try 'postroad check' "$work/postroad" "$work/postroad" --data "$work/data" check
 grep -E 'level=(WARN|ERROR)|panic' "$work/server.log" | grep -v 'sign-in' | head
 echo "$failures failed"

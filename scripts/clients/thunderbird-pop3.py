@@ -1,0 +1,100 @@
+"""Thunderbird, without a screen, collects by POP3 from a demo server: left on the server; removed there when it is removed
+here; deleted when it was collected. thunderbird-pop3.py USER"""
+
+import imaplib
+import os
+import smtplib
+import sys
+
+from marionette import wait_for, with_thunderbird
+
+OFFSET = int(os.environ["OFFSET"])
+USER = sys.argv[1]
+CONTROL = OFFSET + 829  # where Marionette listens
+
+PREFS = {
+    "mail.accountmanager.accounts": "account1,account2",
+    "mail.accountmanager.defaultaccount": "account1",
+    "mail.accountmanager.localfoldersserver": "server2",
+    "mail.account.account1.server": "server1",
+    "mail.account.account1.identities": "id1",
+    "mail.account.account2.server": "server2",
+    "mail.server.server1.type": "pop3",
+    "mail.server.server1.hostname": "127.0.0.1",
+    "mail.server.server1.port": OFFSET + 110,
+    "mail.server.server1.userName": USER,
+    "mail.server.server1.name": "demo",
+    "mail.server.server1.socketType": 0,
+    "mail.server.server1.authMethod": 3,
+    "mail.server.server1.login_at_startup": False,
+    "mail.server.server1.check_new_mail": False,
+    "mail.server.server1.leave_on_server": True,
+    "mail.server.server1.delete_mail_left_on_server": True,
+    "mail.server.server1.realhostname": "127.0.0.1",
+    "mail.server.server1.realuserName": USER,
+    "mail.server.server2.type": "none",
+    "mail.server.server2.hostname": "Local Folders",
+    "mail.server.server2.userName": "nobody",
+    "mail.server.server2.name": "Local Folders",
+    "mail.identity.id1.useremail": USER,
+    "mail.identity.id1.fullName": "Demo",
+    "mail.identity.id1.valid": True,
+    "app.update.enabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "mail.provider.suppress_dialog_on_startup": True,
+    "mailnews.start_page.enabled": False,
+    "network.proxy.type": 0,
+}
+
+# collect has what is new fetched, and wants so many messages here then.
+COLLECT = """
+server.password = "demo";
+const pop = server.QueryInterface(Ci.nsIPop3IncomingServer);
+const collect = async want => {
+  const status = await new Promise(done => MailServices.pop3.GetNewMail(null,
+    {QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]), OnStartRunningUrl() {}, OnStopRunningUrl(url, status) { done(status); }}, inbox, server));
+  if (status) throw "not collected: " + status;
+  await until(() => messages(inbox).length == want);
+};
+const named = subject => [...inbox.messages].find(h => h.subject == subject);
+"""
+
+
+def deliver(*subjects):
+    with smtplib.SMTP("127.0.0.1", OFFSET + 25) as s:
+        for subject in subjects:
+            s.sendmail("a@elsewhere.example", [USER], "From: a@elsewhere.example\r\nSubject: %s\r\n\r\n.Hello.\r\n" % subject)
+
+
+def left(*want):
+    """Wants these subjects on the server."""
+    def look():
+        with imaplib.IMAP4("127.0.0.1", OFFSET + 143) as c:
+            c.login(USER, "demo")
+            c.select("INBOX", readonly=True)
+            got = c.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
+            subjects = [part[1].decode().split(": ")[1].strip() for part in got if isinstance(part, tuple)]
+            assert subjects == list(want), subjects
+    wait_for(look)
+
+
+def trial(remote):
+    deliver("one", "two", "three")
+    remote.run(COLLECT + "await collect(3); await collect(3);")
+    left("one", "two", "three")
+    # What is removed here goes there at the next collection.
+    remote.run(COLLECT + "inbox.deleteMessages([named('two')], null, true, false, null, false); await until(() => !named('two')); await collect(2);")
+    left("one", "three")
+    deliver("four")
+    remote.run(COLLECT + "await collect(3); if (!named('four')) throw 'no four';")
+    left("one", "three", "four")
+    # No longer left on the server: all that was collected goes, and what comes goes at once.
+    deliver("five")
+    remote.run(COLLECT + "pop.leaveMessagesOnServer = false; await collect(4);")
+    left()
+    deliver("six")
+    remote.run(COLLECT + "await collect(5);")
+    left()
+
+
+with_thunderbird(CONTROL, PREFS, trial)
