@@ -163,6 +163,7 @@ type maildrop struct {
 	noUIDs  bool
 	cut     int // the connection breaks after so many messages; 0: never
 	refuse  int // this message can't be had
+	busy    int // this one can't be had now
 	wrong   bool
 }
 
@@ -185,6 +186,8 @@ func (m *maildrop) serve(conn net.Conn) {
 		switch {
 		case verb == "PASS" && (m.wrong || arg != "secret"), verb == "CAPA", verb == "UIDL" && m.noUIDs, verb == "RETR" && letters[n-1] == m.refuse:
 			say("-ERR no")
+		case verb == "RETR" && letters[n-1] == m.busy:
+			say("-ERR [SYS/TEMP] later")
 		case verb == "LIST" || verb == "UIDL":
 			say("+OK")
 			for i, subject := range letters {
@@ -494,6 +497,20 @@ type imapThere struct {
 	user *imapmemserver.User
 	srv  *imapserver.Server
 	conn chan net.Conn
+	busy goimap.UID // this message can't be had now
+}
+
+// busySession is a session of a server that can't give a message for a while.
+type busySession struct {
+	imapserver.Session
+	there *imapThere
+}
+
+func (s *busySession) Fetch(w *imapserver.FetchWriter, set goimap.NumSet, o *goimap.FetchOptions) error {
+	if uids, ok := set.(goimap.UIDSet); ok && len(o.BodySection) > 0 && uids.Contains(s.there.busy) {
+		return &goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeUnavailable, Text: "later"}
+	}
+	return s.Session.Fetch(w, set, o)
 }
 
 func newIMAP(t *testing.T) *imapThere {
@@ -504,7 +521,7 @@ func newIMAP(t *testing.T) *imapThere {
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
 			memory := imapmemserver.New()
 			memory.AddUser(i.user)
-			return memory.NewSession(), nil, nil
+			return &busySession{memory.NewSession(), i}, nil, nil
 		}})
 	go i.srv.Serve(i)
 	t.Cleanup(func() { i.srv.Close() })
@@ -633,5 +650,45 @@ func TestTry(t *testing.T) {
 	w.must(w.service.Try(t.Context(), src, "secret"))
 	if err := w.service.Try(t.Context(), src, "wrong"); !fault.Is(err, fault.Unauthenticated) {
 		t.Error(err)
+	}
+}
+
+// A message that the server can't give just now comes later; it holds up no others, and nothing of it is forgotten.
+func TestMessageThatIsPostponed(t *testing.T) {
+	w, m := newWorld(t), &maildrop{letters: []int{1, 2, 3}, busy: 2}
+	w.serve = m.serve
+	pop := w.add(func(s *Source) { s.Policy = Delete })
+	if r := w.run(pop); r.Fetched != 2 || r.Skipped != 0 || fmt.Sprint(m.letters) != "[2]" {
+		t.Errorf("%+v, left are %v", r, m.letters)
+	}
+	m.busy = 0
+	if r := w.run(pop); r.Fetched != 1 || len(m.letters) != 0 {
+		t.Errorf("%+v, left are %v", r, m.letters)
+	}
+	w.wantHere("POP3", inbox(1, 2, 3))
+	w.must(w.service.Remove(t.Context(), pop.ID))
+
+	i := newIMAP(t)
+	w.serve = func(c net.Conn) { i.conn <- c }
+	for n := range 4 {
+		i.letter(t, "INBOX", n+4)
+	}
+	i.busy = 2
+	keep := w.add(func(s *Source) { s.Protocol = IMAP })
+	for _, fetched := range []int{3, 0} {
+		if r := w.run(keep); r.Fetched != fetched || r.Skipped != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	i.busy = 0
+	if r := w.run(keep); r.Fetched != 1 {
+		t.Errorf("%+v", r)
+	}
+	w.wantHere("IMAP", inbox(1, 2, 3, 4, 5, 6, 7))
+	if r := w.run(keep); r != (Result{}) {
+		t.Errorf("%+v", r)
+	}
+	if all, err := w.service.allKnown(t.Context(), keep.ID); len(all) != 0 || err != nil {
+		t.Errorf("%d messages are remembered, %v", len(all), err)
 	}
 }

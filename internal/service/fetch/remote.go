@@ -66,6 +66,10 @@ func (s *Service) Try(ctx context.Context, src Source, secret string) error {
 
 func isRefusal(err error) bool { return imapclient.IsRefusal(err) || pop3client.IsRefusal(err) }
 
+func isTemporary(err error) bool {
+	return imapclient.IsTemporary(err) || pop3client.IsTemporary(err)
+}
+
 type pop3 struct {
 	c *pop3client.Client
 }

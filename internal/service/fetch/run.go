@@ -42,6 +42,9 @@ type run struct {
 
 	batch []got
 	bytes int64
+
+	// postponed is the lowest number of those messages that the server can't give just now; 0: none. The next run asks again.
+	postponed uint32
 }
 
 // got is a message on its way in.
@@ -212,6 +215,12 @@ func (r *run) bring(ctx context.Context, m *there) error {
 		return err
 	})
 	switch {
+	case err != nil && isTemporary(err):
+		w.Discard()
+		if r.postponed == 0 || m.number < r.postponed {
+			r.postponed = m.number
+		}
+		return nil
 	case errors.Is(err, errTooLarge), err != nil && isRefusal(err):
 		w.Discard()
 		return r.skip(ctx, m)
@@ -356,11 +365,16 @@ func (r *run) tidyThere(ctx context.Context, list []there) error {
 	r.result.Removed = len(numbers)
 	if r.src.Protocol == IMAP {
 		for _, m := range list {
-			r.status.LastUID = max(r.status.LastUID, m.number)
+			if r.mayForget(m.number) {
+				r.status.LastUID = max(r.status.LastUID, m.number)
+			}
 		}
 	}
 	return r.note(ctx, gone)
 }
+
+// mayForget reports whether, by IMAP, a UID will not be asked for again.
+func (r *run) mayForget(uid uint32) bool { return r.postponed == 0 || uid < r.postponed }
 
 // removable lists the numbers of messages that are to be removed there, and what is to be forgotten then. By POP3, a message that was
 // removed is forgotten when it isn't listed any more: it isn't certain before.
@@ -392,7 +406,7 @@ func (r *run) removable(ctx context.Context, list []there) (numbers []uint32, go
 		if yes {
 			numbers = append(numbers, k.uid)
 		}
-		if yes || r.src.Policy == Keep { // below LastUID nothing is asked for
+		if yes || r.src.Policy == Keep && r.mayForget(k.uid) { // below LastUID nothing is asked for
 			gone[d] = known{}
 		}
 	}

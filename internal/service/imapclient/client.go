@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -200,6 +201,16 @@ func (r *refusal) Error() string { return "the server says: " + r.text }
 func IsRefusal(err error) bool {
 	var r *refusal
 	return errors.As(err, &r)
+}
+
+// IsTemporary reports whether err is a refusal that the server says may be another answer later (RFC 5530 §3).
+func IsTemporary(err error) bool {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	code, _, _ := strings.Cut(strings.ToUpper(r.text), "]")
+	return slices.Contains([]string{"[UNAVAILABLE", "[INUSE", "[LIMIT", "[SERVERBUG", "[THROTTLED"}, code)
 }
 
 // run gives a command and hands untagged responses to fn, which may be nil, until it is done.

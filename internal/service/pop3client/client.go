@@ -201,6 +201,16 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &r)
 }
 
+// IsTemporary reports whether err is a refusal that the server says may be another answer later (RFC 3206 §3, RFC 2449 §8.1).
+func IsTemporary(err error) bool {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	code, _, _ := strings.Cut(strings.ToUpper(r.text), "]")
+	return code == "[SYS/TEMP" || code == "[IN-USE" || code == "[LOGIN-DELAY"
+}
+
 // ask gives a command and reads the first line of the reply.
 func (c *Client) ask(command string) (string, error) {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(c.o.Idle)); err != nil {
