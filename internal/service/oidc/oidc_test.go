@@ -262,6 +262,27 @@ func TestOpaqueTokens(t *testing.T) {
 	}
 }
 
+// A provider that is out of order doesn't keep others' people out.
+func TestOneOfTwoProvidersIsDown(t *testing.T) {
+	down, p := newProvider(t), newProvider(t)
+	down.broken = true
+	var issuers []Issuer
+	for _, one := range []*provider{down, p} {
+		issuers = append(issuers, Issuer{URL: one.URL, Audience: []string{"mail"}, ClientID: "postroad", ClientSecret: "s&cret", Client: one.Client()})
+	}
+	v, err := New(issuers, Options{Now: func() time.Time { return p.now }})
+	must(t, err)
+	p.opaque["good"] = p.claimsOf(map[string]any{"active": true, "aud": "mail"})
+	got, err := v.Verify(t.Context(), "good")
+	must(t, err)
+	if got.Issuer != p.URL {
+		t.Errorf("%+v", got)
+	}
+	if _, err := v.Verify(t.Context(), "unheard of"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("perhaps the other's, and %v", err)
+	}
+}
+
 // Where the provider is asked about signed tokens too, it can take them back.
 func TestSignedTokensAreAskedAbout(t *testing.T) {
 	p := newProvider(t)

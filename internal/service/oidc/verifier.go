@@ -137,6 +137,12 @@ func (v *Verifier) ask(ctx context.Context, token string) (auth.TokenClaims, err
 		}
 		return auth.TokenClaims{}, errBad("of an issuer that isn't trusted")
 	}
+	return v.askAll(ctx, token)
+}
+
+// askAll asks the issuers about a token that doesn't say whose it is. One that is out of order closes the door to nobody else's people; but
+// it may have been the token's, so there is no telling that the token is bad.
+func (v *Verifier) askAll(ctx context.Context, token string) (auth.TokenClaims, error) {
 	err := errBad("no JSON web token, and there is nobody to ask about it")
 	for _, i := range v.issuers {
 		if i.set.ClientID == "" {
@@ -146,8 +152,8 @@ func (v *Verifier) ask(ctx context.Context, token string) (auth.TokenClaims, err
 		if e == nil {
 			return claims, nil
 		}
-		if err = e; !fault.Is(e, fault.Unauthenticated) {
-			break
+		if fault.Is(err, fault.Unauthenticated) {
+			err = e
 		}
 	}
 	return auth.TokenClaims{}, err
