@@ -335,3 +335,32 @@ func BenchmarkVerifyKnown(b *testing.B) {
 		}
 	}
 }
+
+// A provider that sends us on to plain HTTP for its keys isn't followed.
+func TestKeysComeByTLS(t *testing.T) {
+	p := newProvider(t)
+	k := p.key(t, jose.ES256, "1")
+	to := ""
+	leading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/keys":
+			http.Redirect(w, r, to+"/moved", http.StatusTemporaryRedirect)
+			return
+		case "/moved":
+			r.URL.Path = "/keys"
+		}
+		p.answer(w, r)
+	})
+	p.Config.Handler = leading
+	plain := httptest.NewServer(leading)
+	t.Cleanup(plain.Close)
+	for _, x := range []struct {
+		to   string
+		good bool
+	}{{p.URL, true}, {plain.URL, false}} {
+		to = x.to
+		if _, err := p.verifier(t, nil).Verify(t.Context(), sign(t, k, "at+jwt", p.claimsOf(nil))); (err == nil) != x.good {
+			t.Errorf("%s: %v", x.to, err)
+		}
+	}
+}

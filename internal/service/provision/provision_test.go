@@ -276,3 +276,31 @@ func TestTooMuchText(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Those who try to sign in all at once can't have more hashed than the memory holds.
+func TestHashesTakeTurns(t *testing.T) {
+	h := NewHashes()
+	const stored = "{NONE}x" // not taken, which would be told at once
+	for range cap(h.turns) {
+		h.turns <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := h.Verify(ctx, stored, "secret")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatal("it wasn't waited for:", err)
+	default:
+	}
+	cancel()
+	if err := <-done; !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	<-h.turns
+	if right, err := h.Verify(t.Context(), "{SHA256}0MBPSxlR5K6q7IIj7SA55ULzqugFpvp/bXlOWv/10nI=", "sesame"); err != nil || !right {
+		t.Error(right, err)
+	}
+}

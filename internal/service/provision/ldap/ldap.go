@@ -17,7 +17,6 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"postroad/internal/fault"
-	"postroad/internal/format/passhash"
 	"postroad/internal/model/directory"
 	"postroad/internal/service/provision"
 )
@@ -78,8 +77,9 @@ const (
 
 // Source implements provision.Source.
 type Source struct {
-	o    Options
-	idle chan *conn // bound as BindDN, or not at all
+	o      Options
+	hashes *provision.Hashes
+	idle   chan *conn // bound as BindDN, or not at all
 }
 
 var _ provision.Source = (*Source)(nil)
@@ -110,7 +110,7 @@ func New(o Options) (*Source, error) {
 		o.Dial = new(net.Dialer).DialContext
 	}
 	o.Attributes.complete()
-	return &Source{o: o, idle: make(chan *conn, spare)}, nil
+	return &Source{o: o, hashes: provision.NewHashes(), idle: make(chan *conn, spare)}, nil
 }
 
 func (a *Attributes) complete() {
@@ -300,7 +300,7 @@ func (s *Source) Verify(ctx context.Context, l directory.Link, password string) 
 			return nil
 		}
 		if s.o.Lookup {
-			right, err = fits(e.GetAttributeValues("userPassword"), password)
+			right, err = s.fits(ctx, e.GetAttributeValues("userPassword"), password)
 			return err
 		}
 		right, err = s.bindAs(ctx, e.DN, password)
@@ -340,9 +340,9 @@ func (s *Source) find(c *conn, key string) (*ldap.Entry, error) {
 }
 
 // fits reports whether a password fits one of some hashes. One that can't be read is no reason to fail while another fits.
-func fits(hashes []string, password string) (right bool, err error) {
+func (s *Source) fits(ctx context.Context, hashes []string, password string) (right bool, err error) {
 	for _, h := range hashes[:min(len(hashes), 10)] {
-		ok, failed := passhash.Verify(h, password)
+		ok, failed := s.hashes.Verify(ctx, h, password)
 		if ok {
 			return true, nil
 		}

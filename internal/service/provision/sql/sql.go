@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"postroad/internal/fault"
-	"postroad/internal/format/passhash"
 	"postroad/internal/model/directory"
 	"postroad/internal/service/provision"
 )
@@ -44,8 +43,9 @@ const (
 
 // Source implements provision.Source.
 type Source struct {
-	o    Options
-	pool *pgxpool.Pool
+	o      Options
+	pool   *pgxpool.Pool
+	hashes *provision.Hashes
 }
 
 var _ provision.Source = (*Source)(nil)
@@ -69,7 +69,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the URL of the database can't be used")
 	}
-	return &Source{o, pool}, nil
+	return &Source{o, pool, provision.NewHashes()}, nil
 }
 
 // Name implements provision.Source.
@@ -165,7 +165,7 @@ func (s *Source) Verify(ctx context.Context, l directory.Link, password string) 
 	if err != nil || hash == "" || password == "" {
 		return false, err
 	}
-	return passhash.Verify(hash, password)
+	return s.hashes.Verify(ctx, hash, password)
 }
 
 // Pretend implements provision.Source. The hash's time isn't spent: which kind it would be isn't known. The sign-in has
