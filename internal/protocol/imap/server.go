@@ -6,17 +6,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/crowd"
 )
 
 // Config is what a Server needs. Auth, Store and Hostname are required.
@@ -90,15 +90,8 @@ type Server struct {
 	languages  map[string]*language // by tag; nil: i-default
 	bufs       buffers
 
-	mu       sync.Mutex
-	closing  bool                  // guarded by mu
-	sessions map[*session]struct{} // guarded by mu
-	counts   connCounts            // guarded by mu
-	running  sync.WaitGroup        // sessions and accept loops; Add only under mu while not closing
-
-	// accepting ends when no more connections are wanted, commanding when commands must be cut off.
-	accepting, commanding         context.Context
-	stopAccepting, stopCommanding context.CancelFunc
+	crowd    *crowd.Crowd
+	accounts accountCounts
 }
 
 // New returns a Server. The caller must end it by Shutdown.
@@ -107,7 +100,7 @@ func New(c Config) *Server {
 		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
 		commands: commandTable(), uid: uidTable(), languages: newLanguages(), admin: c.Admin, comment: c.Comment,
-		sessions: map[*session]struct{}{}, counts: newConnCounts(),
+		accounts: accountCounts{open: map[ident.AccountID]int{}},
 	}
 	s.early = s.lim.beforeLogin()
 	if s.log == nil {
@@ -122,8 +115,7 @@ func New(c Config) *Server {
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
-	s.accepting, s.stopAccepting = context.WithCancel(context.Background())
-	s.commanding, s.stopCommanding = context.WithCancel(context.Background())
+	s.crowd = crowd.New(crowd.Options{Protocol: "IMAP", Logger: s.log, Sessions: s.lim.Conns, PerClient: s.lim.ConnsPerAddr})
 	return s
 }
 
@@ -139,81 +131,45 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) e
 	if o.ImplicitTLS && s.tls == nil {
 		return errors.Join(fault.New(fault.Invalid, "imap: a listener with TLS needs a certificate"), l.Close())
 	}
-	if !s.enter(nil) {
-		return l.Close()
-	}
-	defer s.running.Done()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	stopped := context.AfterFunc(s.accepting, func() { l.Close() })
-	defer stopped()
-	defer l.Close()
-	for {
-		conn, err := l.Accept()
-		var ne net.Error
-		switch {
-		case err == nil:
-			if !s.enter(nil) {
-				return conn.Close()
-			}
-			go s.serveConn(conn, o)
-		case errors.Is(err, net.ErrClosed), ctx.Err() != nil, s.accepting.Err() != nil:
-			return nil
-		case errors.As(err, &ne) && ne.Timeout(), isTemporary(err):
-			s.log.Warn("imap: accept", "error", err)
-			pause(ctx, 50*time.Millisecond) // out of file descriptors, most likely
-		default:
-			return fmt.Errorf("imap: accept: %w", err)
-		}
+	return s.crowd.Serve(ctx, l, func(conn net.Conn) { s.begin(conn, o) })
+}
+
+// line is a connection, as its crowd knows it: the session is made later, since even asking for the client's address may have
+// to wait, for a proxy's word.
+type line struct{ net.Conn }
+
+func (l *line) Interrupt() { l.SetReadDeadline(time.Unix(1, 0)) }
+func (l *line) Cut()       { l.Close() }
+
+// begin serves a connection, if there is room.
+func (s *Server) begin(conn net.Conn, o ListenerOptions) {
+	l := &line{conn}
+	if why := s.crowd.Begin(l, func() { s.serveConn(l, o) }); why != "" {
+		turnAway(conn, o, why, 100*time.Millisecond) // others wait to be accepted
 	}
 }
 
-// isTemporary: running out of file descriptors passes by itself.
-func isTemporary(err error) bool {
-	var t interface{ Temporary() bool }
-	return errors.As(err, &t) && t.Temporary()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// enter notes that a goroutine begins, with its session if it is one; false if the Server is closing.
-func (s *Server) enter(c *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	if c != nil {
-		s.sessions[c] = struct{}{}
-	}
-	s.running.Add(1)
-	return true
-}
-
-// serveConn runs a session, if there is room for one more. It is a goroutine of its own from the start, since even
-// asking for the client's address may have to wait: for a proxy's word.
-func (s *Server) serveConn(conn net.Conn, o ListenerOptions) {
-	defer s.running.Done()
-	c := newSession(s, conn, o)
-	if !s.admit(c.addr) {
-		c.turnAway()
-		return
-	}
-	if !s.enter(c) {
-		s.dismiss(c.addr)
-		conn.Close()
+// serveConn runs a session, if its client may have one more.
+func (s *Server) serveConn(l *line, o ListenerOptions) {
+	defer s.crowd.Leave(l)
+	c := newSession(s, l.Conn, o)
+	if !s.crowd.Count(l, c.addr) {
+		s.crowd.Leave(l) // it takes nobody's place while it is told
+		turnAway(l.Conn, o, "too many connections", time.Second)
 		return
 	}
 	s.metrics.Connection(1)
 	defer s.leave(c)
-	c.serve(s.commanding)
+	c.serve(s.crowd.Context())
+}
+
+// turnAway tells a client why it isn't served, if it listens.
+func turnAway(conn net.Conn, o ListenerOptions, why string, patience time.Duration) {
+	conn.SetDeadline(time.Now().Add(patience))
+	if !o.ImplicitTLS {
+		io.WriteString(conn, "* BYE [UNAVAILABLE] "+why+"\r\n")
+	}
+	conn.Close()
 }
 
 // leave ends a session's goroutine. A panic ends the session only.
@@ -223,46 +179,13 @@ func (s *Server) leave(c *session) {
 		s.log.Error("imap: session broke down", "panic", p, "stack", string(debug.Stack()))
 	}
 	c.close()
-	s.mu.Lock()
-	delete(s.sessions, c)
-	s.mu.Unlock()
-	s.dismiss(c.addr)
 	s.metrics.Connection(-1)
-	s.running.Done()
 }
 
 // Shutdown says goodbye to every client, waits until their sessions have ended, and returns
 // nil. A session that is busy finishes its command first. When ctx ends, what still
 // runs is cut off, and the error is ctx's.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	s.stopAccepting() // before the interruption, which sessions look for
-	for c := range s.sessions {
-		c.interrupt()
-	}
-	s.mu.Unlock()
-	defer s.stopCommanding()
-
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	s.stopCommanding()
-	s.mu.Lock()
-	for c := range s.sessions {
-		c.raw.Close()
-	}
-	s.mu.Unlock()
-	<-done
-	return ctx.Err()
-}
+func (s *Server) Shutdown(ctx context.Context) error { return s.crowd.Shutdown(ctx) }
 
 // shuttingDown reports whether sessions shall end.
-func (s *Server) shuttingDown() bool { return s.accepting.Err() != nil }
+func (s *Server) shuttingDown() bool { return s.crowd.Closing() }

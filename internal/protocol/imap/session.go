@@ -3,7 +3,6 @@ package imap
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -84,15 +83,6 @@ func (s *session) setConn(c net.Conn) {
 	s.conn = c
 	s.in = input{conn: c, bufs: &s.srv.bufs, out: &s.out}
 	s.out = output{conn: c, bufs: &s.srv.bufs, timeout: s.lim.Write}
-}
-
-// turnAway tells a client that there are too many, without waiting for it.
-func (s *session) turnAway() {
-	s.raw.SetDeadline(time.Now().Add(time.Second))
-	if !s.opts.ImplicitTLS {
-		io.WriteString(s.raw, "* BYE [UNAVAILABLE] too many connections\r\n")
-	}
-	s.raw.Close()
 }
 
 // interrupt wakes the session from waiting for its client. Any goroutine may call it.
