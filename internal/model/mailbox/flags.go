@@ -44,15 +44,19 @@ const flagStep = 20_000
 // 20,000 items may have changed.
 func (s *Session) SetFlags(ctx context.Context, id FolderID, c FlagChange) (FlagResult, error) {
 	var res FlagResult
+	var last *pending
 	for rest := ascending(c.UIDs); ; {
 		step := c
 		step.UIDs = rest[:min(len(rest), flagStep)]
 		rest = rest[len(step.UIDs):]
 		p, err := s.submitFlags(ctx, id, &step, &res)
 		if err != nil {
+			if last != nil {
+				_ = last.wait() // that some have changed is for all to see; why not all did is the answer
+			}
 			return FlagResult{}, err
 		}
-		if len(rest) > 0 {
+		if last = p; len(rest) > 0 {
 			continue // what comes later is durable later
 		}
 		if err := p.wait(); err != nil {

@@ -11,11 +11,14 @@ import (
 // counted is a kv that counts transactions.
 type counted struct {
 	kv.DB
-	n int
+	n    int
+	fail int // the transaction that fails; 0: none
 }
 
 func (c *counted) Submit(ctx context.Context, p kv.Partition, fn func(kv.Tx) error) (kv.Commit, error) {
-	c.n++
+	if c.n++; c.n == c.fail {
+		return nil, context.Canceled
+	}
 	return c.DB.Submit(ctx, p, fn)
 }
 
@@ -55,6 +58,24 @@ func TestFlagsInSteps(t *testing.T) {
 		if res.View.At(0).Flags != Flagged || res.View.At(n-1).Flags != 0 {
 			t.Errorf("%d items: flags %v and %v", tt.uids, res.View.At(0).Flags, res.View.At(n-1).Flags)
 		}
+	}
+	// What was changed before something failed is seen by all.
+	uids := make([]UID, n)
+	for i := range uids {
+		uids[i] = done[i].UID
+	}
+	bell := s.Bell()
+	db.fail = db.n + 2
+	if _, err := s.SetFlags(w.ctx, w.inbox(), FlagChange{UIDs: uids, Flags: Seen}); err == nil {
+		t.Error("it didn't fail")
+	}
+	select {
+	case <-bell:
+	default:
+		t.Error("nobody hears of what was changed")
+	}
+	if f, err := s.Folder(w.inbox()); err != nil || f.Unseen != n-flagStep {
+		t.Errorf("%d are unseen (%v)", f.Unseen, err)
 	}
 	w.check()
 }
