@@ -25,6 +25,8 @@ var packagesOf = map[string][]string{
 	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
 	"managesieve.md":  {"protocol/managesieve", "server"},
 	"sieve.md":        {"service/sieve", "format/sieve", "service/delivery", "server", "model/mailbox"},
+	"auth.md":         {"service/auth", "service/audit", "service/oidc", "service/oauth", "protocol/oauthweb", "model/directory", "format/address", "server", "../cmd/postroad"},
+	"queue.md":        {"service/queue", "service/outbound", "server", "../cmd/postroad"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 
@@ -46,6 +48,44 @@ func TestConformanceTablesNameTestsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// Each table is one of those that are checked, and in the list of them.
+func TestConformanceTablesAreListed(t *testing.T) {
+	list, err := os.ReadFile("conformance/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, _ := filepath.Glob("conformance/*.md")
+	for _, f := range tables {
+		name := filepath.Base(f)
+		if name == "README.md" {
+			continue
+		}
+		if packagesOf[name] == nil {
+			t.Errorf("%s isn't checked", name)
+		}
+		if !bytes.Contains(list, []byte("]("+name+")")) {
+			t.Errorf("%s isn't in the list", name)
+		}
+	}
+}
+
+// A heading stands behind an empty line.
+func TestHeadings(t *testing.T) {
+	files, _ := filepath.Glob("*.md")
+	more, _ := filepath.Glob("*/*.md")
+	for _, f := range append(append(files, more...), "../README.md", "../CHANGELOG.md") {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := tightHeading.Find(text); at != nil {
+			t.Errorf("%s: no empty line before %q", f, at)
+		}
+	}
+}
+
+var tightHeading = regexp.MustCompile(`[^\n]\n#{2,4} .*`)
 
 func checkRow(t *testing.T, table string, packages []string, what, kept, tests string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -58,7 +59,7 @@ func Handler(a Admin, who Identify, log *slog.Logger) http.Handler {
 }
 
 func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
-	log.Warn("admin operation failed", "err", err)
+	log.Log(context.Background(), gravity(err), "admin operation failed", "err", err)
 	if fault.Is(err, fault.Unauthenticated) {
 		w.Header().Add("WWW-Authenticate", `Bearer realm="postroad"`)
 		w.Header().Add("WWW-Authenticate", `Basic realm="postroad", charset="UTF-8"`)
@@ -122,4 +123,13 @@ var statuses = map[fault.Kind]int{
 	fault.Unsupported:     http.StatusNotImplemented,
 	fault.Corrupt:         http.StatusInternalServerError,
 	fault.Canceled:        http.StatusRequestTimeout,
+}
+
+// gravity is the level at which a failure is logged: what was only asked wrongly is no warning.
+func gravity(err error) slog.Level {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Exists, fault.Invalid:
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
 }
