@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pquerna/otp/totp"
+
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
@@ -37,12 +39,17 @@ func TestOAuthProvider(t *testing.T) {
 	verifier := strings.Repeat("v", 50)
 	sum := sha256.Sum256([]byte(verifier))
 	id := c["client_id"].(string)
-	resp, _ := post("/oauth/authorize", form, url.Values{"response_type": {"code"}, "client_id": {id}, "redirect_uri": {"http://127.0.0.1:99/cb"}, "scope": {"mail"}, "code_challenge_method": {"S256"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "login": {"ann"}, "password": {servertest.Password}, "allow": {"yes"}}.Encode())
-	u, err := url.Parse(resp.Header.Get("Location"))
-	must(t, err)
-	_, g := post("/oauth/token", form, url.Values{"grant_type": {"authorization_code"}, "client_id": {id}, "code": {u.Query().Get("code")}, "redirect_uri": {"http://127.0.0.1:99/cb"}, "code_verifier": {verifier}}.Encode())
-	token, _ := g["access_token"].(string)
+	allow := func() string {
+		t.Helper()
+		resp, _ := post("/oauth/authorize", form, url.Values{"response_type": {"code"}, "client_id": {id}, "redirect_uri": {"http://127.0.0.1:99/cb"}, "scope": {"mail"}, "code_challenge_method": {"S256"},
+			"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "login": {"ann"}, "password": {servertest.Password}, "allow": {"yes"}}.Encode())
+		u, err := url.Parse(resp.Header.Get("Location"))
+		must(t, err)
+		_, g := post("/oauth/token", form, url.Values{"grant_type": {"authorization_code"}, "client_id": {id}, "code": {u.Query().Get("code")}, "redirect_uri": {"http://127.0.0.1:99/cb"}, "code_verifier": {verifier}}.Encode())
+		token, _ := g["access_token"].(string)
+		return token
+	}
+	token := allow()
 	response := base64.StdEncoding.EncodeToString([]byte("n,,\x01auth=Bearer " + token + "\x01\x01"))
 	mail := s.Dial(servertest.IMAP)
 	if got := imapSays(t, mail, "AUTHENTICATE OAUTHBEARER "+response); !strings.HasPrefix(got, "a OK") {
@@ -69,6 +76,21 @@ func TestOAuthProvider(t *testing.T) {
 	l := s.Line(servertest.IMAP)
 	if got, _ := l.Try("a AUTHENTICATE OAUTHBEARER %s", response); !strings.HasPrefix(got, "+ ") {
 		t.Error(got)
+	}
+	// What the password alone has allowed ends when it is not enough any more.
+	allow()
+	a := s.Store().Admin
+	e, err := a.BeginTwoStep(ctx, ann)
+	must(t, err)
+	if grants, err := a.Grants(ctx, ann); err != nil || len(grants) != 1 {
+		t.Errorf("%+v %v", grants, err)
+	}
+	code, err := totp.GenerateCode(e.Secret, s.Clock.Now())
+	must(t, err)
+	_, err = a.ConfirmTwoStep(ctx, admin.Code{Address: ann, Code: code})
+	must(t, err)
+	if grants, err := a.Grants(ctx, ann); err != nil || len(grants) != 0 {
+		t.Errorf("%+v %v", grants, err)
 	}
 	plain := httpOver(t, s, servertest.HTTP)
 	if status, _ := get(t, plain, "http://"+servertest.Hostname+"/oauth/authorize"); status != http.StatusForbidden {

@@ -26,7 +26,7 @@ type SignInAdmin interface {
 	TwoStep(ctx context.Context, address string) (TwoStep, error)
 	// BeginTwoStep gives what an authenticator needs; fault.Conflict if it is on already.
 	BeginTwoStep(ctx context.Context, address string) (Enrolment, error)
-	// ConfirmTwoStep turns it on, if the code is the authenticator's, ends the sessions that the password alone has opened, and tells
+	// ConfirmTwoStep turns it on, if the code is the authenticator's, ends the sessions that the password alone has opened, and what it has allowed programs, and tells
 	// the recovery codes, this once. fault.Unauthenticated: the code is wrong.
 	ConfirmTwoStep(ctx context.Context, c Code) (RecoveryCodes, error)
 	// RenewRecoveryCodes makes new ones in place of the old.
@@ -223,8 +223,12 @@ func (d *Direct) BeginTwoStep(ctx context.Context, address string) (out Enrolmen
 // ConfirmTwoStep implements Admin.
 func (d *Direct) ConfirmTwoStep(ctx context.Context, c Code) (out RecoveryCodes, err error) {
 	err = d.with(ctx, c.Address, func(id ident.AccountID) (err error) {
-		if out.Codes, err = d.dir.ConfirmTwoStep(ctx, id, c.Code); err == nil {
-			d.endStale(ctx, id)
+		if out.Codes, err = d.dir.ConfirmTwoStep(ctx, id, c.Code); err != nil {
+			return err
+		}
+		d.endStale(ctx, id)
+		if d.grants != nil { // the password alone has given them
+			_, err = d.grants.EndGrant(ctx, id, "")
 		}
 		return err
 	})
