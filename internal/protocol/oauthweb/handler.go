@@ -116,6 +116,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &code):
 		reply(w, http.StatusBadRequest, failure{string(code), fault.TextOf(err)})
+	case fault.Is(err, fault.RateLimited):
+		reply(w, http.StatusTooManyRequests, failure{"temporarily_unavailable", fault.TextOf(err)})
 	case fault.Is(err, fault.Invalid), fault.Is(err, fault.NotFound):
 		reply(w, http.StatusBadRequest, failure{"invalid_request", fault.TextOf(err)})
 	default:

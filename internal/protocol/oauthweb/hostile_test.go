@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/service/oauth"
 )
@@ -88,4 +89,29 @@ func TestDeviceCodesCannotBeGuessed(t *testing.T) {
 	if status := ways[0](); status != http.StatusBadRequest {
 		t.Errorf("%d", status)
 	}
+}
+
+// A program that renews its tokens for nothing but to fill the disk is stopped, and works again after an hour.
+func TestRenewalsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	client := w.register()
+	g := w.redeem(client, w.signIn(client))
+	renew := func() grant {
+		return w.token("grant_type", "refresh_token", "client_id", client, "refresh_token", g.Refresh)
+	}
+	for i := range 200 {
+		next := renew()
+		if next.Error != "" {
+			if i < 20 || next.Error != "temporarily_unavailable" {
+				t.Fatalf("renewal %d: %+v", i, next)
+			}
+			w.pass(time.Hour)
+			if g = renew(); g.Error != "" {
+				t.Errorf("%+v", g)
+			}
+			return
+		}
+		g = next
+	}
+	t.Error("it goes on")
 }

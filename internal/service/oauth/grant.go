@@ -173,6 +173,11 @@ func (p *Provider) exchange(ctx context.Context, c *Client, k kind, text string,
 			refused = refuse(InvalidGrant, why)
 			return nil
 		}
+		if k == isRefresh {
+			if err := p.renewals.count(g.ID, now); err != nil {
+				return err // and nothing is written
+			}
+		}
 		refused = nil
 		return p.store(tx, &g, fresh, now)
 	})

@@ -64,6 +64,8 @@ type Provider struct {
 	hashKey []byte
 	sealer  cipher.AEAD
 	signer  *ecdsa.PrivateKey
+
+	renewals renewals
 }
 
 // New makes a Provider. Its signing key is made when there is none.
