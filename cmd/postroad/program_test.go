@@ -149,11 +149,12 @@ func (p *program) start() {
 
 // watch waits for the process, and tells those who wait for a state of it that none will come.
 func (p *program) watch(c *exec.Cmd, ended chan<- error, notify string) {
-	ended <- c.Wait()
+	how := c.Wait()
 	if s, err := net.Dial("unixgram", notify); err == nil {
 		s.Write([]byte("ended"))
 		s.Close()
 	}
+	ended <- how // last: the next process listens at the same name
 }
 
 // waitFor reads what the server tells its manager.
