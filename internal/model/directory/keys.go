@@ -102,8 +102,6 @@ func pairKey(kind byte, target, source Address) []byte {
 	return appendAddress(k, source)
 }
 
-func refKey(target, source Address) []byte { return pairKey(keyRef, target, source) }
-
 // pairsTo is the range of the references to target.
 func pairsTo(kind byte, target Address) kv.Range {
 	lo := appendAddress([]byte{kind}, target)

@@ -109,3 +109,5 @@ func TestOldReferencesAreTakenBack(t *testing.T) {
 		t.Errorf("staff has %v", g.Members)
 	}
 }
+
+func refKey(target, source Address) []byte { return pairKey(keyRef, target, source) }

@@ -7,16 +7,6 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// fieldEnd finds where the field that begins at start ends: before a line that doesn't begin with white space.
-func fieldEnd(b []byte, start int) int {
-	for i := start; i < len(b); i++ {
-		if b[i] == '\n' && (i+1 == len(b) || b[i+1] != ' ' && b[i+1] != '\t') {
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
 // claims reports whether a field is an Authentication-Results field of one of ids.
 func claims(field []byte, ids []string) bool {
 	const name = "authentication-results"

@@ -147,3 +147,13 @@ func BenchmarkStripper(b *testing.B) {
 		s.Close()
 	}
 }
+
+// fieldEnd finds where the field that begins at start ends: before a line that doesn't begin with white space.
+func fieldEnd(b []byte, start int) int {
+	for i := start; i < len(b); i++ {
+		if b[i] == '\n' && (i+1 == len(b) || b[i+1] != ' ' && b[i+1] != '\t') {
+			return i + 1
+		}
+	}
+	return len(b)
+}
