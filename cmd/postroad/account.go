@@ -24,6 +24,7 @@ type accountCmd struct {
 	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
 	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
 	Set         accountSet      `cmd:"" help:"Say what POP3 shows of an account, and what becomes of messages that it collects."`
+	Away        awayCmd         `cmd:"" help:"Out of office: what senders hear while somebody is away."`
 	Grant       grantCmd        `cmd:"" help:"Programs that were allowed in by OAuth."`
 	Limits      accountLimits   `cmd:"" help:"What accounts may send."`
 	Share       accountShare    `cmd:"" help:"Let somebody into a folder of an account."`

@@ -41,6 +41,12 @@ func (o *outside) send(_ context.Context, job transfer.Job) []transfer.Outcome {
 
 func submit(t *testing.T, s *servertest.Server, from, to string) error {
 	t.Helper()
+	return submitText(t, s, from, to, "From: "+from+"\r\nSubject: out\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <1@x>\r\n\r\nA line.\r\n")
+}
+
+// submitText hands in a message for somebody who signs in.
+func submitText(t *testing.T, s *servertest.Server, from, to, text string) error {
+	t.Helper()
 	c, err := smtp.NewClient(s.Dial(servertest.Submission), servertest.Hostname)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func submit(t *testing.T, s *servertest.Server, from, to string) error {
 	if err != nil {
 		return err
 	}
-	io.WriteString(w, "From: "+from+"\r\nSubject: out\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <1@x>\r\n\r\nA line.\r\n")
+	io.WriteString(w, text)
 	return w.Close()
 }
 

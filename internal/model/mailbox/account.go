@@ -173,6 +173,9 @@ func readState(r kv.Reader) (*state, error) {
 	if s.scripts, err = readScripts(r); err != nil {
 		return nil, err
 	}
+	if s.away, err = readAway(r); err != nil {
+		return nil, err
+	}
 	if s.origins, err = readOrigins(r); err != nil {
 		return nil, err
 	}

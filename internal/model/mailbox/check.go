@@ -24,7 +24,7 @@ func (s *Store) Check(ctx context.Context, id ident.AccountID) ([]string, error)
 		if c.s, err = readState(r); err != nil {
 			return err
 		}
-		for _, step := range []func() error{c.folders, c.index, c.erased, c.checkBags, c.folderProps, c.scripts, c.checkContents, c.origins, c.blobs, c.texts, c.log} {
+		for _, step := range []func() error{c.folders, c.index, c.erased, c.checkBags, c.folderProps, c.scripts, c.away, c.checkContents, c.origins, c.blobs, c.texts, c.log} {
 			if err := step(); err != nil {
 				return err
 			}

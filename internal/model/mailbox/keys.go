@@ -27,6 +27,8 @@ import (
 //	J folder change        stroke: one change of many items' flags that their rows don't have yet, under its first change number
 //	V                      the account's filter scripts: their names, which is active
 //	V name                 the text of one
+//	W                      the out of office setting
+//	W t                    what senders hear by it
 //	R id                   what is remembered for a while (an answer that was given, a duplicate), and until when; id has 16 bytes
 //	N                      the text index: its segments
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
@@ -52,6 +54,7 @@ const (
 	keyErased      = 'E'
 	keyStroke      = 'J'
 	keyScripts     = 'V'
+	keyAway        = 'W'
 	keyMemory      = 'R'
 	keyIndex       = 'N'
 	keyTail        = 'U'
@@ -95,6 +98,8 @@ func appendRowKey(b []byte, f FolderID, u UID) []byte {
 
 func scriptsKey() []byte           { return []byte{keyScripts} }
 func scriptKey(name string) []byte { return append([]byte{keyScripts}, name...) }
+func awayKey() []byte              { return []byte{keyAway} }
+func awayTextsKey() []byte         { return []byte{keyAway, 't'} }
 func memoryKey(id MemoryID) []byte { return append([]byte{keyMemory}, id[:]...) }
 
 func indexKey() []byte                 { return []byte{keyIndex} }

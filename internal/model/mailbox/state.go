@@ -15,6 +15,7 @@ type state struct {
 	folders []*node // by ID
 	origins bool    // there are contents that came from other accounts, or were
 	scripts *Scripts
+	away    *Away // nil: never set
 }
 
 // node is a folder and, if somebody looked, its view.

@@ -44,6 +44,7 @@ type Admin interface {
 	UndeleteAdmin
 	SharingAdmin
 	SieveAdmin
+	AwayAdmin
 	Delegator
 	SourceAdmin
 	POP3Admin

@@ -35,6 +35,8 @@ var scopes = map[string]scope{
 	"account.programs":        about(aboutAddress),
 	"account.shares":          about(aboutAddress),
 	"account.share":           about(func(c ShareChange) string { return c.Address }, func(c ShareChange) string { return c.Who }),
+	"account.away":            about(aboutAddress),
+	"account.away.set":        about(func(c AwayChange) string { return c.Address }),
 	"account.pop3":            about(aboutAddress),
 	"account.pop3.set":        about(func(c POP3Change) string { return c.Address }),
 

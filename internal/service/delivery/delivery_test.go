@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type house struct {
 	store *mailbox.Store
 	log   bytes.Buffer
 	ids   map[string]ident.AccountID
+	later atomic.Int64 // how much time has passed
 }
 
 func newHouse(t testing.TB, names ...string) *house {
@@ -33,8 +35,11 @@ func newHouse(t testing.TB, names ...string) *house {
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
 	t.Cleanup(func() { db.Close() })
-	now := func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
-	h := &house{ids: map[string]ident.AccountID{}, store: mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})}
+	h := &house{ids: map[string]ident.AccountID{}}
+	now := func() time.Time {
+		return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).Add(time.Duration(h.later.Load()))
+	}
+	h.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
 	h.dir, err = directory.Open(t.Context(), db, directory.Options{Now: now})
 	check(t, err)
 	_, err = h.dir.AddDomain(t.Context(), "example.org")

@@ -69,6 +69,9 @@ func (c *Composer) Reply(env *Environment, r *Reply) Letter {
 	d.Add("Precedence", "bulk")
 	d.Add("X-Auto-Response-Suppress", "All")
 	d.Body = message.NewText(ended(r.Body))
+	if r.HTML != "" {
+		d.Body = message.NewMultipart("alternative", d.Body, message.NewHTML(ended(r.HTML)))
+	}
 	text := d.Bytes()
 	if r.MIME {
 		text = withEntity(text, r.Body)

@@ -84,9 +84,9 @@ type Reply struct {
 	Name string
 	// Subject is decoded.
 	Subject string
-	// Body is the text, or with MIME a whole MIME entity with its header.
-	Body string
-	MIME bool
+	// Body is the text, or with MIME a whole MIME entity with its header. HTML is the same in another form; "": there is none.
+	Body, HTML string
+	MIME       bool
 	// Every is how often a sender may get it; 0: each time (RFC 6131 §2).
 	Every time.Duration
 	// References are those of the answered message; InReplyTo its identifier without brackets.

@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -129,6 +130,25 @@ func (v *vacation) answer(m *machine, r *Reply) {
 	r.From = m.replyFrom(v.from, as)
 	r.Subject = m.replySubject(v.subject)
 	m.thread(r)
+}
+
+// AutoReply is an answer to a message that its recipient gives without a script: to whom, from whom, about what. Text, handle and
+// period are left to the caller. Nil: it is no message to be answered (RFC 3834 §2, RFC 5230 §4.5, §4.6).
+func AutoReply(ctx context.Context, env *Environment, msg Message) *Reply {
+	m := newMachine(ctx, Limits{}.withDefaults(), env, msg)
+	m.frame = &frame{unit: &unit{}}
+	mine := append([]string{env.Envelope.To}, env.Addresses...)
+	if o := env.Envelope.Original; o != "" {
+		mine = append(mine, o)
+	}
+	as, ok := m.deserves(mine)
+	if !ok {
+		return nil
+	}
+	r := &Reply{To: env.Envelope.From, From: m.replyFrom(nil, as), Subject: m.replySubject(nil)}
+	r.Name = m.senderName(r.To)
+	m.thread(r)
+	return r
 }
 
 // replyFrom is who the answer is from: what :from says, or the address that the message was written to. Only the owner's own will do

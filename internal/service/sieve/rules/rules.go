@@ -31,6 +31,8 @@ type Options struct {
 	// Location is the zone of dates. Nil: the machine's.
 	Location *time.Location
 	Now      func() time.Time // default: time.Now
+	// Knows reports whether an account's owner knows an address: has written to it, or has it among the contacts. Nil: nobody is known.
+	Knows func(ctx context.Context, s *mailbox.Session, address string) (bool, error)
 	// Limits bound scripts and runs.
 	Limits sieve.Limits
 }
@@ -82,7 +84,11 @@ func Extensions() []string {
 
 // Apply reports whether anything is to be run for an account. It costs nothing.
 func (r *Rules) Apply(s *mailbox.Session) bool {
-	return s.Scripts().Active != "" || len(r.o.Before)+len(r.o.After) > 0
+	if s.Scripts().Active != "" || len(r.o.Before)+len(r.o.After) > 0 {
+		return true
+	}
+	away := s.Away()
+	return away.State != mailbox.AwayOff && away.InForce(r.o.Now())
 }
 
 // Compile compiles a script as one of an account's, which may include the others. The error is sieve.Problems if the script is wrong.
@@ -180,6 +186,9 @@ func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Envir
 	out, err := sieve.RunAll(ctx, scripts, env, mail{c})
 	if wrong != nil {
 		err = wrong
+	}
+	if failed := r.answer(ctx, s, env, mail{c}, out); err == nil {
+		err = failed
 	}
 	return out, err
 }
