@@ -334,3 +334,12 @@ func uuLine(out, line []byte) []byte {
 	}
 	return out
 }
+
+// AppendDecoded appends a body of the given Content-Transfer-Encoding (lower case), decoded as Decoder does it. dst and body must not overlap.
+func AppendDecoded(dst []byte, encoding string, body []byte) []byte {
+	d := newDecoder(encoding)
+	if d == nil {
+		return append(dst, body...)
+	}
+	return d.finish(d.decode(dst, body))
+}

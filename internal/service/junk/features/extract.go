@@ -1,26 +1,166 @@
 package features
 
-import "slices"
+import (
+	"sync"
+	"unicode/utf8"
+
+	"postroad/internal/format/charset"
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
+)
+
+// Bounds of what is looked at. What matters about a message stands at its beginning.
+const (
+	maxHeader = 64 << 10 // octets of the header
+	maxParts  = 60       // parts
+	maxTexts  = 6        // text parts that are read
+	maxRaw    = 48 << 10 // octets read of one text part
+	maxText   = 24 << 10 // octets of folded text
+	// headLimit is how many features may come from other things than the text.
+	headLimit = 1000
+)
 
 // An Extractor makes Sets. It is safe for concurrent use, and keeps its working memory between messages.
-type Extractor struct{}
+type Extractor struct{ pool sync.Pool }
 
 // New makes an Extractor.
-func New() *Extractor { return &Extractor{} }
+func New() *Extractor {
+	return &Extractor{pool: sync.Pool{New: func() any { return &extraction{} }}}
+}
 
 // Extract returns the features of a message.
 func (x *Extractor) Extract(m *Message) Set {
-	return Set{}
+	e := x.pool.Get().(*extraction)
+	defer x.pool.Put(e)
+	e.reset()
+	e.run(m)
+	return append(make(Set, 0, len(e.set)), e.set...)
 }
 
-// Name tells what some features of a message mean, such as "body: cheap watches" or "link to: example.com", in the order of
-// want; "" for those that it doesn't have. The texts are parts of the message: whoever shows them must treat them as such.
+// Name tells what some features of a message mean, such as "words: cheap watches" or "link to: example.com", in the order of
+// want; "" for those that it doesn't have. The texts are parts of the message, in lower case, and valid UTF-8: whoever shows
+// them must treat them as such.
 func (x *Extractor) Name(m *Message, want []uint32) []string {
-	return make([]string, len(want))
+	e := x.pool.Get().(*extraction)
+	defer x.pool.Put(e)
+	e.reset()
+	e.names = make([]string, len(want))
+	e.want = make(map[uint32]int, len(want))
+	for i, f := range want {
+		e.want[f] = i
+	}
+	e.run(m)
+	names := e.names
+	e.want, e.names = nil, nil
+	return names
 }
 
-// Has reports whether a feature is in the set.
-func (s Set) Has(f uint32) bool {
-	_, ok := slices.BinarySearch(s, f)
-	return ok
+// An extraction is the work on one message.
+type extraction struct {
+	collector
+	folder
+	text    []byte // folded
+	raw     []byte
+	decoded []byte
+	low     []byte
+	shapes  []byte
+	html    htmlReader
+	links   int
+	// of the text:
+	count, single, long int
+}
+
+func (x *extraction) reset() {
+	x.collector.reset()
+	x.folder = folder{}
+	x.text = x.text[:0]
+	x.links, x.count, x.single, x.long = 0, 0, 0, 0
+}
+
+func (x *extraction) run(m *Message) {
+	x.limit = headLimit
+	x.facts(&m.Facts)
+	x.header(m)
+	x.parts(m)
+	x.limit = Max
+	x.words(Word, Pair, x.text)
+	x.textShape()
+}
+
+// lower returns b in lower case, until it is called again.
+func (x *extraction) lower(b []byte) []byte {
+	x.low = x.low[:0]
+	for _, c := range b {
+		x.low = append(x.low, lower(c))
+	}
+	return x.low
+}
+
+// body reads a text part, and appends it to the text.
+func (x *extraction) body(m *Message, p *summary.Part) {
+	n := min(p.Body.Size, maxRaw)
+	if n <= 0 || len(x.text) >= maxText || m.Body == nil {
+		return
+	}
+	x.raw = grow(x.raw, int(n))
+	k, _ := m.Body.ReadAt(x.raw, p.Body.Offset) // what was read is what there is
+	b := x.raw[:max(k, 0)]
+	if !message.Identity(p.Encoding) {
+		x.decoded = message.AppendDecoded(x.decoded[:0], p.Encoding, b)
+		b = x.decoded
+	}
+	if !charset.IsUTF8(p.Charset, b) {
+		s, _ := charset.Decode(p.Charset, b)
+		b = []byte(s)
+	}
+	if p.Subtype == "html" {
+		b = x.page(b)
+	} else {
+		x.linksIn(b)
+	}
+	x.text = append(x.folder.append(x.text, b, maxText), '\n')
+}
+
+// page returns the text of an HTML document, after looking at how it is made.
+func (x *extraction) page(doc []byte) []byte {
+	x.html = htmlReader{x: x, out: x.html.out[:0], anchor: -1}
+	x.html.read(doc)
+	x.html.done()
+	return x.html.out
+}
+
+func grow(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+// appendShape appends a text with its letters and digits made the same, runs of them as one, up to 40 octets: how something is
+// made, whatever it says.
+func appendShape(dst, text []byte) []byte {
+	last := byte(0)
+	for _, c := range text {
+		switch {
+		case c >= 'a' && c <= 'z':
+			c = 'a'
+		case c >= 'A' && c <= 'Z':
+			c = 'A'
+		case c >= '0' && c <= '9':
+			c = '0'
+		case c >= utf8.RuneSelf:
+			c = '?'
+		case c <= ' ':
+			c = ' '
+		}
+		if c == last && c != '-' && c != '=' && c != '_' {
+			continue
+		}
+		if len(dst) >= 40 {
+			break
+		}
+		dst = append(dst, c)
+		last = c
+	}
+	return dst
 }

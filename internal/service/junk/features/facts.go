@@ -1,6 +1,12 @@
 package features
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+
+	"postroad/internal/service/sender/authres"
+)
 
 // Facts are what reception knows of a message apart from its bytes. The zero value: nothing is known. All names are in lower case.
 type Facts struct {
@@ -21,9 +27,131 @@ type Facts struct {
 
 // FactsOf reads the facts out of a message's header: from the trace of our own that stands in front of it. results is the
 // value of our Authentication-Results field if that isn't in front yet (at delivery); "" reads it from the header (a stored
-// message). Signs stays empty.
+// message). author is the domain of the From field, in lower case. Signs stays empty.
 //
-// The caller sees to it that the header begins with what we wrote: fields behind the first Received of ours aren't believed.
-func FactsOf(header []byte, results string) Facts {
-	return Facts{}
+// The caller sees to it that the header begins with what we wrote: only the fields up to the first Received are believed, and
+// behind it those Received fields that tell how the message went on inside of our own network.
+func FactsOf(header []byte, results, author string) Facts {
+	var f Facts
+	received := false
+	eachField(header, func(name, value []byte) bool {
+		switch {
+		case is(name, "Received"):
+			received = true
+			return !f.hop(value)
+		case received:
+		case is(name, "Return-Path"):
+			f.From = strings.ToLower(string(bytes.Trim(value, "<> \t\r\n")))
+		case is(name, "Authentication-Results") && results == "":
+			results = string(value)
+		}
+		return true
+	})
+	f.results(results, author)
+	return f
+}
+
+// hop reads a Received field, and reports whether it is the one that tells who brought the message to us: not one of our own.
+func (f *Facts) hop(value []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimSpace(value), []byte("from "))
+	if !ok {
+		return false
+	}
+	if by := bytes.Index(rest, []byte(" by ")); by >= 0 {
+		rest = rest[:by]
+	}
+	if by := bytes.Index(rest, []byte("\tby ")); by >= 0 {
+		rest = rest[:by]
+	}
+	helo, comment, _ := bytes.Cut(rest, []byte(" "))
+	addr, host := clientIn(comment)
+	if !addr.IsValid() {
+		addr, _ = clientIn(helo)
+	}
+	if !addr.IsValid() || addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() {
+		return false
+	}
+	f.Client, f.Host = addr, host
+	f.Helo = strings.ToLower(string(bytes.Trim(helo, "[]\r\n\t ")))
+	return true
+}
+
+// clientIn finds an address, and the name before it, in what stands in the parentheses of a Received field.
+func clientIn(s []byte) (addr netip.Addr, host string) {
+	for w := range bytes.FieldsFuncSeq(s, func(r rune) bool {
+		return r == ' ' || r == '(' || r == ')' || r == '[' || r == ']' || r == '\t' || r == '\r' || r == '\n' || r == '=' || r == '@'
+	}) {
+		w = bytes.TrimPrefix(w, []byte("IPv6:"))
+		if a, err := netip.ParseAddr(string(w)); err == nil {
+			return a.Unmap(), host
+		}
+		if bytes.IndexByte(w, '.') > 0 {
+			host = strings.ToLower(string(w))
+		}
+	}
+	return netip.Addr{}, ""
+}
+
+// results takes what an Authentication-Results field says.
+func (f *Facts) results(value, author string) {
+	h, err := authres.Parse(value)
+	if value == "" || err != nil {
+		return
+	}
+	for i := range h.Methods {
+		f.method(&h.Methods[i], author)
+	}
+}
+
+func (f *Facts) method(m *authres.Method, author string) {
+	switch m.Name {
+	case "spf":
+		if property(m, "helo") == "" {
+			f.SPF = string(m.Result)
+			if d := domainOf(property(m, "mailfrom")); m.Result == authres.Pass && aligned(d, author) {
+				f.Proven = author
+			}
+		}
+	case "dkim":
+		if f.DKIM != "pass" {
+			f.DKIM = string(m.Result)
+		}
+		if m.Result == authres.Pass && aligned(strings.ToLower(property(m, "d")), author) {
+			f.Proven = author
+		}
+	case "dmarc":
+		f.DMARC = string(m.Result)
+		if m.Result == authres.Pass {
+			f.Proven = author
+		}
+	case "arc":
+		f.ARC = string(m.Result)
+	case "iprev":
+		f.Host = ""
+		if m.Result == authres.Pass {
+			f.Host = strings.ToLower(m.Comment)
+		}
+	}
+}
+
+func property(m *authres.Method, name string) string {
+	for _, p := range m.Props {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
+// domainOf returns the domain of an address, or of what is one already, in lower case.
+func domainOf(addr string) string {
+	return strings.ToLower(addr[strings.LastIndexByte(addr, '@')+1:])
+}
+
+// aligned reports whether one domain is the other or below it: a strict reading of RFC 7489 §3.1, which needs no list of suffixes.
+func aligned(a, b string) bool {
+	if a == "" || b == "" || strings.IndexByte(a, '.') < 0 || strings.IndexByte(b, '.') < 0 {
+		return false
+	}
+	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }

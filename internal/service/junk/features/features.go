@@ -18,7 +18,7 @@ import (
 // Max is the most features that a Set holds.
 const Max = 3000
 
-// A Set is what is remarkable about one message: hashes in ascending order, each once, Max at most. The zero value is that of
+// A Set is what is remarkable about one message: hashes each once, in no particular order, Max at most. The zero value is that of
 // an empty message. It may be read concurrently.
 type Set []uint32
 

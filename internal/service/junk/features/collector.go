@@ -1,0 +1,112 @@
+package features
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// tableSize is that of the hash table that finds duplicates: a power of two, well above Max.
+const tableSize = 8192
+
+// A collector gathers features, each once. It is reused.
+type collector struct {
+	set   []uint32
+	table [tableSize]uint32
+	limit int // of features, at present
+	// want has the features to be named, and names what they turned out to be.
+	want  map[uint32]int
+	names []string
+	buf   []byte
+}
+
+func (c *collector) reset() {
+	for _, f := range c.set { // mostly cheaper than clearing it all
+		c.table[f%tableSize] = 0
+	}
+	if len(c.set) > 0 {
+		clear(c.table[:])
+	}
+	c.set = c.set[:0]
+	c.limit = Max
+	c.want, c.names = nil, nil
+}
+
+// add adds the feature of a kind that the text stands for.
+func (c *collector) add(k Kind, text []byte) { c.put(k, hash(seedOf(k), text), text, nil) }
+
+// addString is add for a string.
+func (c *collector) addString(k Kind, text string) {
+	c.buf = append(c.buf[:0], text...)
+	c.add(k, c.buf)
+}
+
+// add2 adds a feature of two texts, one after the other.
+func (c *collector) add2(k Kind, a, b []byte) {
+	c.put(k, hash(hash(seedOf(k), a), b), a, b)
+}
+
+// add2String is add2 for a constant and a text.
+func (c *collector) add2String(k Kind, a string, b []byte) {
+	c.buf = append(c.buf[:0], a...)
+	c.add2(k, c.buf, b)
+}
+
+func (c *collector) put(k Kind, h uint64, a, b []byte) {
+	if len(c.set) >= c.limit {
+		return
+	}
+	f := uint32(k)<<kindBits | uint32(h>>32)>>(32-kindBits)
+	for i := uint32(h) % tableSize; ; i = (i + 1) % tableSize {
+		switch c.table[i] {
+		case f:
+			return
+		case 0:
+			c.table[i] = f
+			c.set = append(c.set, f)
+			if c.want != nil {
+				c.name(f, k, a, b)
+			}
+			return
+		}
+	}
+}
+
+// name notes what a feature is, if somebody wants to know.
+func (c *collector) name(f uint32, k Kind, a, b []byte) {
+	i, ok := c.want[f]
+	if !ok {
+		return
+	}
+	name := k.String() + ": " + string(a)
+	if b != nil {
+		name += " " + string(b)
+	}
+	c.names[i] = name
+}
+
+// The constants are the fractional parts of square roots of primes: they only have to be odd looking and never to change.
+const (
+	mul1 = 0x9e3779b97f4a7c15
+	mul2 = 0xbb67ae8584caa73b
+)
+
+func seedOf(k Kind) uint64 { return mul2 * (uint64(k) + 1) }
+
+// hash is a fast hash of short texts, the same on every machine and in every version.
+func hash(seed uint64, b []byte) uint64 {
+	h := seed ^ uint64(len(b))*mul1
+	for len(b) >= 8 {
+		h = mix(h^binary.LittleEndian.Uint64(b), mul1)
+		b = b[8:]
+	}
+	var last uint64
+	for i, c := range b {
+		last |= uint64(c) << (8 * i)
+	}
+	return mix(h^last, mul2)
+}
+
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^mul2, b)
+	return hi ^ lo
+}

@@ -1,0 +1,165 @@
+package features
+
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// A folder writes text so that different spellings of it are the same: lower case, digits as 0, no accents, letters that only
+// look like Latin ones as those, characters without width left out. It counts what it met on the way.
+type folder struct {
+	invisible, lookalike, wide int // tricks with characters
+	latin, cyrillic, greek     int // letters
+	arabic, hebrew, cjk, other int // letters
+	upper                      int // capitals
+}
+
+// tricks is how many characters were there to deceive programs.
+func (f *folder) tricks() int { return f.invisible + f.lookalike + f.wide }
+
+// asciiFold maps ASCII to what is written for it; controls and blanks to a space.
+var asciiFold = func() (t [utf8.RuneSelf]byte) {
+	for c := range t {
+		switch {
+		case c <= ' ' || c == 0x7f:
+			t[c] = ' '
+		case c >= 'A' && c <= 'Z':
+			t[c] = byte(c) + 'a' - 'A'
+		case c >= '0' && c <= '9':
+			t[c] = '0'
+		default:
+			t[c] = byte(c)
+		}
+	}
+	return t
+}()
+
+// append appends text, folded, up to limit octets in dst.
+func (f *folder) append(dst, text []byte, limit int) []byte {
+	for i := 0; i < len(text) && len(dst) < limit; {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			if c >= 'A' && c <= 'Z' {
+				f.upper++
+			}
+			dst = append(dst, asciiFold[c])
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		dst = f.rune(dst, r)
+		i += n
+	}
+	return dst
+}
+
+// rune appends one character that isn't ASCII.
+func (f *folder) rune(dst []byte, r rune) []byte {
+	switch {
+	case invisible(r):
+		f.invisible++
+		return dst
+	case r == 0xa0 || unicode.IsSpace(r):
+		return append(dst, ' ')
+	case r >= 0x300 && r <= 0x36f: // combining marks
+		f.lookalike++
+		return dst
+	}
+	if c := lookalike(r); c != 0 && f.inLatin(dst) {
+		f.lookalike++
+		return append(dst, c)
+	}
+	if r >= 0xff00 && r <= 0xff5e || r >= 0x1d400 && r <= 0x1d7ff || r >= 0x2460 && r <= 0x24ff || r >= 0x1f100 && r <= 0x1f1ff {
+		f.wide++
+		return f.decomposed(dst, r)
+	}
+	f.script(r)
+	if r < 0x250 || r >= 0x1e00 && r < 0x1f00 { // Latin with accents
+		return f.decomposed(dst, r)
+	}
+	return utf8.AppendRune(dst, unicode.ToLower(r))
+}
+
+// decomposed appends what a character is made of, without accents.
+func (f *folder) decomposed(dst []byte, r rune) []byte {
+	var in [utf8.UTFMax]byte
+	n := utf8.EncodeRune(in[:], r)
+	d := norm.NFKD.Properties(in[:n]).Decomposition()
+	if d == nil {
+		d = in[:n]
+	}
+	for len(d) > 0 {
+		r, n := utf8.DecodeRune(d)
+		d = d[n:]
+		switch {
+		case r < utf8.RuneSelf:
+			dst = append(dst, asciiFold[r])
+		case !unicode.Is(unicode.Mn, r):
+			dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		}
+	}
+	return dst
+}
+
+// inLatin reports whether the text before is in the middle of a word of Latin letters.
+func (f *folder) inLatin(dst []byte) bool {
+	if len(dst) == 0 {
+		return false
+	}
+	c := dst[len(dst)-1]
+	return c >= 'a' && c <= 'z'
+}
+
+func (f *folder) script(r rune) {
+	switch {
+	case r < 0x370:
+		f.latin++
+	case r < 0x400:
+		f.greek++
+	case r < 0x530:
+		f.cyrillic++
+	case r >= 0x590 && r < 0x600:
+		f.hebrew++
+	case r >= 0x600 && r < 0x780:
+		f.arabic++
+	case cjk(r):
+		f.cjk++
+	default:
+		f.other++
+	}
+}
+
+// cjk reports whether r is of a script that is written without spaces between words.
+func cjk(r rune) bool {
+	return r >= 0x2e80 && r < 0xa4d0 || r >= 0xac00 && r < 0xd7b0 || r >= 0xf900 && r < 0xfb00 || r >= 0x20000 && r < 0x32000 ||
+		r >= 0xe00 && r < 0xe80 // Thai
+}
+
+// invisible reports whether r has no width.
+func invisible(r rune) bool {
+	switch r {
+	case 0xad, 0x34f, 0x61c, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180e, 0x3164, 0xfeff, 0xffa0:
+		return true
+	}
+	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r >= 0xfe00 && r <= 0xfe0f ||
+		r >= 0xe0000 && r <= 0xe01ef
+}
+
+// lookalikes are letters of other scripts that look like a Latin one.
+var lookalikes = map[rune]byte{
+	'а': 'a', 'А': 'a', 'В': 'b', 'с': 'c', 'С': 'c', 'ԁ': 'd', 'е': 'e', 'Е': 'e', 'ё': 'e', 'һ': 'h', 'Н': 'h', 'і': 'i', 'І': 'i', 'ї': 'i',
+	'ј': 'j', 'Ј': 'j', 'К': 'k', 'к': 'k', 'М': 'm', 'м': 'm', 'о': 'o', 'О': 'o', 'р': 'p', 'Р': 'p', 'ԛ': 'q', 'ѕ': 's', 'Ѕ': 's',
+	'Т': 't', 'т': 't', 'ѵ': 'v', 'ԝ': 'w', 'х': 'x', 'Х': 'x', 'у': 'y', 'У': 'y', 'п': 'n', 'г': 'r',
+	'α': 'a', 'Α': 'a', 'Β': 'b', 'ε': 'e', 'Ε': 'e', 'Ζ': 'z', 'Η': 'h', 'ι': 'i', 'Ι': 'i', 'κ': 'k', 'Κ': 'k', 'Μ': 'm', 'η': 'n', 'Ν': 'n',
+	'ο': 'o', 'Ο': 'o', 'ρ': 'p', 'Ρ': 'p', 'τ': 't', 'Τ': 't', 'υ': 'u', 'ν': 'v', 'χ': 'x', 'Χ': 'x', 'γ': 'y', 'Υ': 'y', 'ω': 'w',
+	'ı': 'i', 'ɑ': 'a', 'ɡ': 'g', 'ɩ': 'i', 'ʀ': 'r', 'ʏ': 'y', 'ո': 'n', 'օ': 'o', 'ս': 'u', 'ց': 'g',
+}
+
+func lookalike(r rune) byte {
+	if r < 0x131 || r > 0x590 {
+		return 0
+	}
+	return lookalikes[r]
+}

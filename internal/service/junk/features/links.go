@@ -1,0 +1,131 @@
+package features
+
+import "bytes"
+
+// maxLinks is how many links are looked at.
+const maxLinks = 100
+
+// link adds what a link tells. url is as it is written, "https://..." or "//...": others lead nowhere.
+func (x *extraction) link(url []byte) {
+	scheme, rest, ok := bytes.Cut(url, []byte("//"))
+	if !ok || x.links >= maxLinks {
+		return
+	}
+	x.links++
+	end := bytes.IndexAny(rest, "/?#\\ \t\r\n\"'<>")
+	if end < 0 {
+		end = len(rest)
+	}
+	host, path := rest[:end], rest[end:]
+	if len(scheme) > 12 {
+		return
+	}
+	x.add2String(LinkShape, "scheme", x.lower(scheme))
+	if at := bytes.LastIndexByte(host, '@'); at >= 0 {
+		x.addString(LinkShape, "user name in it")
+		host = host[at+1:]
+	}
+	if colon := bytes.LastIndexByte(host, ':'); colon >= 0 {
+		x.addString(LinkShape, "port")
+		host = host[:colon]
+	}
+	x.host(Link, LinkDomain, x.lower(host))
+	x.path(path)
+}
+
+// host adds a host name, its domain and its top-level domain.
+func (x *extraction) host(whole, part Kind, host []byte) {
+	host = bytes.Trim(host, ".")
+	if len(host) == 0 || len(host) > 255 {
+		return
+	}
+	if numeric(host) {
+		x.add2String(part, "an address", nil)
+		x.add(whole, host)
+		return
+	}
+	if bytes.Contains(host, []byte("xn--")) {
+		x.addString(part, "international")
+	}
+	x.add(whole, host)
+	d := domainIn(host)
+	x.add(part, d)
+	if dot := bytes.LastIndexByte(host, '.'); dot >= 0 {
+		x.add(part, host[dot:])
+	}
+	if n := bytes.Count(host, []byte(".")); n > 3 {
+		x.shape(part, "labels", min(n, 6))
+	}
+}
+
+// domainIn is about the registered domain of a host name: its last two labels, or three where the second is a short one below
+// a country. It needs no list that grows old, and a mistake costs nothing.
+func domainIn(host []byte) []byte {
+	last := bytes.LastIndexByte(host, '.')
+	if last < 0 {
+		return host
+	}
+	second := bytes.LastIndexByte(host[:last], '.')
+	if second < 0 {
+		return host
+	}
+	if len(host)-last-1 == 2 && last-second-1 <= 3 {
+		if third := bytes.LastIndexByte(host[:second], '.'); third >= 0 {
+			return host[third+1:]
+		}
+		return host
+	}
+	return host[second+1:]
+}
+
+func numeric(host []byte) bool {
+	for _, c := range host {
+		if (c < '0' || c > '9') && c != '.' && c != 'x' && c != '[' && c != ']' && c != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+// path adds how a link's path is made.
+func (x *extraction) path(p []byte) {
+	x.shape(LinkShape, "path", bucket(len(p)))
+	p, query, ok := bytes.Cut(p, []byte("?"))
+	if ok {
+		x.shape(LinkShape, "query", bucket(len(query)))
+		if bytes.IndexByte(query, '@') >= 0 || bytes.Contains(query, []byte("%40")) {
+			x.addString(LinkShape, "address in query")
+		}
+	}
+	if bytes.Count(p, []byte("%")) > 3 {
+		x.addString(LinkShape, "hidden characters")
+	}
+	if dot := bytes.LastIndexByte(p, '.'); dot >= 0 && len(p)-dot <= 6 {
+		x.add2String(LinkShape, "file", x.lower(p[dot:]))
+	}
+	for i, seg := range [...]string{"unsubscribe", "click", "track", "login", "verify", "wp-content", "wp-includes", "remove"} {
+		if i < 8 && bytes.Contains(p, []byte(seg)) {
+			x.add2String(LinkShape, "path with", []byte(seg))
+		}
+	}
+}
+
+// linksIn finds the links in plain text.
+func (x *extraction) linksIn(text []byte) {
+	for x.links < maxLinks {
+		i := bytes.Index(text, []byte("://"))
+		if i < 0 {
+			break
+		}
+		start := i
+		for start > 0 && i-start < 8 && lower(text[start-1]) >= 'a' && lower(text[start-1]) <= 'z' {
+			start--
+		}
+		end := i + 3
+		for end < len(text) && text[end] > ' ' && text[end] != '>' && text[end] != '"' && text[end] != '<' && text[end] != ')' {
+			end++
+		}
+		x.link(text[start:end])
+		text = text[end:]
+	}
+}
