@@ -25,6 +25,7 @@ var neighbours = map[string][]string{
 	"format/dsn":        {"format/message"},                                                                      // composes a message
 	"format/reportmail": {"format/message"},                                                                      // composes a message, and looks into one
 	"format/arf":        {"format/message"},                                                                      // likewise
+	"format/archive":    {"format/charset"},                                                                      // decodes names
 	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                         // gives identities
