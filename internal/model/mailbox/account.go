@@ -52,6 +52,7 @@ func (a *account) publish(s *state) {
 		return
 	}
 	a.published.Store(s)
+	a.store.tellActs(a.id, old, s)
 	if a.bell != nil && (old == nil || old.head.change != s.head.change) {
 		close(a.bell)
 		a.bell = nil
@@ -169,7 +170,7 @@ func readState(r kv.Reader) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{head: h, kw: newKeywordTable()}
+	s := &state{head: h}
 	if s.scripts, err = readScripts(r); err != nil {
 		return nil, err
 	}
@@ -179,13 +180,8 @@ func readState(r kv.Reader) (*state, error) {
 	if s.origins, err = readOrigins(r); err != nil {
 		return nil, err
 	}
-	for p, err := range r.Scan(all(keyKeyword)) {
-		if err != nil {
-			return nil, err
-		}
-		if n := s.kw.add(string(p.Value)); n != binary.BigEndian.Uint32(p.Key[1:]) {
-			return nil, fault.New(fault.Corrupt, "keyword %d is missing", n)
-		}
+	if s.kw, err = readKeywords(r); err != nil {
+		return nil, err
 	}
 	for p, err := range r.Scan(all(keyFolder)) {
 		if err != nil {
@@ -198,6 +194,19 @@ func readState(r kv.Reader) (*state, error) {
 		s.folders = append(s.folders, &node{Folder: f})
 	}
 	return s, nil
+}
+
+func readKeywords(r kv.Reader) (*keywordTable, error) {
+	kw := newKeywordTable()
+	for p, err := range r.Scan(all(keyKeyword)) {
+		if err != nil {
+			return nil, err
+		}
+		if n := kw.add(string(p.Value)); n != binary.BigEndian.Uint32(p.Key[1:]) {
+			return nil, fault.New(fault.Corrupt, "keyword %d is missing", n)
+		}
+	}
+	return kw, nil
 }
 
 // erased is the state of an account whose mailbox was deleted.

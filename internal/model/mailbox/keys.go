@@ -30,6 +30,7 @@ import (
 //	W                      the out of office setting
 //	W t                    what senders hear by it
 //	R id                   what is remembered for a while (an answer that was given, a duplicate), and until when; id has 16 bytes
+//	D service ...          a service's own records, see Side
 //	N                      the text index: its segments
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
@@ -56,6 +57,7 @@ const (
 	keyScripts     = 'V'
 	keyAway        = 'W'
 	keyMemory      = 'R'
+	keySide        = 'D'
 	keyIndex       = 'N'
 	keyTail        = 'U'
 	keyText        = kv.BulkPrefix + 1

@@ -15,7 +15,8 @@ type state struct {
 	folders []*node // by ID
 	origins bool    // there are contents that came from other accounts, or were
 	scripts *Scripts
-	away    *Away // nil: never set
+	away    *Away  // nil: never set
+	acted   ModSeq // see noteAct; 0: nothing has happened since the state was read
 }
 
 // node is a folder and, if somebody looked, its view.

@@ -23,8 +23,11 @@ type Options struct {
 	// KeepErased is how long expunged items can be brought back; zero: not at all. Those of an account are
 	// kept up to its limits, the newest first.
 	KeepErased time.Duration
-	CacheRows  int // rows of views that are kept though nobody shows them; 500,000 (50 MB)
-	MemoryMax  int // bytes of a message that are held in memory on its way in; 1 MiB
+	// Acted hears, after its commit, of an account where something happened in which a person may have had a hand. It
+	// must not wait, nor call the Store. Nil: nobody hears.
+	Acted     func(ident.AccountID)
+	CacheRows int // rows of views that are kept though nobody shows them; 500,000 (50 MB)
+	MemoryMax int // bytes of a message that are held in memory on its way in; 1 MiB
 }
 
 func (o *Options) defaults() {

@@ -199,6 +199,7 @@ func (s *session) beginCheck() {
 	}
 	if s.who != nil || !s.tx.envelope.Trusted {
 		m.strip = authres.NewStripper(toContent{m}, s.server.config.Hostname)
+		m.strip.Remove(delivery.JunkField)
 	}
 }
 

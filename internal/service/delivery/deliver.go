@@ -74,6 +74,7 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	r.keepFailed(ctx, results)
 	r.report(ctx, results)
 	a.count(&r, results)
+	r.noteWritten()
 	r.noteDelivered(ctx)
 	a.note(ctx, e, to, c.Size(), results)
 	return results
@@ -93,6 +94,9 @@ type run struct {
 	forwards []*leg    // of them, what goes on from addresses of ours
 	lists    []*listing
 	head     *head
+
+	letter      Letter // for the judge; nil: it isn't judged, or not begun
+	begunLetter bool
 
 	noted     bool      // that it was received
 	messageID string    // of the header, for the trace; see noteReceived
@@ -116,6 +120,8 @@ type place struct {
 // copied is one account's copy.
 type copied struct {
 	session *mailbox.Session
+	opinion Opinion
+	size    int64               // of the message with what is in front of it
 	pending []*mailbox.Pending  // one, or what the account's rules want
 	one     [1]*mailbox.Pending // room for pending
 	legs    []*leg              // where its rules send it
@@ -159,18 +165,19 @@ func (r *run) submit(ctx context.Context, p place) {
 	if c.session, c.err = r.a.open(ctx, p.account); c.err != nil {
 		return
 	}
+	r.judge(ctx, p, c)
 	if r.a.filter != nil && r.a.filter.Apply(c.session) {
 		r.filter(ctx, p, c)
 		return
 	}
-	folder, ok := r.folder(c.session)
+	folder, ok := r.folder(c)
 	if !ok {
 		c.err = fault.New(fault.Corrupt, "account %d has no INBOX", p.account)
 		return
 	}
 	c.folder = folder.Name
 	r.noteReceived()
-	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p)})
+	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p, c), Keywords: r.keywords(c, folder)})
 	if c.err = err; err == nil {
 		c.one[0] = pending
 		c.pending = c.one[:]
@@ -178,34 +185,48 @@ func (r *run) submit(ctx context.Context, p place) {
 }
 
 // folder is where the message goes in a mailbox.
-func (r *run) folder(s *mailbox.Session) (mailbox.Folder, bool) {
-	if r.e.Verdict != nil && r.e.Verdict.Junk {
-		if f, ok := s.FolderByRole(mailbox.Junk); ok {
+func (r *run) folder(c *copied) (mailbox.Folder, bool) {
+	if r.junk(c) {
+		if f, ok := c.session.FolderByRole(mailbox.Junk); ok {
 			return f, true
 		}
 	}
-	return s.FolderByRole(mailbox.Inbox)
+	return c.session.FolderByRole(mailbox.Inbox)
 }
 
-// copyFor is the message for a mailbox: the reverse-path, what the checks found, and what was in front when it came.
-func (r *run) copyFor(p place) *mailbox.Content {
-	if p.list != nil {
-		return p.list.mail
+// copyFor is the message for a mailbox: the reverse-path, what the account thinks of it, what the checks found, and what was in
+// front when it came. Without c it is what all of them have.
+func (r *run) copyFor(p place, c *copied) *mailbox.Content {
+	if c == nil {
+		return r.frontedFor(p, "")
 	}
-	if r.mail == nil {
-		r.mail = r.content.Prefixed(r.front(r.e.From))
+	m := r.frontedFor(p, c.opinion.Field)
+	c.size = m.Size()
+	return m
+}
+
+func (r *run) frontedFor(p place, opinion string) *mailbox.Content {
+	switch {
+	case p.list != nil && opinion == "":
+		return p.list.mail
+	case p.list != nil:
+		return p.list.content.Prefixed(r.front(p.list.from, opinion))
+	case opinion != "":
+		return r.content.Prefixed(r.front(r.e.From, opinion))
+	case r.mail == nil:
+		r.mail = r.content.Prefixed(r.front(r.e.From, ""))
 	}
 	return r.mail
 }
 
 // front is what stands in front of a mailbox's copy.
-func (r *run) front(from string) []byte {
+func (r *run) front(from, opinion string) []byte {
 	found := ""
 	if r.e.Verdict != nil {
 		found = r.e.Verdict.Field
 	}
-	b := appendReturnPath(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(found)), from)
-	return append(b, found...)
+	b := appendReturnPath(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(opinion)+len(found)), from)
+	return append(append(b, opinion...), found...)
 }
 
 // wait returns when all that has begun is durable or has failed.
@@ -299,10 +320,10 @@ func (r *run) outcome(i int) error {
 
 func (a *Agent) count(r *run, results []error) {
 	delivered, queued := uint64(0), uint64(0)
-	for p, c := range r.copies {
+	for _, c := range r.copies {
 		if c.err == nil {
 			delivered++
-			a.bytes.Add(uint64(r.copyFor(p).Size()))
+			a.bytes.Add(uint64(c.size))
 		}
 	}
 	for _, l := range r.legs {

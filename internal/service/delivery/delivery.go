@@ -36,6 +36,8 @@ type Options struct {
 	Sealer Sealer
 	// Filter decides by people's rules what becomes of their copies. Nil: nobody has rules.
 	Filter Filter
+	// Judge tells junk from good mail. Nil: the Verdict alone does.
+	Judge Judge
 	// Counter bounds what people's filters send in their name. Nil: nothing does.
 	Counter Counter
 	// Handler takes the mail for addresses that nobody has. Nil: there are none such.
@@ -76,6 +78,7 @@ type Agent struct {
 	queue   Queue
 	sealer  Sealer
 	filter  Filter            // nil: nobody has rules
+	judge   Judge             // nil: nobody judges
 	counter Counter           // nil: nothing is counted
 	handler Handler           // nil: there is none
 	event   func(trace.Event) // nil: nobody hears
@@ -95,7 +98,7 @@ func New(dir *directory.Directory, store *mailbox.Store, o Options) *Agent {
 		o.Now = time.Now
 	}
 	return &Agent{
-		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, filter: o.Filter, counter: o.Counter, event: o.Note, now: o.Now, log: o.Logger,
+		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, filter: o.Filter, judge: o.Judge, counter: o.Counter, event: o.Note, now: o.Now, log: o.Logger,
 		paths: forward.New(dir.Secret("srs"), o.Now),
 	}
 }

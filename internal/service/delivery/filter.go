@@ -51,7 +51,7 @@ type filtered struct {
 
 // filter begins what an account's rules want.
 func (r *run) filter(ctx context.Context, p place, c *copied) {
-	f := &filtered{run: r, ctx: ctx, place: p, copied: c, content: r.copyFor(p)}
+	f := &filtered{run: r, ctx: ctx, place: p, copied: c, content: r.copyFor(p, c)}
 	profile, err := r.a.dir.ProfileByID(ctx, p.account)
 	if err != nil {
 		c.err = err
@@ -69,7 +69,7 @@ func (r *run) filter(ctx context.Context, p place, c *copied) {
 	f.tell()
 }
 
-// junkScore and cleanScore are what scripts hear of junk (RFC 5235): as yet it is known only whether a message is.
+// junkScore and cleanScore are what scripts hear of junk (RFC 5235) where nobody has judged, but the checks have said whether it is.
 const (
 	junkScore  = 90
 	cleanScore = 1
@@ -98,7 +98,9 @@ func (f *filtered) environment() *sieve.Environment {
 	if f.e.Who != nil {
 		e.Envelope.Auth = f.e.Who.Login
 	}
-	if v := f.e.Verdict; v != nil {
+	if o := &f.copied.opinion; o.Judged {
+		e.Spam = max(1, min(o.Score, 100))
+	} else if v := f.e.Verdict; v != nil {
 		e.Spam = cleanScore
 		if v.Junk {
 			e.Spam = junkScore
@@ -178,7 +180,7 @@ func (f *filtered) store(a *sieve.Action) {
 	}
 	if folder.ID == 0 {
 		var ok bool
-		if folder, ok = f.folder(f.copied.session); !ok {
+		if folder, ok = f.folder(f.copied); !ok {
 			f.copied.err = fault.New(fault.Corrupt, "account %d has no INBOX", f.place.account)
 			return
 		}
@@ -192,6 +194,7 @@ func (f *filtered) store(a *sieve.Action) {
 func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
 	item := mailbox.Append{Content: content}
 	item.Flags, item.Keywords = flagsOf(a.Flags)
+	item.Keywords = append(item.Keywords, f.keywords(f.copied, folder)...)
 	p, folder, err := f.submitInto(folder, item)
 	switch {
 	case err == nil:
@@ -217,7 +220,7 @@ func (f *filtered) submitInto(folder mailbox.Folder, item mailbox.Append) (*mail
 		item.Keywords = nil
 		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
 	}
-	if usual, ok := f.folder(s); ok && usual.ID != folder.ID && unusable(err) {
+	if usual, ok := f.folder(f.copied); ok && usual.ID != folder.ID && unusable(err) {
 		f.trouble = append(f.trouble, fmt.Sprintf("the folder '%s' can't be used: %s", safe(folder.Name), fault.TextOf(err)))
 		folder = usual
 		p, err = s.SubmitAppend(f.ctx, folder.ID, item)
@@ -317,7 +320,8 @@ func (f *filtered) redirect(a *sieve.Action) {
 	}
 }
 
-// leavingContent is the message as it goes on: without what was put in front for the mailbox, as far as that says who sent it (RFC 5321 §4.4).
+// leavingContent is the message as it goes on: without what was put in front for the mailbox, as far as that says who sent it (RFC 5321 §4.4)
+// or what the mailbox thinks of it, which is its owner's business.
 func (f *filtered) leavingContent(m sieve.Message) (*mailbox.Content, error) {
 	switch {
 	case m == nil && f.place.list != nil:
@@ -327,15 +331,17 @@ func (f *filtered) leavingContent(m sieve.Message) (*mailbox.Content, error) {
 	}
 	head := m.Header()
 	ix := message.ParseHeader(string(head))
-	from, to := int32(0), int32(0)
+	kept, from, seen := make([]byte, 0, len(head)), int32(0), false
 	for _, field := range ix.Fields {
-		if strings.EqualFold(ix.Name(field), "Return-Path") {
-			from, to = field.Start, field.End
-			break
+		name := ix.Name(field)
+		path := strings.EqualFold(name, "Return-Path") && !seen
+		if path || strings.EqualFold(name, JunkField) {
+			seen = seen || path
+			kept, from = append(kept, head[from:field.Start]...), field.End
 		}
 	}
 	rest := io.NewSectionReader(m, int64(len(head)), m.Size()-int64(len(head)))
-	return f.made(io.MultiReader(bytes.NewReader(head[:from]), bytes.NewReader(head[to:]), rest))
+	return f.made(io.MultiReader(bytes.NewReader(append(kept, head[from:]...)), rest))
 }
 
 // instead keeps a message that can't be redirected, once.

@@ -91,7 +91,7 @@ func TestFilterChangesMessage(t *testing.T) {
 
 // Junk goes where junk goes, unless a script says where.
 func TestFilterAndJunk(t *testing.T) {
-	for script, want := range map[string]string{`keep;`: "Junk", `require "fileinto"; fileinto "Archive";`: "Archive", `require ["spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "ge" :comparator "i;ascii-numeric" "8" { discard; }`: ""} {
+	for script, want := range map[string]string{`keep;`: "Junk [$Junk]", `require "fileinto"; fileinto "Archive";`: "Archive", `require ["spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "ge" :comparator "i;ascii-numeric" "8" { discard; }`: ""} {
 		h, _ := withRules(t, script)
 		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Junk: true}}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
 		if got := h.shelf(t, "bob"); got != want {

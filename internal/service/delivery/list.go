@@ -15,6 +15,7 @@ type listing struct {
 	target  *directory.ListTarget
 	content *mailbox.Content // with the list's fields
 	mail    *mailbox.Content // the same for mailboxes
+	from    string           // its reverse-path
 	leg     *leg             // for members elsewhere; nil: there are none
 	err     error            // why the list doesn't take the message
 }
@@ -54,7 +55,7 @@ func (r *run) distribute(ctx context.Context, target *directory.ListTarget) {
 	}
 	bounces := own(&target.Group, "bounces")
 	l.content = r.content.Prefixed(listFields(&target.Group))
-	l.mail = l.content.Prefixed(r.front(bounces))
+	l.from, l.mail = bounces, l.content.Prefixed(r.front(bounces, ""))
 	for _, id := range target.Accounts {
 		r.submit(ctx, place{id, l})
 	}

@@ -18,7 +18,9 @@ const MaxHeld = 8 << 10
 type Stripper struct {
 	w   io.Writer
 	ids []string
-	err error
+	// names are those of other fields that are removed, whatever is in them, in lower case.
+	names []string
+	err   error
 	// field is what becomes of the field that the next byte belongs to, or of the one before if it begins a line.
 	field fate
 	// started: the next byte is not the first of a line.
@@ -43,6 +45,9 @@ const fieldName = "authentication-results"
 
 // NewStripper makes a Stripper that writes to w. ids are compared without regard to case.
 func NewStripper(w io.Writer, ids ...string) *Stripper { return &Stripper{w: w, ids: ids} }
+
+// Remove has all fields of a name removed, too, whoever wrote them. It must be called before the first Write.
+func (s *Stripper) Remove(name string) { s.names = append(s.names, strings.ToLower(name)) }
 
 // Write takes the next portion. Errors are w's, and stick.
 func (s *Stripper) Write(p []byte) (int, error) {
@@ -80,7 +85,7 @@ func (s *Stripper) Write(p []byte) (int, error) {
 // begin looks at the beginning of a line in p[at:], and of what is held from before. It decides, or holds all.
 func (s *Stripper) begin(p []byte, from, at int) (int, int) {
 	if len(s.held) == 0 {
-		if s.field = classify(p[at:]); s.field == kept || s.field == text {
+		if s.field = s.classify(p[at:]); s.field == kept || s.field == text {
 			return from, at // no copy of what is usual
 		}
 		s.field = undecided
@@ -88,42 +93,56 @@ func (s *Stripper) begin(p []byte, from, at int) (int, int) {
 	for at < len(p) && s.field == undecided {
 		s.held = append(s.held, p[at])
 		at++
-		s.field = classify(s.held)
+		s.field = s.classify(s.held)
 	}
 	if s.field == kept || s.field == text {
 		s.pass(s.held)
 		s.started = s.held[len(s.held)-1] != '\n'
 		s.held = s.held[:0]
-	} else if s.field == holding {
+	} else if s.field == holding || s.field == dropped {
 		s.started = s.held[len(s.held)-1] != '\n'
+	}
+	if s.field == dropped {
+		s.held = s.held[:0]
 	}
 	return at, at
 }
 
 // classify says what the beginning of a line, not empty, begins.
-func classify(b []byte) fate {
+func (s *Stripper) classify(b []byte) fate {
 	switch {
 	case b[0] == '\n', len(b) > 1 && b[0] == '\r' && b[1] == '\n':
 		return text
 	case len(b) == 1 && b[0] == '\r':
 		return undecided
-	case !isPrefix(b[:min(len(b), len(fieldName))]):
+	}
+	f := begins(b, fieldName, holding)
+	for i := 0; f == kept && i < len(s.names); i++ {
+		f = begins(b, s.names[i], dropped)
+	}
+	return f
+}
+
+// begins says whether a line is the field of a name, whose fate is then f; else it is kept.
+func begins(b []byte, name string, f fate) fate {
+	switch {
+	case !isPrefix(b[:min(len(b), len(name))], name):
 		return kept
-	case len(b) <= len(fieldName):
+	case len(b) <= len(name):
 		return undecided
-	case isBlank(b[len(fieldName)]), strings.IndexByte("\r\n:", b[len(fieldName)]) >= 0:
-		return holding
+	case isBlank(b[len(name)]), strings.IndexByte("\r\n:", b[len(name)]) >= 0:
+		return f
 	}
 	return kept
 }
 
-// isPrefix reports whether the field's name begins with b.
-func isPrefix(b []byte) bool {
+// isPrefix reports whether a field's name begins with b.
+func isPrefix(b []byte, name string) bool {
 	for i, c := range b {
 		if c >= 'A' && c <= 'Z' {
 			c += 'a' - 'A'
 		}
-		if c != fieldName[i] {
+		if c != name[i] {
 			return false
 		}
 	}

@@ -11,10 +11,13 @@ import (
 )
 
 // stripped is what a Stripper makes of a message that comes in portions of n bytes.
-func stripped(t testing.TB, msg string, n int) string {
+func stripped(t testing.TB, msg string, n int, names ...string) string {
 	t.Helper()
 	var out bytes.Buffer
 	s := NewStripper(&out, "mx.example.org")
+	for _, name := range names {
+		s.Remove(name)
+	}
 	for rest := msg; rest != ""; rest = rest[min(n, len(rest)):] {
 		if k, err := s.Write([]byte(rest[:min(n, len(rest))])); err != nil || k != min(n, len(rest)) {
 			t.Fatal(k, err)
@@ -109,7 +112,7 @@ func simpleStrip(msg []byte, ids ...string) []byte {
 		stop := fieldEnd(msg[:end], start)
 		field := msg[start:stop]
 		ours := claims(field, ids)
-		if len(field) > MaxHeld && classify(field) == holding {
+		if len(field) > MaxHeld && NewStripper(nil).classify(field) == holding {
 			s := Stripper{ids: ids}
 			id, told := siteOf(field[:MaxHeld])
 			ours = !told || s.isOurs(id)
@@ -122,15 +125,48 @@ func simpleStrip(msg []byte, ids ...string) []byte {
 	return append(out, msg[end:]...)
 }
 
+// simpleRemove removes the fields of a name.
+func simpleRemove(msg []byte, name string) []byte {
+	var out []byte
+	start := 0
+	for start < len(msg) && NewStripper(nil).classify(msg[start:]) != text {
+		stop := fieldEnd(msg, start)
+		if f := msg[start:stop]; len(f) <= len(name) || !strings.EqualFold(string(f[:len(name)]), name) || !strings.ContainsRune(" \t\r\n:", rune(f[len(name)])) {
+			out = append(out, f...)
+		}
+		start = stop
+	}
+	return append(out, msg[start:]...)
+}
+
+// TestRemove: fields of a name go, whatever is in them; others, and the text, stay.
+func TestRemove(t *testing.T) {
+	const msg = "x-OURS: yes\r\n and more\r\nX-Our: a\r\nX-Ours-Too: b\r\nAuthentication-Results: mx.example.org; spf=pass\r\nX-Ours : c\r\nX-Other: X-Ours: d\r\nX-Ours:\r\n\r\nX-Ours: text\r\n"
+	const want = "X-Our: a\r\nX-Ours-Too: b\r\nX-Other: X-Ours: d\r\n\r\nX-Ours: text\r\n"
+	for n := 1; n < len(msg); n++ {
+		if got := stripped(t, msg, n, "X-Ours"); got != want {
+			t.Fatalf("portions of %d: %q", n, got)
+		}
+	}
+}
+
 func FuzzStripper(f *testing.F) {
 	f.Add([]byte("A: 1\r\nAuthentication-Results: mx.example.org; spf=pass\r\n\tx\r\nB: 2\r\n\r\nbody"), 3)
 	f.Add([]byte("Authentication-Results\r\n : (a) mx.example.org\r\n\r\n"), 1)
 	f.Add([]byte("authentication-results:"+strings.Repeat(" (x)\r\n", MaxHeld/6+1)+" mx.example.org\r\n\r"), 1000)
+	f.Add([]byte("X-Ours: 1\r\n 2\r\nX-Our\r\nx-ours\r\n\r\nX-Ours: body"), 2)
 	f.Fuzz(func(t *testing.T, msg []byte, n int) {
 		if n < 1 {
 			n = 1
 		}
 		want := string(simpleStrip(msg, "mx.example.org"))
+		if other := "x-ours"; n%2 == 0 { // a name more
+			want = string(simpleStrip(simpleRemove(msg, other), "mx.example.org"))
+			if got := stripped(t, string(msg), n, other); got != want {
+				t.Errorf("portions of %d of %q:\nwant %q\n got %q", n, msg, want, got)
+			}
+			return
+		}
 		if got := stripped(t, string(msg), n); got != want {
 			t.Errorf("portions of %d of %q:\nwant %q\n got %q", n, msg, want, got)
 		}

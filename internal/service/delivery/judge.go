@@ -1,0 +1,82 @@
+package delivery
+
+import (
+	"context"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+)
+
+// Judge thinks about what may be junk. It must be safe for concurrent use.
+type Judge interface {
+	// Letter begins to think about a message, which costs nothing yet; nil: it isn't judged. c is the message as mailboxes get it,
+	// and is valid as long as the Letter is used.
+	Letter(e *Envelope, c *mailbox.Content) Letter
+	// Wrote hears of a message that somebody here has sent: whom they write to, they know. It must not wait.
+	Wrote(who ident.AccountID, to []string)
+}
+
+// Letter is a message that is judged: for each account apart, since each has learned other things. It is not safe for concurrent use.
+type Letter interface {
+	// For tells what an account thinks. It never fails: who knows nothing has no opinion.
+	For(ctx context.Context, s *mailbox.Session) Opinion
+}
+
+// Opinion is what an account thinks of a message. The zero value: nothing; the Verdict decides.
+type Opinion struct {
+	// Judged: there is an opinion. Junk: the account's copy goes to its folder for junk.
+	Judged, Junk bool
+	// Score is from 1 (surely good) to 100 (surely junk).
+	Score int
+	// Field explains it, with its final CRLF. It goes in front of the account's copy, and nobody else's.
+	Field string
+}
+
+// JunkField is the name of the field that explains an Opinion. Those that strangers write are taken out of their mail.
+const JunkField = "X-Postroad-Junk"
+
+// JunkKeyword marks what is in the folder for junk because we put it there.
+const JunkKeyword = "$Junk"
+
+// judge asks for the account's opinion.
+func (r *run) judge(ctx context.Context, p place, c *copied) {
+	if r.a.judge == nil {
+		return
+	}
+	if !r.begunLetter {
+		r.begunLetter = true
+		r.letter = r.a.judge.Letter(r.e, r.copyFor(place{}, nil))
+	}
+	if r.letter != nil {
+		c.opinion = r.letter.For(ctx, c.session)
+	}
+}
+
+// junk reports whether a copy goes to the folder for junk.
+func (r *run) junk(c *copied) bool {
+	if c.opinion.Judged {
+		return c.opinion.Junk
+	}
+	return r.e.Verdict != nil && r.e.Verdict.Junk
+}
+
+// keywords are those of a copy in a folder.
+func (r *run) keywords(c *copied, f mailbox.Folder) []string {
+	if f.Role == mailbox.Junk && r.junk(c) {
+		return []string{JunkKeyword}
+	}
+	return nil
+}
+
+// noteWritten tells the judge whom somebody here writes to.
+func (r *run) noteWritten() {
+	e := r.e
+	if r.a.judge == nil || e.Who == nil || e.Who.System || e.Who.Account == 0 || e.queued {
+		return
+	}
+	to := make([]string, len(r.to))
+	for i := range r.to {
+		to[i] = r.to[i].Address
+	}
+	r.a.judge.Wrote(e.Who.Account, to)
+}
