@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"postroad/internal/format/message"
 	"postroad/internal/service/sender/authres"
 )
 
@@ -27,18 +28,23 @@ type Facts struct {
 
 // FactsOf reads the facts out of a message's header: from the trace of our own that stands in front of it. results is the
 // value of our Authentication-Results field if that isn't in front yet (at delivery); "" reads it from the header (a stored
-// message). author is the domain of the From field, in lower case. Signs stays empty.
+// message). Signs stays empty.
 //
 // The caller sees to it that the header begins with what we wrote: only the fields up to the first Received are believed, and
 // behind it those Received fields that tell how the message went on inside of our own network.
-func FactsOf(header []byte, results, author string) Facts {
+func FactsOf(header []byte, results string) Facts {
 	var f Facts
-	received := false
+	received, author := false, ""
 	eachField(header, func(name, value []byte) bool {
 		switch {
+		case is(name, "From"):
+			author = authorOf(value)
+			return false
 		case is(name, "Received"):
 			received = true
-			return !f.hop(value)
+			if !f.Client.IsValid() {
+				f.hop(value)
+			}
 		case received:
 		case is(name, "Return-Path"):
 			f.From = strings.ToLower(string(bytes.Trim(value, "<> \t\r\n")))
@@ -51,11 +57,21 @@ func FactsOf(header []byte, results, author string) Facts {
 	return f
 }
 
-// hop reads a Received field, and reports whether it is the one that tells who brought the message to us: not one of our own.
-func (f *Facts) hop(value []byte) bool {
+// authorOf is the domain of the first address in a From field.
+func authorOf(value []byte) string {
+	for _, a := range message.ParseAddresses(message.Unfold(string(value))) {
+		if a.Host != "" {
+			return strings.ToLower(a.Host)
+		}
+	}
+	return ""
+}
+
+// hop reads a Received field. It takes it if it tells who brought the message to us: if the client isn't one of our own.
+func (f *Facts) hop(value []byte) {
 	rest, ok := bytes.CutPrefix(bytes.TrimSpace(value), []byte("from "))
 	if !ok {
-		return false
+		return
 	}
 	if by := bytes.Index(rest, []byte(" by ")); by >= 0 {
 		rest = rest[:by]
@@ -69,11 +85,10 @@ func (f *Facts) hop(value []byte) bool {
 		addr, _ = clientIn(helo)
 	}
 	if !addr.IsValid() || addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() {
-		return false
+		return
 	}
 	f.Client, f.Host = addr, host
 	f.Helo = strings.ToLower(string(bytes.Trim(helo, "[]\r\n\t ")))
-	return true
 }
 
 // clientIn finds an address, and the name before it, in what stands in the parentheses of a Received field.

@@ -2,13 +2,18 @@
 // is part of the program and the same for everybody, and from *deltas*, what an account (or a whole server) has learned on
 // top of it.
 //
-//	score := model.Default().Judge(set, account, server)
+//	score := model.Default().Judge(set, server, account)
 //	junk := score.Junk >= model.Normal
 //
 // It is pure: it keeps nothing, and whoever owns a delta stores its Encode.
 package model
 
-import "postroad/internal/service/junk/features"
+import (
+	"math"
+	"slices"
+
+	"postroad/internal/service/junk/features"
+)
 
 // Thresholds of Score.Junk.
 const (
@@ -20,28 +25,37 @@ const (
 	Careful = 0.999
 )
 
-// Base is what a mailbox knows before it has learned anything. It doesn't change, and is safe for concurrent use.
-type Base struct{}
-
-// Default returns the base that is part of the program.
-func Default() *Base { return &Base{} }
-
 // A Score is what a model says about a message.
 type Score struct {
 	// Junk is how likely the message is junk, from 0 to 1, calibrated on mail that the base hasn't seen.
 	Junk float64
-	// Logit is the same as log-odds, natural logarithm, before anything is cut off: what may be added to.
+	// Logit is the same as log-odds, natural logarithm: what evidence of others is added to.
 	Logit float64
 }
+
+// ScoreOf returns the score of log-odds.
+func ScoreOf(logit float64) Score { return Score{Junk: sigmoid(logit), Logit: logit} }
 
 // Points is the score as people read it, from 0 to 100: 50 stands for "as likely junk as not".
 func (s Score) Points() int { return int(s.Junk*100 + 0.5) }
 
 // Add returns the score with further evidence added to it, in log-odds: 0 changes nothing, 2.3 makes junk ten times as likely.
-func (s Score) Add(logit float64) Score { return s }
+func (s Score) Add(logit float64) Score { return ScoreOf(s.Logit + logit) }
 
 // Judge judges a message by the base and any deltas, which may be nil. It changes none of them: several may judge at once.
-func (b *Base) Judge(s features.Set, deltas ...*Delta) Score { return Score{Junk: 0.5} }
+func (b *Base) Judge(s features.Set, deltas ...*Delta) Score {
+	return ScoreOf(b.logit(s, normsOf(s), deltas))
+}
+
+func (b *Base) logit(s features.Set, n norms, deltas []*Delta) float64 {
+	logit := float64(b.slope)*b.sum(s) + float64(b.offset)
+	for _, d := range deltas {
+		if d.learned() {
+			logit += d.sum(s, n)
+		}
+	}
+	return logit
+}
 
 // A Reason is what a feature adds to a message's Logit: more than zero speaks for junk.
 type Reason struct {
@@ -50,4 +64,28 @@ type Reason struct {
 }
 
 // Reasons returns the n features that matter most for the score that Judge gives, strongest first.
-func (b *Base) Reasons(n int, s features.Set, deltas ...*Delta) []Reason { return nil }
+func (b *Base) Reasons(n int, s features.Set, deltas ...*Delta) []Reason {
+	norms := normsOf(s)
+	all := make([]Reason, 0, len(s))
+	for _, f := range s {
+		w := float64(b.slope) * b.weight(f) * norms.of(f)
+		for _, d := range deltas {
+			if d.learned() {
+				w += d.weight(f) * norms.of(f)
+			}
+		}
+		if w != 0 {
+			all = append(all, Reason{f, w})
+		}
+	}
+	slices.SortStableFunc(all, func(x, y Reason) int {
+		switch a, b := math.Abs(x.Weight), math.Abs(y.Weight); {
+		case a > b:
+			return -1
+		case a < b:
+			return 1
+		}
+		return 0
+	})
+	return all[:min(n, len(all))]
+}

@@ -1,0 +1,218 @@
+package model
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"postroad/internal/service/junk/features"
+)
+
+// An Example is a message of which it is known what it is.
+type Example struct {
+	Set  features.Set
+	Junk bool
+	// Weight is how much it counts; 0 stands for 1.
+	Weight float64
+}
+
+// Training says how a base is made. The zero value has the defaults.
+type Training struct {
+	// Epochs is how often each example is looked at. Default 12.
+	Epochs int
+	// Rate is how much one example changes. Default 0.4.
+	Rate float64
+	// Decay makes weights small, more so those that help little. Default 1e-5.
+	Decay float64
+	// Seen is in how many examples a feature must be. Default 3.
+	Seen int
+	// Features is how many the base has at most, those of the largest weights. Default 200,000.
+	Features int
+	// Kinds says how much features of a kind may say, from 0 to 1; nil: all the same.
+	Kinds func(k features.Kind) float64
+	// Seed of the order in which examples are taken.
+	Seed uint64
+}
+
+func (t *Training) defaults() {
+	set := func(v *float64, d float64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&t.Rate, 0.4)
+	set(&t.Decay, 1e-5)
+	if t.Epochs == 0 {
+		t.Epochs = 12
+	}
+	if t.Seen == 0 {
+		t.Seen = 3
+	}
+	if t.Features == 0 {
+		t.Features = 200_000
+	}
+	if t.Kinds == nil {
+		t.Kinds = func(features.Kind) float64 { return 1 }
+	}
+}
+
+// Train makes a base of examples: by logistic regression with steps that get smaller for each feature as it is seen (AdaGrad).
+// It isn't calibrated yet: see Calibrate.
+func Train(examples []Example, t Training) *Base {
+	t.defaults()
+	tr := newTrainer(examples, &t)
+	order := make([]int, len(examples))
+	for i := range order {
+		order[i] = i
+	}
+	rnd := rand.New(rand.NewPCG(t.Seed, 1))
+	for range t.Epochs {
+		rnd.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for _, i := range order {
+			tr.step(i)
+		}
+	}
+	return tr.base()
+}
+
+// A trainer has examples with their features numbered.
+type trainer struct {
+	t        *Training
+	examples []Example
+	ids      [][]int32   // of each example, features
+	values   [][]float32 // and what they count
+	features []uint32    // by number
+	w, g     []float64   // weights, and sums of squared gradients
+	bias     float64
+}
+
+func newTrainer(examples []Example, t *Training) *trainer {
+	seen := map[uint32]int{}
+	for _, e := range examples {
+		for _, f := range e.Set {
+			seen[f]++
+		}
+	}
+	tr := &trainer{t: t, examples: examples}
+	number := map[uint32]int32{}
+	for _, e := range examples {
+		n := normsOf(e.Set)
+		var ids []int32
+		var values []float32
+		for _, f := range e.Set {
+			k := t.Kinds(features.KindOf(f))
+			if seen[f] < t.Seen || k == 0 {
+				continue
+			}
+			id, ok := number[f]
+			if !ok {
+				id = int32(len(tr.features))
+				number[f] = id
+				tr.features = append(tr.features, f)
+			}
+			ids, values = append(ids, id), append(values, float32(k*n.of(f)))
+		}
+		tr.ids, tr.values = append(tr.ids, ids), append(tr.values, values)
+	}
+	tr.w, tr.g = make([]float64, len(tr.features)), make([]float64, len(tr.features))
+	return tr
+}
+
+// step learns one example.
+func (tr *trainer) step(i int) {
+	sum := tr.bias
+	values := tr.values[i]
+	for k, id := range tr.ids[i] {
+		sum += tr.w[id] * float64(values[k])
+	}
+	y, weight := 0.0, tr.examples[i].Weight
+	if tr.examples[i].Junk {
+		y = 1
+	}
+	if weight == 0 {
+		weight = 1
+	}
+	g := (sigmoid(sum) - y) * weight
+	tr.bias -= 0.01 * tr.t.Rate * g
+	for k, id := range tr.ids[i] {
+		d := g*float64(values[k]) + tr.t.Decay*tr.w[id]
+		tr.g[id] += d * d
+		tr.w[id] -= tr.t.Rate * d / (math.Sqrt(tr.g[id]) + 1e-6)
+	}
+}
+
+// base keeps what matters most.
+func (tr *trainer) base() *Base {
+	order := make([]int, len(tr.w))
+	for i := range order {
+		order[i] = i
+	}
+	// what a kind may say was taken from its values: give it to the weights
+	for i, f := range tr.features {
+		tr.w[i] *= tr.t.Kinds(features.KindOf(f))
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		switch x, y := math.Abs(tr.w[a]), math.Abs(tr.w[b]); {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	order = order[:min(len(order), tr.t.Features)]
+	b := &Base{bias: float32(tr.bias), slope: 1}
+	top := 1.0
+	if len(order) > 0 {
+		top = math.Abs(tr.w[order[0]])
+	}
+	b.scale = float32(top / 127)
+	b.reserve(len(order))
+	for _, i := range order {
+		if w := math.Round(tr.w[i] / float64(b.scale)); w != 0 {
+			b.set(tr.features[i], int8(w))
+		}
+	}
+	return b
+}
+
+// Calibrate finds how likely junk is at each sum of weights, on examples that the base hasn't seen (Platt's method: logistic
+// regression on the sum alone).
+func (b *Base) Calibrate(examples []Example) {
+	b.slope, b.offset = 1, 0
+	sums := make([]float64, len(examples))
+	junk := 0
+	for i, e := range examples {
+		sums[i] = b.sum(e.Set)
+		if e.Junk {
+			junk++
+		}
+	}
+	// targets that are never quite sure, as if there were one more example of each
+	yes, no := float64(junk+1)/float64(junk+2), 1/float64(len(examples)-junk+2)
+	slope, offset := 1.0, 0.0
+	for range 3000 {
+		var gs, g0, hss, hs0, h00 float64
+		for i, e := range examples {
+			y := no
+			w := 1 / float64(len(examples)-junk+1) // both classes count the same
+			if e.Junk {
+				y, w = yes, 1/float64(junk+1)
+			}
+			p := sigmoid(slope*sums[i] + offset)
+			d, h := (p-y)*w, p*(1-p)*w
+			gs, g0 = gs+d*sums[i], g0+d
+			hss, hs0, h00 = hss+h*sums[i]*sums[i], hs0+h*sums[i], h00+h
+		}
+		hss, h00 = hss+1e-9, h00+1e-9
+		det := hss*h00 - hs0*hs0
+		ds, d0 := (h00*gs-hs0*g0)/det, (hss*g0-hs0*gs)/det
+		slope, offset = slope-0.5*ds, offset-0.5*d0
+		if math.Abs(ds)+math.Abs(d0) < 1e-9 {
+			break
+		}
+	}
+	b.slope, b.offset = float32(slope), float32(offset)
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
