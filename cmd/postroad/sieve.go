@@ -288,7 +288,8 @@ func (testWorld) SpecialUse(context.Context, string, string) (bool, error) { ret
 func (testWorld) Metadata(context.Context, string, string) (string, bool, error) {
 	return "", false, nil
 }
-func (testWorld) Seen(context.Context, string) (bool, error) { return false, nil }
+func (testWorld) Seen(context.Context, string) (bool, error)          { return false, nil }
+func (testWorld) ListAddress(context.Context, string) (string, error) { return "", nil }
 func (testWorld) List(context.Context, string, string) (in, known bool, err error) {
 	return false, false, nil
 }

@@ -34,7 +34,7 @@ func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbo
 func (s *Server) sieveFront(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := managesieve.New(managesieve.Config{
-		Auth: engine, Mailboxes: s.store.Mailboxes, Compiler: s.store.Rules, Extensions: filters.Extensions(), MaxRedirects: filters.MaxRedirects,
+		Auth: engine, Mailboxes: s.store.Mailboxes, Compiler: s.store.Rules, Extensions: s.store.Rules.Extensions(), Lists: filters.Lists(), MaxRedirects: filters.MaxRedirects,
 		TLS: s.mailTLS(), Certificate: s.certs.LeafFor, Logger: s.log,
 		Limits: managesieve.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})

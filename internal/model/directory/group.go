@@ -307,6 +307,30 @@ func (d *Directory) MayPost(ctx context.Context, l *ListTarget, from string) (bo
 	return false, nil
 }
 
+// InGroup reports whether an address is one of a group's members, in any spelling or as an alias that leads to nobody but
+// such; those of groups in the group are. fault.NotFound: there is no such group.
+func (d *Directory) InGroup(ctx context.Context, group, address string) (bool, error) {
+	if _, id, err := d.Principal(ctx, group); err != nil || id == 0 {
+		if err == nil {
+			err = errNoPrincipal()
+		}
+		return false, err
+	}
+	t, err := d.Resolve(ctx, group)
+	if err != nil {
+		return false, err
+	}
+	who, ok := d.poster(ctx, address)
+	if !ok {
+		return false, nil
+	}
+	accounts, remote := slices.Clone(t.Accounts), slices.Clone(t.Remote)
+	for i := range t.Lists {
+		accounts, remote = append(accounts, t.Lists[i].Accounts...), append(remote, t.Lists[i].Remote...)
+	}
+	return who.among(accounts, remote), nil
+}
+
 // poster is somebody who writes to a list.
 type poster struct {
 	address  Address // elsewhere, folded

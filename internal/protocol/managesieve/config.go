@@ -26,6 +26,8 @@ type Config struct {
 	// Extensions are those that scripts may require. MaxRedirects is how many redirections a run may ask for.
 	Extensions   []string
 	MaxRedirects int
+	// Lists are the kinds of external lists that there are (RFC 6134); "": none.
+	Lists string
 	// TLS is used for STARTTLS and implicit TLS; nil: there is neither.
 	TLS *tls.Config
 	// Certificate gives our certificate for a server's name, for channel binding in resumed sessions (RFC 5929 §4). Nil: there is none.

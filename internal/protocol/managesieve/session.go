@@ -236,6 +236,9 @@ func (s *session) capabilities() {
 	s.capability("SIEVE", strings.Join(c.Extensions, " "))
 	s.capability("NOTIFY", "mailto")
 	s.capability("MAXREDIRECTS", strconv.Itoa(c.MaxRedirects))
+	if c.Lists != "" {
+		s.capability("EXTLISTS", c.Lists)
+	}
 	s.capability("LANGUAGE", "en")
 	if s.mayStartTLS() {
 		s.out = append(s.out, "\"STARTTLS\"\r\n"...)

@@ -38,6 +38,10 @@ func (m *machine) structure() (*message.Structure, error) {
 type loop struct {
 	part *message.Part
 	in   bodies
+	// base is the message that the loop goes through, root all of it, and place where in it the part is; nil: the part is in the
+	// midst of what replace has put there.
+	base        Message
+	root, place *message.Part
 }
 
 // scopePart is the part that the running script sees as the message: RFC 6609 §3.5; nil: the message itself.

@@ -2,7 +2,6 @@ package sieve
 
 import (
 	"bytes"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,42 +11,6 @@ import (
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
-
-// edited is a message with another header.
-type edited struct {
-	head []byte
-	body Message // its part behind from
-	from int64
-}
-
-func (e *edited) Size() int64    { return int64(len(e.head)) + e.body.Size() - e.from }
-func (e *edited) Header() []byte { return e.head }
-
-func (e *edited) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	if off < int64(len(e.head)) {
-		n = copy(p, e.head[off:])
-		if n == len(p) {
-			return n, nil
-		}
-	}
-	more, err := e.body.ReadAt(p[n:], max(off-int64(len(e.head)), 0)+e.from)
-	if n+more == len(p) && err == io.EOF {
-		err = nil
-	}
-	return n + more, err
-}
-
-// replaceHeader gives the message another header.
-func (m *machine) replaceHeader(head []byte) {
-	body, from := m.msg, int64(len(m.msg.Header()))
-	if e, ok := m.msg.(*edited); ok {
-		body, from = e.body, e.from
-	}
-	m.msg = &edited{head, body, from}
-	m.header = header{}
-	m.burn(len(head))
-}
 
 // protected are fields that no script changes: what says where the message came from. RFC 5293 §6.
 var protected = []string{"received", "auto-submitted", "return-path", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results"}

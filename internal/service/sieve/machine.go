@@ -17,6 +17,8 @@ type machine struct {
 	env     *Environment
 	msg     Message // as the script has changed it
 	orig    Message
+	rev     *revision // how msg was made by small changes; see revise
+	inner   Message   // the message as it was when it was first enclosed
 	limits  Limits
 	fuel    int64
 	frame   *frame
@@ -25,9 +27,12 @@ type machine struct {
 	header  header
 	body    bodies
 	loops   []loop // the foreverypart loops we are in
-	results results
-	buf     []byte
-	made    map[pattern]*expression
+	// enclosed is how often the message was enclosed.
+	enclosed int
+	written  int // octets, by replace
+	results  results
+	buf      []byte
+	made     map[pattern]*expression
 }
 
 // frame is one script that is running: the first one, or one that it includes.
@@ -60,10 +65,10 @@ func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Messag
 		if i > 0 && !m.results.goOn() {
 			break
 		}
-		before, msg := m.results.clone(), m.msg
+		before, msg, inner := m.results.clone(), m.msg, m.inner
 		m.results.next(i > 0)
 		if err := m.runScript(s.unit); err != nil {
-			m.results, m.msg = before, msg
+			m.results, m.msg, m.inner = before, msg, inner
 			return m.failed(err)
 		}
 	}

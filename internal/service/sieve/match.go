@@ -360,7 +360,9 @@ func (m *machine) regex(x *matcher, k *key, lit, v string) (bool, error) {
 
 // inList asks whether a value is in an external list. RFC 6134 §2.2.
 func (m *machine) inList(at syntax.Pos, list, v string) (bool, error) {
-	m.fuel -= 50
+	if m.fuel -= 2000; m.fuel < 0 { // it is looked up
+		return false, m.outOfFuel(at)
+	}
 	if m.env.World == nil {
 		return false, m.failure(at, "there is no list '%s'", cut(list, 100))
 	}

@@ -35,17 +35,24 @@ func (c *compiler) everyPart(a *args) command {
 }
 
 func (f *everyPart) exec(m *machine) error {
-	parts, in, err := m.loopParts()
-	if err != nil {
-		return err
-	}
 	n := len(m.loops)
 	if n == maxLoops { // by an include
 		return m.failure(f.pos, "loops are nested too deeply: %d are allowed", maxLoops)
 	}
+	parts, outer, err := m.loopParts()
+	if err != nil {
+		return err
+	}
 	defer func() { m.loops = m.loops[:n] }()
 	for _, p := range parts {
-		m.loops = append(m.loops[:n], loop{part: p, in: in})
+		l := loop{part: p, in: outer.in, base: outer.base, root: outer.root}
+		if outer.place != nil {
+			l.place = p
+			if !m.holds(l.base) || m.removed(p) { // RFC 5703 §5: what was replaced isn't gone into
+				continue
+			}
+		}
+		m.loops = append(m.loops[:n], l)
 		if m.fuel -= 10; m.fuel < 0 {
 			return m.outOfFuel(f.pos)
 		}
@@ -62,23 +69,27 @@ func (f *everyPart) exec(m *machine) error {
 	return nil
 }
 
-// loopParts are the parts that a loop goes through, in depth first order: all of the message, or inside a loop those below its part.
-func (m *machine) loopParts() ([]*message.Part, bodies, error) {
-	var parts []*message.Part
+// loopParts are the parts that a loop goes through, in depth first order: all of the message, or inside a loop those below its part;
+// and what they lie in.
+func (m *machine) loopParts() (parts []*message.Part, outer loop, err error) {
 	collect := func(p *message.Part) bool { parts = append(parts, p); return true }
 	if n := len(m.loops); n > 0 {
-		l := &m.loops[n-1]
+		l := m.loops[n-1]
+		if l.place != nil && l.place != l.part {
+			l.place = nil
+		}
 		for _, child := range childrenOf(l.part) {
 			child.Walk(collect)
 		}
-		return parts, l.in, nil
+		return parts, l, nil
 	}
 	s, err := m.structure()
 	if err != nil {
-		return nil, bodies{}, err
+		return nil, loop{}, err
 	}
+	m.rev = nil // places are those of the message as it is now
 	s.Root.Walk(collect)
-	return parts, m.body, nil
+	return parts, loop{in: m.body, base: m.msg, root: s.Root, place: s.Root}, nil
 }
 
 // breakCommand is "break".

@@ -120,7 +120,7 @@ func (a *Action) Describe() string {
 			text += ", which is made if need be"
 		}
 	case Redirect:
-		text = "redirect it to " + a.Address + a.List
+		text = "redirect it to " + a.Address
 	case Reject, Ereject:
 		text = "refuse it: " + oneLine(a.Text)
 	case Vacation:
@@ -134,7 +134,7 @@ func (a *Action) Describe() string {
 		text += ", with the flags (" + strings.Join(a.Flags, " ") + ")"
 	}
 	if a.Message != nil {
-		text += ", with a changed header"
+		text += ", changed"
 	}
 	return text
 }

@@ -73,17 +73,29 @@ func (m *machine) outcome() *Outcome {
 }
 
 // changed is the message if the script has changed it; nil otherwise.
-func (m *machine) changed() Message {
-	if m.msg == m.orig {
+func (m *machine) changed() Message { return m.unlessOriginal(m.msg) }
+
+// redirected is the message as it goes on: no enclosure touches that. RFC 5703 §6.
+func (m *machine) redirected() Message {
+	if m.inner != nil {
+		return m.unlessOriginal(m.inner)
+	}
+	return m.changed()
+}
+
+func (m *machine) unlessOriginal(msg Message) Message {
+	if msg == m.orig {
 		return nil
 	}
-	return m.msg
+	return msg
 }
 
 // add adds an action.
 func (m *machine) add(a Action) error {
 	r := &m.results
-	a.Script, a.Message = m.frame.unit.name, m.changed()
+	if a.Script, a.Message = m.frame.unit.name, m.changed(); a.Op == Redirect {
+		a.Message = m.redirected()
+	}
 	if err := m.conflict(&a); err != nil {
 		return err
 	}
@@ -288,7 +300,16 @@ func (r *redirect) exec(m *machine) error {
 	to := m.text(&r.address)
 	act := Action{Op: Redirect, Pos: r.pos}
 	if r.list {
-		act.List = to
+		m.fuel -= 2000
+		if act.List = to; m.env.World != nil {
+			var err error
+			if act.Address, err = m.env.World.ListAddress(m.ctx, to); err != nil {
+				return err
+			}
+		}
+		if act.Address == "" {
+			return m.failure(r.address.pos, "there is no list '%s' that can be redirected to", cut(oneLine(to), 200))
+		}
 	} else {
 		addr, ok := parseMailbox(to)
 		if !ok {

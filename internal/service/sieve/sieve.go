@@ -104,7 +104,7 @@ type Limits struct {
 	// Actions is how many actions a run may ask for, Redirects how many redirections and Notifications how many
 	// notifications of them. Defaults 32, 4 and 4.
 	Actions, Redirects, Notifications int
-	// BodyBytes is how much of a message's body is looked at, decoded. Default 2 MB.
+	// BodyBytes is how much of a message's body is looked at, decoded, and how much replace may write. Default 2 MB.
 	BodyBytes int
 	// HeaderBytes is how long a header may get by addheader. Default 256 KB.
 	HeaderBytes int
@@ -204,6 +204,9 @@ type World interface {
 	Seen(ctx context.Context, id string) (bool, error)
 	// List reports whether a value is in an external list; known is false if there is no such list. RFC 6134.
 	List(ctx context.Context, list, value string) (in, known bool, err error)
+	// ListAddress is the address by which all of a list are written to; "": there is no such list, or it isn't one to be written to.
+	// RFC 6134 §2.7.
+	ListAddress(ctx context.Context, list string) (address string, err error)
 }
 
 // Version is the version of the interpreter, as scripts see it (RFC 5183 §4.1).

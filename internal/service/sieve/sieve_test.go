@@ -64,6 +64,13 @@ func (w *world) List(_ context.Context, list, v string) (in, known bool, err err
 	return in, ok, w.err
 }
 
+func (w *world) ListAddress(_ context.Context, list string) (string, error) {
+	if list == "friends" {
+		return "friends@here.example", w.err
+	}
+	return "", w.err
+}
+
 func testEnv() *Environment {
 	zone := time.FixedZone("", 3600)
 	return &Environment{
@@ -239,7 +246,7 @@ func TestActions(t *testing.T) {
 		{`fileinto :create "A/B";`, "fileinto A/B create"}, {`fileinto "inbox"; keep;`, "keep"}, {`keep; fileinto "INBOX";`, "keep"},
 		{`fileinto :mailboxid "F1" "A";`, "fileinto AF1"}, {`fileinto :specialuse "\\Junk" "A";`, `fileinto A\Junk`},
 		{`redirect "carl@there.example"; redirect "CARL@there.example";`, "redirect carl@there.example"}, {`redirect :copy "Carl C <carl@there.example>";`, "redirect carl@there.example; implicit keep"},
-		{`redirect :list "friends";`, "redirect friends"}, {`reject "no";`, "reject no"}, {`ereject "no";`, "ereject no"},
+		{`redirect :list "friends";`, "redirect friends@here.examplefriends"}, {`redirect :list "foes";`, "implicit keep ! there is no list 'foes' that can be redirected to"}, {`reject "no";`, "reject no"}, {`ereject "no";`, "ereject no"},
 		{`reject "no"; keep;`, "implicit keep ! 'keep' contradicts 'reject'"}, {`fileinto "A"; reject "no";`, "implicit keep ! 'reject' contradicts 'fileinto'"},
 		{`reject "a"; ereject "b";`, "implicit keep ! the message has been refused already"}, {`vacation "x"; reject "a";`, "implicit keep ! 'reject' contradicts 'vacation'"},
 		{`setflag ["\\Seen", "a b"]; addflag "c A"; removeflag "B"; keep;`, `keep [\Seen a c]`}, {`addflag "\\Recent x(y ok";`, "implicit keep [ok]"}, {`fileinto :flags "\\Flagged" "A";`, `fileinto A [\Flagged]`},
@@ -630,6 +637,7 @@ func TestNoAllocationPerRule(t *testing.T) {
 func FuzzRun(f *testing.F) {
 	f.Add(`if header :matches "subject" "*" { fileinto "${1}"; }`, letter)
 	f.Add(`foreverypart { extracttext "a"; addheader "X" "${a}"; } vacation "x"; if body :contains "a" { redirect "a@b.example"; }`, letter)
+	f.Add(`foreverypart { if header :mime :type "content-type" "text" { replace :mime "a: b"; foreverypart { replace "x"; } } } enclose :headers "From" "y"; replace :subject "z" "w"; addheader "a" "b"; redirect "a@b.example";`, letter)
 	f.Add(`setflag "a"; if date :index 1 "date" "julian" "1" { reject "x"; } include "x"; notify "mailto:a@b.example";`, "a: b\r\n\r\n")
 	f.Fuzz(func(t *testing.T, text, msg string) {
 		s, err := Compile(everything()+text, Options{Limits: Limits{Fuel: 20_000}})

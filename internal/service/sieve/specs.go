@@ -56,6 +56,8 @@ func makeCommandSpecs() map[string]*spec {
 		"foreverypart": {exts: []string{"foreverypart"}, tags: []tag{{name: "name", value: aString}}, block: true, command: (*compiler).everyPart},
 		"break":        {exts: []string{"foreverypart"}, tags: []tag{{name: "name", value: aString}}, command: (*compiler).breakCommand},
 		"extracttext":  {exts: []string{"extracttext"}, tags: tagsOf([]tag{{name: "first", value: aNumber}}, modifierTags), args: one("variable name", aString), command: (*compiler).extractText},
+		"replace":      {exts: []string{"replace"}, tags: replaceTags, args: one("replacement", aString), command: (*compiler).replace},
+		"enclose":      {exts: []string{"enclose"}, tags: []tag{{name: "subject", value: aString}, {name: "headers", value: aList}}, args: one("text", aString), command: (*compiler).enclose},
 		"error": {exts: []string{"ihave"}, args: one("message", aString), command: func(c *compiler, a *args) command {
 			return &errorCommand{a.call.Pos, c.argText(a, 0)}
 		}},

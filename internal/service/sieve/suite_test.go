@@ -603,6 +603,7 @@ func (s *suite) Metadata(_ context.Context, box, name string) (string, bool, err
 }
 func (s *suite) Seen(_ context.Context, id string) (bool, error) { return s.seen[id], nil }
 
+func (s *suite) ListAddress(context.Context, string) (string, error) { return "", nil }
 func (s *suite) List(_ context.Context, list, v string) (in, known bool, err error) {
 	names := strings.Fields(s.config["sieve_extlists_list"])
 	list = strings.Replace(list, "urn:ietf:params:sieve:addrbook:", ":addrbook:", 1)

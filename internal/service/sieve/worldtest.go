@@ -203,7 +203,9 @@ type validList []value
 
 func (t validList) eval(m *machine) (bool, error) {
 	for i := range t {
-		m.fuel -= 50
+		if m.fuel -= 2000; m.fuel < 0 {
+			return false, m.outOfFuel(t[i].pos)
+		}
 		if m.env.World == nil {
 			return false, nil
 		}

@@ -33,6 +33,8 @@ type Options struct {
 	Now      func() time.Time // default: time.Now
 	// Knows reports whether an account's owner knows an address: has written to it, or has it among the contacts. Nil: nobody is known.
 	Knows func(ctx context.Context, s *mailbox.Session, address string) (bool, error)
+	// Viruses: messages are looked at for viruses, so that scripts may ask for it (RFC 5235).
+	Viruses bool
 	// Limits bound scripts and runs.
 	Limits sieve.Limits
 }
@@ -68,18 +70,27 @@ func New(o Options) *Rules {
 	return &Rules{o: o, compiled: map[ident.AccountID]*list.Element{}, order: list.New()}
 }
 
-// without are extensions whose world isn't there: no contacts to be lists, no virus checks, no events of IMAP.
-var without = []string{"extlists", "imapsieve", "virustest"}
+// without are extensions that nothing here answers.
+var without = []string{"imapsieve"}
 
 // MaxRedirects is how many redirections a script may ask for in one run, by default.
 const MaxRedirects = 4
 
-// Without lists the extensions that people's scripts can't have.
+// Without lists the extensions that nobody's scripts can have.
 func Without() []string { return slices.Clone(without) }
 
+// without lists those that people's can't.
+func (r *Rules) without() []string {
+	if r.o.Viruses {
+		return without
+	}
+	return append(Without(), "virustest")
+}
+
 // Extensions lists the capabilities that people's scripts may require.
-func Extensions() []string {
-	return slices.DeleteFunc(sieve.Extensions(), func(s string) bool { return slices.Contains(without, s) })
+func (r *Rules) Extensions() []string {
+	not := r.without()
+	return slices.DeleteFunc(sieve.Extensions(), func(s string) bool { return slices.Contains(not, s) })
 }
 
 // Apply reports whether anything is to be run for an account. It costs nothing.
@@ -94,7 +105,7 @@ func (r *Rules) Apply(s *mailbox.Session) bool {
 // Compile compiles a script as one of an account's, which may include the others. The error is sieve.Problems if the script is wrong.
 func (r *Rules) Compile(ctx context.Context, s *mailbox.Session, name, text string) (*sieve.Script, error) {
 	have := s.Scripts()
-	return sieve.Compile(text, sieve.Options{Name: name, Without: without, Limits: r.o.Limits, Include: func(l sieve.Location, name string) (string, bool, error) {
+	return sieve.Compile(text, sieve.Options{Name: name, Without: r.without(), Limits: r.o.Limits, Include: func(l sieve.Location, name string) (string, bool, error) {
 		if l == sieve.Global {
 			if r.o.Global == nil {
 				return "", false, nil

@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +97,7 @@ func TestQuestions(t *testing.T) {
 		`servermetadata "/private/b" "server"`: true, `servermetadataexists "/private/other"`: false, `servermetadataexists "/shared/b"`: false,
 		`environment "domain" "example.org"`: true, `environment "host" "mx.example.org"`: true, `envelope :detail "to" "x"`: true, `currentdate "zone" "+0000"`: true,
 	} {
-		h.script(`require ["` + strings.Join(Extensions(), `","`) + `"]; if ` + question + ` { discard; }`)
+		h.script(`require ["` + strings.Join(h.Extensions(), `","`) + `"]; if ` + question + ` { discard; }`)
 		got, err := h.decide()
 		if err != nil || got != want {
 			t.Errorf("%s: %v, %v", question, got, err)
@@ -172,5 +174,71 @@ func TestGlobalScripts(t *testing.T) {
 	}
 	if s, err = CompileGlobal("before", `require "include"; include "main";`, global, sieve.Limits{}); err != nil || len(s.Warnings) != 1 {
 		t.Error(s, err)
+	}
+}
+
+// RFC 6134: lists are the addresses that the owner knows, and groups, as far as the owner may know of them.
+func TestLists(t *testing.T) {
+	knows := func(_ context.Context, _ *mailbox.Session, address string) (bool, error) {
+		return address == "ann@far.example", nil
+	}
+	h := newHome(t, Options{Knows: knows})
+	ctx := t.Context()
+	_, err := h.dir.AddDomain(ctx, "other.example")
+	check(t, err)
+	for _, a := range []string{"carl@example.org", "zoe@other.example"} {
+		_, err := h.dir.AddAccount(ctx, directory.NewAccount{Address: a})
+		check(t, err)
+	}
+	check(t, h.dir.AddAlias(ctx, "karl@example.org", []string{"carl@example.org"}))
+	for _, g := range []struct {
+		address string
+		members []string
+	}{
+		{"inner@example.org", []string{"carl@example.org", "Dan@far.example"}}, {"team@example.org", []string{"inner@example.org", "ann@far.example"}},
+		{"ours@other.example", []string{"bob@example.org", "zoe@other.example"}}, {"theirs@other.example", []string{"zoe@other.example"}},
+	} {
+		_, err := h.dir.AddGroup(ctx, g.address, "")
+		check(t, err)
+		check(t, h.dir.SetMembers(ctx, g.address, g.members))
+	}
+	for question, want := range map[string]bool{
+		`envelope :list "from" ":addrbook:default"`: true, `envelope :list "from" "urn:ietf:params:sieve:addrbook:Default"`: true, `envelope :list "to" ":addrbook:default"`: false,
+		`address :list "from" "tag:example.org,2026:team"`: true, `string :list "dan@FAR.example" "tag:example.org,2026-11:team"`: true, `string :list ["x@far.example", "karl@example.org"] "tag:EXAMPLE.org,2026-11-21:Team"`: true,
+		`string :list "eve@far.example" "tag:example.org,2026:team"`: false, `string :list "nobody@example.org" "tag:example.org,2026:team"`: false, `string :list "no address" "tag:example.org,2026:team"`: false,
+		`valid_ext_list ["tag:example.org,2026:team", ":addrbook:default", "tag:other.example,2026:ours"]`: true, `valid_ext_list "tag:other.example,2026:theirs"`: false, `valid_ext_list "tag:example.org,2026:carl"`: false,
+		`valid_ext_list "tag:example.org,2026:none"`: false, `valid_ext_list "tag:example.org:team"`: false, `valid_ext_list "team@example.org"`: false, `valid_ext_list ":addrbook:work"`: false, `valid_ext_list "tag:,2026:team"`: false,
+		`string :list "zoe@other.example" "tag:other.example,2026:ours"`: true,
+	} {
+		h.script(`require ["extlists", "envelope", "variables"]; if ` + question + ` { discard; }`)
+		got, err := h.decide()
+		if err != nil || got != want {
+			t.Errorf("%s: %v, %v", question, got, err)
+		}
+	}
+	h.script(`require ["extlists", "envelope"]; if envelope :list "from" "tag:other.example,2026:theirs" { discard; }`)
+	if gone, err := h.decide(); gone || err == nil || !strings.Contains(err.Error(), "there is no list") {
+		t.Error(gone, err)
+	}
+	h.script(`require "extlists"; redirect :list "tag:example.org,2026:team";`)
+	env := &sieve.Environment{Envelope: sieve.Envelope{From: "ann@far.example", To: "bob@example.org"}}
+	out, err := h.Decide(ctx, h.box, env, h.mail)
+	if err != nil || len(out.Actions) != 1 || out.Actions[0].Address != "team@example.org" {
+		t.Errorf("%+v, %v", out.Actions, err)
+	}
+	h.script(`require "extlists"; redirect :list ":addrbook:default";`)
+	if gone, err := h.decide(); gone || err == nil || !strings.Contains(err.Error(), "can be redirected to") {
+		t.Error(gone, err)
+	}
+}
+
+// RFC 5235: virustest is there where something looks for viruses.
+func TestVirusTestIsOffered(t *testing.T) {
+	for _, viruses := range []bool{false, true} {
+		h := newHome(t, Options{Viruses: viruses})
+		_, err := h.Compile(t.Context(), h.box, "x", `require "virustest"; if virustest "5" { discard; }`)
+		if (err == nil) != viruses || slices.Contains(h.Extensions(), "virustest") != viruses {
+			t.Errorf("%v: %v", viruses, err)
+		}
 	}
 }

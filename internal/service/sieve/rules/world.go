@@ -7,7 +7,6 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
-	"postroad/internal/service/sieve"
 )
 
 // world answers the questions of one run.
@@ -143,10 +142,3 @@ func (w *world) Metadata(ctx context.Context, name, annotation string) (string, 
 func (w *world) Seen(ctx context.Context, id string) (bool, error) {
 	return w.session.Remembers(ctx, DuplicateID(id))
 }
-
-// List implements sieve.World: there are no lists yet.
-func (w *world) List(context.Context, string, string) (in, known bool, err error) {
-	return false, false, nil
-}
-
-var _ sieve.World = (*world)(nil)
