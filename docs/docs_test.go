@@ -24,7 +24,7 @@ var packagesOf = map[string][]string{
 	"setup.md":        {"service/setup", "server", "../cmd/postroad"},
 	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
 	"managesieve.md":  {"protocol/managesieve", "server"},
-	"sieve.md":        {"service/sieve", "format/sieve", "service/delivery", "server", "model/mailbox"},
+	"sieve.md":        {"service/sieve", "service/sieve/rules", "protocol/imap", "format/sieve", "service/delivery", "server", "model/mailbox"},
 	"auth.md":         {"service/auth", "service/audit", "service/oidc", "service/oauth", "protocol/oauthweb", "model/directory", "format/address", "server", "../cmd/postroad"},
 	"queue.md":        {"service/queue", "service/outbound", "server", "../cmd/postroad"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
