@@ -1,9 +1,9 @@
 package fulltext
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
-	"strings"
 )
 
 // Zones are parts of documents that are searched apart: a set.
@@ -24,22 +24,30 @@ type Field byte
 const MaxField Field = 0x1f
 
 // A Builder makes the segment of some documents. It is not safe for concurrent use.
+//
+// It makes no garbage for a word: terms stand one behind the other, and of who has them there is one list, in the order of the documents, which is
+// sorted by terms at the end.
 type Builder struct {
-	known  map[string]*posting
-	size   int
-	marked []byte // scratch
+	terms  termTable
+	uses   [][]use // in blocks, all full but the last
+	n      uint32  // uses
+	marked []byte  // scratch
 }
 
-// posting is a term's list of documents: for each the distance from the last one and the zones, as a varint.
-type posting struct {
-	list  []byte // all but the last
-	last  uint32
-	zones Zones
-	prev  uint32 // document before the last
+// use says that a document has a term.
+type use struct {
+	term uint32
+	doc  docZones
 }
+
+// docZones is a document and its zones: the latter are its lowest bits.
+type docZones uint32
+
+// usesBlock is how many uses are in a block: that a list that grows needn't be copied.
+const usesBlock = 16 << 10
 
 // NewBuilder makes a Builder.
-func NewBuilder() *Builder { return &Builder{known: map[string]*posting{}} }
+func NewBuilder() *Builder { return &Builder{terms: newTermTable()} }
 
 // Add adds a zone of a document. Documents are numbered from 0; those added later have no lower numbers.
 func (b *Builder) Add(doc uint32, z Zones, folded []byte) {
@@ -64,45 +72,94 @@ func (b *Builder) AddTokens(doc uint32, f Field, folded []byte) {
 }
 
 // Size is about how many bytes the segment has so far.
-func (b *Builder) Size() int { return b.size }
+func (b *Builder) Size() int { return len(b.terms.text) + len(b.terms.all) + 2*int(b.n) }
 
 func (b *Builder) term(doc uint32, z Zones, t []byte) {
-	p := b.known[string(t)]
-	switch {
-	case p == nil:
-		b.known[string(t)] = &posting{last: doc, zones: z}
-		b.size += len(t) + 3
-	case p.last == doc:
-		p.zones |= z
-	default:
-		p.flush()
-		p.last, p.zones = doc, z
-		b.size += 2
+	e := b.terms.get(t)
+	here := docZones(doc)<<zoneBits | docZones(z)
+	if e.uses > 0 {
+		if last := &b.uses[e.last/usesBlock][e.last%usesBlock]; last.doc>>zoneBits == here>>zoneBits {
+			last.doc |= here
+			return
+		}
 	}
+	if b.n%usesBlock == 0 {
+		b.uses = append(b.uses, make([]use, 0, usesBlock))
+	}
+	block := &b.uses[len(b.uses)-1]
+	*block = append(*block, use{e.number, here})
+	e.last = b.n
+	e.uses++
+	b.n++
 }
 
-// flush writes the last document into the list.
-func (p *posting) flush() {
-	p.list = appendDoc(p.list, p.last-p.prev, p.zones)
-	p.prev = p.last
+// Chunks returns the segment, to be stored. The builder can't be used any more.
+func (b *Builder) Chunks() []Chunk {
+	order := b.terms.sorted()
+	docs := b.byTerm(order)
+	var w writer
+	var list []byte
+	for _, n := range order {
+		e := &b.terms.all[n]
+		list = list[:0]
+		prev := docZones(0)
+		for _, d := range docs[:e.uses] {
+			list = appendDoc(list, uint32(d>>zoneBits-prev), Zones(d)&(1<<zoneBits-1))
+			prev = d >> zoneBits
+		}
+		docs = docs[e.uses:]
+		w.add(b.terms.of(e), list)
+	}
+	return w.finish()
+}
+
+// byTerm is the documents of all uses, sorted by terms in an order, those of a term as they have come.
+func (b *Builder) byTerm(order []uint32) []docZones {
+	at := uint32(0)
+	for _, n := range order {
+		e := &b.terms.all[n]
+		e.last = at // from here on: where its next one goes
+		at += e.uses
+	}
+	out := make([]docZones, b.n)
+	for _, block := range b.uses {
+		for _, u := range block {
+			e := &b.terms.all[u.term]
+			out[e.last] = u.doc
+			e.last++
+		}
+	}
+	return out
 }
 
 func appendDoc(list []byte, distance uint32, z Zones) []byte {
 	return binary.AppendUvarint(list, uint64(distance)<<zoneBits|uint64(z))
 }
 
-// Chunks returns the segment, to be stored. The builder can't be used any more.
-func (b *Builder) Chunks() []Chunk {
-	all := make([]string, 0, len(b.known))
-	for t := range b.known {
-		all = append(all, t)
+// sorted is the terms' numbers in the order of the terms.
+func (t *termTable) sorted() []uint32 {
+	type head struct {
+		first  uint64 // the term's first bytes, as a number
+		number uint32
 	}
-	slices.SortFunc(all, strings.Compare)
-	var w writer
-	for _, t := range all {
-		p := b.known[t]
-		p.flush()
-		w.add([]byte(t), p.list)
+	heads := make([]head, len(t.all))
+	for i := range t.all {
+		var first [8]byte
+		copy(first[:], t.of(&t.all[i]))
+		heads[i] = head{binary.BigEndian.Uint64(first[:]), uint32(i)}
 	}
-	return w.finish()
+	slices.SortFunc(heads, func(a, b head) int {
+		switch {
+		case a.first < b.first:
+			return -1
+		case a.first > b.first:
+			return 1
+		}
+		return bytes.Compare(t.of(&t.all[a.number]), t.of(&t.all[b.number]))
+	})
+	order := make([]uint32, len(heads))
+	for i, h := range heads {
+		order[i] = h.number
+	}
+	return order
 }

@@ -3,6 +3,7 @@ package fulltext
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -413,11 +414,28 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-func BenchmarkAdd(b *testing.B) {
-	s := AppendFolded(nil, sample(8<<10))
-	b.SetBytes(int64(len(s)))
-	w := NewBuilder()
-	for i := uint32(0); b.Loop(); i++ {
-		w.Add(i, Body, s)
+// BenchmarkSegment makes a segment of 256 documents of 8 KB, with common words and with some that only they have.
+func BenchmarkSegment(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	zipf := rand.NewZipf(rng, 1.2, 10, 50_000)
+	docs := make([][]byte, 256)
+	for i := range docs {
+		for len(docs[i]) < 8<<10 {
+			if rng.IntN(20) == 0 {
+				docs[i] = fmt.Appendf(docs[i], "%x@%d.example ", rng.Uint64(), rng.IntN(1000))
+				continue
+			}
+			n := zipf.Uint64()
+			docs[i] = fmt.Appendf(docs[i], "%s%d ", "abcdefghij"[n%10:], n)
+		}
+	}
+	b.SetBytes(256 * 8 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := NewBuilder()
+		for i, d := range docs {
+			w.Add(uint32(i), Body, d)
+		}
+		w.Chunks()
 	}
 }

@@ -66,16 +66,38 @@ func classAt(text []byte) (class, int) {
 
 // terms calls f for the terms of folded text.
 func terms(text []byte, f func(term []byte)) {
-	for len(text) > 0 {
-		c, n := next(text)
-		switch run := text[:n]; c {
+	for i := 0; i < len(text); {
+		if text[i] < utf8.RuneSelf && asciiClass[text[i]] == gap {
+			i++
+			continue
+		}
+		if n := asciiWord(text[i:]); n > 0 {
+			cutWord(text[i:i+n], f)
+			i += n
+			continue
+		}
+		c, n := next(text[i:])
+		switch run := text[i : i+n]; c {
 		case word:
 			cutWord(run, f)
 		case dense:
 			pairs(run, f)
 		}
-		text = text[n:]
+		i += n
 	}
+}
+
+// asciiWord is the length of the word at the start of text; 0 if there is none, or it might have letters beyond ASCII. Most words are such.
+func asciiWord(text []byte) int {
+	for i, c := range text {
+		if c >= utf8.RuneSelf {
+			return 0
+		}
+		if asciiClass[c] != word {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // tokens calls f for the runs of letters, digits and . @ _ + - in folded text, in ASCII, that have one of the latter.
