@@ -199,21 +199,46 @@ const maxHeld = 1024
 
 func (q *qpDecoder) decode(out, in []byte) []byte {
 	out = slices.Grow(out, len(in))
-	for i := 0; i < len(in); i++ {
-		c := in[i]
+	for i := 0; i < len(in); {
 		if len(q.held) == 0 {
-			if c != '=' && c > ' ' || c == '\n' {
-				out = append(out, c)
-				continue
+			n := qpPlain(in[i:])
+			out = append(out, in[i:i+n]...)
+			if i += n; i == len(in) {
+				break
 			}
-			if c == ' ' && i+1 < len(in) && in[i+1] > ' ' { // a blank inside a line: nothing to wait for
+			if c, ok := qpOctet(in[i:]); ok {
 				out = append(out, c)
+				i += 3
 				continue
 			}
 		}
-		out = q.step(out, c)
+		out = q.step(out, in[i])
+		i++
 	}
 	return out
+}
+
+// qpPlain is how many octets at the start of in stand for themselves, whatever follows them.
+func qpPlain(in []byte) int {
+	for i := 0; i < len(in); i++ {
+		switch c := in[i]; {
+		case c > ' ' && c != '=' || c == '\n':
+		case c == ' ' && i+1 < len(in) && in[i+1] > ' ': // a blank inside a line: nothing to wait for
+		case c == '\r' && i+1 < len(in) && in[i+1] == '\n':
+		default:
+			return i
+		}
+	}
+	return len(in)
+}
+
+// qpOctet is the octet that in begins with, if it is escaped.
+func qpOctet(in []byte) (c byte, ok bool) {
+	if len(in) < 3 || in[0] != '=' {
+		return 0, false
+	}
+	hi, lo := unhex(in[1]), unhex(in[2])
+	return byte(hi<<4 | lo), hi >= 0 && lo >= 0
 }
 
 func (q *qpDecoder) step(out []byte, c byte) []byte {
