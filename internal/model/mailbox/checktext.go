@@ -1,5 +1,7 @@
 package mailbox
 
+import "slices"
+
 // texts checks what can be searched: each content is in one segment or in the tail, and its text is there.
 func (c *checker) texts() error {
 	m, _, ok, err := readManifest(c.r)
@@ -27,6 +29,9 @@ func (c *checker) texts() error {
 			}
 		}
 	}
+	if err := c.strangeSegments(slices.Concat(m.making, m.segments)); err != nil {
+		return err
+	}
 	tail, err := tailOf(c.r, 0, 1<<31-1)
 	if err != nil {
 		return err
@@ -43,6 +48,24 @@ func (c *checker) texts() error {
 		}
 	}
 	return c.textRecords()
+}
+
+// strangeSegments finds parts of segments that are not listed.
+func (c *checker) strangeSegments(list []segment) error {
+	cur, err := c.r.Cursor([]byte{keySegment}, []byte{keySegment + 1})
+	if err != nil {
+		return err
+	}
+	defer cur.Close()
+	p, ok, err := cur.Seek([]byte{keySegment})
+	for ok && err == nil {
+		id := segmentID(read48(p.Key[1:]))
+		if !slices.ContainsFunc(list, func(s segment) bool { return s.id == id }) {
+			c.say("a part of segment %d of the text index belongs to nothing", id)
+		}
+		p, ok, err = cur.Seek(key48(keySegment, uint64(id)+1))
+	}
+	return err
 }
 
 func (c *checker) textRecords() error {

@@ -266,7 +266,8 @@ type Batch struct {
 	texts  kv.Cursor // over texts
 	text   text      // of textOf
 	textOf ContentID
-	room   []byte // that text lies in
+	room   []byte // that text lies in, or in taking
+	taking *textRoom
 	folded []byte // scratch
 	asked  bool   // hasTexts was; known is the answer
 	known  bool
@@ -290,6 +291,10 @@ func (b *Batch) close() {
 		if c != nil {
 			c.Close()
 		}
+	}
+	if b.taking != nil {
+		textRooms.Put(b.taking)
+		b.taking = nil
 	}
 }
 

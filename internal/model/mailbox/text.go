@@ -82,14 +82,14 @@ func (l *lazyText) chunks() [][]byte {
 	l.once.Do(func() {
 		room := textRooms.Get().(*textRoom)
 		defer textRooms.Put(room)
-		l.made = room.chunks(l.parsed, l.spool)
+		l.made = room.pack(room.fold(l.parsed, l.spool))
 		l.parsed = nil
 	})
 	return l.made
 }
 
 // textRoom is memory for taking out a text.
-type textRoom struct{ plain, all, packed []byte }
+type textRoom struct{ msg, plain, all, packed []byte }
 
 var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
 
@@ -103,9 +103,8 @@ const textInline = 16 << 10
 // textNow reports whether the text is taken out with the delivery.
 func (c *Content) textNow() bool { return c.Size() <= textInline }
 
-// chunks are the records that keep a message's text: the length of the body, body and parts, cut and compressed. None for
-// no text.
-func (m *textRoom) chunks(parsed *message.Structure, msg io.ReaderAt) (out [][]byte) {
+// fold takes a message's text out: the length of the body, body and parts; empty if there is no text. It is valid until the next call.
+func (m *textRoom) fold(parsed *message.Structure, msg io.ReaderAt) []byte {
 	const lengthRoom = binary.MaxVarintLen64
 	all := append(m.all[:0], make([]byte, lengthRoom)...)
 	m.plain = message.AppendText(m.plain[:0], parsed, msg, maxText)
@@ -122,6 +121,11 @@ func (m *textRoom) chunks(parsed *message.Structure, msg io.ReaderAt) (out [][]b
 	n := binary.PutUvarint(length[:], uint64(body))
 	all = all[lengthRoom-n:]
 	copy(all, length[:n])
+	return all
+}
+
+// pack makes the records that keep what fold gives: cut and compressed.
+func (m *textRoom) pack(all []byte) (out [][]byte) {
 	for len(all) > 0 {
 		n := min(len(all), textChunk)
 		m.packed = s2.Encode(m.packed[:cap(m.packed)], all[:n])

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
+	"maps"
 	"slices"
 
 	"postroad/internal/fault"
@@ -49,22 +49,26 @@ const (
 // manifest is the list of segments as stored.
 type manifest struct {
 	floor    ContentID // the tail has no contents below
+	making   []segment // of which some chunks may be stored already: nobody reads them, see textstore.go
 	segments []segment // in the order in which they have gone in
 }
 
 // withFields is what is stored of a segment that has fields and their tokens.
 const withFields = 2
 
-// manifestVersion: since 2 with floor, and whether segments have fields.
-const manifestVersion = 2
+// manifestVersion: since 2 with floor, and whether segments have fields; since 3 with segments that are being made.
+const manifestVersion = 3
 
 func (m manifest) encode() []byte {
 	b := binary.AppendUvarint([]byte{manifestVersion}, uint64(m.floor))
-	for _, s := range m.segments {
-		for _, n := range [...]uint64{uint64(s.id), uint64(s.docs), uint64(s.chunks), uint64(s.bytes)} {
-			b = binary.AppendUvarint(b, n)
+	b = binary.AppendUvarint(b, uint64(len(m.making)))
+	for _, list := range [...][]segment{m.making, m.segments} {
+		for _, s := range list {
+			for _, n := range [...]uint64{uint64(s.id), uint64(s.docs), uint64(s.chunks), uint64(s.bytes)} {
+				b = binary.AppendUvarint(b, n)
+			}
+			b = append(b, withFields*boolByte(s.fields))
 		}
-		b = append(b, withFields*boolByte(s.fields))
 	}
 	return b
 }
@@ -80,12 +84,21 @@ func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
 	if second {
 		m.floor = ContentID(d.Uint())
 	}
+	making := uint64(0)
+	if second && raw[0] >= 3 {
+		making = d.Uint()
+	}
 	for d.Rest() > 0 {
 		s := segment{id: segmentID(d.Uint()), docs: int(min(d.Uint(), maxSegment)), chunks: int(min(d.Uint(), 1<<16-1)), bytes: int(min(d.Uint(), kv.MaxBatch))}
 		if second {
 			s.fields = d.Byte() == withFields
 		}
 		m.segments = append(m.segments, s)
+	}
+	if making > uint64(len(m.segments)) {
+		d.Fail()
+	} else {
+		m.making, m.segments = m.segments[:making:making], m.segments[making:]
 	}
 	return m, bytes.Clone(raw), true, d.end("index")
 }
@@ -116,6 +129,9 @@ func (s *Store) Index(ctx context.Context, id ident.AccountID, all bool) error {
 	if done, err := a.retextIfNeeded(ctx); err != nil || !done {
 		return err
 	}
+	if err := a.dropUnfinished(ctx); err != nil {
+		return err
+	}
 	least := tailMin
 	if all {
 		least = 1
@@ -143,7 +159,8 @@ type waiting struct {
 
 // built is a segment that is to be stored.
 type built struct {
-	base     []byte // the manifest that it was made for
+	base     []byte    // the manifest that it was made for
+	id       segmentID // if its chunks have been stored ahead
 	replaced []segment
 	docs     []ContentID
 	dropped  []ContentID // of the tail
@@ -193,17 +210,29 @@ func (s *Store) storeTexts(ctx context.Context, id ident.AccountID) error {
 	if err != nil || len(texts) == 0 {
 		return err
 	}
-	return a.lazily(ctx, func(t *txn) error {
-		t.dirty = true
-		for id := range texts { // those that somebody else has dealt with
-			if v, ok, err := t.tx.Get(unindexedKey(id)); err != nil || !ok || len(v) == 0 {
-				delete(texts, id)
-			} else if err := t.tx.Set(unindexedKey(id), nil); err != nil {
-				return err
-			}
+	ids := slices.Sorted(maps.Keys(texts))
+	if err := a.storeTaken(ctx, ids, texts); err != nil {
+		return err
+	}
+	return a.lazily(ctx, func(t *txn) error { return t.noteTexts(ids) })
+}
+
+// noteTexts marks contents in the tail as ones whose text is stored, if nobody else has dealt with them.
+func (t *txn) noteTexts(ids []ContentID) error {
+	for _, id := range ids {
+		v, ok, err := t.tx.Get(unindexedKey(id))
+		if err != nil {
+			return err
 		}
-		return t.putTexts(texts)
-	})
+		if !ok || len(v) == 0 {
+			continue
+		}
+		t.dirty = true
+		if err := t.tx.Set(unindexedKey(id), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeOutAll takes out the texts of bare entries, as many as should be read in one snapshot.
@@ -220,9 +249,11 @@ func (b *Batch) takeOutAll(tail []waiting, texts map[ContentID][][]byte) error {
 		if !here {
 			continue
 		}
-		if texts[entry.id], err = b.takeOut(&Row{Content: entry.id, Size: rec.size}); err != nil {
+		all, err := b.takeOut(&Row{Content: entry.id, Size: rec.size})
+		if err != nil {
 			return err
 		}
+		texts[entry.id] = b.taking.pack(all)
 	}
 	return nil
 }
@@ -300,9 +331,11 @@ func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][
 	}
 	row := &Row{Content: entry.id, Size: about.size}
 	if entry.bare {
-		if texts, err = b.takeOut(row); err != nil {
+		all, err := b.takeOut(row)
+		if err != nil {
 			return nil, false, err
 		}
+		texts = b.taking.pack(all)
 	}
 	for _, zone := range [...]struct {
 		z    fulltext.Zones
@@ -326,104 +359,6 @@ func (b *Batch) addTo(w *fulltext.Builder, doc uint32, entry waiting) (texts [][
 		w.AddTokens(doc, fulltext.Field(tokensOf+f), b.folded)
 	}
 	return texts, true, nil
-}
-
-// errOvertaken: somebody else has changed the list of segments meanwhile.
-var errOvertaken = errors.New("the text index has changed")
-
-// storeSegment puts a segment into the list. If the list has changed meanwhile, nothing happens.
-func (a *account) storeSegment(ctx context.Context, b *built) error {
-	err := a.lazily(ctx, func(t *txn) error {
-		m, raw, _, err := readManifest(t.tx)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(raw, b.base) {
-			return errOvertaken
-		}
-		t.dirty = true
-		m.segments = slices.DeleteFunc(m.segments, func(s segment) bool { return slices.Contains(b.replaced, s) })
-		if err := t.dropSegments(b.replaced); err != nil {
-			return err
-		}
-		if len(b.docs) > 0 {
-			s := segment{segmentID(t.newID()), len(b.docs), len(b.chunks), b.size(), b.fields}
-			if err := t.putSegment(s, b); err != nil {
-				return err
-			}
-			m.segments = append(m.segments, s)
-		}
-		if err := t.putTexts(b.texts); err != nil {
-			return err
-		}
-		for _, id := range b.dropped {
-			if err := t.tx.Delete(unindexedKey(id)); err != nil {
-				return err
-			}
-		}
-		if len(b.dropped) > 0 {
-			if m.floor, err = t.newFloor(m.floor); err != nil {
-				return err
-			}
-		}
-		return t.tx.Set(indexKey(), m.encode())
-	})
-	if errors.Is(err, errOvertaken) {
-		return nil
-	}
-	return err
-}
-
-func (t *txn) putSegment(s segment, b *built) error {
-	if err := t.tx.Set(segmentKey(s.id, segmentDocs, 0), encodeDocs(b.docs)); err != nil {
-		return err
-	}
-	for i, c := range b.chunks {
-		if err := t.tx.Set(segmentKey(s.id, segmentTerms, i), c.Terms); err != nil {
-			return err
-		}
-		if err := t.tx.Set(segmentKey(s.id, segmentPostings, i), c.Postings); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// putTexts stores texts that were taken out for the index, of contents that are still there.
-func (t *txn) putTexts(texts map[ContentID][][]byte) error {
-	for id, chunks := range texts {
-		v, ok, err := t.tx.Get(contentKey(id))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		rec, err := decodeContent(v)
-		if err != nil {
-			return err
-		}
-		if err := t.setText(id, rec, chunks); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *txn) dropSegments(list []segment) error {
-	for _, s := range list {
-		if err := t.tx.Delete(segmentKey(s.id, segmentDocs, 0)); err != nil {
-			return err
-		}
-		for i := range s.chunks {
-			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
-				if err := t.tx.Delete(segmentKey(s.id, kind, i)); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // mergeSegments makes one segment of several that are about as large, until there are few of each size.

@@ -90,24 +90,18 @@ func (b *Batch) hasTexts() (bool, error) {
 // maxExtract is how much of a message is looked at to take its text out.
 const maxExtract = 64 << 20
 
-// takeOut takes the text out of a message that has none stored, returns the records that it makes, and remembers it as that
-// of the row.
-func (b *Batch) takeOut(row *Row) ([][]byte, error) {
+// takeOut takes the text out of a message that has none stored, and remembers it as that of the row. It returns what is to be packed
+// to store it, valid until the next call.
+func (b *Batch) takeOut(row *Row) ([]byte, error) {
 	b.textOf = 0
-	chunks, err := b.extract(row)
+	all, err := b.extract(row)
 	if err != nil {
 		return nil, err
 	}
-	b.room = b.room[:0]
-	for _, c := range chunks {
-		if b.room, err = appendChunk(b.room, c); err != nil {
-			return nil, err
-		}
-	}
-	if b.text, err = split(b.room); err == nil {
+	if b.text, err = split(all); err == nil {
 		b.textOf = row.Content
 	}
-	return chunks, err
+	return all, err
 }
 
 // missText notes that a search had to take out the text of a content in the tail.
@@ -118,15 +112,26 @@ func (b *Batch) missText() {
 	}
 }
 
-// extract makes the records of a message's text from its bytes.
-func (b *Batch) extract(row *Row) ([][]byte, error) {
+// extract makes a message's text from its bytes; see textRoom.fold.
+func (b *Batch) extract(row *Row) ([]byte, error) {
 	b.read += row.Size
-	all, err := b.AppendContent(nil, row, 0, min(row.Size, maxExtract))
+	m := b.roomForText()
+	all, err := b.AppendContent(m.msg[:0], row, 0, min(row.Size, maxExtract))
+	if m.msg = all; cap(all) > roomKept {
+		m.msg = nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	var m textRoom
-	return m.chunks(message.Parse(all), bytes.NewReader(all)), nil
+	return m.fold(message.Parse(all), bytes.NewReader(all)), nil
+}
+
+// roomForText is the batch's memory for taking out texts.
+func (b *Batch) roomForText() *textRoom {
+	if b.taking == nil {
+		b.taking = textRooms.Get().(*textRoom)
+	}
+	return b.taking
 }
 
 // appendText joins the records of a text. Contents that are asked for in ascending order cost a step each.

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"slices"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
@@ -26,7 +27,7 @@ func (a *account) dropIndex(ctx context.Context) error {
 		if err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
-		if err := t.dropSegments(m.segments); err != nil {
+		if err := t.dropSegments(slices.Concat(m.making, m.segments)); err != nil {
 			return err
 		}
 		return t.tx.Delete(indexKey())
@@ -82,7 +83,8 @@ func (a *account) retext(ctx context.Context, id ContentID) error {
 		}
 		b := &Batch{r: r}
 		defer b.close()
-		chunks, err = b.extract(&Row{Content: id, Size: rec.size})
+		all, err := b.extract(&Row{Content: id, Size: rec.size})
+		chunks = b.roomForText().pack(all)
 		return err
 	})
 	if err != nil || gone {
@@ -112,8 +114,13 @@ func (t *txn) replaceText(id ContentID, rec contentRecord, chunks [][]byte) erro
 	return t.setText(id, rec, chunks)
 }
 
-// setText stores the text of a content that has none.
+// setText stores the text of a content, for the one that it has.
 func (t *txn) setText(id ContentID, rec contentRecord, chunks [][]byte) error {
+	for i := len(chunks); i < rec.texts; i++ {
+		if err := t.tx.Delete(textKey(id, i)); err != nil {
+			return err
+		}
+	}
 	for i, c := range chunks {
 		if err := t.tx.Set(textKey(id, i), c); err != nil {
 			return err

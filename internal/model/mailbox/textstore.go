@@ -1,0 +1,226 @@
+package mailbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"postroad/internal/format/fulltext"
+	"postroad/internal/storage/kv"
+)
+
+// What the indexer has made is stored in steps, each of which is on the disk before the next: whoever wants something of his own to be durable meanwhile
+// waits for one step at most, not for some ten megabytes. Texts come first, each by itself. Then the chunks of a segment that the
+// manifest names as being made; last the manifest that has it among the others. What a crash has left of one is removed by the next
+// call of Index, and so is what another call is making: the two find out by the manifest.
+
+// textStep is how much a step writes, in bytes; the last record may go beyond.
+const textStep = 512 << 10
+
+// errOvertaken: somebody else has changed the list of segments meanwhile.
+var errOvertaken = errors.New("the text index has changed")
+
+// storeSegment puts a segment into the list. If the list has changed meanwhile, nothing happens.
+func (a *account) storeSegment(ctx context.Context, b *built) error {
+	err := a.storeTaken(ctx, b.dropped, b.texts)
+	if err == nil && b.size() > textStep {
+		err = a.storeChunks(ctx, b)
+	}
+	if err == nil {
+		err = a.changeIndex(ctx, b, func(t *txn, m *manifest) error { return t.finishSegment(m, b) })
+	}
+	if errors.Is(err, errOvertaken) {
+		return nil
+	}
+	return err
+}
+
+// changeIndex changes the manifest that b was made for, and notes the new one.
+func (a *account) changeIndex(ctx context.Context, b *built, change func(*txn, *manifest) error) error {
+	var base []byte
+	err := a.update(ctx, func(t *txn) error {
+		m, raw, _, err := readManifest(t.tx)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(raw, b.base) {
+			return errOvertaken
+		}
+		t.dirty = true
+		if err := change(t, &m); err != nil {
+			return err
+		}
+		base = m.encode()
+		return t.tx.Set(indexKey(), base)
+	})
+	if err == nil {
+		b.base = base
+	}
+	return err
+}
+
+// storeTaken stores texts.
+func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[ContentID][][]byte) error {
+	for at := 0; at < len(ids); {
+		if len(texts[ids[at]]) == 0 {
+			at++
+			continue
+		}
+		next := at
+		err := a.update(ctx, func(t *txn) error {
+			next = at
+			for size := 0; next < len(ids) && size < textStep; next++ {
+				chunks := texts[ids[next]]
+				if len(chunks) == 0 {
+					continue
+				}
+				for _, c := range chunks {
+					size += len(c)
+				}
+				if err := t.putTaken(ids[next], chunks); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		at = next
+	}
+	return nil
+}
+
+// storeChunks stores a segment's chunks ahead.
+func (a *account) storeChunks(ctx context.Context, b *built) error {
+	err := a.changeIndex(ctx, b, func(t *txn, m *manifest) error {
+		b.id = segmentID(t.newID())
+		m.making = append(m.making, b.segment())
+		return nil
+	})
+	for first := 0; err == nil && first < len(b.chunks); {
+		n := 0
+		err = a.changeIndex(ctx, b, func(t *txn, _ *manifest) (err error) {
+			n, err = t.putChunks(b.id, b.chunks, first)
+			return err
+		})
+		first += n
+	}
+	return err
+}
+
+// segment is what the manifest says of it.
+func (b *built) segment() segment {
+	return segment{b.id, len(b.docs), len(b.chunks), b.size(), b.fields}
+}
+
+// finishSegment puts a segment whose texts are stored into the list, for those that it replaces.
+func (t *txn) finishSegment(m *manifest, b *built) error {
+	others := slices.DeleteFunc(m.making, func(s segment) bool { return s.id == b.id }) // their makers will find out
+	if err := t.dropSegments(others); err != nil {
+		return err
+	}
+	m.making = nil
+	m.segments = slices.DeleteFunc(m.segments, func(s segment) bool { return slices.Contains(b.replaced, s) })
+	if err := t.dropSegments(b.replaced); err != nil {
+		return err
+	}
+	if len(b.docs) > 0 {
+		if err := t.addSegment(m, b); err != nil {
+			return err
+		}
+	}
+	if len(b.dropped) == 0 {
+		return nil
+	}
+	for _, id := range b.dropped {
+		if err := t.tx.Delete(unindexedKey(id)); err != nil {
+			return err
+		}
+	}
+	floor, err := t.newFloor(m.floor)
+	m.floor = floor
+	return err
+}
+
+func (t *txn) addSegment(m *manifest, b *built) error {
+	if b.id == 0 {
+		b.id = segmentID(t.newID())
+		if _, err := t.putChunks(b.id, b.chunks, 0); err != nil { // they are one step
+			return err
+		}
+	}
+	m.segments = append(m.segments, b.segment())
+	return t.tx.Set(segmentKey(b.id, segmentDocs, 0), encodeDocs(b.docs))
+}
+
+// dropUnfinished removes what a crash has left of segments that were being made.
+func (a *account) dropUnfinished(ctx context.Context) error {
+	unfinished := false
+	err := a.store.db.View(ctx, partition(a.id), func(r kv.Reader) error {
+		m, _, _, err := readManifest(r)
+		unfinished = len(m.making) > 0
+		return err
+	})
+	if err != nil || !unfinished {
+		return err
+	}
+	return a.lazily(ctx, func(t *txn) error {
+		m, _, ok, err := readManifest(t.tx)
+		if err != nil || !ok || len(m.making) == 0 {
+			return err
+		}
+		t.dirty = true
+		if err := t.dropSegments(m.making); err != nil {
+			return err
+		}
+		m.making = nil
+		return t.tx.Set(indexKey(), m.encode())
+	})
+}
+
+// putChunks stores a segment's chunks from the first on, as many as make a step, and returns how many.
+func (t *txn) putChunks(id segmentID, all []fulltext.Chunk, first int) (n int, err error) {
+	for size := 0; first+n < len(all) && size < textStep; n++ {
+		c := &all[first+n]
+		size += len(c.Terms) + len(c.Postings)
+		if err := t.tx.Set(segmentKey(id, segmentTerms, first+n), c.Terms); err != nil {
+			return 0, err
+		}
+		if err := t.tx.Set(segmentKey(id, segmentPostings, first+n), c.Postings); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// putTaken stores a text that was taken out for the index, if the content is still there.
+func (t *txn) putTaken(id ContentID, chunks [][]byte) error {
+	v, ok, err := t.tx.Get(contentKey(id))
+	if err != nil || !ok {
+		return err
+	}
+	rec, err := decodeContent(v)
+	if err != nil {
+		return err
+	}
+	t.dirty = true
+	return t.setText(id, rec, chunks)
+}
+
+func (t *txn) dropSegments(list []segment) error {
+	for _, s := range list {
+		if err := t.tx.Delete(segmentKey(s.id, segmentDocs, 0)); err != nil {
+			return err
+		}
+		for i := range s.chunks {
+			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
+				if err := t.tx.Delete(segmentKey(s.id, kind, i)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
