@@ -53,8 +53,8 @@ var neighbours = map[string][]string{
 	"server/servertest": {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
 }
 
-// filters are what delivery asks for people's own rules.
-var filters = []string{"service/sieve", "service/sieve/rules"}
+// filters are what delivery asks for people's own rules, and what other programs say of messages.
+var filters = []string{"service/sieve", "service/sieve/rules", "service/scan"}
 
 // forbidden modules, each with its reason.
 var forbidden = map[string]string{

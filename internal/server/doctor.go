@@ -27,7 +27,7 @@ func (s *Server) Examine(ctx context.Context) []setup.Finding {
 		Data: s.config.Data, Secrets: []string{filepath.Join(s.config.Data, tokenFile), filepath.Join(s.config.Data, storeDir)},
 		Space: freeSpace, Files: openFiles, Connections: uint64(max(s.config.Limits.Connections, defaultConnections)),
 		Doors: s.doors(), Dial: s.world.Dial, Roots: s.world.Roots,
-		Queue: s.queueState, Held: s.heldAccounts,
+		Queue: s.queueState, Held: s.heldAccounts, Programs: s.pingScanners,
 		Backup:  s.lastBackup,
 		Domains: s.domainNames,
 		Domain: func(ctx context.Context, name string) (setup.Report, error) {

@@ -58,8 +58,11 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openScanners(); err != nil {
+		return nil, err
+	}
 	server, err := smtp.New(smtp.Config{
-		Gate: gate, Note: s.store.Trace.Note, Hold: s.hold(),
+		Gate: gate, Scan: s.scanners, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.LeafFor), Senders: agent, URLs: urls,
 		TLS: s.certs.TLS(), SubmissionTLS: s.mailTLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,

@@ -22,6 +22,7 @@ import (
 	"postroad/internal/service/oauth"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
+	"postroad/internal/service/scan"
 )
 
 // Server is a whole Postroad. New opens it, Run serves until told to stop, and
@@ -44,6 +45,7 @@ type Server struct {
 	clients  *clientCerts        // by which they may; nil: by none
 	internet *internet           // nil: nothing leaves the machine
 	guard    *inbound.Guard      // of the door
+	scanners *scan.Set           // other programs that look at messages; nil: none
 	reports  *reports.Service    // to others, and of others
 	fronts   map[string]frontEnd // by protocol
 

@@ -54,6 +54,10 @@ func (w *ContentWriter) Write(p []byte) (int, error) {
 // Size is the number of bytes written.
 func (w *ContentWriter) Size() int64 { return w.spool.Size() }
 
+// ReadAt reads what was written, for those who want to see a message before it is finished. It may be called by several at once,
+// but not beside Write, and not after Finish or Discard.
+func (w *ContentWriter) ReadAt(p []byte, off int64) (int, error) { return w.spool.ReadAt(p, off) }
+
 // Discard drops what was written. It does nothing after Finish.
 func (w *ContentWriter) Discard() {
 	if w.spool != nil {

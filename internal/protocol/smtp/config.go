@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"postroad/internal/service/scan"
 	history "postroad/internal/service/trace"
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 	URLs URLs
 	// Gate decides who may hand in mail. Nil: everybody may, and nothing is checked.
 	Gate Gate
+	// Scan shows messages to other programs, at the same time as the Gate checks them. Nil: nobody else looks.
+	Scan *scan.Set
 	// Note hears of what is refused, for the history of messages. It must not wait. Nil: nobody does.
 	Note func(history.Event)
 	// TLS has the certificates. Nil: STARTTLS is not offered.

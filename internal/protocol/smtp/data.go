@@ -121,7 +121,7 @@ func (s *session) endMessage(ctx context.Context) reply {
 		tx.message.content.Discard()
 		s.logMessage(ctx, slog.LevelInfo, r, err)
 		s.server.counts.messagesRefused.Add(1)
-		return r
+		return s.replyEach(r)
 	}
 	results := s.server.config.Post.Deliver(ctx, &tx.envelope, tx.message.content)
 	s.countDelivery(results)

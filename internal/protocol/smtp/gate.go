@@ -203,15 +203,23 @@ func (s *session) beginCheck() {
 	}
 }
 
-// judge asks what is to be thought of the message.
+// judge asks what is to be thought of the message: the gate and other programs, at the same time.
 func (s *session) judge(ctx context.Context) (reply, error) {
 	check := s.tx.message.check
-	if check == nil {
+	shown := s.show(ctx)
+	defer shown.end()
+	if check == nil && shown == nil {
 		return reply{}, nil
 	}
 	began := time.Now()
-	v, err := check.Verdict(ctx)
-	if err != nil {
+	v := &delivery.Verdict{}
+	var err error
+	if check != nil {
+		if v, err = check.Verdict(ctx); err != nil {
+			return gateReply(err), err
+		}
+	}
+	if err := shown.judge(v); err != nil {
 		return gateReply(err), err
 	}
 	s.tx.envelope.Verdict = v

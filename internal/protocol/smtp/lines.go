@@ -31,7 +31,7 @@ const (
 // Only a dot that follows CRLF (or begins the message) counts, and only CRLF after
 // it ends the message: "\n.\n", "\r\n.\n", "\r.\r\n" and so on are text, and bad text.
 func (l *lines) feed(p []byte) (n int, ended bool) {
-	s := scan{p: p, cr: -1, lf: -1}
+	s := walk{p: p, cr: -1, lf: -1}
 	for s.pos < len(p) {
 		switch l.state {
 		case atStart:
@@ -75,14 +75,14 @@ func (l *lines) feed(p []byte) (n int, ended bool) {
 // finish is called after the last BDAT chunk: a CR at the very end is a bare one.
 func (l *lines) finish() {
 	if l.state == afterCR {
-		l.bareCR(&scan{})
+		l.bareCR(&walk{})
 	}
 }
 
 var crlf = []byte("\r\n")
 
 // text moves to the next CR or LF, or to the end.
-func (l *lines) text(s *scan) {
+func (l *lines) text(s *walk) {
 	cr, lf := s.next()
 	switch {
 	case cr+1 == lf && lf < len(s.p): // the usual line
@@ -100,14 +100,14 @@ func (l *lines) text(s *scan) {
 }
 
 // endLine is called with s.pos after a CRLF.
-func (l *lines) endLine(s *scan) {
+func (l *lines) endLine(s *walk) {
 	l.checkLength(l.length + s.pos - s.line)
 	l.length, s.line = 0, s.pos
 	l.state = atStart
 }
 
 // bareLF is called with s.pos at an LF that has no CR before it.
-func (l *lines) bareLF(s *scan) {
+func (l *lines) bareLF(s *walk) {
 	if !l.to.bare() {
 		s.pos++
 		return
@@ -119,7 +119,7 @@ func (l *lines) bareLF(s *scan) {
 }
 
 // bareCR is called with s.pos after a CR that has no LF behind it.
-func (l *lines) bareCR(s *scan) {
+func (l *lines) bareCR(s *walk) {
 	if !l.to.bare() {
 		return
 	}
@@ -129,7 +129,7 @@ func (l *lines) bareCR(s *scan) {
 }
 
 // flush hands on the text up to s.pos.
-func (l *lines) flush(s *scan) {
+func (l *lines) flush(s *walk) {
 	if s.pos > s.from {
 		l.to.write(s.p[s.from:s.pos])
 	}
@@ -143,8 +143,8 @@ func (l *lines) checkLength(n int) {
 	}
 }
 
-// scan is a walk over one portion of data.
-type scan struct {
+// walk goes over one portion of data.
+type walk struct {
 	p      []byte
 	from   int // text from here to pos was not handed on yet
 	line   int // where the current line, or what this portion has of it, begins
@@ -154,7 +154,7 @@ type scan struct {
 
 // next finds the next CR and LF from pos on; len(p) if there is none. Each byte is
 // looked at once for each, however many of the other kind there are.
-func (s *scan) next() (cr, lf int) {
+func (s *walk) next() (cr, lf int) {
 	if s.cr < s.pos {
 		s.cr = s.index('\r')
 	}
@@ -164,7 +164,7 @@ func (s *scan) next() (cr, lf int) {
 	return s.cr, s.lf
 }
 
-func (s *scan) index(c byte) int {
+func (s *walk) index(c byte) int {
 	if i := bytes.IndexByte(s.p[s.pos:], c); i >= 0 {
 		return s.pos + i
 	}
@@ -172,7 +172,7 @@ func (s *scan) index(c byte) int {
 }
 
 // drop passes over n bytes that are not text.
-func (s *scan) drop(n int) {
+func (s *walk) drop(n int) {
 	s.pos += n
 	s.from, s.line = s.pos, s.pos
 }

@@ -32,6 +32,7 @@ type message struct {
 	size    int64     // bytes of the message
 	header  header
 	front   bool              // the trace fields are written
+	trail   int               // their size in bytes
 	held    []byte            // header bytes that wait for it
 	check   Check             // sees what comes, as it comes; nil: nobody checks
 	strip   *authres.Stripper // takes out fields in our name; nil: they stay
@@ -100,6 +101,7 @@ func (m *message) writeFront() {
 	}
 	m.front = true
 	front := m.trace.append(make([]byte, 0, usualFront), m.envelope)
+	m.trail = len(front)
 	if m.complete && m.header.done {
 		front = m.trace.appendMissing(front, m.envelope, &m.header)
 	}

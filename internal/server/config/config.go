@@ -58,6 +58,8 @@ type Config struct {
 	IMAP IMAPEntries `toml:"imap"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
+	// Scanner are other programs that are shown messages. Default: none.
+	Scanner []Scanner `toml:"scanner"`
 	// Sieve says how people's filters run.
 	Sieve Sieve `toml:"sieve"`
 	// Audit bounds what is remembered of sign-ins and of administrators' acts.
@@ -295,6 +297,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Checks.validate(); err != nil {
+		return err
+	}
+	if err := c.validateScanners(); err != nil {
 		return err
 	}
 	if err := c.MTASTS.validate(); err != nil {

@@ -34,6 +34,8 @@ type Patient struct {
 
 	// Queue is how the mail that is to leave stands.
 	Queue func(ctx context.Context) (Queue, error)
+	// Programs asks those that are shown messages (spam filters, virus scanners) whether they are there. Nil: there are none.
+	Programs func(ctx context.Context) []Program
 	// Held are the accounts from which nothing is taken.
 	Held func(ctx context.Context) ([]string, error)
 	// Backup is when the last backup was taken; zero: never. Nil: not known.
@@ -74,7 +76,7 @@ const (
 // Examine tells what it found, in a fixed order.
 func Examine(ctx context.Context, p Patient) []setup.Finding {
 	e := &examination{Patient: p}
-	for _, look := range []func(context.Context){e.store, e.files, e.doors, e.names, e.queue, e.accounts, e.backups, e.domains} {
+	for _, look := range []func(context.Context){e.store, e.files, e.doors, e.names, e.queue, e.programs, e.accounts, e.backups, e.domains} {
 		if ctx.Err() != nil {
 			break
 		}

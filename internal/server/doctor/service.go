@@ -53,6 +53,32 @@ func (e *examination) queue(ctx context.Context) {
 	}
 }
 
+// Program is a program that is shown messages.
+type Program struct {
+	Name    string
+	Version string // what it calls itself
+	Err     error  // why it doesn't answer; nil: it does
+	// Refuses: mail is put off while it doesn't.
+	Refuses bool
+}
+
+// programs asks those that are shown messages.
+func (e *examination) programs(ctx context.Context) {
+	if e.Programs == nil {
+		return
+	}
+	for _, p := range e.Programs(ctx) {
+		switch {
+		case p.Err == nil:
+			e.ok("scanners", "%s answers: %s", p.Name, p.Version)
+		case p.Refuses:
+			e.tell(setup.Wrong, "scanners", "start it, or set on_failure", "%s gives no answer, and mail is put off until it does: %v", p.Name, p.Err)
+		default:
+			e.tell(setup.Wrong, "scanners", "start it", "%s gives no answer, and mail is taken without it: %v", p.Name, p.Err)
+		}
+	}
+}
+
 // accounts looks for those that are held.
 func (e *examination) accounts(ctx context.Context) {
 	held, err := e.Held(ctx)

@@ -60,6 +60,9 @@ type Envelope struct {
 // Errors: fault.OverQuota, fault.NotFound if the account has gone since, those of Problem, and what the store and the queue may fail with.
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
 	r := run{a: a, e: &e, to: to, content: c, copies: make(map[place]*copied, len(to))}
+	if results, yes := r.aside(ctx); yes {
+		return results
+	}
 	if a.queue != nil && e.Who != nil && e.HoldUntil.After(a.now()) {
 		r.hold(ctx)
 	} else {

@@ -42,6 +42,8 @@ type Options struct {
 	Counter Counter
 	// Handler takes the mail for addresses that nobody has. Nil: there are none such.
 	Handler Handler
+	// Quarantine keeps messages that the checks want held. Nil: they can't be taken.
+	Quarantine Quarantine
 	// Note hears what becomes of messages. It must not wait. Nil: nobody hears.
 	Note func(trace.Event)
 	Now  func() time.Time // default: time.Now
@@ -73,18 +75,19 @@ type Pending interface {
 
 // Agent delivers messages. It is safe for concurrent use.
 type Agent struct {
-	dir     *directory.Directory
-	store   *mailbox.Store
-	queue   Queue
-	sealer  Sealer
-	filter  Filter            // nil: nobody has rules
-	judge   Judge             // nil: nobody judges
-	counter Counter           // nil: nothing is counted
-	handler Handler           // nil: there is none
-	event   func(trace.Event) // nil: nobody hears
-	paths   *forward.Rewriter
-	now     func() time.Time
-	log     *slog.Logger
+	dir        *directory.Directory
+	store      *mailbox.Store
+	queue      Queue
+	sealer     Sealer
+	filter     Filter            // nil: nobody has rules
+	judge      Judge             // nil: nobody judges
+	counter    Counter           // nil: nothing is counted
+	handler    Handler           // nil: there is none
+	quarantine Quarantine        // nil: there is none
+	event      func(trace.Event) // nil: nobody hears
+	paths      *forward.Rewriter
+	now        func() time.Time
+	log        *slog.Logger
 
 	messages, copies, refused, bytes, queued atomic.Uint64
 }
@@ -98,7 +101,7 @@ func New(dir *directory.Directory, store *mailbox.Store, o Options) *Agent {
 		o.Now = time.Now
 	}
 	return &Agent{
-		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, filter: o.Filter, judge: o.Judge, counter: o.Counter, event: o.Note, now: o.Now, log: o.Logger,
+		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, quarantine: o.Quarantine, filter: o.Filter, judge: o.Judge, counter: o.Counter, event: o.Note, now: o.Now, log: o.Logger,
 		paths: forward.New(dir.Secret("srs"), o.Now),
 	}
 }

@@ -98,9 +98,12 @@ func (f *filtered) environment() *sieve.Environment {
 	if f.e.Who != nil {
 		e.Envelope.Auth = f.e.Who.Login
 	}
+	if v := f.e.Verdict; v != nil && v.Scan != nil {
+		e.Virus = int(v.Scan.Virus())
+	}
 	if o := &f.copied.opinion; o.Judged {
 		e.Spam = max(1, min(o.Score, 100))
-	} else if v := f.e.Verdict; v != nil {
+	} else if v := f.e.Verdict; v != nil && f.e.Who == nil {
 		e.Spam = cleanScore
 		if v.Junk {
 			e.Spam = junkScore

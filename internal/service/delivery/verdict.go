@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"postroad/internal/model/ident"
+	"postroad/internal/service/scan"
 	"postroad/internal/service/transfer"
 )
 
 // Verdict is what the checks at reception found out about a message.
 type Verdict struct {
-	// Field is our Authentication-Results field with its final CRLF, which goes in front of the message (RFC 8601 §4); "": none.
+	// Field is our Authentication-Results field with its final CRLF, which goes in front of the message (RFC 8601 §4), and
+	// behind it those that other programs add; "": none.
 	Field string
 	// Results is the field's body, for ARC seals.
 	Results string
@@ -17,6 +19,13 @@ type Verdict struct {
 	Chain string
 	// Junk: copies go to the folders for junk instead of the INBOX.
 	Junk bool
+	// Scan is what other programs have found; nil: none was asked.
+	Scan *scan.Report
+	// Quarantine says in a few words why nobody gets the message unless an administrator lets it go on, and Discard why
+	// nobody gets it at all; "": it is delivered.
+	Quarantine, Discard string
+	// Released: an administrator has let it go on out of the quarantine. Nobody is to doubt it again.
+	Released bool
 	// Sender: the reverse-path's domain is authenticated, by SPF or by an aligned signature: notifications may go there.
 	Sender bool
 	// Unproved is the domain in From, in lower case, if nothing proves that the author is there; "": it was proved, or isn't known.

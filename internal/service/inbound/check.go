@@ -27,6 +27,17 @@ func (v *Visit) Message(recipients []string) *Check {
 // Write takes the next bytes.
 func (c *Check) Write(p []byte) (int, error) { return c.check.Write(p) }
 
+// ClientName is the name that the DNS gives the client, if it leads back to it; "": there is none. It waits for the DNS, as Verdict does.
+func (c *Check) ClientName(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
+	defer cancel()
+	c.visit.wait(ctx)
+	if c.visit.iprev.Status != authres.Pass {
+		return ""
+	}
+	return c.visit.iprev.Name
+}
+
 // Verdict says what is to be thought of the message, which must be complete. It waits for the DNS, but not
 // for longer than sender.DefaultTimeout. Errors: a Refusal, and fault.Unavailable if the store fails. Nothing is refused for want of an answer.
 func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {

@@ -47,6 +47,12 @@ type Refusal struct {
 // Error tells the reason and the reply's codes; the fault around it has the text.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s %d %s", r.Reason, r.Code, r.Status) }
 
+// Refuse makes an error of a refusal that others decide on. It isn't counted here.
+func Refuse(r Refusal) error {
+	r.Text = printable(r.Text)
+	return r.fault()
+}
+
 // fault gives the refusal its kind.
 func (r *Refusal) fault() error {
 	kind := fault.Denied

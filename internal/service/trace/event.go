@@ -40,6 +40,10 @@ const (
 	Released
 	// Notification: a message of our own about the message Parent. ID is its own, To who gets it.
 	Notification
+	// Quarantined: it is kept for an administrator, and nobody gets it before they let it go on. Text says why.
+	Quarantined
+	// Discarded: we took it, and nobody gets it. Text says why.
+	Discarded
 
 	kindEnd
 )
@@ -47,6 +51,7 @@ const (
 var kindNames = [kindEnd]string{
 	Received: "received", Refused: "refused", Delivered: "delivered", Forwarded: "forwarded", Listed: "listed", Queued: "queued",
 	Attempt: "tried", Warned: "warned", Done: "ended", Dropped: "dropped", Held: "held", Released: "released", Notification: "notified",
+	Quarantined: "quarantined", Discarded: "discarded",
 }
 
 // String names the kind in a word.

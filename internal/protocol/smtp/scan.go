@@ -1,0 +1,110 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"strings"
+
+	"postroad/internal/service/delivery"
+	"postroad/internal/service/inbound"
+	"postroad/internal/service/scan"
+)
+
+// shown is a message that other programs are looking at. Nil: none does.
+type shown struct {
+	cancel context.CancelFunc
+	found  chan *scan.Report // has the report, and is closed then
+}
+
+// show begins to show the message, which is complete, to other programs. The caller must call end before it lets go of the content.
+func (s *session) show(ctx context.Context) *shown {
+	set, direction := s.server.config.Scan, s.direction()
+	if !set.Wants(direction) {
+		return nil
+	}
+	content, ok := s.tx.message.content.(scannable)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m := s.scanned(ctx, content)
+	m.Direction = direction
+	x := &shown{cancel, make(chan *scan.Report, 1)}
+	go func() {
+		defer close(x.found)
+		x.found <- set.Scan(ctx, m)
+	}()
+	return x
+}
+
+// scannable is a Content that can be read before it is delivered.
+type scannable interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// direction is whose mail it is.
+func (s *session) direction() scan.Direction {
+	switch e := &s.tx.envelope; {
+	case e.Who != nil:
+		return scan.Outgoing
+	case e.Trusted:
+		return scan.Relayed
+	}
+	return scan.Incoming
+}
+
+// scanned is the message as other programs see it.
+func (s *session) scanned(ctx context.Context, c scannable) *scan.Message {
+	e, trail := &s.tx.envelope, int64(s.tx.message.trail)
+	m := &scan.Message{
+		ID: e.ID, From: e.From, To: make([]string, len(e.Recipients)), Client: e.Peer, Helo: e.Helo, Protocol: e.Protocol,
+		Hostname: s.server.config.Hostname, Size: c.Size() - trail, Content: io.NewSectionReader(c, trail, c.Size()-trail),
+	}
+	for i := range e.Recipients {
+		m.To[i] = e.Recipients[i].Address
+	}
+	if s.tls != nil {
+		m.TLSVersion, m.Cipher = strings.ReplaceAll(tls.VersionName(s.tls.Version), "TLS ", "TLSv"), tls.CipherSuiteName(s.tls.CipherSuite)
+	}
+	if e.Who != nil {
+		m.Login = e.Who.Login
+	}
+	if n, ok := s.tx.message.check.(interface {
+		ClientName(context.Context) string
+	}); ok {
+		m.ClientName = func() string { return n.ClientName(ctx) }
+	}
+	return m
+}
+
+// end breaks off what is still under way, and waits for it.
+func (x *shown) end() {
+	if x != nil {
+		x.cancel()
+		<-x.found
+	}
+}
+
+// judge waits for what the programs have to say, and puts it into the verdict. Errors: a Refusal.
+func (x *shown) judge(v *delivery.Verdict) error {
+	if x == nil {
+		return nil
+	}
+	r := <-x.found
+	f := r.Decision()
+	v.Scan, v.Junk = r, v.Junk || r.Junk()
+	v.Field += r.Fields()
+	v.Summary = strings.TrimSpace(v.Summary + " " + r.Summary())
+	switch f.Action {
+	case scan.Reject, scan.TempFail:
+		code, status, text := f.Reply()
+		return inbound.Refuse(inbound.Refusal{Reason: inbound.Reason("scanner " + f.Why()), Code: code, Status: status, Text: text})
+	case scan.Quarantine:
+		v.Quarantine = f.Why()
+	case scan.Discard:
+		v.Discard = f.Why()
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"postroad/internal/fault"
+)
+
+// Defaults of a Program.
+const (
+	DefaultTimeout = 20 * time.Second
+	DefaultAtOnce  = 32
+)
+
+// Program is a program that is asked, and how.
+type Program struct {
+	// Name is what the administrator calls it.
+	Name    string
+	Scanner Scanner
+	// Timeout bounds a question, with all that it waits for; 0: DefaultTimeout.
+	Timeout time.Duration
+	// OnFailure is what becomes of mail while it gives no answer: Accept or TempFail.
+	OnFailure Action
+	// Which mail it sees besides that of strangers.
+	Outgoing, Relayed bool
+	// MaxSize is the largest message that it is shown, in bytes; 0: any. Larger ones are accepted without it.
+	MaxSize int64
+	// AtOnce is how many questions may be open at once; 0: DefaultAtOnce.
+	AtOnce int
+	// Virus is what becomes of messages with viruses in them: Reject, Quarantine or Accept, which only tells.
+	Virus Action
+	// Most is the most severe thing that else is done because it says so. Junk: what it wants to be refused goes to the junk.
+	// Accept: what it says is only noted.
+	Most Action
+}
+
+// Options are what a Set needs of the world.
+type Options struct {
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: nothing is logged
+}
+
+// Set asks all programs that are switched on. It is safe for concurrent use. A nil Set asks nobody.
+type Set struct {
+	programs []*program
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// program is a Program at work.
+type program struct {
+	Program
+	open    chan struct{} // has an element for each question under way
+	breaker breaker
+	counts  counts
+}
+
+// New makes a Set. Without programs it is nil.
+func New(programs []Program, o Options) *Set {
+	if len(programs) == 0 {
+		return nil
+	}
+	s := &Set{now: o.Now, log: o.Logger}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	for _, p := range programs {
+		if p.Timeout <= 0 {
+			p.Timeout = DefaultTimeout
+		}
+		if p.AtOnce <= 0 {
+			p.AtOnce = DefaultAtOnce
+		}
+		s.programs = append(s.programs, &program{Program: p, open: make(chan struct{}, p.AtOnce)})
+	}
+	return s
+}
+
+// Wants reports whether anybody is to be shown mail of a direction.
+func (s *Set) Wants(d Direction) bool {
+	if s == nil {
+		return false
+	}
+	for _, p := range s.programs {
+		if p.wants(d) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *program) wants(d Direction) bool {
+	return d == Incoming || d == Relayed && p.Relayed || d == Outgoing && p.Outgoing
+}
+
+// Scan shows a message to all who are to see it, at the same time, and returns when each has answered or failed. If ctx
+// ends they are broken off, and what they would have said counts as a failure; nobody uses the message after Scan has returned.
+func (s *Set) Scan(ctx context.Context, m *Message) *Report {
+	var asked []*program
+	for _, p := range s.programs {
+		if p.wants(m.Direction) {
+			asked = append(asked, p)
+		}
+	}
+	r := &Report{Findings: make([]Finding, len(asked))}
+	var all sync.WaitGroup
+	for i, p := range asked[min(1, len(asked)):] {
+		all.Go(func() { r.Findings[i+1] = s.ask(ctx, p, m) })
+	}
+	if len(asked) > 0 {
+		r.Findings[0] = s.ask(ctx, asked[0], m) // which needs no goroutine of its own
+	}
+	all.Wait()
+	return r
+}
+
+// Why a program isn't asked, or gives no answer.
+const (
+	tooLarge = "too large"
+	resting  = "out of order"
+	busy     = "busy"
+	late     = "no answer in time"
+	brokeOff = "broken off"
+)
+
+// ask asks one program.
+func (s *Set) ask(ctx context.Context, p *program, m *Message) (f Finding) {
+	began := time.Now()
+	defer func() {
+		f.Scanner, f.Took = p.Name, time.Since(began)
+		p.counts.add(&f)
+	}()
+	if p.MaxSize > 0 && m.Size > p.MaxSize {
+		return Finding{Skipped: true, Reason: tooLarge}
+	}
+	if !p.breaker.allows(s.now()) {
+		return p.failed(resting)
+	}
+	limited, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	select {
+	case p.open <- struct{}{}:
+	case <-limited.Done():
+		return p.failed(busy)
+	}
+	defer func() { <-p.open }()
+	f, err := p.Scanner.Scan(limited, m)
+	switch {
+	case err == nil:
+		p.breaker.answered()
+		return p.obey(f)
+	case ctx.Err() != nil: // nobody wants to know any more
+		return p.failed(brokeOff)
+	}
+	p.breaker.failure(s.now())
+	s.log.WarnContext(ctx, "a scanner gave no answer", "scanner", p.Name, "id", m.ID, "then", p.OnFailure.String(), "took", time.Since(began), "err", err)
+	return p.failed(reasonOf(err))
+}
+
+// reasonOf says in a few words why a program gave no answer.
+func reasonOf(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return late
+	}
+	if t := (interface{ Timeout() bool })(nil); errors.As(err, &t) && t.Timeout() {
+		return late
+	}
+	return Printable(fault.TextOf(err), maxText)
+}
+
+// failed is the finding of a program that gave no answer.
+func (p *program) failed(why string) Finding {
+	return Finding{Failed: true, Action: p.OnFailure, Reason: why}
+}
+
+// obey does with what a program has said as the settings want.
+func (p *program) obey(f Finding) Finding {
+	f.clean()
+	f.Failed = false
+	switch {
+	case f.Virus != "":
+		f.Certainty = max(f.Certainty, Suspected)
+		f.Action = p.Virus
+	case f.Action > p.Most:
+		f.Action = p.Most
+	}
+	return f
+}
+
+// Ping asks each program whether it is there. The result is in the order of the settings.
+func (s *Set) Ping(ctx context.Context) []Pong {
+	if s == nil {
+		return nil
+	}
+	all := make([]Pong, len(s.programs))
+	var wg sync.WaitGroup
+	for i, p := range s.programs {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, min(p.Timeout, pingTime))
+			defer cancel()
+			all[i].Name = p.Name
+			all[i].Version, all[i].Err = p.Scanner.Ping(ctx)
+			all[i].Version = Printable(all[i].Version, maxName)
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// Close closes connections that are kept open. Nobody may be scanning.
+func (s *Set) Close() error {
+	if s == nil {
+		return nil
+	}
+	var all []error
+	for _, p := range s.programs {
+		if c, ok := p.Scanner.(io.Closer); ok {
+			all = append(all, c.Close())
+		}
+	}
+	return errors.Join(all...)
+}
+
+// pingTime bounds how long somebody who looks after the server waits.
+const pingTime = 10 * time.Second
+
+// Pong is what came of asking whether a program is there.
+type Pong struct {
+	Name    string
+	Version string // what it calls itself
+	Err     error
+}
