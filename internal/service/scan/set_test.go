@@ -190,7 +190,9 @@ func TestAtOnce(t *testing.T) {
 func TestBrokenOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s := thinks(func(ctx context.Context, _ *scan.Message) (scan.Finding, error) { return scan.Finding{}, errors.New("x") })
+	s := thinks(func(ctx context.Context, _ *scan.Message) (scan.Finding, error) {
+		return scan.Finding{}, errors.New("x")
+	})
 	set := scan.New([]scan.Program{{Name: "p", Scanner: s, OnFailure: scan.TempFail}}, scan.Options{})
 	for range 10 {
 		if f := set.Scan(ctx, scantest.Message(1)).Findings[0]; f.Reason != "broken off" && f.Reason != "busy" {
