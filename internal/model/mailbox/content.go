@@ -34,6 +34,7 @@ const (
 
 // NewContent begins a new message. The caller must call Finish or Discard.
 func (s *Store) NewContent() *ContentWriter {
+	s.asked.Add(1)
 	memory := s.opts.MemoryMax
 	if s.contents.Add(1) > manyContents {
 		memory = min(memory, littleMemory)
@@ -283,6 +284,7 @@ type Batch struct {
 // snapshot that is held for long keeps the store from reclaiming space. Read what
 // fits a buffer, return, send, come back.
 func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
+	s.a.store.asked.Add(1)
 	return s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
 		b := &Batch{r: r, of: s.a}
 		defer b.close()

@@ -69,6 +69,7 @@ func (s *Session) SetFlags(ctx context.Context, id FolderID, c FlagChange) (Flag
 
 // submitFlags runs one step and adds what became of it to res.
 func (s *Session) submitFlags(ctx context.Context, id FolderID, c *FlagChange, res *FlagResult) (*pending, error) {
+	s.a.store.asked.Add(1)
 	before := *res
 	return s.a.submit(ctx, func(t *txn) error {
 		*res = before

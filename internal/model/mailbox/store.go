@@ -58,6 +58,7 @@ type Store struct {
 	parsers  sync.Pool    // of *message.Parser
 	contents atomic.Int64 // messages on their way in
 	indexing indexing
+	asked    atomic.Uint64 // counts what people do: see pace
 	shares   sharing
 
 	mu       sync.Mutex

@@ -182,7 +182,7 @@ func (b *built) size() (n int) {
 func (a *account) indexTail(ctx context.Context, least int) (more bool, err error) {
 	var b *built
 	err = a.store.db.View(ctx, partition(a.id), func(r kv.Reader) (err error) {
-		b, err = buildTail(r, least)
+		b, err = buildTail(r, least, a.pace(ctx))
 		return err
 	})
 	if err != nil || b == nil {
@@ -270,16 +270,19 @@ func weight(tail []waiting) int {
 }
 
 // buildTail returns nil if there is nothing to be done.
-func buildTail(r kv.Reader, least int) (*built, error) {
+func buildTail(r kv.Reader, least int, pace *pace) (*built, error) {
 	m, raw, ok, err := readManifest(r)
 	if err != nil || !ok {
 		return nil, err
 	}
-	tail, err := tailOf(r, m.floor, tailMax)
-	if err != nil || weight(tail) < least {
+	tail, err := tailOf(r, m.floor, tailFar)
+	waits := weight(tail)
+	if err != nil || waits < least {
 		return nil, err
 	}
-	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) == tailMax, fields: true}
+	pace.hurry = waits >= tailFar
+	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) > tailMax, fields: true}
+	tail = tail[:min(len(tail), tailMax)]
 	taken := 0
 	w, batch := fulltext.NewBuilder(), &Batch{r: r}
 	defer batch.close()
@@ -288,6 +291,7 @@ func buildTail(r kv.Reader, least int) (*built, error) {
 			b.more = true
 			break
 		}
+		pace.step()
 		b.dropped = append(b.dropped, entry.id)
 		texts, here, err := batch.addTo(w, uint32(len(b.docs)), entry)
 		if err != nil {
@@ -366,7 +370,7 @@ func (a *account) mergeSegments(ctx context.Context) error {
 	for {
 		var b *built
 		err := a.store.db.View(ctx, partition(a.id), func(r kv.Reader) (err error) {
-			b, err = buildMerge(ctx, r)
+			b, err = buildMerge(r, a.pace(ctx))
 			return err
 		})
 		if err != nil || b == nil {
@@ -397,7 +401,7 @@ func (m manifest) mergeable() []segment {
 	return nil
 }
 
-func buildMerge(ctx context.Context, r kv.Reader) (*built, error) {
+func buildMerge(r kv.Reader, pace *pace) (*built, error) {
 	m, raw, ok, err := readManifest(r)
 	if err != nil || !ok {
 		return nil, err
@@ -409,7 +413,7 @@ func buildMerge(ctx context.Context, r kv.Reader) (*built, error) {
 	var sources []fulltext.Source
 	for _, s := range b.replaced {
 		b.fields = b.fields && s.fields
-		src, err := b.source(ctx, r, s)
+		src, err := b.source(r, s, pace)
 		if err != nil {
 			return nil, err
 		}
@@ -420,7 +424,7 @@ func buildMerge(ctx context.Context, r kv.Reader) (*built, error) {
 }
 
 // source is a segment to be merged; contents that are gone are left out.
-func (b *built) source(ctx context.Context, r kv.Reader, s segment) (fulltext.Source, error) {
+func (b *built) source(r kv.Reader, s segment, pace *pace) (fulltext.Source, error) {
 	docs, err := readDocs(r, s)
 	if err != nil {
 		return fulltext.Source{}, err
@@ -440,9 +444,10 @@ func (b *built) source(ctx context.Context, r kv.Reader, s segment) (fulltext.So
 	}
 	part := 0
 	next := func() (c fulltext.Chunk, ok bool, err error) {
-		if part == s.chunks || ctx.Err() != nil {
-			return c, false, ctx.Err()
+		if err := pace.ctx.Err(); part == s.chunks || err != nil {
+			return c, false, err
 		}
+		pace.step()
 		if c.Terms, err = getPart(r, s, segmentTerms, part); err == nil {
 			c.Postings, err = getPart(r, s, segmentPostings, part)
 		}

@@ -36,7 +36,7 @@ func (w *world) unfinished() *built {
 	defer w.store.release(a)
 	var b *built
 	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) (err error) {
-		b, err = buildTail(r, 1)
+		b, err = buildTail(r, 1, a.pace(w.ctx))
 		return err
 	}))
 	if b.size() <= textStep {

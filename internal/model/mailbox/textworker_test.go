@@ -79,3 +79,37 @@ func TestIndexerIsWoken(t *testing.T) {
 		}
 	})
 }
+
+// TestIndexerRests: as long as others work it does so by turns, unless very much waits for it.
+func TestIndexerRests(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		hurry, asked bool
+		rests        time.Duration
+	}{
+		{"others work", false, true, 3 * rest},
+		{"nobody does", false, false, 0},
+		{"very much waits", true, true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &account{store: &Store{}}
+				p := a.pace(t.Context())
+				p.hurry = tt.hurry
+				begin := time.Now()
+				for range 3 {
+					if tt.asked {
+						a.store.asked.Add(1)
+					}
+					p.step()
+					p.step()
+					time.Sleep(stretch)
+					p.step()
+				}
+				if got := time.Since(begin) - 3*stretch; got != tt.rests {
+					t.Errorf("rested for %v, want %v", got, tt.rests)
+				}
+			})
+		})
+	}
+}
