@@ -15,7 +15,7 @@ import (
 
 // signals turns the process's signals into what a server understands: SIGINT and
 // SIGTERM end the context, a second one the process at once, and SIGHUP makes the
-// server, once there is one, read its certificate again.
+// server, once there is one, read its certificate and filter scripts again.
 type signals struct {
 	incoming chan os.Signal
 	ended    chan struct{}

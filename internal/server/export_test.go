@@ -10,3 +10,6 @@ var (
 	MailServices = mailServices
 	WebBase      = webBase
 )
+
+// LookAtRules is what happens once a minute to the administrator's filter scripts.
+func (s *Server) LookAtRules() { s.lookAtRules() }

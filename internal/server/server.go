@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postroad/internal/fault"
@@ -49,6 +50,8 @@ type Server struct {
 	reports  *reports.Service    // to others, and of others
 	fronts   map[string]frontEnd // by protocol
 
+	scriptsSeen atomic.Pointer[string] // the administrator's filter scripts when they were read
+
 	bound   []bound // the open listeners; set before ready is closed
 	started time.Time
 	ready   chan struct{} // closed when all listeners are open
@@ -72,6 +75,7 @@ func New(ctx context.Context, c config.Config, w World) (*Server, error) {
 	s := &Server{config: c, world: w, log: w.Logger, ready: make(chan struct{}), fatal: make(chan error, 1)}
 	var broken onceError
 	s.broken = broken.get
+	s.scriptsSeen.Store(sieveFiles(c.Sieve))
 	store, err := OpenStore(ctx, c, w, s.status, func(err error) {
 		broken.set(err)
 		s.fail(err)
@@ -229,11 +233,11 @@ func (s *Server) tell(say func() error) {
 	}
 }
 
-// Reload reads the certificate again. If that fails the old one stays in use.
+// Reload reads the certificate again, and the administrator's filter scripts. What fails stays as it is.
 func (s *Server) Reload() error {
 	s.tell(s.world.Notify.Reloading)
 	defer s.tell(s.world.Notify.Ready)
-	return errors.Join(s.certs.Reload(), s.clients.reload())
+	return errors.Join(s.certs.Reload(), s.clients.reload(), s.reloadRules())
 }
 
 // Ready is closed when all listeners are open.

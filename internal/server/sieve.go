@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
@@ -73,6 +76,70 @@ func readScripts(files []string, global func(string) (string, bool)) ([]*sieve.S
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// reloadRules reads the administrator's filter scripts again. If one is wrong, the old ones stay in use.
+func (s *Server) reloadRules() error {
+	c := s.config.Sieve
+	s.scriptsSeen.Store(sieveFiles(c))
+	global := globalScripts(c.Global)
+	before, err := readScripts(c.Before, global)
+	if err != nil {
+		return err
+	}
+	after, err := readScripts(c.After, global)
+	if err == nil {
+		s.store.Rules.Reload(before, after)
+	}
+	return err
+}
+
+// watchRules does so when the files have changed.
+func (s *Server) watchRules(ctx context.Context) {
+	c := s.config.Sieve
+	if len(c.Before)+len(c.After) == 0 && c.Global == "" {
+		return
+	}
+	every(ctx, scriptsEvery, s.lookAtRules)
+}
+
+// lookAtRules reads the scripts again if they have changed.
+func (s *Server) lookAtRules() {
+	if now := sieveFiles(s.config.Sieve); *now == *s.scriptsSeen.Load() {
+		return
+	}
+	if err := s.reloadRules(); err != nil {
+		s.log.Error("a filter script of the administrator is wrong: the old ones stay in use", "err", err)
+		return
+	}
+	s.log.Info("filter scripts of the administrator were read again")
+}
+
+// maxWatched is how many files of the folder with scripts are looked at.
+const maxWatched = 10_000
+
+// sieveFiles tells the administrator's filter scripts from others at the same place: by names, sizes and times.
+func sieveFiles(c config.Sieve) *string {
+	names := slices.Concat(c.Before, c.After)
+	if c.Global != "" {
+		if f, err := os.Open(c.Global); err == nil {
+			found, _ := f.Readdirnames(maxWatched)
+			f.Close()
+			slices.Sort(found)
+			for _, name := range found {
+				names = append(names, filepath.Join(c.Global, name))
+			}
+		}
+	}
+	var b strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&b, "%s\x00", name)
+		if info, err := os.Stat(name); err == nil {
+			fmt.Fprintf(&b, "%d %d\x00", info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	text := b.String()
+	return &text
 }
 
 // globalScripts finds the scripts that all may include; nil if there are none.

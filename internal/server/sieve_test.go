@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,4 +147,49 @@ func TestAdministratorsScripts(t *testing.T) {
 	if _, err := server.New(t.Context(), c, server.World{}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "wrong.sieve:1:5") {
 		t.Error(err)
 	}
+}
+
+// TestAdministratorsScriptsChange: they are read again by themselves or when told to, with what people's scripts include of them; a
+// wrong one changes nothing, and the log says so.
+func TestAdministratorsScriptsChange(t *testing.T) {
+	dir := t.TempDir()
+	before := filepath.Join(dir, "before.sieve")
+	write := func(name, header string) {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(`require "editheader"; addheader "X-`+header+`" "yes";`), 0o600))
+	}
+	write("before.sieve", "One")
+	write("mark.sieve", "Mark-One")
+	var said bytes.Buffer
+	s := servertest.Start(t, servertest.Options{Logger: slog.New(slog.NewTextHandler(&said, nil)), Change: func(c *config.Config) {
+		c.Sieve = config.Sieve{Before: []string{before}, Global: dir}
+	}})
+	dora := addBox(t, s, "dora@"+servertest.Domain)
+	dora.script(`require "include"; include :global "mark";`)
+	next := func() string {
+		t.Helper()
+		if got := from(t, s, "192.0.2.9", "x@plain.example", "dora", letter("x@plain.example")); !strings.HasPrefix(got, "250 ") {
+			t.Fatal(got)
+		}
+		all := dora.texts()
+		return all[len(all)-1]
+	}
+	contains(t, next(), "X-Mark-One", "X-One")
+	s.LookAtRules() // nothing has changed
+	write("before.sieve", "Second")
+	write("mark.sieve", "Mark-Second")
+	contains(t, next(), "X-Mark-One", "X-One")
+	s.LookAtRules()
+	contains(t, next(), "X-Mark-Second", "X-Second")
+	must(t, os.WriteFile(before, []byte("nonsense"), 0o600))
+	if err := s.Reload(); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	must(t, os.Remove(before))
+	s.LookAtRules()
+	contains(t, next(), "X-Mark-Second", "X-Second")
+	write("before.sieve", "Third")
+	must(t, s.Reload())
+	contains(t, next(), "X-Third")
+	must(t, s.Stop())
+	contains(t, said.String(), "read again", "level=ERROR", "the old ones stay in use")
 }

@@ -10,6 +10,8 @@ const (
 	certsEvery = time.Minute
 	tidyEvery  = 6 * time.Hour
 	trimEvery  = time.Minute
+	// scriptsEvery is for the administrator's filter scripts.
+	scriptsEvery = time.Minute
 	// policiesEvery: RFC 8461 §10.2 wants MTA-STS policies looked at daily.
 	policiesEvery = 24 * time.Hour
 )
@@ -36,6 +38,7 @@ func (s *Server) tasks() []func(context.Context) {
 		s.purge,
 		s.store.outside.Run,
 		s.runFetch,
+		s.watchRules,
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"postroad/internal/fault"
 )
 
-// Sieve says how people's filters run. The files are read when the server starts.
+// Sieve says how people's filters run. The files are read when the server starts, and again when they have changed.
 type Sieve struct {
 	// Before and After are files with scripts that run before and behind everybody's own, in their order.
 	Before []string `toml:"before"`

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postroad/internal/model/directory"
@@ -22,7 +23,7 @@ import (
 type Options struct {
 	Dir   *directory.Directory
 	Store *mailbox.Store
-	// Before and After run before and behind everybody's own script, in their order.
+	// Before and After run before and behind everybody's own script, in their order, until Reload brings others.
 	Before, After []*sieve.Script
 	// Global finds the text of a script that all may include. Nil: there are none.
 	Global func(name string) (text string, ok bool)
@@ -41,11 +42,28 @@ type Options struct {
 
 // Rules are everybody's. They are safe for concurrent use.
 type Rules struct {
-	o  Options
-	mu sync.Mutex
+	o      Options
+	global atomic.Pointer[globals]
+	mu     sync.Mutex
 	// compiled are accounts' scripts, order has them by their last use. Both are guarded by mu.
 	compiled map[ident.AccountID]*list.Element
 	order    *list.List
+}
+
+// globals are scripts of the administrator.
+type globals struct {
+	before, after []*sieve.Script
+	epoch         uint64 // counts the reloads
+}
+
+// Reload has other scripts run before and behind everybody's own from the next message on, and what people's scripts include of
+// the administrator's looked for anew.
+func (r *Rules) Reload(before, after []*sieve.Script) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.global.Store(&globals{before, after, r.global.Load().epoch + 1})
+	clear(r.compiled)
+	r.order.Init()
 }
 
 // maxCompiled is how many accounts' scripts are kept compiled.
@@ -55,6 +73,7 @@ const maxCompiled = 2000
 type own struct {
 	account  ident.AccountID
 	revision uint64
+	epoch    uint64 // of the administrator's scripts
 	script   *sieve.Script
 	err      error
 }
@@ -67,7 +86,9 @@ func New(o Options) *Rules {
 	if o.Location == nil {
 		o.Location = time.Local
 	}
-	return &Rules{o: o, compiled: map[ident.AccountID]*list.Element{}, order: list.New()}
+	r := &Rules{o: o, compiled: map[ident.AccountID]*list.Element{}, order: list.New()}
+	r.global.Store(&globals{before: o.Before, after: o.After})
+	return r
 }
 
 // without are extensions that nothing here answers.
@@ -95,7 +116,7 @@ func (r *Rules) Extensions() []string {
 
 // Apply reports whether anything is to be run for an account. It costs nothing.
 func (r *Rules) Apply(s *mailbox.Session) bool {
-	if s.Scripts().Active != "" || len(r.o.Before)+len(r.o.After) > 0 {
+	if g := r.global.Load(); s.Scripts().Active != "" || len(g.before)+len(g.after) > 0 {
 		return true
 	}
 	away := s.Away()
@@ -141,7 +162,7 @@ func (r *Rules) active(ctx context.Context, s *mailbox.Session) (*sieve.Script, 
 	if o := r.cached(s.Account(), have.Revision); o != nil {
 		return o.script, o.err
 	}
-	o := &own{account: s.Account(), revision: have.Revision}
+	o := &own{account: s.Account(), revision: have.Revision, epoch: r.global.Load().epoch}
 	text, err := s.Script(ctx, have.Active)
 	if err != nil {
 		return nil, err // it is the store's trouble: not to be kept
@@ -166,6 +187,9 @@ func (r *Rules) cached(id ident.AccountID, revision uint64) *own {
 func (r *Rules) keep(o *own) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if o.epoch != r.global.Load().epoch {
+		return // it may have been made of what was there before
+	}
 	if e := r.compiled[o.account]; e != nil {
 		r.order.Remove(e)
 	}
@@ -185,14 +209,16 @@ func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Envir
 	w := &world{rules: r, session: s}
 	defer w.close()
 	env.World = w
-	scripts := slices.Clone(r.o.Before)
+	g := r.global.Load()
+	scripts := make([]*sieve.Script, 0, len(g.before)+1+len(g.after))
+	scripts = append(scripts, g.before...)
 	script, wrong := r.active(ctx, s)
 	switch {
 	case wrong != nil: // the administrator's word counts all the same
 	case script != nil:
-		scripts = append(append(scripts, script), r.o.After...)
+		scripts = append(append(scripts, script), g.after...)
 	default:
-		scripts = append(scripts, r.o.After...)
+		scripts = append(scripts, g.after...)
 	}
 	out, err := sieve.RunAll(ctx, scripts, env, mail{c})
 	if wrong != nil {
