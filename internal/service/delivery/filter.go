@@ -46,6 +46,7 @@ type filtered struct {
 	who     ident.Identity
 	letters int  // that were written
 	kept    bool // a copy is on its way into a folder
+	refused bool // the sender hears of it by a message
 	trouble []string
 }
 
@@ -141,6 +142,8 @@ func (f *filtered) perform(out *sieve.Outcome) {
 	}
 	switch {
 	case f.kept || f.copied.err != nil:
+	case f.refused:
+		f.copied.fate = "refused by the recipient's filter: its sender is told by a message"
 	case len(f.copied.legs) > 0:
 		f.copied.fate = "redirected by the recipient's filter"
 	default:
@@ -295,13 +298,41 @@ func (f *filtered) target(a *sieve.Action) (mailbox.Folder, error) {
 }
 
 // refuse refuses the message for this recipient: the client hears of it at once, so that no notification goes to somebody who
-// has sent nothing (RFC 5429 §2.1, §2.2).
+// has sent nothing (RFC 5429 §2.1, §2.2). A reject whose words a reply can't tell is told by a message instead (§2.2.1), if it is certain
+// who has sent it.
 func (f *filtered) refuse(a *sieve.Action) {
-	text := strings.Join(strings.Fields(safe(strings.NewReplacer("\r", " ", "\n", " ").Replace(a.Text))), " ")
+	if a.Op == sieve.Reject && (!isPlain(oneLine(a.Text)) || len(oneLine(a.Text)) > maxReason) && f.tellSender(a) {
+		f.refused = true
+		return
+	}
+	text := oneLine(a.Text)
 	if text == "" || !isPlain(text) {
 		text = "The recipient does not take this message" // only ASCII can be told in a reply
 	}
 	f.copied.err = Problem{550, "5.7.1", cutText(text, maxReason)}.fault()
+}
+
+// oneLine puts a reason on one line.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(safe(strings.NewReplacer("\r", " ", "\n", " ").Replace(s))), " ")
+}
+
+// tellSender sends the sender a notification with all words of a refusal, and reports whether that is on its way.
+func (f *filtered) tellSender(a *sieve.Action) bool {
+	if f.a.queue == nil || f.e.From == "" || !f.known() {
+		return false
+	}
+	l, err := f.composer().Rejection(f.env, incoming{f.content}, a.Text)
+	if err == nil {
+		var c *mailbox.Content
+		if c, err = f.made(bytes.NewReader(l.Text)); err == nil {
+			err = f.sendLetter(l, c, "refusal")
+		}
+	}
+	if err != nil {
+		f.a.log.WarnContext(f.ctx, "the sender could not be told that a filter refuses the message", "id", f.e.ID, "account", f.owner, "err", err)
+	}
+	return err == nil
 }
 
 // maxReason bounds what a reply tells of a reason.

@@ -147,6 +147,38 @@ func TestFilterRefuses(t *testing.T) {
 	}
 }
 
+// RFC 5429 §2.2: reject keeps its exact words: what a reply can't tell is told by a message, to senders that are proved.
+func TestFilterRejectsInItsWords(t *testing.T) {
+	long := strings.Repeat("word ", 100)
+	for script, want := range map[string]string{
+		`require "reject"; reject "Grüß Gott";`: "Gr=C3=BC=C3=9F Gott", `require "reject"; reject "` + long + `";`: "word word", `require "reject"; reject "plain";`: "", `require "ereject"; ereject "Grüß Gott";`: "",
+	} {
+		for _, proved := range []bool{true, false} {
+			h, out := withRules(t, script)
+			errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: proved}}, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org"), h.message(t, fromCarol))
+			if got := h.shelf(t, "bob"); got != "" {
+				t.Errorf("%q", got)
+			}
+			if want == "" || !proved {
+				fails(t, errs[0], fault.Denied)
+				if len(out.got) != 0 {
+					t.Errorf("%s: mail left", script)
+				}
+				continue
+			}
+			check(t, errs[0])
+			if len(out.got) != 1 || out.got[0].From != "" || out.got[0].Recipients[0].Address != "carol@far.example" {
+				t.Fatalf("%s: %+v", script, out.got)
+			}
+			for _, part := range []string{want, "report-type=disposition-notification", "automatic-action/MDN-sent-automatically; deleted", "Subject: hello", "In-Reply-To: <1@far.example>"} {
+				if !strings.Contains(out.texts[0], part) {
+					t.Errorf("%s: %q lacks %q", script, out.texts[0], part)
+				}
+			}
+		}
+	}
+}
+
 // RFC 5230 §4.2: each sender gets an answer once in a while; strangers that nothing proves get none.
 func TestFilterAnswers(t *testing.T) {
 	h, out := withRules(t, `require "vacation"; vacation :days 2 "away";`)
