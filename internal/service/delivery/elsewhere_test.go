@@ -18,12 +18,16 @@ type outbox struct {
 	texts     []string
 	delivered []transfer.Job
 	expanded  []transfer.Job
-	err, late error // of Begin and of Wait
+	err, late error  // of Begin and of Wait
+	bad       string // the recipient that can't be taken
 }
 
 func (o *outbox) Begin(_ context.Context, s Submission) (Pending, error) {
 	if o.err != nil {
 		return nil, o.err
+	}
+	if s.Recipients[0].Address == o.bad {
+		return nil, fault.New(fault.Unavailable, "the queue is full")
 	}
 	text, err := io.ReadAll(io.NewSectionReader(s.Content, 0, s.Content.Size()))
 	s.Content = nil

@@ -401,6 +401,11 @@ func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
 	l.content = content.Prefixed(deliveredTo(f.owner))
 	l.e.From, l.err = f.a.paths.Path(f.e.From, l.leaving.Via, voice)
 	f.send(f.ctx, l)
+	if l.err != nil && (f.kept || len(f.copied.legs) > 0) {
+		// Were all of it to be tried again, what is done already would be done twice.
+		f.instead(a, fault.TextOf(l.err))
+		return
+	}
 	f.copied.legs = append(f.copied.legs, l)
 }
 

@@ -130,6 +130,32 @@ func TestFilterRedirectsChanged(t *testing.T) {
 	}
 }
 
+// A redirection that can't be queued fails the delivery only if nothing is done yet: else that would be done again. The message is kept, and
+// the owner told.
+func TestFilterRedirectFails(t *testing.T) {
+	for script, want := range map[string]struct {
+		shelf string
+		left  int
+		fails bool
+	}{
+		`redirect "bad@there.example";`: {"", 0, true}, `redirect :copy "bad@there.example";`: {"INBOX, INBOX", 0, false}, `redirect "good@there.example"; redirect "bad@there.example";`: {"INBOX, INBOX", 1, false},
+		`fileinto "Archive"; redirect "bad@there.example"; redirect "good@there.example";`: {"INBOX, Archive", 1, false},
+	} {
+		h, out := withRules(t, `require ["copy", "fileinto"]; `+script)
+		out.bad = "bad@there.example"
+		errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true}}, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org"), h.message(t, fromCarol))
+		if got := h.shelf(t, "bob"); got != want.shelf || len(out.got) != want.left || (errs[0] != nil) != want.fails {
+			t.Errorf("%s: %q, %d left, %v", script, got, len(out.got), errs[0])
+		}
+		if want.fails {
+			continue
+		}
+		if all := strings.Join(h.inbox(t, "bob"), ""); !strings.Contains(all, "cannot redirect to bad@there.example: the queue is full") {
+			t.Errorf("%s: the owner isn't told: %q", script, all)
+		}
+	}
+}
+
 // RFC 5429 §2.1: the client hears of it, in words that it can take.
 func TestFilterRefuses(t *testing.T) {
 	for script, text := range map[string]string{
@@ -342,6 +368,11 @@ func TestFailingFilter(t *testing.T) {
 		}
 		if told != 1 {
 			t.Errorf("%s: told %d times", what, told)
+		}
+		h.later.Add(int64(25 * time.Hour))
+		h.deliver(t, Envelope{ID: "next day", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if got := h.inbox(t, "bob"); len(got) != 6 || !strings.Contains(got[5]+got[4], "Your mail filter does not work") {
+			t.Errorf("%s: not told again on the next day: %d messages", what, len(got))
 		}
 	}
 }

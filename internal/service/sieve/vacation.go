@@ -253,7 +253,7 @@ func (m *machine) deserves(mine []string) (as string, ok bool) {
 	}
 	if f := h.first("From"); f != nil {
 		for _, a := range f.addresses() {
-			if a.Group == message.NoGroup && containsFold(mine, a.Addr()) {
+			if a.Group == message.NoGroup && m.among(mine, a.Addr()) || m.fuel < 0 {
 				return "", false // one's own mail
 			}
 		}
@@ -269,6 +269,9 @@ func (m *machine) addressed(h *header, mine []string) (as string, ok bool) {
 		case "to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc":
 			m.burn(len(f.raw))
 			for _, a := range f.addresses() {
+				if m.fuel < 0 {
+					return "", false
+				}
 				if a.Group == message.NoGroup && m.isMine(mine, a.Addr()) {
 					return (&message.Address{Mailbox: a.Mailbox, Host: a.Host}).String(), true
 				}
@@ -280,15 +283,20 @@ func (m *machine) addressed(h *header, mine []string) (as string, ok bool) {
 
 // isMine reports whether an address is the owner's.
 func (m *machine) isMine(mine []string, addr string) bool {
-	if containsFold(mine, addr) {
+	if m.among(mine, addr) {
 		return true
 	}
-	if m.env.Mine == nil {
+	if m.fuel -= 1000; m.env.Mine == nil || m.fuel < 0 {
 		return false
 	}
-	m.fuel -= 100
 	yes, err := m.env.Mine(addr)
 	return yes && err == nil && m.fuel > 0
+}
+
+// among looks for an address in a list, as long as there is fuel.
+func (m *machine) among(list []string, addr string) bool {
+	m.fuel -= int64(len(list)/4) + 1
+	return m.fuel >= 0 && containsFold(list, addr)
 }
 
 func containsFold(list []string, s string) bool {
