@@ -42,12 +42,12 @@ var neighbours = map[string][]string{
 	"service/crowd":     {"service/peer"},                                                                        // counts clients
 	"service/fetch":     {"service/imapclient", "service/pop3client", "service/move"},                            // asks other servers
 	"service/move":      {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
+	"service/junk":      {"service/delivery", "service/sender/authres"},                                          // judges what is delivered, and reads what was found out about its sender
 	"service/reports":   {"service/dns", "service/sender/dmarc"},
 	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
 	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
 	"service/setup":     {"service/dns", "service/mtasts", "service/dane", "service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/dmarc", "service/sender/spf"},  // sees a domain as others do
 	"service/signing":   {"service/delivery", "service/transfer", "service/sender/dkim", "service/sender/arc", "service/sender/authres"},                                                     // signs what delivery lets go
-	"service/junk":      {"service/sender/authres"},                                                                                                                                          // reads what was found out about senders
 	"service/dane":      {"service/dns"},                                                                                                                                                     // matches records of the DNS
 	"service/mtasts":    {"service/dns"},                                                                                                                                                     // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts

@@ -16,6 +16,7 @@ import (
 	"postroad/internal/service/audit"
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/junk"
 	filters "postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -49,8 +50,10 @@ type Store struct {
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
 
+	Junk  *junk.Service  // tells junk from good mail
 	Rules *filters.Rules // by which people's mail is filtered
 
+	acts    *listener  // hears what happens in accounts
 	outside *outside   // directories outside that accounts are kept in
 	engine  *pebble.DB // what DB is
 	wrong   error      // what is wrong in the administrator's filter scripts
@@ -91,6 +94,9 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Admin.SetAccounts(s.Accounts)
 	s.Fetch = openFetch(db, s.Directory, s.Mailboxes, spools, w)
 	s.Admin.SetFetch(s.Fetch)
+	if err := s.openJunk(ctx, c, w); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	// Scripts of the administrator that are wrong keep the server from starting, but not commands from working.
 	if s.Rules, s.wrong = openRules(c, w, s.Directory, s.Mailboxes); s.wrong != nil {
 		s.Rules = filters.New(filters.Options{Dir: s.Directory, Store: s.Mailboxes, Now: w.Now, Host: c.Hostname})
@@ -117,8 +123,9 @@ func openModels(ctx context.Context, db kv.DB, spools string, c config.Config, w
 	if err != nil {
 		return nil, err
 	}
-	boxes := mailbox.NewStore(db, mailbox.Options{Now: w.Now, Logger: w.Logger, SpoolDir: spools, KeepErased: c.Accounts.KeptExpunged()})
-	return &Store{DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(db, dir, boxes, status)}, nil
+	acts := &listener{}
+	boxes := mailbox.NewStore(db, mailbox.Options{Acted: acts.acted, Now: w.Now, Logger: w.Logger, SpoolDir: spools, KeepErased: c.Accounts.KeptExpunged()})
+	return &Store{acts: acts, DB: db, Directory: dir, Mailboxes: boxes, Admin: admin.NewDirect(db, dir, boxes, status)}, nil
 }
 
 // Close closes the store. Nobody may use it any more.

@@ -39,6 +39,8 @@ func (s *Server) tasks() []func(context.Context) {
 		s.store.outside.Run,
 		s.runFetch,
 		s.watchRules,
+		s.store.Junk.Run,
+		s.tidyJunk,
 	}
 }
 

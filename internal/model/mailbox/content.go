@@ -77,8 +77,9 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	w.parser = nil
 	c := &Content{
 		store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool)),
-		text: &lazyText{parsed: st, spool: w.spool}, extra: w.lines.end(),
+		text: &lazyText{spool: w.spool}, extra: w.lines.end(),
 	}
+	c.text.parsed.Store(st)
 	w.spool = nil
 	return c, nil
 }

@@ -91,9 +91,16 @@ func (s *Session) ReadSide(ctx context.Context, side Side, fn func(SideReader) e
 	return s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error { return fn(SideReader{r, side}) })
 }
 
-// UpdateSide runs fn as a transaction on a service's records. It isn't synced: the next commit makes it durable, and a crash may take
-// it back, as a whole. Only the owner may.
+// UpdateSide runs fn as a transaction on a service's records, and returns when it is durable. Only the owner may.
 func (s *Session) UpdateSide(ctx context.Context, side Side, fn func(SideTx) error) error {
+	if !s.who.Owns(s.a.id) {
+		return errOwners()
+	}
+	return s.a.update(ctx, func(t *txn) error { return fn(SideTx{SideReader{t.tx, side}, t}) })
+}
+
+// NoteSide is UpdateSide without a sync: a later commit makes it durable, and a crash may take it back, as a whole.
+func (s *Session) NoteSide(ctx context.Context, side Side, fn func(SideTx) error) error {
 	if !s.who.Owns(s.a.id) {
 		return errOwners()
 	}

@@ -33,7 +33,7 @@ func TestSide(t *testing.T) {
 		})
 	}
 	w.must(put(w.me, "h", "1", "k\xff", "2", "k\xff\xff", "3", "l", "4"))
-	w.must(w.me.UpdateSide(w.ctx, JunkSide, func(tx SideTx) error { return tx.DeleteAll([]byte("k\xff")) }))
+	w.must(w.me.NoteSide(w.ctx, JunkSide, func(tx SideTx) error { return tx.DeleteAll([]byte("k\xff")) }))
 	w.must(w.me.UpdateSide(w.ctx, JunkSide, func(tx SideTx) error {
 		if v, ok, err := tx.Get([]byte("l")); err != nil || !ok || string(v) != "4" {
 			t.Errorf("%q, %v, %v", v, ok, err)
@@ -59,6 +59,7 @@ func TestSide(t *testing.T) {
 	stranger := w.open(w.store, ann, ident.Identity{Account: bob})
 	defer stranger.Close()
 	w.fails(fault.Denied, put(stranger, "a", "b"))
+	w.fails(fault.Denied, stranger.NoteSide(w.ctx, JunkSide, func(SideTx) error { return nil }))
 	w.fails(fault.Denied, stranger.ReadSide(w.ctx, JunkSide, func(SideReader) error { return nil }))
 	w.must(w.store.Delete(w.ctx, ann))
 	w.must(w.store.Create(w.ctx, ann, Usage{}))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/s2"
 
@@ -73,17 +74,21 @@ func ascii(b []byte) bool {
 // lazyText is the text of a message on its way in, taken out when it is first stored: what is passed on needs none.
 type lazyText struct {
 	once   sync.Once
-	parsed *message.Structure
+	parsed atomic.Pointer[message.Structure] // nil once made is there
 	spool  *spool.Spool
 	made   [][]byte
 }
+
+// Parsed returns what the message was parsed into as it came, and its bytes as the offsets in there mean them: without what was put
+// in front since. It is nil once the text has been taken out, as the first append of the message does.
+func (c *Content) Parsed() (*message.Structure, io.ReaderAt) { return c.text.parsed.Load(), c.text.spool }
 
 func (l *lazyText) chunks() [][]byte {
 	l.once.Do(func() {
 		room := textRooms.Get().(*textRoom)
 		defer textRooms.Put(room)
-		l.made = room.pack(room.fold(l.parsed, l.spool))
-		l.parsed = nil
+		l.made = room.pack(room.fold(l.parsed.Load(), l.spool))
+		l.parsed.Store(nil)
 	})
 	return l.made
 }

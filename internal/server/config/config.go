@@ -62,6 +62,8 @@ type Config struct {
 	Scanner []Scanner `toml:"scanner"`
 	// Sieve says how people's filters run.
 	Sieve Sieve `toml:"sieve"`
+	// Junk says how junk is told from good mail.
+	Junk Junk `toml:"junk"`
 	// Audit bounds what is remembered of sign-ins and of administrators' acts.
 	Audit Audit `toml:"audit"`
 	// OAuth is our own OAuth 2.0 provider.
@@ -309,6 +311,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Sieve.validate(); err != nil {
+		return err
+	}
+	if err := c.Junk.validate(); err != nil {
 		return err
 	}
 	if err := c.Sharing.validate(); err != nil {

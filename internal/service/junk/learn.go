@@ -1,0 +1,422 @@
+package junk
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/message"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/junk/features"
+	"postroad/internal/service/junk/model"
+	"postroad/internal/service/junk/signs"
+)
+
+// mostLessons is how many messages one look at an account teaches. Who moves more at once has made the point with these.
+const mostLessons = 500
+
+// lesson is a message that gets a label.
+type lesson struct {
+	item mailbox.ItemAt
+	labelled
+	had label // that it is to lose
+	at  time.Time
+}
+
+// Learn learns from what has happened in an account since it was looked at. It is what Run does; calling it is for those who can't wait.
+func (s *Service) Learn(ctx context.Context, id ident.AccountID) error {
+	for {
+		more, err := s.look(ctx, id)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// look learns from one part of the log.
+func (s *Service) look(ctx context.Context, id ident.AccountID) (more bool, err error) {
+	s.learning.Lock()
+	defer s.learning.Unlock()
+	box, err := s.o.Store.Open(ctx, id, ident.System())
+	if err != nil {
+		return false, err
+	}
+	defer box.Close()
+	m, err := s.read(ctx, box)
+	if err != nil {
+		return false, err
+	}
+	after := max(m.head.seen, box.State().Floor)
+	n, err := readNews(ctx, box, after)
+	if err != nil {
+		if fault.Is(err, fault.Conflict) { // the log was cut just now
+			return true, nil
+		}
+		return false, err
+	}
+	p := s.pupil(box, m)
+	p.head.seen = n.upTo
+	lessons, err := s.lessons(ctx, box, n)
+	if err == nil {
+		err = p.learn(ctx, lessons)
+	}
+	if err == nil {
+		err = p.meet(ctx, n.sent)
+	}
+	if err == nil {
+		p.meetAll(s.written.take(id))
+		err = p.commit(ctx)
+	}
+	return n.more, err
+}
+
+// lessons decides about all items that something happened to.
+func (s *Service) lessons(ctx context.Context, box *mailbox.Session, n *news) ([]lesson, error) {
+	ids := n.looked()
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	items, err := box.Rows(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	roles := map[mailbox.FolderID]mailbox.Role{}
+	for _, f := range box.Folders() {
+		roles[f.ID] = f.Role
+	}
+	had, err := labelsOf(ctx, box, items)
+	if err != nil {
+		return nil, err
+	}
+	var all []lesson
+	for i, it := range items {
+		r := &it.Row
+		h := n.items[r.ID]
+		l, how := decide(state{
+			happened: *h, role: roles[it.Folder], answered: r.Flags&mailbox.Answered != 0, seen: r.Flags&mailbox.Seen != 0,
+			junkWord: hasAny(r.Keywords, junkWords), goodWord: hasAny(r.Keywords, goodWords), had: had[i].label,
+			copied: uint64(r.Content) < uint64(r.ID), cleared: n.cleared,
+		})
+		if l != unlabelled {
+			all = append(all, lesson{it, labelled{l, how, dayOf(h.at)}, had[i].label, h.at})
+		}
+	}
+	return all[max(0, len(all)-mostLessons):], nil
+}
+
+// labelsOf reads the labels of items.
+func labelsOf(ctx context.Context, box *mailbox.Session, items []mailbox.ItemAt) ([]labelled, error) {
+	had := make([]labelled, len(items))
+	err := box.ReadSide(ctx, mailbox.JunkSide, func(r mailbox.SideReader) error {
+		for i := range items {
+			value, ok, err := r.Get(labelKey(items[i].Row.Content))
+			if err != nil {
+				return err
+			}
+			if ok {
+				had[i], _ = decodeLabelled(value)
+			}
+		}
+		return nil
+	})
+	return had, err
+}
+
+// pupil is an account that learns: what it knew, and what is to be written.
+type pupil struct {
+	s      *Service
+	box    *mailbox.Session
+	was    *mind
+	head   head
+	delta  *model.Delta // nil: unchanged
+	labels map[string]labelled
+	met    map[string]acquaintance // by address
+}
+
+func (s *Service) pupil(box *mailbox.Session, m *mind) *pupil {
+	return &pupil{s: s, box: box, was: m, head: m.head, labels: map[string]labelled{}, met: map[string]acquaintance{}}
+}
+
+// writable is the delta, as a copy of its own.
+func (p *pupil) writable() (*model.Delta, error) {
+	if p.delta == nil {
+		p.delta = &model.Delta{}
+		if p.was.delta != nil {
+			d, err := model.Decode(p.was.delta.Encode(nil))
+			if err != nil {
+				return nil, err
+			}
+			p.delta = d
+		}
+	}
+	return p.delta, nil
+}
+
+// learn learns lessons. What nobody has said aloud (answered, kept, filed) counts only beside what somebody has: an account where
+// nobody ever moves anything needs no memory.
+func (p *pupil) learn(ctx context.Context, lessons []lesson) error {
+	for i := range lessons {
+		if lessons[i].explicit() {
+			p.head.explicit++
+		}
+	}
+	if p.head.explicit == 0 || len(lessons) == 0 {
+		return nil
+	}
+	if err := p.mark(ctx, lessons); err != nil {
+		return err
+	}
+	for i := range lessons {
+		l := &lessons[i]
+		m, err := p.s.stored(ctx, p.box, &l.item.Row)
+		if fault.Is(err, fault.NotFound) {
+			continue // expunged meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.take(ctx, m, string(labelKey(l.item.Row.Content)), l.labelled, l.had); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take learns one message, and has its senders voted on.
+func (p *pupil) take(ctx context.Context, m *features.Message, key string, l labelled, had label) error {
+	seen := p.s.see(*m, nil, nil)
+	if err := p.teach(seen.set, key, l, had); err != nil {
+		return err
+	}
+	return p.s.town.vote(ctx, p.box.Account(), &seen.m.Facts, seen.set, l)
+}
+
+// teach learns one message.
+func (p *pupil) teach(set features.Set, key string, l labelled, had label) error {
+	d, err := p.writable()
+	if err != nil {
+		return err
+	}
+	shared := p.s.town.delta()
+	if had != unlabelled {
+		d.Forget(p.s.base, set, had == labelJunk, shared)
+	} else {
+		p.head.labels++
+	}
+	d.Learn(p.s.base, set, l.label == labelJunk, shared)
+	p.labels[key] = l
+	p.s.counts.learned(l.label)
+	return nil
+}
+
+// mark sets the keywords that go with what a person has said, so that all programs show the same. It comes before the labels are stored:
+// if we are interrupted between the two, they are decided again.
+func (p *pupil) mark(ctx context.Context, lessons []lesson) error {
+	type group struct {
+		folder mailbox.FolderID
+		op     mailbox.FlagOp
+		label  label
+	}
+	groups := map[group][]mailbox.UID{}
+	for i := range lessons {
+		l := &lessons[i]
+		if l.act != moved && l.act != marked {
+			continue
+		}
+		r, add, remove := &l.item.Row, junkWords[:1], goodWords
+		if l.label == labelGood {
+			add, remove = goodWords[:1], junkWords
+		}
+		if !hasAny(r.Keywords, add) {
+			g := group{l.item.Folder, mailbox.AddFlags, l.label}
+			groups[g] = append(groups[g], r.UID)
+		}
+		if hasAny(r.Keywords, remove) {
+			g := group{l.item.Folder, mailbox.RemoveFlags, l.label}
+			groups[g] = append(groups[g], r.UID)
+		}
+	}
+	for g, uids := range groups {
+		slices.Sort(uids)
+		words := junkWords
+		if (g.label == labelGood) == (g.op == mailbox.AddFlags) {
+			words = goodWords
+		}
+		if g.op == mailbox.AddFlags {
+			words = words[:1]
+		}
+		_, err := p.box.SetFlags(ctx, g.folder, mailbox.FlagChange{UIDs: uids, Op: g.op, Keywords: words})
+		if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.TooLarge) && !fault.Is(err, fault.Invalid) {
+			return err // else the folder is gone, or can't have more keywords
+		}
+	}
+	return nil
+}
+
+// stored reads a stored message.
+func (s *Service) stored(ctx context.Context, box *mailbox.Session, row *mailbox.Row) (*features.Message, error) {
+	m := &features.Message{Body: box.Content(row)}
+	err := box.Read(ctx, func(b *mailbox.Batch) error {
+		rec, err := b.Summary(row)
+		m.Summary = bytes.Clone(rec)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// mostHeader is how much of a header is read that is longer than what its summary keeps.
+const mostHeader = 64 << 10
+
+// headerOf is a message's header, or the beginning of one that is very long.
+func headerOf(m *features.Message) []byte {
+	if h := m.Summary.Header(); h != nil {
+		return h
+	}
+	b := make([]byte, mostHeader)
+	n, _ := m.Body.ReadAt(b, 0) // what can't be read says nothing
+	return b[:n]
+}
+
+// meet learns to know whom sent messages went to.
+func (p *pupil) meet(ctx context.Context, sent []mailbox.ItemID) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	items, err := p.box.Rows(ctx, sent)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(items, func(a, b mailbox.ItemAt) int { return int(int64(a.Row.Content) - int64(b.Row.Content)) })
+	return p.box.Read(ctx, func(b *mailbox.Batch) error {
+		for i := range items {
+			rec, err := b.Summary(&items[i].Row)
+			if fault.Is(err, fault.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			p.addressees(rec, dayOf(items[i].Row.Saved()))
+		}
+		return nil
+	})
+}
+
+// addressees learns to know whom a message is addressed to.
+func (p *pupil) addressees(rec summaryRecord, day int64) {
+	for _, list := range addressed {
+		all := rec.Addresses(list)
+		for a, ok := all.Next(); ok && len(p.met) < mostKnown; a, ok = all.Next() {
+			if a.Group != message.NoGroup || len(a.Mailbox) == 0 || len(a.Host) == 0 {
+				continue
+			}
+			p.encounter(string(appendAddress(nil, a.Mailbox, a.Host)), acquaintance{day, signs.NameKey(string(a.Name))})
+		}
+	}
+}
+
+// encounter notes an address; a name that is known of it stays if there is no other.
+func (p *pupil) encounter(address string, a acquaintance) {
+	if len(address) > mostAddress {
+		return
+	}
+	if old := p.met[address]; a.name == "" {
+		a.name = old.name
+	}
+	p.met[address] = a
+}
+
+// meetAll learns to know addresses that a message was submitted to.
+func (p *pupil) meetAll(addresses []string) {
+	day := dayOf(p.s.o.Now())
+	for _, a := range addresses {
+		p.encounter(a, acquaintance{day: day})
+	}
+}
+
+// commit writes what has changed, and remembers it. A crash may take it back, which has it learned again.
+func (p *pupil) commit(ctx context.Context) error { return p.commitBy(ctx, p.box.NoteSide) }
+
+// commitNow is commit for those who are told that it is done.
+func (p *pupil) commitNow(ctx context.Context) error { return p.commitBy(ctx, p.box.UpdateSide) }
+
+func (p *pupil) commitBy(ctx context.Context, update func(context.Context, mailbox.Side, func(mailbox.SideTx) error) error) error {
+	if p.head == p.was.head && len(p.met) == 0 && len(p.labels) == 0 {
+		return nil
+	}
+	p.head.revision++
+	var m *mind
+	err := update(ctx, mailbox.JunkSide, func(tx mailbox.SideTx) (err error) {
+		if err := p.check(tx.SideReader); err != nil {
+			return err
+		}
+		if err := p.write(tx); err != nil {
+			return err
+		}
+		m, err = readMind(tx.SideReader)
+		return err
+	})
+	if err == nil {
+		p.s.minds.put(p.box.Account(), m)
+	}
+	return err
+}
+
+// check makes sure that nobody else has learned meanwhile: an account may have been restored.
+func (p *pupil) check(r mailbox.SideReader) error {
+	value, ok, err := r.Get([]byte{keyHead})
+	if err != nil {
+		return err
+	}
+	now := head{}
+	if ok {
+		if now, err = decodeHead(value); err != nil {
+			return err
+		}
+	}
+	if now != p.was.head {
+		return fault.New(fault.Conflict, "what the account holds for junk was changed by somebody else")
+	}
+	return nil
+}
+
+func (p *pupil) write(tx mailbox.SideTx) error {
+	if err := tx.Set([]byte{keyHead}, p.head.encode()); err != nil {
+		return err
+	}
+	if p.delta != nil {
+		if err := tx.Set([]byte{keyDelta}, p.delta.Encode(nil)); err != nil {
+			return err
+		}
+	}
+	for key, l := range p.labels {
+		if err := tx.Set([]byte(key), l.encode()); err != nil {
+			return err
+		}
+	}
+	for address, a := range p.met {
+		key := knownKey(address)
+		if a.name == "" {
+			value, ok, err := tx.Get(key)
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.name = decodeAcquaintance(value).name
+			}
+		}
+		if err := tx.Set(key, a.encode()); err != nil {
+			return err
+		}
+	}
+	if len(p.was.known)+len(p.met) <= mostKnown {
+		return nil
+	}
+	return forgetOldest(tx, keyKnown, mostKnown, func(v []byte) int64 { return decodeAcquaintance(v).day })
+}
