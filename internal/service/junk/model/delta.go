@@ -36,7 +36,7 @@ const MaxEncoded = 2<<deltaBits + 64
 // How it learns.
 const (
 	rate     = 3.0   // of a step
-	margin   = 2.5   // in log-odds: what is known that surely needs no learning
+	margin   = 6.0   // in log-odds: what is known that surely needs no learning; beyond the strictest threshold, or what people move would come again
 	maxSteps = 8     // for one message
 	fade     = 20000 // messages after which what was learned counts 1/e of what it did
 )
