@@ -238,7 +238,9 @@ func TestLearnsFromOtherPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, way := range map[string]struct{ junk, good func(*testing.T, *imapclient.Client) }{
+	for name, way := range map[string]struct {
+		junk, good func(*testing.T, *imapclient.Client)
+	}{
 		"copy and expunge": {
 			func(t *testing.T, c *imapclient.Client) { cut(t, c, "INBOX", "Junk", "Cheap pills") },
 			func(t *testing.T, c *imapclient.Client) { cut(t, c, "Junk", "INBOX", "Cheap pills") },

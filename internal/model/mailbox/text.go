@@ -81,7 +81,9 @@ type lazyText struct {
 
 // Parsed returns what the message was parsed into as it came, and its bytes as the offsets in there mean them: without what was put
 // in front since. It is nil once the text has been taken out, as the first append of the message does.
-func (c *Content) Parsed() (*message.Structure, io.ReaderAt) { return c.text.parsed.Load(), c.text.spool }
+func (c *Content) Parsed() (*message.Structure, io.ReaderAt) {
+	return c.text.parsed.Load(), c.text.spool
+}
 
 func (l *lazyText) chunks() [][]byte {
 	l.once.Do(func() {
