@@ -44,10 +44,7 @@ func (m *machine) pick(p addressPart, local, host string) (string, bool) {
 	case domainPart:
 		return host, true
 	case allOfIt:
-		if host == "" {
-			return local, true
-		}
-		return local + "@" + host, true
+		return joined(local, host), true
 	}
 	seps := m.env.Separators
 	if seps == "" {
@@ -63,6 +60,14 @@ func (m *machine) pick(p addressPart, local, host string) (string, bool) {
 		return "", false // RFC 5233 §4: without a detail :detail doesn't match
 	}
 	return local[i+1:], true
+}
+
+// joined is an address in one piece.
+func joined(local, host string) string {
+	if host == "" {
+		return local
+	}
+	return local + "@" + host
 }
 
 // addressTest is "address". RFC 5228 §5.1.
@@ -111,7 +116,14 @@ func (t *addressTest) eval(m *machine) (bool, error) {
 				count++
 				continue
 			}
-			if yes, err := m.matchAddress(t, a); yes || err != nil {
+			var yes bool
+			var err error
+			if t.part == allOfIt {
+				yes, err = m.matches(t.keys, f.inOnePiece()[i])
+			} else {
+				yes, err = m.matchAddress(t, a)
+			}
+			if yes || err != nil {
 				return yes, err
 			}
 		}
@@ -124,7 +136,7 @@ func (t *addressTest) eval(m *machine) (bool, error) {
 }
 
 func (m *machine) matchAddress(t *addressTest, a *message.Address) (bool, error) {
-	if a.Host == "" && t.part != allOfIt {
+	if a.Host == "" {
 		return false, nil // it is no address
 	}
 	v, ok := m.pick(t.part, a.Mailbox, a.Host)
@@ -195,6 +207,9 @@ func (m *machine) envelopePart(p addressPart, v, name string) (string, bool) {
 			return v, true
 		}
 		return "", false
+	}
+	if p == allOfIt && v[0] != '"' {
+		return v, true
 	}
 	return m.pick(p, unquote(v[:i]), v[i+1:])
 }

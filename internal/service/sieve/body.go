@@ -14,7 +14,10 @@ import (
 type bodies struct {
 	of        Message // what it was made of
 	structure *message.Structure
-	texts     map[*message.Part]string // decoded contents
+	texts     map[*message.Part]string   // decoded contents
+	plain     map[*message.Part]string   // as a reader sees them
+	all       map[*message.Part][]string // of a part and those in it
+	raw       map[*message.Part]string
 	headers   map[*message.Part]*header
 	read      int // octets decoded so far
 }
@@ -30,8 +33,16 @@ func (m *machine) structure() (*message.Structure, error) {
 	if _, err := io.Copy(p, io.NewSectionReader(m.msg, 0, m.msg.Size())); err != nil {
 		return nil, err
 	}
-	*b = bodies{of: m.msg, structure: p.Finish(), texts: map[*message.Part]string{}, headers: map[*message.Part]*header{}}
+	*b = newBodies(m.msg)
+	b.structure = p.Finish()
 	return b.structure, nil
+}
+
+func newBodies(of Message) bodies {
+	return bodies{
+		of: of, texts: map[*message.Part]string{}, plain: map[*message.Part]string{}, all: map[*message.Part][]string{},
+		raw: map[*message.Part]string{}, headers: map[*message.Part]*header{},
+	}
 }
 
 // loop is a foreverypart loop that runs: it stays with the message as it was when the loop began.
@@ -157,8 +168,13 @@ func isText(p *message.Part) bool {
 func (m *machine) asText(b *bodies, p *message.Part) (string, error) {
 	t, err := m.content(b, p)
 	if err == nil && (p.Subtype == "html" || p.Subtype == "xhtml+xml") {
-		m.burn(len(t) * 4)
-		t = htmltext.Text(strings.NewReader(t), m.limits.BodyBytes)
+		plain, ok := b.plain[p]
+		if !ok {
+			m.burn(len(t) * 4)
+			plain = htmltext.Text(strings.NewReader(t), m.limits.BodyBytes)
+			b.plain[p] = plain
+		}
+		t = plain
 	}
 	return t, err
 }
@@ -203,15 +219,24 @@ func (t *bodyTest) eval(m *machine) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !hasBody(b.of, root) { // RFC 5173 §4: then no test is true
+	if !m.hasBody(b.of, root) { // RFC 5173 §4: then no test is true
 		return m.matchBody(t, nil)
 	}
 	if t.how == bodyRaw {
-		raw, err := readRange(b.of, root.BodyOffset, min(root.BodySize, int64(m.limits.BodyBytes)))
-		if err != nil {
-			return false, err
+		raw, ok := b.raw[root]
+		if !ok {
+			octets, err := readRange(b.of, root.BodyOffset, min(root.BodySize, int64(m.limits.BodyBytes)))
+			if err != nil {
+				return false, err
+			}
+			raw = string(octets)
+			b.raw[root] = raw
 		}
-		return m.matchBody(t, []string{string(raw)})
+		m.one[0] = raw
+		return m.matchBody(t, m.one[:])
+	}
+	if all, ok := b.all[root]; ok && t.how == bodyText {
+		return m.matchBody(t, all)
 	}
 	var texts []string
 	var failed error
@@ -225,13 +250,20 @@ func (t *bodyTest) eval(m *machine) (bool, error) {
 	if failed != nil {
 		return false, failed
 	}
+	if t.how == bodyText && m.fuel >= 0 {
+		b.all[root] = texts
+	}
 	return m.matchBody(t, texts)
 }
 
 // hasBody reports whether an empty line ends the header.
-func hasBody(r io.ReaderAt, p *message.Part) bool {
-	end, err := readRange(r, p.HeaderOffset+max(p.HeaderSize-3, 0), min(p.HeaderSize, 3))
-	return err == nil && (bytes.HasSuffix(end, []byte("\n\r\n")) || bytes.HasSuffix(end, []byte("\n\n")) || p.HeaderSize <= 2 && len(end) > 0)
+func (m *machine) hasBody(r io.ReaderAt, p *message.Part) bool {
+	end := m.end[:min(p.HeaderSize, int64(len(m.end)))]
+	n, err := r.ReadAt(end, p.HeaderOffset+max(p.HeaderSize-3, 0))
+	if end = end[:n]; err != nil && err != io.EOF {
+		return false
+	}
+	return bytes.HasSuffix(end, []byte("\n\r\n")) || bytes.HasSuffix(end, []byte("\n\n")) || p.HeaderSize <= 2 && n > 0
 }
 
 // bodyScope is what the running script sees as the message.

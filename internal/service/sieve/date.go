@@ -12,6 +12,7 @@ import (
 // dateTest is "date" or "currentdate". RFC 5260 §4, §5.
 type dateTest struct {
 	from *source // nil: the current date
+	name string
 	part datePart
 	keep bool // the zone that was written
 	zone *value
@@ -69,7 +70,8 @@ func (c *compiler) finishDate(a *args, t *dateTest, at int) test {
 	if !c.constant(&part, "the part of a date") {
 		return nil
 	}
-	if t.part = dateParts[lowerASCII(part.lit)]; t.part == nil {
+	t.name = lowerASCII(part.lit)
+	if t.part = dateParts[t.name]; t.part == nil {
 		c.fail(part.pos, "'%s' is no part of a date", cut(oneLine(part.lit), 32))
 		return nil
 	}
@@ -116,7 +118,29 @@ func (t *dateTest) eval(m *machine) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	return m.matches(t.keys, t.part(when))
+	return m.matches(t.keys, m.shown(t, when))
+}
+
+// shownDate is a part of a time, in a zone.
+type shownDate struct {
+	part   string
+	unix   int64
+	offset int
+}
+
+// shown is the part that a test wants, made once.
+func (m *machine) shown(t *dateTest, when time.Time) string {
+	_, offset := when.Zone()
+	d := shownDate{t.name, when.Unix(), offset}
+	s, ok := m.dates[d]
+	if !ok {
+		if m.dates == nil {
+			m.dates = map[shownDate]string{}
+		}
+		s = t.part(when)
+		m.dates[d] = s
+	}
+	return s
 }
 
 // when is the time that is tested, in its zone.
@@ -125,7 +149,7 @@ func (t *dateTest) when(m *machine) (when time.Time, ok bool, err error) {
 	if t.from != nil {
 		ok = false
 		_, err = m.walk(t.from, func(f *field) (bool, error) {
-			when, ok = lastDate(f.unfolded())
+			when, ok = f.when()
 			return true, nil // RFC 5260 §4: only the first field counts
 		})
 	}

@@ -153,7 +153,7 @@ func (m *machine) optionValues(s *source, f *field, fn func(string) (bool, error
 		return fn(strings.Trim(f.decoded(), " \t"))
 	}
 	isType := equalASCII(f.name, "Content-Type")
-	value, params := parseParameters(f.unfolded())
+	value, params := f.parameters()
 	first, second, slash := strings.Cut(value, "/")
 	switch {
 	case s.option == parameters:

@@ -3,6 +3,7 @@ package sieve
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	syntax "postroad/internal/format/sieve"
 )
@@ -168,6 +169,14 @@ func (t *hasFlag) eval(m *machine) (bool, error) {
 func (m *machine) matchFlags(t *hasFlag, flags []string) (bool, error) {
 	for i := range t.keys.keys {
 		k := &t.keys.keys[i]
+		if text := m.text(&k.value); text != "" && strings.IndexFunc(text, unicode.IsSpace) < 0 { // as nearly always
+			for _, f := range flags {
+				if yes, err := m.matchKey(t.keys, k, f); yes || err != nil {
+					return yes, err
+				}
+			}
+			continue
+		}
 		parts := strings.Fields(m.text(&k.value))
 		if t.keys.kind == matchRegex || t.keys.kind == matchList {
 			parts = []string{m.text(&k.value)}

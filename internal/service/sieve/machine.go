@@ -32,7 +32,11 @@ type machine struct {
 	written  int // octets, by replace
 	results  results
 	buf      []byte
+	one      [1]string         // room for a list of one
+	titles   map[string]string // see titled
+	end      [3]byte           // room for the end of a header
 	made     map[pattern]*expression
+	dates    map[shownDate]string
 }
 
 // frame is one script that is running: the first one, or one that it includes.
@@ -158,13 +162,20 @@ type field struct {
 	text  string // decoded
 	plain string // unfolded
 	addrs []message.Address
-	seen  uint8 // which of them are there
+	whole []string // them, each in one piece
+	value string   // without parameters
+	param []message.Param
+	date  time.Time // zero: it is none
+	seen  uint8     // which of them are there
 }
 
 const (
 	sawText = 1 << iota
 	sawPlain
 	sawAddrs
+	sawWhole
+	sawParams
+	sawDate
 )
 
 // header is the header of the message or of a part, its fields read as they are asked for.
@@ -204,6 +215,37 @@ func (f *field) addresses() []message.Address {
 		f.addrs, f.seen = message.ParseAddresses(f.unfolded()), f.seen|sawAddrs
 	}
 	return f.addrs
+}
+
+// inOnePiece are the addresses of an address field as strings.
+func (f *field) inOnePiece() []string {
+	if f.seen&sawWhole == 0 {
+		f.seen |= sawWhole
+		for _, a := range f.addresses() {
+			f.whole = append(f.whole, joined(a.Mailbox, a.Host))
+		}
+	}
+	return f.whole
+}
+
+// parameters are the field's value and its parameters.
+func (f *field) parameters() (string, []message.Param) {
+	if f.seen&sawParams == 0 {
+		f.seen |= sawParams
+		f.value, f.param = parseParameters(f.unfolded())
+	}
+	return f.value, f.param
+}
+
+// when is the date in the field; ok is false if there is none.
+func (f *field) when() (when time.Time, ok bool) {
+	if f.seen&sawDate == 0 {
+		f.seen |= sawDate
+		if when, ok := lastDate(f.unfolded()); ok {
+			f.date = when
+		}
+	}
+	return f.date, !f.date.IsZero()
 }
 
 // head is the message's header.

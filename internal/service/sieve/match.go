@@ -5,6 +5,7 @@ import (
 	"regexp"
 	resyntax "regexp/syntax"
 	"strconv"
+	"strings"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -128,7 +129,7 @@ func (c *compiler) key(x *matcher, v value) key {
 		return k
 	}
 	switch x.kind {
-	case matchContains:
+	case matchIs, matchContains:
 		k.plain = x.comp.key(v.lit)
 	case matchMatches:
 		k.glob = newGlob(v.lit, x.comp)
@@ -166,11 +167,14 @@ func (m *machine) matchKey(x *matcher, k *key, v string) (bool, error) {
 	}
 	switch x.kind {
 	case matchIs:
-		return m.same(x, v, lit), nil
+		return m.same(x, k, v, lit), nil
 	case matchContains:
 		plain := k.plain
 		if !k.value.constant() {
 			plain = x.comp.key(lit)
+		}
+		if x.comp == unicodeCasemap {
+			return strings.Contains(m.titled(v), plain), nil
 		}
 		return x.comp.contains(v, plain), nil
 	case matchMatches:
@@ -192,14 +196,36 @@ func (m *machine) matchKey(x *matcher, k *key, v string) (bool, error) {
 	return x.rel.holds(x.comp.compare(v, lit)), nil
 }
 
-func (m *machine) same(x *matcher, v, key string) bool {
+func (m *machine) same(x *matcher, k *key, v, key string) bool {
 	switch x.comp {
 	case asciiCasemap:
 		return equalASCII(v, key)
 	case octet:
 		return v == key
+	case unicodeCasemap:
+		if k.value.constant() {
+			return m.titled(v) == k.plain
+		}
 	}
 	return x.comp.compare(v, key) == 0
+}
+
+// maxTitles is how many values are remembered as i;unicode-casemap sees them.
+const maxTitles = 32
+
+// titled is what i;unicode-casemap compares, remembered, since many rules look at the same fields.
+func (m *machine) titled(v string) string {
+	t, ok := m.titles[v]
+	if ok {
+		return t
+	}
+	if t = titled(v); len(m.titles) < maxTitles && len(v) < 4096 {
+		if m.titles == nil {
+			m.titles = map[string]string{}
+		}
+		m.titles[v] = t
+	}
+	return t
 }
 
 // count compares a number with all keys. RFC 5231 §4.2.

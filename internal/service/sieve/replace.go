@@ -100,7 +100,7 @@ func (r *replace) part(m *machine, l *loop, entity []byte) error {
 	s := message.NewParser(message.Limits{Depth: 50, Parts: 2000})
 	s.Write(entity)
 	l.part = s.Finish().Root
-	l.in = bodies{of: made, texts: map[*message.Part]string{}, headers: map[*message.Part]*header{}}
+	l.in = newBodies(made)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 // home is an account with a script, and the rules that run it.
 type home struct {
 	*Rules
-	t    *testing.T
+	t    testing.TB
 	dir  *directory.Directory
 	id   ident.AccountID
 	box  *mailbox.Session // acts for Postroad itself
@@ -28,14 +29,14 @@ type home struct {
 	mail *mailbox.Content
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func newHome(t *testing.T, o Options) *home {
+func newHome(t testing.TB, o Options) *home {
 	t.Helper()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
@@ -240,5 +241,22 @@ func TestVirusTestIsOffered(t *testing.T) {
 		if (err == nil) != viruses || slices.Contains(h.Extensions(), "virustest") != viruses {
 			t.Errorf("%v: %v", viruses, err)
 		}
+	}
+}
+
+// BenchmarkDecide is the decision about one message by 50 rules that don't match, with what is looked up for it.
+func BenchmarkDecide(b *testing.B) {
+	rule := `if anyof(header :contains ["subject", "x-list"] "nothing", address :domain "from" "no.example", header :matches "from" "*@x*") { fileinto "Archive"; stop; } `
+	for _, n := range []int{0, 1, 50} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			h := newHome(b, Options{})
+			h.script(`require ["fileinto", "imap4flags"]; ` + strings.Repeat(rule, n))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := h.decide(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
