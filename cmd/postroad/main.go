@@ -67,6 +67,7 @@ const (
 var errProblems = errors.New("there are problems")
 
 func main() {
+	tendGarbage()
 	os.Exit(run(context.Background(), os.Args[1:], terminal{os.Stdin, os.Stdout, os.Stderr}))
 }
 

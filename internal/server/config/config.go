@@ -117,7 +117,7 @@ type Limits struct {
 	ConnectionsPerAddress int      `toml:"connections_per_address"` // of one protocol from one address (IPv6: /64)
 	Recipients            int      `toml:"recipients"`              // of one message; default 1,000
 	Shutdown              Duration `toml:"shutdown"`                // how long sessions may take to end; default 20 s
-	Cache                 Size     `toml:"cache"`                   // memory for recently read data; default 128 MiB
+	Cache                 Size     `toml:"cache"`                   // memory for recently read data; default 48 MiB
 
 	// Account bounds what one account sends.
 	Account AccountLimits `toml:"account"`
@@ -181,7 +181,7 @@ const DefaultFile = "/etc/postroad/postroad.toml"
 
 // defaultLimits are those of a file that names none.
 var defaultLimits = Limits{
-	MessageSize: 150 << 20, Recipients: 1000, Shutdown: Duration(20 * time.Second), Cache: 128 << 20,
+	MessageSize: 150 << 20, Recipients: 1000, Shutdown: Duration(20 * time.Second), Cache: 48 << 20,
 }
 
 // Default is the configuration of an empty file. The hostname is the machine's.

@@ -21,10 +21,11 @@ const imported = "move.imported"
 // fetched is the property of an item with its SourceID.
 const fetched = "move.source"
 
-// A batch is one transaction: some messages, or some bytes, whichever is reached first.
+// A batch is one transaction: some messages, or some bytes, whichever is reached first. Of larger ones the engine wouldn't keep the
+// memory for the next: that would be four times the batch in garbage.
 const (
 	batchItems = 100
-	batchBytes = 4 << 20
+	batchBytes = 768 << 10
 )
 
 // MaxMessage is the largest message that Import takes, in bytes.
@@ -56,6 +57,7 @@ type importer struct {
 	ids     map[string]*mailbox.Row     // what is there, by Message.ID; nil: IDs say nothing
 	folders map[string]mailbox.FolderID // by joined path
 
+	buffer []byte           // for copying
 	to     mailbox.FolderID // of the batch
 	batch  []mailbox.Append
 	bytes  int64
@@ -80,7 +82,7 @@ func BringBack(ctx context.Context, store *mailbox.Store, s *mailbox.Session, un
 }
 
 func newImporter(store *mailbox.Store, s *mailbox.Session, under []string) *importer {
-	return &importer{store: store, session: s, under: under, origins: map[origin]count{}, sources: map[SourceID]bool{}, likes: map[like]int32{}, folders: map[string]mailbox.FolderID{}}
+	return &importer{store: store, session: s, under: under, buffer: make([]byte, 32<<10), origins: map[origin]count{}, sources: map[SourceID]bool{}, likes: map[like]int32{}, folders: map[string]mailbox.FolderID{}}
 }
 
 func (i *importer) run(ctx context.Context, from Source) (Result, error) {
@@ -242,7 +244,7 @@ func (i *importer) read(w *mailbox.ContentWriter, path []string, body io.Reader)
 		io.WriteString(h, name+"\x00")
 	}
 	io.WriteString(h, "\x00")
-	n, err := io.Copy(&both{w, h}, io.LimitReader(body, MaxMessage+1))
+	n, err := io.CopyBuffer(&both{w, h}, io.LimitReader(body, MaxMessage+1), i.buffer)
 	if err == nil && n > MaxMessage {
 		err = fault.New(fault.TooLarge, "a message in %s is larger than %d bytes", strings.Join(path, "/"), int64(MaxMessage))
 	}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+)
+
+// A gardener decides how much garbage may gather before it is collected. By default that is as much as there is memory in use. But
+// most of ours is the store's blocks and what it hasn't flushed yet: the collector needn't look into those, so they are no reason for
+// garbage. So it is little, minGarbage, as long as collecting costs little; and up to the default while it would cost more.
+type gardener struct {
+	ended atomic.Bool
+	now   gardening // the collector's thread alone uses it
+}
+
+// gardening is how things are at a collection.
+type gardening struct {
+	garbage  uint64  // bytes that are allowed
+	set      int     // the same, in percent of what is live
+	gc, used float64 // seconds of processors: for looking through memory, and in all
+}
+
+const (
+	minGarbage = 24 << 20
+	// Collecting may take a share of the time of processors that we use between these.
+	cheap, dear = 0.04, 0.06
+)
+
+// tendGarbage begins, and returns what ends it. Whoever has set GOGC knows better.
+func tendGarbage() (end func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	g := &gardener{now: gardening{garbage: minGarbage, set: 100}}
+	g.wait()
+	return func() { g.ended.Store(true) }
+}
+
+// A bell is garbage at once: it rings when garbage is collected.
+type bell struct{ g *gardener }
+
+func (g *gardener) wait() { runtime.SetFinalizer(&bell{g}, func(b *bell) { b.g.look() }) }
+
+func (g *gardener) look() {
+	if g.ended.Load() {
+		return
+	}
+	// Pauses aren't counted: on a busy machine they are mostly waiting for a processor.
+	s := []metrics.Sample{{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
+		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/idle:cpu-seconds"},
+		{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	seconds := func(n int) float64 { return s[n].Value.Float64() }
+	before := g.now.set
+	g.now.collected(s[5].Value.Uint64(), seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
+	if g.now.set != before { // it stops the world for some 20 µs
+		debug.SetGCPercent(g.now.set)
+	}
+	g.wait()
+}
+
+// collected decides anew, after a collection that has left live bytes.
+func (n *gardening) collected(live uint64, gc, used float64) {
+	share := (gc - n.gc) / max(used-n.used, 1e-6)
+	n.gc, n.used = gc, used
+	switch {
+	case share > dear:
+		n.garbage += n.garbage / 4
+	case share < cheap:
+		n.garbage -= n.garbage / 8
+	}
+	n.garbage = max(minGarbage, min(n.garbage, live))
+	n.set = percent(n.garbage, live)
+}
+
+// percent is garbage in percent of what is live: in steps of an eighth, so that it seldom changes.
+func percent(garbage, live uint64) int {
+	if garbage >= live {
+		return 100
+	}
+	p := int(garbage * 100 / live)
+	for step := 8; step > 1; step /= 2 {
+		if p >= step*8 {
+			return p / step * step
+		}
+	}
+	return max(p, 5)
+}
