@@ -37,68 +37,9 @@ func (m *Message) raw(p *message.Part, limit int) []byte {
 	return b[:n]
 }
 
-// tail returns the decoded end of a part, of about limit bytes. It is valid until the next read.
-//
-// Groups of four characters of base64 are counted from the end: it is complete, the beginning of what is read isn't.
+// tail returns the decoded end of a part, of about limit bytes.
 func (m *Message) tail(p *message.Part, limit int) []byte {
-	raw := min(int64(limit), p.BodySize)
-	if p.Encoding == "base64" {
-		raw = min(int64(limit)*3/2, p.BodySize)
-	}
-	if raw = min(raw, int64(m.room)); raw <= 0 || !message.Identity(p.Encoding) && p.Encoding != "base64" {
-		return nil
-	}
-	b := make([]byte, raw)
-	n, _ := m.msg.ReadAt(b, p.BodyOffset+p.BodySize-raw)
-	m.room -= n
-	if p.Encoding != "base64" {
-		return b[:n]
-	}
-	return fromBase64(b[:n])
-}
-
-// fromBase64 decodes the end of a body in base64, in place.
-func fromBase64(b []byte) []byte {
-	k := 0
-	for _, c := range b {
-		if value(c) != 0xff || c == '=' {
-			b[k] = c
-			k++
-		}
-	}
-	b = b[k%4 : k]
-	n := 0
-	for i := 0; i+4 <= len(b); i += 4 {
-		q := b[i : i+4]
-		v := uint32(value(q[0])&63)<<18 | uint32(value(q[1])&63)<<12 | uint32(value(q[2])&63)<<6 | uint32(value(q[3])&63)
-		out := 3
-		if q[3] == '=' {
-			out--
-		}
-		if q[2] == '=' {
-			out--
-		}
-		for j := range out {
-			b[n] = byte(v >> (16 - 8*j))
-			n++
-		}
-	}
-	return b[:n]
-}
-
-// value is a character's in base64; 0xff: it is none.
-func value(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c - 'A'
-	case 'a' <= c && c <= 'z':
-		return c - 'a' + 26
-	case '0' <= c && c <= '9':
-		return c - '0' + 52
-	case c == '+':
-		return 62
-	case c == '/':
-		return 63
-	}
-	return 0xff
+	b := p.Tail(m.msg, min(limit, m.room))
+	m.room -= len(b)
+	return b
 }

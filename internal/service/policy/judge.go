@@ -1,0 +1,275 @@
+package policy
+
+import (
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/archive"
+	"postroad/internal/format/message"
+	"postroad/internal/model/ident"
+)
+
+// Connected refuses clients of networks whose mail nobody on this server is to get. Errors: a Refusal.
+func (b *Book) Connected(client netip.Addr) error {
+	if p := b.current().network(client, ""); p != nil && p.Action == Reject {
+		return refuse(p, 554, "5.7.1", "Your network may not send mail here")
+	}
+	return nil
+}
+
+// Sent refuses strangers whose mail nobody on this server is to get, by the reverse-path. Errors: a Refusal.
+func (b *Book) Sent(from string) error {
+	if p := b.current().sender(from, ""); p != nil && p.Action == Reject {
+		return refuseSender(p)
+	}
+	return nil
+}
+
+func refuseSender(p *Policy) error {
+	return refuse(p, 550, "5.7.1", "Mail of this sender is not wanted here") // RFC 5321 §3.3, RFC 3463 §3.8
+}
+
+// Received refuses strangers whose mail a domain doesn't want. Errors: a Refusal.
+func (b *Book) Received(client netip.Addr, from, domain string) error {
+	s := b.current()
+	if p := s.network(client, domain); p != nil && p.Action == Reject {
+		return refuse(p, 550, "5.7.1", "Mail of your network is not wanted here")
+	}
+	if p := s.sender(from, domain); p != nil && p.Action == Reject {
+		return refuseSender(p)
+	}
+	return nil
+}
+
+// Apart is under whose policies a domain's mail comes in: its own name if it has policies, "" otherwise. A message can be accepted or
+// refused only as a whole, so recipients for whom it is not the same don't share one.
+func (b *Book) Apart(domain string) string {
+	if s := b.current(); len(s.own) > 0 && s.own[domain] {
+		return domain
+	}
+	return ""
+}
+
+// Limit is how large mail may be that an account or a domain sends (Out) or gets (In); 0: there is no limit. The account's comes before the
+// domain's, and that before the server's. id is the policy's.
+func (b *Book) Limit(d Direction, domain string, accounts ...ident.AccountID) (bytes int64, id uint64) {
+	s := b.current()
+	if len(s.sizes) == 0 {
+		return 0, 0
+	}
+	if p := s.size(d, domain, accounts...); p != nil {
+		return p.MaxBytes, p.ID
+	}
+	return 0, 0
+}
+
+// TooLarge is the refusal of a message that is larger than a policy allows.
+func TooLarge(id uint64) error { // RFC 1870 §6.1, RFC 3463 §3.4
+	return fault.Wrap(fault.TooLarge, &Refusal{id, 552, "5.3.4", "The message is larger than is allowed here"}, "message too large")
+}
+
+// AllowsNetwork reports whether mail of a client is welcome on the whole server.
+func (b *Book) AllowsNetwork(client netip.Addr) bool {
+	p := b.current().network(client, "")
+	return p != nil && p.Action == Allow
+}
+
+// AllowsSender reports whether mail of a sender is welcome in a domain, if it is proved that it is theirs.
+func (b *Book) AllowsSender(from, domain string) bool {
+	p := b.current().sender(from, domain)
+	return p != nil && p.Action == Allow
+}
+
+// Message is a message that is complete.
+type Message struct {
+	// Direction is In or Out.
+	Direction Direction
+	// Client is where a stranger is.
+	Client netip.Addr
+	// From is the reverse-path.
+	From string
+	// Domain is whose policies count besides the server's: of the recipients, or of who sends.
+	Domain string
+	// PathProved: the reverse-path's domain is authenticated. Proved is the domain in From if it is, by SPF or DKIM in line with it; "".
+	PathProved bool
+	Proved     string
+	// Content has the message's bytes, Size of them.
+	Content io.ReaderAt
+	Size    int64
+}
+
+// Ruling is what becomes of a message that isn't refused.
+type Ruling struct {
+	// Policy is the ID of the one that decides; 0: none does.
+	Policy uint64
+	Action Action
+	// Why says in a few words which policy it is.
+	Why string
+}
+
+// Looks reports whether messages in a direction have to be looked at once they are complete: if not, Judge has nothing to say.
+func (b *Book) Looks(d Direction) bool {
+	s := b.current()
+	if d == Out {
+		return s.contentOut
+	}
+	return s.contentIn || len(s.senders) > 0 || len(s.networks) > 0
+}
+
+// Judge decides on a message. Errors: a Refusal.
+func (b *Book) Judge(m *Message) (Ruling, error) {
+	s := b.current()
+	j := judge{s: s, m: m}
+	if m.Direction == In {
+		j.consider(s.network(m.Client, m.Domain), "your network", true)
+		j.consider(s.sender(m.From, m.Domain), "this sender", m.PathProved)
+	}
+	if m.Direction == In && len(s.senders) > 0 || len(s.files) > 0 || len(s.types) > 0 {
+		j.look()
+	}
+	switch p := j.worst; {
+	case p != nil && p.Action == Reject && (p.Kind == File || p.Kind == Type):
+		return Ruling{}, refuse(p, 550, "5.7.1", "Messages with "+j.what+" are not taken here")
+	case p != nil && p.Action == Reject:
+		return Ruling{}, refuse(p, 550, "5.7.1", "Mail of "+j.what+" is not wanted here")
+	case p != nil:
+		return Ruling{p.ID, p.Action, "policy " + decimal(p.ID) + " (" + p.Kind.String() + " " + p.Pattern + ")"}, nil
+	}
+	return Ruling{}, nil
+}
+
+// judge gathers what policies say of one message.
+type judge struct {
+	s     *set
+	m     *Message
+	worst *Policy
+	what  string // it is about
+}
+
+// consider takes a policy's word into account: that against the mail, or the more severe one, counts. One that lets in counts only if it is
+// proved that the mail is from whom it says.
+func (j *judge) consider(p *Policy, what string, proved bool) {
+	if p == nil || p.Action == Allow && !proved {
+		return
+	}
+	if j.worst == nil || p.Action > j.worst.Action {
+		j.worst, j.what = p, what
+	}
+}
+
+// Bounds of the search for files.
+const (
+	maxAuthors  = 20
+	maxArchives = 50
+)
+
+// look parses the message.
+func (j *judge) look() {
+	parser := message.NewParser(message.Limits{})
+	io.Copy(parser, io.NewSectionReader(j.m.Content, 0, j.m.Size)) //nolint:errcheck // what can't be read fails when it is stored
+	structure := parser.Finish()
+	if j.m.Direction == In {
+		j.authors(structure.Envelope)
+	}
+	if len(j.s.files) == 0 && len(j.s.types) == 0 {
+		return
+	}
+	archives := 0
+	structure.Root.Walk(func(p *message.Part) bool {
+		j.consider(j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction), "parts of type "+printable(p.Type+"/"+p.Subtype), true)
+		if name := p.Filename(); name != "" {
+			j.file(name)
+		}
+		if archives < maxArchives && len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && j.archive(p) {
+			archives++
+		}
+		return true
+	})
+}
+
+// authors looks at who the message says it is from.
+func (j *judge) authors(e *message.Envelope) {
+	for i := range e.From[:min(len(e.From), maxAuthors)] {
+		a := &e.From[i]
+		if a.Group != message.NoGroup || a.Host == "" {
+			continue
+		}
+		proved := j.m.Proved != "" && strings.EqualFold(strings.TrimSuffix(a.Host, "."), j.m.Proved)
+		j.consider(j.s.sender(a.Addr(), j.m.Domain), "this author", proved)
+	}
+}
+
+func (j *judge) file(name string) {
+	j.consider(j.s.file(name, j.m.Domain, j.m.Direction), "files such as "+printable(name), true)
+}
+
+// archive looks at the names in an archive.
+func (j *judge) archive(p *message.Part) bool {
+	if p.Type == "text" || p.BodySize < 22 {
+		return false
+	}
+	var head [4]byte
+	if n, _ := io.ReadFull(p.Body(j.m.Content), head[:]); n < len(head) || !archive.IsZIP(head[:]) {
+		return false
+	}
+	for _, e := range archive.Names(p.Tail(j.m.Content, archive.Tail)) {
+		j.file(e.Name)
+	}
+	return true
+}
+
+// printable makes strangers' text fit for a reply.
+func printable(s string) string {
+	b := []byte(s[:min(len(s), 100)])
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+// Journals are the policies by which mail is journaled that goes from one account or domain to others: from is "" and 0 for strangers' mail.
+// Each is told once.
+func (b *Book) Journals(sender Party, recipients []Party) []Policy {
+	s := b.current()
+	var all []Policy
+	for _, p := range s.journals {
+		if p.Direction&Out != 0 && p.covers(&sender) || p.Direction&In != 0 && slices.ContainsFunc(recipients, func(r Party) bool { return p.covers(&r) }) {
+			all = append(all, *p)
+		}
+	}
+	return all
+}
+
+// Journaling reports whether anybody's mail is journaled.
+func (b *Book) Journaling() bool { return len(b.current().journals) > 0 }
+
+// Party is who sends or gets a message here: a domain of ours and the accounts behind an address. The zero value is somebody elsewhere.
+type Party struct {
+	Domain   string
+	Accounts []ident.AccountID
+}
+
+func (p *Policy) covers(x *Party) bool {
+	switch {
+	case p.Account != 0:
+		return slices.Contains(x.Accounts, p.Account)
+	case p.Domain != "":
+		return p.Domain == x.Domain
+	}
+	return x.Domain != ""
+}
+
+// DisclaimerFor is what is written below mail that a domain's people send elsewhere; ok is false if there is nothing.
+func (b *Book) DisclaimerFor(domain string) (Policy, bool) {
+	if s := b.current(); len(s.disclaimers) > 0 {
+		if p := s.disclaimers[domain]; p != nil {
+			return *p, true
+		}
+	}
+	return Policy{}, false
+}
