@@ -20,33 +20,36 @@ import (
 type commandLine struct {
 	Globals
 
-	Demo    demoCmd    `cmd:"" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
-	Serve   serveCmd   `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
-	Init    initCmd    `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
-	Account accountCmd `cmd:"" help:"People's accounts."`
-	Audit   auditCmd   `cmd:"" help:"Tell who signed in, who failed to, and what administrators did."`
-	Session sessionCmd `cmd:"" help:"Who is signed in."`
-	Domain  domainCmd  `cmd:"" help:"Domains that are served."`
-	Alias   aliasCmd   `cmd:"" help:"Addresses whose mail goes to others."`
-	Group   groupCmd   `cmd:"" help:"Lists of people with an address."`
-	Sieve   sieveCmd   `cmd:"" help:"People's mail filters: Sieve scripts."`
-	Cert    certCmd    `cmd:"" help:"TLS certificates."`
-	Admin   adminCmd   `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
-	Source  sourceCmd  `cmd:"" help:"Directories outside that accounts are kept in: LDAP, or a table of a database."`
-	Token   tokenCmd   `cmd:"" help:"Tokens that admit programs to the admin API."`
-	Queue   queueCmd   `cmd:"" help:"Mail that is to leave."`
-	Trace   traceCmd   `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
-	Reports reportsCmd `cmd:"" help:"What other sites report about our mail, and what we report to them."`
-	Import  importCmd  `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files, or from another server by IMAP."`
-	Export  exportCmd  `cmd:"" help:"Take mail out: as Maildir or mbox."`
-	Fetch   fetchCmd   `cmd:"" help:"Mail that people have on other servers."`
-	Backup  backupCmd  `cmd:"" help:"Back up the store."`
-	Restore restoreCmd `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
-	Status  statusCmd  `cmd:"" help:"Tell how the server is."`
-	Doctor  doctorCmd  `cmd:"" help:"Look a running server over: disk, listeners, certificate, DNS, queue, backups, domains. Exit status 3 if something is wrong."`
-	Check   checkCmd   `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
-	Debug   debugCmd   `cmd:"" help:"Print what is stored, as text."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo       demoCmd       `cmd:"" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
+	Serve      serveCmd      `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
+	Init       initCmd       `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
+	Account    accountCmd    `cmd:"" help:"People's accounts."`
+	Audit      auditCmd      `cmd:"" help:"Tell who signed in, who failed to, and what administrators did."`
+	Session    sessionCmd    `cmd:"" help:"Who is signed in."`
+	Domain     domainCmd     `cmd:"" help:"Domains that are served."`
+	Alias      aliasCmd      `cmd:"" help:"Addresses whose mail goes to others."`
+	Group      groupCmd      `cmd:"" help:"Lists of people with an address."`
+	Policy     policyCmd     `cmd:"" help:"What administrators have decided about mail: whom to refuse or let in, which files, how large."`
+	Journal    journalCmd    `cmd:"" help:"Copies of all mail of a domain or an account, for an archive."`
+	Disclaimer disclaimerCmd `cmd:"" help:"Texts below mail that leaves."`
+	Sieve      sieveCmd      `cmd:"" help:"People's mail filters: Sieve scripts."`
+	Cert       certCmd       `cmd:"" help:"TLS certificates."`
+	Admin      adminCmd      `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
+	Source     sourceCmd     `cmd:"" help:"Directories outside that accounts are kept in: LDAP, or a table of a database."`
+	Token      tokenCmd      `cmd:"" help:"Tokens that admit programs to the admin API."`
+	Queue      queueCmd      `cmd:"" help:"Mail that is to leave."`
+	Trace      traceCmd      `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
+	Reports    reportsCmd    `cmd:"" help:"What other sites report about our mail, and what we report to them."`
+	Import     importCmd     `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files, or from another server by IMAP."`
+	Export     exportCmd     `cmd:"" help:"Take mail out: as Maildir or mbox."`
+	Fetch      fetchCmd      `cmd:"" help:"Mail that people have on other servers."`
+	Backup     backupCmd     `cmd:"" help:"Back up the store."`
+	Restore    restoreCmd    `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
+	Status     statusCmd     `cmd:"" help:"Tell how the server is."`
+	Doctor     doctorCmd     `cmd:"" help:"Look a running server over: disk, listeners, certificate, DNS, queue, backups, domains. Exit status 3 if something is wrong."`
+	Check      checkCmd      `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
+	Debug      debugCmd      `cmd:"" help:"Print what is stored, as text."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // terminal is what a command talks to.

@@ -63,7 +63,7 @@ func (s *Server) smtpFront(engine *auth.Engine, agent *delivery.Agent, urls smtp
 		return nil, err
 	}
 	server, err := smtp.New(smtp.Config{
-		Gate: gate, Scan: s.scanners, Note: s.store.Trace.Note, Hold: s.hold(),
+		Gate: gate, Policies: s.store.Policies, Scan: s.scanners, Note: s.store.Trace.Note, Hold: s.hold(),
 		BareLineEndings: endings,
 		Hostname:        s.config.Hostname, Post: smtp.NewPost(agent, s.store.Mailboxes), Auth: smtp.NewAuth(engine, s.certs.LeafFor), Senders: agent, URLs: urls,
 		TLS: s.certs.TLS(), SubmissionTLS: s.mailTLS(), Logger: s.log, Now: s.world.Now, Rand: s.world.Rand,

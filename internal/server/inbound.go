@@ -22,6 +22,7 @@ func (s *Server) gate() (smtp.Gate, error) {
 		return nil, err
 	}
 	s.metrics.inbound(s.guard, s.store.Accounts)
+	s.metrics.policies(s.store.Policies)
 	return smtp.NewGate(s.guard, s.store.Accounts), nil
 }
 
@@ -43,6 +44,7 @@ func (s *Server) openGuard() error {
 		DMARC: policies[c.DMARC], SPFRefuse: c.SPFFail == config.Refuse, Greylist: grey[c.Greylist],
 		Helo:  inbound.HeloRules{Refuse: c.Helo == config.Refuse, Resolve: c.HeloResolve},
 		Block: block, Allow: allow, Sealers: c.TrustedSealers,
+		Welcome: s.store.Policies.AllowsNetwork, WelcomeSender: s.welcomeSender,
 		Rates:  inbound.Rates{Connections: c.Connections, Messages: c.Messages, Domain: c.DomainMessages},
 		Report: s.countEvaluated, Failed: s.onFailure(),
 		Now: s.world.Now, Logger: s.log.With("part", "inbound"),

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/junk"
+	"postroad/internal/service/policy"
 	filters "postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -47,6 +48,7 @@ type Store struct {
 	Audit     *audit.Log        // of sign-ins, and what administrators do
 	Accounts  *inbound.Accounts // what people here have sent
 	Fetch     *fetch.Service    // mail from other servers
+	Policies  *policy.Book      // what administrators have decided about mail
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
 
@@ -85,11 +87,15 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err == nil {
 		s.Audit, err = openAudit(ctx, db, c.Audit, w)
 	}
+	if err == nil {
+		s.Policies, err = openPolicies(ctx, db, w)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s.Admin.SetTrace(s.Trace)
 	s.Admin.SetAudit(s.Audit)
+	s.Admin.SetPolicies(s.Policies)
 	s.Accounts = openAccounts(db, c, w)
 	s.Admin.SetAccounts(s.Accounts)
 	s.Fetch = openFetch(db, s.Directory, s.Mailboxes, spools, w)

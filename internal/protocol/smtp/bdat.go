@@ -78,7 +78,7 @@ func (s *session) checkChunk() reply {
 // find none, and are dropped.
 func (s *session) refuseChunk(ctx context.Context, r reply) reply {
 	s.server.counts.messagesRefused.Add(1)
-	s.logMessage(ctx, level(r), r, nil)
+	s.logMessage(ctx, level(r), r, s.tx.message.why)
 	s.reset()
 	return r
 }

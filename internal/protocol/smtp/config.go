@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"postroad/internal/service/policy"
 	"postroad/internal/service/scan"
 	history "postroad/internal/service/trace"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Gate Gate
 	// Scan shows messages to other programs, at the same time as the Gate checks them. Nil: nobody else looks.
 	Scan *scan.Set
+	// Policies are what administrators have decided. Nil: nothing.
+	Policies *policy.Book
 	// Note hears of what is refused, for the history of messages. It must not wait. Nil: nobody does.
 	Note func(history.Event)
 	// TLS has the certificates. Nil: STARTTLS is not offered.

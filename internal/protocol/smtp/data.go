@@ -48,7 +48,7 @@ func (s *session) beginMessage(dots bool) {
 		content: s.server.config.Post.NewContent(), envelope: &tx.envelope, limits: s.limits,
 		lenient:  s.server.config.BareLineEndings == NormaliseBare,
 		complete: s.opts.Mode == Submission,
-		began:    time.Now(),
+		began:    time.Now(), most: tx.most, mostBy: tx.mostBy,
 		trace: trace{
 			hostname: s.server.config.Hostname, helo: s.helo, peer: s.peer, tls: s.tls, now: s.server.config.Now(),
 			protocol: tx.envelope.Protocol,
@@ -113,7 +113,7 @@ func (s *session) endMessage(ctx context.Context) reply {
 	tx := s.tx
 	if r := tx.message.refused; r.code != 0 {
 		tx.message.content.Discard()
-		s.logMessage(ctx, slog.LevelInfo, r, nil)
+		s.logMessage(ctx, slog.LevelInfo, r, tx.message.why)
 		s.server.counts.messagesRefused.Add(1)
 		return s.replyEach(r)
 	}

@@ -11,6 +11,7 @@ import (
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/peer"
+	"postroad/internal/service/policy"
 	"postroad/internal/service/sender/authres"
 	history "postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
@@ -64,13 +65,15 @@ const (
 
 // enter asks the gate whether the client may come in. If not, all has been said.
 func (s *session) enter(ctx context.Context) bool {
-	g := s.server.config.Gate
-	if g == nil || s.opts.Mode != MX {
+	if s.opts.Mode != MX {
 		return true
 	}
-	v, err := g.Connect(ctx, s.peer, peer.Addr(s.raw.LocalAddr()))
-	s.visit = v
-	r := s.gated(ctx, stageConnect, "", err)
+	r := s.policyConnect(ctx)
+	if g := s.server.config.Gate; r.ok() && g != nil {
+		v, err := g.Connect(ctx, s.peer, peer.Addr(s.raw.LocalAddr()))
+		s.visit = v
+		r = s.gated(ctx, stageConnect, "", err)
+	}
 	if r.ok() {
 		return true
 	}
@@ -156,6 +159,9 @@ func (s *session) gated(ctx context.Context, stage, to string, err error) reply 
 
 // gateReply says a gate's no.
 func gateReply(err error) reply {
+	if r, ok := policyReply(err); ok {
+		return r
+	}
 	if r := inbound.RefusalOf(err); r != nil {
 		return reply{code: r.Code, status: r.Status, text: r.Text, close: r.Close}
 	}
@@ -187,6 +193,9 @@ func (s *session) noteRefusal(stage, to string, r reply, err error) {
 	if refusal := inbound.RefusalOf(err); refusal != nil {
 		e.Text = string(refusal.Reason)
 	}
+	if refusal := policy.RefusalOf(err); refusal != nil {
+		e.Text = refusal.Error()
+	}
 	s.server.config.Note(e)
 }
 
@@ -205,26 +214,38 @@ func (s *session) beginCheck() {
 
 // judge asks what is to be thought of the message: the gate and other programs, at the same time.
 func (s *session) judge(ctx context.Context) (reply, error) {
-	check := s.tx.message.check
+	began := time.Now()
 	shown := s.show(ctx)
 	defer shown.end()
-	if check == nil && shown == nil {
-		return reply{}, nil
-	}
-	began := time.Now()
-	v := &delivery.Verdict{}
+	var v *delivery.Verdict
 	var err error
-	if check != nil {
+	if check := s.tx.message.check; check != nil {
 		if v, err = check.Verdict(ctx); err != nil {
 			return gateReply(err), err
 		}
 	}
-	if err := shown.judge(v); err != nil {
+	if shown != nil {
+		if v == nil {
+			v = s.unchecked()
+		}
+		if err := shown.judge(v); err != nil {
+			return gateReply(err), err
+		}
+	}
+	if v, err = s.policyVerdict(v); err != nil {
 		return gateReply(err), err
+	}
+	if v == nil {
+		return reply{}, nil
 	}
 	s.tx.envelope.Verdict = v
 	s.log.DebugContext(ctx, "checked", "id", s.tx.envelope.ID, "verdict", v.Summary, "took", time.Since(began))
 	return reply{}, nil
+}
+
+// unchecked is the verdict on a message that the gate doesn't check: of one of ours, whose word counts.
+func (s *session) unchecked() *delivery.Verdict {
+	return &delivery.Verdict{Sender: s.who != nil || s.tx.envelope.Trusted}
 }
 
 // toContent is where stripped bytes go on.

@@ -41,6 +41,9 @@ func (s *session) mail(ctx context.Context, args []byte) reply {
 	if r := s.checkSender(ctx, tx.envelope.From); !r.ok() {
 		return r
 	}
+	if r := s.policySender(ctx, tx); !r.ok() {
+		return r
+	}
 	if r := s.askMail(ctx, tx.envelope.From); !r.ok() {
 		return r
 	}

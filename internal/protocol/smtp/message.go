@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/policy"
 	"postroad/internal/service/sender/authres"
 )
 
@@ -37,6 +38,9 @@ type message struct {
 	check   Check             // sees what comes, as it comes; nil: nobody checks
 	strip   *authres.Stripper // takes out fields in our name; nil: they stay
 	refused reply             // code 0: not refused
+	most    int64             // bytes that policies allow; 0: any number
+	mostBy  uint64            // the policy
+	why     error             // the policy's refusal
 }
 
 // write takes the next bytes of the message.
@@ -44,6 +48,10 @@ func (m *message) write(p []byte) {
 	m.size += int64(len(p))
 	if m.size > m.limits.MessageBytes {
 		m.refuse(replyTooLarge)
+	}
+	if m.most > 0 && m.size > m.most && m.refused.code == 0 {
+		m.why = policy.TooLarge(m.mostBy)
+		m.refused, _ = policyReply(m.why)
 	}
 	if m.refused.code != 0 {
 		return

@@ -38,6 +38,9 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	if len(e.Recipients) >= s.limits.Recipients {
 		return replyTooManyRcpts
 	}
+	if r := s.policyRecipient(ctx, rcpt.Address); !r.ok() {
+		return r
+	}
 	if r := s.askRecipient(ctx, rcpt.Address); !r.ok() {
 		return r
 	}
@@ -47,6 +50,9 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	}
 	if err != nil {
 		return s.refuseRecipient(ctx, rcpt.Address, err)
+	}
+	if r := s.policyRoom(ctx, rcpt.Address, mailbox); !r.ok() {
+		return r
 	}
 	rcpt.Mailbox = mailbox
 	e.Recipients = append(e.Recipients, rcpt)

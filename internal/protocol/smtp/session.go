@@ -62,6 +62,10 @@ type transaction struct {
 	message  *message // its bytes come, or have begun to by BDAT; nil: not yet
 	lines    lines
 
+	apart  string // under whose policies the recipients' mail comes in: a domain, or "" for the server's alone
+	most   int64  // bytes that policies allow; 0: any number
+	mostBy uint64 // the policy
+
 	first [1]Recipient // most messages have one
 	room  message      // what message points to
 }

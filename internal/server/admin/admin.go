@@ -48,6 +48,7 @@ type Admin interface {
 	Delegator
 	SourceAdmin
 	POP3Admin
+	PolicyAdmin
 
 	// Accounts lists all, in the order of their numbers.
 	Accounts(ctx context.Context) ([]Account, error)

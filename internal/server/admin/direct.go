@@ -15,6 +15,7 @@ import (
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/oauth"
+	"postroad/internal/service/policy"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
 	"postroad/internal/service/sieve/rules"
@@ -51,6 +52,8 @@ type Direct struct {
 	doctor Doctor // nil: the server is stopped
 
 	rules *rules.Rules // compiles filter scripts
+
+	policies *policy.Book // nil: none are kept
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 

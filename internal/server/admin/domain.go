@@ -49,7 +49,14 @@ func (d *Direct) SetDomain(ctx context.Context, c DomainChange) error {
 
 // RemoveDomain implements Admin.
 func (d *Direct) RemoveDomain(ctx context.Context, name string) error {
-	return d.dir.RemoveDomain(ctx, name)
+	domain, err := d.dir.Domain(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := d.dir.RemoveDomain(ctx, name); err != nil || d.policies == nil {
+		return err
+	}
+	return d.policies.Forget(ctx, domain.Name, 0)
 }
 
 func (c *Client) Domains(ctx context.Context) ([]Domain, error) {

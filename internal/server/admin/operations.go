@@ -174,6 +174,10 @@ var operations = map[string]operation{
 	}),
 	"group.remove": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.RemoveGroup(ctx, x.Address) }),
 
+	"policy.list":   asking(func(ctx context.Context, a Admin, _ none) ([]Policy, error) { return a.Policies(ctx) }),
+	"policy.add":    asking(func(ctx context.Context, a Admin, p Policy) (Policy, error) { return a.AddPolicy(ctx, p) }),
+	"policy.remove": doing(func(ctx context.Context, a Admin, p PolicyID) error { return a.RemovePolicy(ctx, p) }),
+
 	"queue.list": asking(func(ctx context.Context, a Admin, f QueueFilter) (QueueList, error) { return a.Queue(ctx, f) }),
 	"queue.show": asking(func(ctx context.Context, a Admin, x idArg) ([]QueueItem, error) {
 		return a.QueueMessage(ctx, x.ID)

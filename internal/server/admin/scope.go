@@ -58,6 +58,10 @@ var scopes = map[string]scope{
 	"alias.add":    about(func(a Alias) string { return a.Address }),
 	"alias.remove": about(aboutAddress),
 
+	"policy.list":   listing(func(p Policy) string { return p.Scope }),
+	"policy.add":    about(func(p Policy) string { return p.Scope }),
+	"policy.remove": about(func(p PolicyID) string { return p.Scope }), // and RemovePolicy looks whether it is theirs
+
 	"group.list":    listing(func(g Group) string { return g.Address }),
 	"group.add":     about(func(g Group) string { return g.Address }),
 	"group.set":     about(func(g GroupChange) string { return g.Address }),

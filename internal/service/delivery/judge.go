@@ -40,7 +40,7 @@ const JunkKeyword = "$Junk"
 
 // judge asks for the account's opinion.
 func (r *run) judge(ctx context.Context, p place, c *copied) {
-	if r.a.judge == nil {
+	if r.a.judge == nil || r.e.Verdict != nil && r.e.Verdict.Decided {
 		return
 	}
 	if !r.begunLetter {

@@ -38,6 +38,9 @@ type Recipient struct {
 	mute     bool                   // a rewritten reverse-path that leads nowhere
 }
 
+// Accounts are those that it leads to here. They must not be changed.
+func (r *Recipient) Accounts() []ident.AccountID { return r.accounts }
+
 // fullChecks bounds the mailboxes that are looked at for room when somebody
 // writes to a group.
 const fullChecks = 10

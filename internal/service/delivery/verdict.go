@@ -30,6 +30,10 @@ type Verdict struct {
 	Sender bool
 	// Unproved is the domain in From, in lower case, if nothing proves that the author is there; "": it was proved, or isn't known.
 	Unproved string
+	// Proved is the domain in From, in lower case, if SPF or DKIM proves that the author is there; "": nothing does, or nobody has looked.
+	Proved string
+	// Decided: an administrator has decided whether it is junk, or wants it delivered. Nobody else judges.
+	Decided bool
 	// Summary is for the log and the trace: "spf=pass dkim=pass dmarc=pass".
 	Summary string
 }

@@ -52,7 +52,7 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot tell who is known here")
 	}
-	j := g.judge(&r, len(v.allow) > 0 || established(had[1:])) // its neighbours' records are not its own
+	j := g.judge(&r, v.vouched() || established(had[1:])) // its neighbours' records are not its own
 	if j.domain != "" && !g.domains.take(j.domain, g.o.Now()) {
 		return nil, g.counts.refuse(Refusal{Reason: DomainRate, Code: 450, Status: "4.7.1", Text: printable("Too many messages from " + j.domain + ", try again later")})
 	}
@@ -131,7 +131,7 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 	results := h.Value()
 	d := &delivery.Verdict{
 		Field: authres.FieldOf(results), Results: results, Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine,
-		Sender: j.authentic, Summary: summary(h.Methods),
+		Sender: j.authentic, Proved: proved(r), Summary: summary(h.Methods),
 	}
 	if s := r.DMARC.Status; s != authres.Pass && s != authres.TempError && trustedSeal(&r.ARC, r.DMARC.Author, v.g.o.Sealers) == "" {
 		d.Unproved = r.DMARC.Author

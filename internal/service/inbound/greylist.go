@@ -16,7 +16,10 @@ func (v *Visit) greylist(ctx context.Context, to string) error {
 		return nil
 	}
 	v.wait(ctx)
-	if len(v.allow) > 0 || v.past.known() || v.g.o.Greylist == GreyAuto && v.suspicious(ctx) == "" {
+	if v.vouched() || v.past.known() || v.g.o.Greylist == GreyAuto && v.suspicious(ctx) == "" {
+		return nil
+	}
+	if v.welcome(ctx, to) {
 		return nil
 	}
 	signs, place := false, farm(v.client.Addr).String()

@@ -71,6 +71,11 @@ type Options struct {
 	Greylist  Greylisting
 	// Block are lists of bad clients, Allow of good ones: those are neither greylisted nor refused because of Block.
 	Block, Allow []List
+	// Welcome reports whether an administrator wants mail of a client: it is then as if on a list of the good. Nil: of nobody.
+	Welcome func(client netip.Addr) bool
+	// WelcomeSender reports whether an administrator wants mail of a reverse-path for a recipient: if SPF proves it, it is neither refused
+	// because of Block nor greylisted. Nil: of nobody.
+	WelcomeSender func(from, to string) bool
 	// Sealers are domains whose ARC seals are believed.
 	Sealers []string
 	Rates   Rates

@@ -91,6 +91,27 @@ func authentic(r *sender.Verdict) (bool, string) {
 	return false, ""
 }
 
+// proved is the author's domain if it is proved that they are there; "" otherwise. Where there is no DMARC record to say what proves it,
+// the domain itself has to, or for a signature one that it is below.
+func proved(r *sender.Verdict) string {
+	author := r.DMARC.Author
+	if author == "" || r.DMARC.Status == authres.Pass {
+		return author
+	}
+	if r.DMARC.PolicyDomain != "" {
+		return ""
+	}
+	if r.SPF.Status == authres.Pass && r.Session.MailFrom != "" && strings.EqualFold(r.SPF.Domain, author) {
+		return author
+	}
+	for i := range r.DKIM {
+		if d := strings.ToLower(r.DKIM[i].Domain); r.DKIM[i].Status == authres.Pass && (d == author || strings.Contains(d, ".") && strings.HasSuffix(author, "."+d)) {
+			return author
+		}
+	}
+	return ""
+}
+
 // trustedSeal is the domain whose ARC seal vouches that the message passed DMARC when it came there; "" if none that is believed does.
 // All who sealed after it must be believed too, unless they have left the message as it was (RFC 8617 §7.2, §9).
 func trustedSeal(chain *arc.Result, author string, sealers []string) string {

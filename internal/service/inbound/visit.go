@@ -201,7 +201,7 @@ func (v *Visit) Recipient(ctx context.Context, address string) error {
 	}
 	address = strings.ToLower(address)
 	if len(v.g.o.Block) > 0 && !isRole(address) {
-		if err := v.blocked(ctx); err != nil {
+		if err := v.blocked(ctx, address); err != nil {
 			return err
 		}
 	}
@@ -215,10 +215,10 @@ func isRole(address string) bool {
 }
 
 // blocked refuses clients on block lists, unless a list of the good has them too.
-func (v *Visit) blocked(ctx context.Context) error {
+func (v *Visit) blocked(ctx context.Context, address string) error {
 	v.wait(ctx)
 	l := v.worst()
-	if l == nil || len(v.allow) > 0 {
+	if l == nil || v.vouched() || v.welcome(ctx, address) {
 		return nil
 	}
 	text := fmt.Sprintf("Your address %s is listed by %s", v.client.Addr, l.list.Zone)
@@ -226,6 +226,17 @@ func (v *Visit) blocked(ctx context.Context) error {
 		text += ": " + l.text
 	}
 	return v.g.counts.refuse(Refusal{Reason: BlockList, Code: 554, Status: "5.7.1", Text: printable(text)})
+}
+
+// vouched reports whether a list of the good has the client, or an administrator. The lookups must have ended.
+func (v *Visit) vouched() bool {
+	return len(v.allow) > 0 || v.g.o.Welcome != nil && v.g.o.Welcome(v.client.Addr)
+}
+
+// welcome reports whether an administrator wants the sender's mail for a recipient, and SPF proves that it is theirs.
+func (v *Visit) welcome(ctx context.Context, to string) bool {
+	f := v.g.o.WelcomeSender
+	return f != nil && v.from != "" && f(v.from, to) && v.checkSPF(ctx).Status == authres.Pass
 }
 
 // worst is the list that decides that the client is refused; nil: none does.

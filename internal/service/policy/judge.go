@@ -9,8 +9,27 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/format/archive"
 	"postroad/internal/format/message"
+	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 )
+
+// DomainOf is the domain of an address, in the spelling that policies have it in; "" if there is none.
+func DomainOf(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return ""
+	}
+	domain := address[at+1:]
+	for i := range len(domain) {
+		if domain[i] >= 0x80 {
+			if d, err := directory.ParseDomain(domain); err == nil {
+				return d
+			}
+			break
+		}
+	}
+	return strings.ToLower(domain)
+}
 
 // Connected refuses clients of networks whose mail nobody on this server is to get. Errors: a Refusal.
 func (b *Book) Connected(client netip.Addr) error {
