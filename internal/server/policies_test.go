@@ -133,7 +133,9 @@ func TestSizesOfDomainsAndAccounts(t *testing.T) {
 	const tooLarge = "552 5.3.4 The message is larger than is allowed here"
 	l := s.Line(servertest.SMTP)
 	l.Ask("EHLO x.example")
-	text := func(n int) string { return letter("eve@elsewhere.example") + strings.Repeat(strings.Repeat("x", 98)+"\r\n", n/100) }
+	text := func(n int) string {
+		return letter("eve@elsewhere.example") + strings.Repeat(strings.Repeat("x", 98)+"\r\n", n/100)
+	}
 	for _, c := range []struct {
 		declared, size int
 		to, want       string
