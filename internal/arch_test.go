@@ -29,7 +29,7 @@ var neighbours = map[string][]string{
 	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                         // gives identities
-	"service/auth":      {"service/peer"},                                                                        // counts by client
+	"service/auth":      {"service/peer", "service/passkey"},                                                     // counts by client, and takes passkeys
 	"service/oidc":      {"service/auth"},                                                                        // tells it whose tokens are
 	"service/oauth":     {"service/auth"},                                                                        // likewise, and its own
 	"service/acme":      {"service/dns"},                                                                         // answers challenges in the DNS

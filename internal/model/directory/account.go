@@ -199,6 +199,9 @@ func deleteSignIn(tx kv.Tx, id ident.AccountID) error {
 	if err := tx.Delete(twoStepKey(id)); err != nil {
 		return err
 	}
+	if err := deletePasskeys(tx, id); err != nil {
+		return err
+	}
 	apps := appPasswordsOf(id)
 	return tx.DeleteRange(apps.Lo, apps.Hi)
 }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -14,7 +15,7 @@ import (
 func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
 		c := checker{r: r, pairs: map[byte]int{}}
-		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
+		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.passkeys, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
 			c.tallies, c.duties, c.tokens, c.removed, c.links} {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -121,6 +122,34 @@ func (c *checker) appPasswords() error {
 			c.report("app password of account %d: %v", id, err)
 		}
 		return nil
+	})
+}
+
+func (c *checker) passkeys() error {
+	err := c.each(keyPasskey, func(p kv.Pair) error {
+		k, err := decodePasskey(p)
+		if err != nil {
+			return err
+		}
+		id := ident.AccountID(idOf(p.Key[:7]))
+		if err := c.known(id); err != nil {
+			c.report("passkey of account %d: %v", id, err)
+		}
+		at, ok, err := c.r.Get(credentialIDKey(k.Credential))
+		if err == nil && (!ok || !bytes.Equal(at, p.Key[1:])) {
+			c.report("passkey %d of account %d isn't found by its credential", k.ID, id)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.each(keyPasskeyAt, func(p kv.Pair) error {
+		_, ok, err := c.r.Get(append([]byte{keyPasskey}, p.Value...))
+		if err == nil && !ok {
+			c.report("a credential leads to a passkey that isn't there")
+		}
+		return err
 	})
 }
 

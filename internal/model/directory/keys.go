@@ -26,6 +26,8 @@ const Partition kv.Partition = 1 << 56
 //	c <id>                       credential record
 //	w <id> <id>                  app password record, under its account and its own number
 //	t <id>                       two-step record: secret of the codes, recovery codes
+//	f <id> <id>                  passkey record, under its account and its own number
+//	F <hash>                     the <id> <id> of the passkey whose credential ID has that SHA-256
 //	g <id>                       group record
 //	k <domain> 00 <selector>     DKIM key record, with the private key
 //	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
@@ -64,6 +66,8 @@ const (
 	keyRemoved    = 'x'
 	keyLink       = 'y'
 	keyLinked     = 'Y'
+	keyPasskey    = 'f'
+	keyPasskeyAt  = 'F'
 )
 
 // IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and

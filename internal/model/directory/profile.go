@@ -15,10 +15,14 @@ type Profile struct {
 	Credential *Credential // nil: no password is set
 	// AppPasswords are those for programs, in the order of their making; also those that have expired.
 	AppPasswords []AppPassword
+	// Passkeys are those that the owner signs in with by hand, in the order of their making.
+	Passkeys []Passkey
 	// Link is where the account's password is verified instead; nil: here.
 	Link *Link
 	// TwoStep: the password alone opens nothing, see TwoStep.
 	TwoStep bool
+	// Codes: the second step may be a code of an authenticator.
+	Codes bool
 }
 
 // Profile finds an account by its own address, aliases not looked at, in any
@@ -93,6 +97,10 @@ func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	passkeys, err := getPasskeys(r, id)
+	if err != nil {
+		return nil, err
+	}
 	two, err := getTwoStep(r, id)
 	if err != nil {
 		return nil, err
@@ -106,7 +114,9 @@ func readProfile(r kv.Reader, id ident.AccountID) (*Profile, error) {
 		Link:         link,
 		Credential:   cred,
 		AppPasswords: apps,
+		Passkeys:     passkeys,
 		TwoStep:      two.on,
+		Codes:        two.on && two.sealed != "",
 		Identity:     ident.Identity{Account: id, Login: acc.Address, Groups: groups},
 	}, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Two-step verification: once it is on, the password alone opens nothing. Where people sign in by hand, a code of their
-// authenticator (TOTP, RFC 6238) or a recovery code is asked for too; mail programs, which can't ask, need an app password.
+// authenticator (TOTP, RFC 6238), a passkey or a recovery code is asked for too; mail programs, which can't ask, need an app password.
 
 // recoveryCodes is how many are given at a time.
 const recoveryCodes = 10
@@ -23,6 +23,7 @@ const recoveryCodes = 10
 // TwoStep says how an account's two-step verification stands.
 type TwoStep struct {
 	On       bool
+	Codes    bool      // it takes codes of an authenticator; else passkeys, and recovery codes, alone
 	Pending  bool      // a secret was given out, but no code of it has been seen yet
 	Since    time.Time // when it was turned on; zero if it isn't
 	Recovery int       // recovery codes that are left
@@ -39,6 +40,7 @@ type twoStep struct {
 	on       bool
 	since    time.Time // of the last change
 	sealed   string    // the secret; "": none
+	fresh    string    // a secret that no code was seen of yet; "": none
 	last     uint64    // the last period whose code was used
 	recovery []string  // keyed hashes
 }
@@ -51,7 +53,7 @@ func (d *Directory) TwoStep(ctx context.Context, id ident.AccountID) (TwoStep, e
 			return err
 		}
 		t, err := getTwoStep(r, id)
-		s = TwoStep{On: t.on, Pending: !t.on && t.sealed != "", Recovery: len(t.recovery)}
+		s = TwoStep{On: t.on, Codes: t.on && t.sealed != "", Pending: t.fresh != "", Recovery: len(t.recovery)}
 		if t.on {
 			s.Since = t.since
 		}
@@ -61,8 +63,18 @@ func (d *Directory) TwoStep(ctx context.Context, id ident.AccountID) (TwoStep, e
 }
 
 // EnrolTwoStep begins: it makes a secret for an authenticator. Two-step verification is on once ConfirmTwoStep has seen a code of it.
-// issuer is what the authenticator calls us. fault.Conflict if it is on already.
+// issuer is what the authenticator calls us. fault.Conflict if it is on already, and takes codes.
 func (d *Directory) EnrolTwoStep(ctx context.Context, id ident.AccountID, issuer string) (Enrolment, error) {
+	return d.enrol(ctx, id, issuer, false)
+}
+
+// ReplaceAuthenticator is EnrolTwoStep also for who has an authenticator already: codes of that are good until ConfirmTwoStep has seen
+// one of the new.
+func (d *Directory) ReplaceAuthenticator(ctx context.Context, id ident.AccountID, issuer string) (Enrolment, error) {
+	return d.enrol(ctx, id, issuer, true)
+}
+
+func (d *Directory) enrol(ctx context.Context, id ident.AccountID, issuer string, replace bool) (Enrolment, error) {
 	secret := make([]byte, codeSecret)
 	if _, err := io.ReadFull(d.rand, secret); err != nil {
 		return Enrolment{}, fault.Wrap(fault.Internal, err, "no randomness")
@@ -72,10 +84,13 @@ func (d *Directory) EnrolTwoStep(ctx context.Context, id ident.AccountID, issuer
 		return Enrolment{}, err
 	}
 	acc, err := d.changeTwoStep(ctx, id, func(t *twoStep) error {
-		if t.on {
+		if t.on && t.sealed != "" && !replace {
 			return fault.New(fault.Conflict, "two-step verification is on already")
 		}
-		*t = twoStep{since: d.stamp(), sealed: sealed}
+		if !t.on {
+			t.since = d.stamp()
+		}
+		t.fresh = sealed
 		return nil
 	})
 	if err != nil {
@@ -95,18 +110,25 @@ func enrolURL(issuer, account, secret string) string {
 }
 
 // ConfirmTwoStep turns two-step verification on, since the authenticator gives the right code, and returns recovery codes,
-// which are told once. Errors: fault.Unauthenticated for a wrong code, fault.Conflict if it is on or was not begun.
+// which are told once; none if it was on already, by passkeys or another authenticator. Errors: fault.Unauthenticated for a wrong code,
+// fault.Conflict if nothing was begun.
 func (d *Directory) ConfirmTwoStep(ctx context.Context, id ident.AccountID, code string) ([]string, error) {
 	codes, hashes, err := d.newRecoveryCodes(id)
 	if err != nil {
 		return nil, err
 	}
 	_, err = d.changeTwoStep(ctx, id, func(t *twoStep) error {
-		if t.on || t.sealed == "" {
+		if t.fresh == "" {
 			return fault.New(fault.Conflict, "two-step verification is on already, or was not begun")
 		}
-		if right, err := d.useCode(t, code); err != nil || !right {
+		begun := twoStep{sealed: t.fresh}
+		if right, err := d.useCode(&begun, code); err != nil || !right {
 			return wrongCode(err)
+		}
+		t.sealed, t.last, t.fresh = begun.sealed, begun.last, ""
+		if t.on {
+			codes = nil
+			return nil
 		}
 		t.on, t.since, t.recovery = true, d.stamp(), hashes
 		return nil
@@ -115,6 +137,60 @@ func (d *Directory) ConfirmTwoStep(ctx context.Context, id ident.AccountID, code
 		return nil, err
 	}
 	return codes, nil
+}
+
+// StartTwoStep turns two-step verification on for an account whose passkeys are its second step, and returns recovery codes,
+// which are told once. fault.Conflict if it is on already, or the account has no passkey.
+func (d *Directory) StartTwoStep(ctx context.Context, id ident.AccountID) ([]string, error) {
+	codes, hashes, err := d.newRecoveryCodes(id)
+	if err != nil {
+		return nil, err
+	}
+	err = d.update(ctx, func(tx kv.Tx) error {
+		t, err := d.withPasskeys(tx, id)
+		if err != nil {
+			return err
+		}
+		if t.on {
+			return fault.New(fault.Conflict, "two-step verification is on already")
+		}
+		return tx.Set(twoStepKey(id), (&twoStep{on: true, since: d.stamp(), recovery: hashes}).encode())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// RemoveAuthenticator leaves passkeys alone as the second step: codes of the authenticator are good no more. fault.Conflict if two-step
+// verification is off, or the account has no passkey.
+func (d *Directory) RemoveAuthenticator(ctx context.Context, id ident.AccountID) error {
+	return d.update(ctx, func(tx kv.Tx) error {
+		t, err := d.withPasskeys(tx, id)
+		if err != nil {
+			return err
+		}
+		if !t.on {
+			return fault.New(fault.Conflict, "two-step verification is not on")
+		}
+		t.sealed, t.fresh, t.last = "", "", 0
+		return tx.Set(twoStepKey(id), t.encode())
+	})
+}
+
+// withPasskeys reads the record of an account that has a passkey.
+func (d *Directory) withPasskeys(tx kv.Tx, id ident.AccountID) (twoStep, error) {
+	if _, err := getAccount(tx, id); err != nil {
+		return twoStep{}, err
+	}
+	keys, err := getPasskeys(tx, id)
+	if err == nil && len(keys) == 0 {
+		err = fault.New(fault.Conflict, "the account has no passkey")
+	}
+	if err != nil {
+		return twoStep{}, err
+	}
+	return getTwoStep(tx, id)
 }
 
 // UseCode takes a code of the account's authenticator, or a recovery code. Each is good once. Errors: fault.Unauthenticated for a
@@ -181,7 +257,7 @@ func (d *Directory) changeTwoStep(ctx context.Context, id ident.AccountID, fn fu
 		if err := fn(&t); err != nil {
 			return err
 		}
-		if t.sealed == "" {
+		if !t.on && t.fresh == "" {
 			return tx.Delete(twoStepKey(id))
 		}
 		return tx.Set(twoStepKey(id), t.encode())
@@ -191,6 +267,9 @@ func (d *Directory) changeTwoStep(ctx context.Context, id ident.AccountID, fn fu
 
 // useCode takes a code of the authenticator, with or without a space in it.
 func (d *Directory) useCode(t *twoStep, code string) (bool, error) {
+	if t.sealed == "" {
+		return false, nil
+	}
 	secret, err := d.sealer.open(t.sealed, sealedCodes)
 	if err != nil {
 		return false, err
@@ -232,12 +311,18 @@ func (d *Directory) recoveryHash(id ident.AccountID, code string) string {
 }
 
 func (t *twoStep) encode() []byte {
-	return newRecord(1).bool(t.on).time(t.since).text(t.sealed).uint(t.last).texts(t.recovery)
+	return newRecord(2).bool(t.on).time(t.since).text(t.sealed).uint(t.last).texts(t.recovery).text(t.fresh)
 }
 
+// decodeTwoStep reads the record. In version 1 the secret was fresh until two-step verification was on.
 func decodeTwoStep(value []byte) (twoStep, error) {
-	r := readRecord(value, 1)
+	r := readRecord(value, 2)
 	t := twoStep{on: r.bool(), since: r.time(), sealed: r.text(), last: r.uint(), recovery: r.texts()}
+	if r.version >= 2 {
+		t.fresh = r.text()
+	} else if !t.on {
+		t.sealed, t.fresh = "", t.sealed
+	}
 	return t, r.end("two-step")
 }
 

@@ -4,7 +4,8 @@
 // who is signed in.
 //
 // An account has its own password, and any number of app passwords: random ones for one program each. With two-step verification
-// on, the account's own opens no mail protocol, since no mail program could ask for the second step.
+// on, the account's own opens no mail protocol, since no mail program could ask for the second step. At pages of ours (Enter), people show a code
+// or a passkey too, or a passkey alone, and are known by a cookie afterwards (Pages).
 //
 // Nobody learns here whether a name exists: unknown names take as long,
 // are limited alike, and get a SCRAM salt that stays the same. A password
@@ -28,6 +29,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
+	"postroad/internal/service/passkey"
 	"postroad/internal/storage/kv"
 )
 
@@ -50,6 +52,10 @@ type Options struct {
 	Holds func(ctx context.Context, id ident.AccountID, grant string) bool
 	// Outside verifies the passwords of accounts that are tied to an outside directory. Nil: they can't sign in by password.
 	Outside Outside
+	// RequireTwoStep: the password alone opens no mail protocol for anybody, and pages only to set two-step verification up.
+	RequireTwoStep bool
+	// Site takes passkeys. Nil: none are taken.
+	Site *passkey.Site
 	// DB keeps the limits, and when app passwords were used, over a restart: see Load and Run. Nil: they are forgotten.
 	DB kv.DB
 	// Note hears of each attempt. It must not wait. Nil: nobody does.
@@ -91,6 +97,8 @@ type Engine struct {
 	db       kv.DB // nil: nothing is stored
 
 	mechanisms  []mechanism
+	challenges  *passkey.Challenges // nil without a site
+	halves      *halves             // nil without randomness
 	uses        uses
 	connections connections
 
@@ -120,6 +128,7 @@ func New(dir *directory.Directory, o Options) *Engine {
 		pairKey: dir.Secret("limits of sign-ins"), note: o.Note, db: o.DB,
 	}
 	e.mechanisms = e.offer()
+	e.openPages()
 	return e
 }
 
@@ -157,6 +166,8 @@ type attempt struct {
 	authzid   string // whom to act as; "": oneself
 	byHand    bool   // a person is there, who can be asked for the second step
 	code      string // of the second step
+	passkey   []byte // likewise
+	entry     *Entry // what the page is told; nil unless byHand
 }
 
 // errWrong is all that those who fail are told.
@@ -247,11 +258,14 @@ func (e *Engine) acceptMain(ctx context.Context, a *attempt, k key, p *directory
 		return e.secondStep(ctx, a, k, p, with)
 	}
 	e.throttle.succeeded(k)
-	if p.TwoStep && p.Account.Enabled {
+	if !a.byHand && e.twoStep(p) && p.Account.Enabled {
 		return ident.Identity{}, e.deny(ctx, a, p, with, NeedsApp, needsApp(a.peer.Protocol))
 	}
 	return e.accept(ctx, a, p, with)
 }
+
+// twoStep reports whether the password alone opens nothing.
+func (e *Engine) twoStep(p *directory.Profile) bool { return p.TwoStep || e.options.RequireTwoStep }
 
 func needsApp(protocol string) string {
 	if protocol == AdminProtocol {
@@ -309,10 +323,13 @@ func (e *Engine) accept(ctx context.Context, a *attempt, p *directory.Profile, w
 		a.peer.Connection.SignOut()
 		return ident.Identity{}, errWrong()
 	}
+	if a.entry != nil {
+		a.entry.Key, a.entry.Setup = with, e.options.RequireTwoStep && !p.TwoStep
+	}
 	e.signIns.Add(1)
 	e.tell(ctx, slog.LevelInfo, "sign-in", a, p, with, SignedIn)
 	who := p.Identity
-	who.ReadsMail = with.Kind == Password || with.Kind == Certificate
+	who.ReadsMail = with.Kind == Password || with.Kind == Certificate || with.Kind == Passkey
 	return who, nil
 }
 

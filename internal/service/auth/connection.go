@@ -189,9 +189,11 @@ func (e *Engine) stillOpens(ctx context.Context, p *directory.Profile, k Key) bo
 	case Password:
 		own := p.Credential != nil && p.Credential.Version == k.id
 		outside := p.Link != nil && p.Credential == nil && k.id == 0
-		return (own || outside) && !p.TwoStep
+		return (own || outside) && !e.twoStep(p)
 	case AppPassword:
 		return slices.ContainsFunc(p.AppPasswords, func(a directory.AppPassword) bool { return a.ID == k.id })
+	case Passkey:
+		return slices.ContainsFunc(p.Passkeys, func(x directory.Passkey) bool { return x.ID == k.id })
 	case Token:
 		return k.grant == "" || e.options.Holds == nil || e.options.Holds(ctx, p.Account.ID, k.grant)
 	}

@@ -12,7 +12,7 @@ type Key struct {
 	Kind KeyKind
 	// Name says which, to people: the app password's name, the certificate's serial number.
 	Name string
-	// id is the app password's number, or counts the passwords of the account.
+	// id is the app password's or passkey's number, or counts the passwords of the account.
 	id uint64
 	// grant is what a token of our own belongs to.
 	grant string
@@ -27,6 +27,7 @@ const (
 	AppPassword KeyKind = "app password"
 	Certificate KeyKind = "certificate"
 	Token       KeyKind = "token"
+	Passkey     KeyKind = "passkey"
 )
 
 // String writes the key for people: "app password phone".
@@ -49,6 +50,7 @@ const (
 	NeedsApp      Outcome = "needs app" // the main password, where two-step verification is on
 	NotForThis    Outcome = "not for this protocol"
 	Expired       Outcome = "expired" // the app password
+	Cloned        Outcome = "copied passkey"
 	AnotherPerson Outcome = "another person"
 	Attacked      Outcome = "guessed at" // a name, more than namePace times an hour, from anywhere
 )

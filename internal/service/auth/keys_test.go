@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/md5"
@@ -487,6 +488,15 @@ func codeOf(t testing.TB, secret string, at time.Time) string {
 }
 
 // Where a person can be asked, the password opens with a code only, and each code once; guesses of codes are counted for the account.
+// ByHand signs in at a page that asks for all at once.
+func (h *house) ByHand(ctx context.Context, p Peer, login, password, code string) (ident.Identity, error) {
+	in, err := h.Enter(ctx, p, ByHand{Login: login, Password: password, Code: code})
+	if err == nil && in.Half != "" {
+		err = fault.New(fault.Conflict, "a second step is wanted")
+	}
+	return in.Identity, err
+}
+
 func TestByHand(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()

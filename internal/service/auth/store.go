@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -16,11 +17,13 @@ import (
 // Partition is where limits and last uses lie.
 const Partition kv.Partition = 9<<56 + 1
 
-// Schema of the partition, version 1. Losing the last seconds of it in a crash is no harm, so it is written lazily.
+// Schema of the partition, version 1. Losing the last seconds of it in a crash is no harm, so it is written lazily; but that a session begins or
+// ends is durable.
 //
 //	p <16 bytes>            failures of a client with a name, under a keyed hash of both
 //	h <17 or 5 bytes>       failures of a client: address and length of the network (netip.Prefix, binary)
 //	u <account> <number>    last use of an app password, 6 bytes each
+//	s <account> <16 bytes>  session of a browser at our pages, under a part of its secret's SHA-256 (pages.go)
 const (
 	keyPair = 'p'
 	keyHost = 'h'
@@ -123,7 +126,7 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-store.C:
 			err = e.Store(ctx)
 		case <-tidy.C:
-			err = e.tidy(ctx)
+			err = cmp.Or(e.tidy(ctx), e.tidyPages(ctx))
 		case <-ctx.Done():
 			err = e.Store(context.WithoutCancel(ctx))
 			if err != nil {

@@ -1,0 +1,207 @@
+package passkey_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"slices"
+	"testing"
+	"time"
+
+	"postroad/internal/fault"
+	"postroad/internal/service/passkey"
+	"postroad/internal/service/passkey/passkeytest"
+)
+
+const origin = "https://mail.example.org"
+
+var (
+	site = passkey.Site{ID: "mail.example.org", Name: "Post", Origins: []string{origin}}
+	ann  = passkey.User{Handle: "handle", Name: "ann@example.org", Label: "Ann"}
+	ask  = []byte("a challenge of 40 bytes, if it were one.")
+)
+
+func TestAllAlgorithms(t *testing.T) {
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*passkeytest.Key){
+		"ES256": func(*passkeytest.Key) {},
+		"EdDSA": func(k *passkeytest.Key) { k.Private = ed },
+		"RS256": func(k *passkeytest.Key) { k.Private = rs },
+	} {
+		k := passkeytest.New(t, origin)
+		change(k)
+		c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if c.Credential != string(k.ID) || c.Count != 1 || !c.Eligible || !c.BackedUp || !slices.Equal(c.Transports, []string{"internal", "hybrid"}) {
+			t.Errorf("%s: %+v", name, c)
+		}
+		a, err := passkey.Read(k.Get(site.RequestOptions(ask, nil, true)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Credential() != string(k.ID) || a.Handle() != ann.Handle || !bytes.Equal(a.Challenge(), ask) {
+			t.Errorf("%s: %q %q %q", name, a.Credential(), a.Handle(), a.Challenge())
+		}
+		if p, err := site.Verify(a, ask, c.Key, true); err != nil || p.Count != 2 || !p.BackedUp {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+}
+
+// What has to be refused when a passkey is made (§7.1).
+func TestCreateRefuses(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*passkeytest.Key){
+		"another origin":                func(k *passkeytest.Key) { k.Origin = "https://mail.example.org.evil.example" },
+		"the origin in the clear":       func(k *passkeytest.Key) { k.Origin = "http://mail.example.org" },
+		"another port":                  func(k *passkeytest.Key) { k.Origin = origin + ":8443" },
+		"another site":                  func(k *passkeytest.Key) { k.Site = "evil.example" },
+		"another ceremony":              func(k *passkeytest.Key) { k.Type = "webauthn.get" },
+		"nobody was there":              func(k *passkeytest.Key) { k.Flags &^= passkeytest.Present },
+		"nobody was verified":           func(k *passkeytest.Key) { k.Flags &^= passkeytest.Verified },
+		"backed up, but can't be":       func(k *passkeytest.Key) { k.Flags &^= passkeytest.Eligible },
+		"an algorithm nobody asked for": func(k *passkeytest.Key) { k.Private = p384 },
+		"no ID":                         func(k *passkeytest.Key) { k.ID = nil },
+		"too long an ID":                func(k *passkeytest.Key) { k.ID = make([]byte, 1024) },
+		"in a frame":                    func(k *passkeytest.Key) { k.Cross = true },
+	} {
+		k := passkeytest.New(t, origin)
+		change(k)
+		if _, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	k := passkeytest.New(t, origin)
+	if _, err := site.Create(k.Create(site.CreationOptions([]byte("another challenge"), ann, nil)), ask); !fault.Is(err, fault.Invalid) {
+		t.Errorf("another challenge: %v", err)
+	}
+	if _, err := site.Create(make([]byte, passkey.MaxAnswer+1), ask); !fault.Is(err, fault.Invalid) {
+		t.Errorf("too long: %v", err)
+	}
+}
+
+// What has to be refused when somebody signs in (§7.2).
+func TestVerifyRefuses(t *testing.T) {
+	other := passkeytest.New(t, origin)
+	for name, change := range map[string]func(*passkeytest.Key){
+		"another origin":          func(k *passkeytest.Key) { k.Origin = "https://evil.example" },
+		"another site":            func(k *passkeytest.Key) { k.Site = "evil.example" },
+		"another ceremony":        func(k *passkeytest.Key) { k.Type = "webauthn.create" },
+		"nobody was there":        func(k *passkeytest.Key) { k.Flags &^= passkeytest.Present },
+		"nobody was verified":     func(k *passkeytest.Key) { k.Flags &^= passkeytest.Verified },
+		"backed up, but can't be": func(k *passkeytest.Key) { k.Flags &^= passkeytest.Eligible },
+		"another key":             func(k *passkeytest.Key) { k.Private = other.Private },
+		"in a frame":              func(k *passkeytest.Key) { k.Cross = true },
+	} {
+		k := passkeytest.New(t, origin)
+		c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(k)
+		a, err := passkey.Read(k.Get(site.RequestOptions(ask, nil, true)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := site.Verify(a, ask, c.Key, true); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Beside a password it is enough that somebody was there.
+func TestSecondStepNeedsNoVerification(t *testing.T) {
+	k := passkeytest.New(t, origin)
+	c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Flags &^= passkeytest.Verified
+	a, err := passkey.Read(k.Get(site.RequestOptions(ask, []passkey.Known{{Credential: c.Credential, Transports: c.Transports}}, false)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := site.Verify(a, ask, c.Key, false); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChallenges(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	all, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := all.New("sign in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, err error, good bool) {
+		t.Helper()
+		if good != (err == nil) || !good && !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	check("good", all.Check(c, "sign in"), true)
+	check("for something else", all.Check(c, "make one"), false)
+	check("short", all.Check(c[1:], "sign in"), false)
+	for i := range c {
+		forged := bytes.Clone(c)
+		forged[i] ^= 1
+		check("forged", all.Check(forged, "sign in"), false)
+	}
+	check("used", all.Use(c), true)
+	check("used twice", all.Use(c), false)
+	now = now.Add(passkey.ChallengeLife - time.Second)
+	check("in time", all.Check(c, "sign in"), true)
+	check("used twice, later", all.Use(c), false)
+	now = now.Add(time.Second)
+	check("too late", all.Check(c, "sign in"), false)
+	another, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := another.New("sign in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("another server's", all.Check(d, "sign in"), false)
+}
+
+// Whatever a browser says, it is refused or read, and never more.
+func FuzzRead(f *testing.F) {
+	k := passkeytest.New(f, origin)
+	created := k.Create(site.CreationOptions(ask, ann, nil))
+	c, err := site.Create(created, ask)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(created)
+	f.Add(k.Get(site.RequestOptions(ask, nil, true)))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		site.Create(b, ask)
+		passkey.CreatedFor(b)
+		if a, err := passkey.Read(b); err == nil {
+			a.Challenge()
+			a.Handle()
+			site.Verify(a, ask, c.Key, true)
+		}
+	})
+}
