@@ -42,8 +42,12 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	if err != nil {
 		return nil, err
 	}
+	web, err := newWeb(s)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]frontEnd{
-		config.HTTP: newWeb(s),
+		config.HTTP: web,
 		config.SMTP: mail, config.Submission: mail, config.LMTP: mail,
 		config.IMAP: folders, config.POP3: s.pop3Front(engine), config.ManageSieve: s.sieveFront(engine),
 	}, nil

@@ -61,16 +61,20 @@ func (s *Server) mountOAuth(mux *http.ServeMux) {
 		return
 	}
 	web := oauthweb.New(oauthweb.Config{Provider: s.oauth, Engine: s.engine, Now: s.world.Now, Logger: s.log.With("part", "oauth")})
-	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, path := range append(oauthweb.Metadata(), oauthweb.Prefix) {
+		mux.Handle(path, safely(web))
+	}
+}
+
+// safely refuses what comes in the clear, but from this machine.
+func safely(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil && !onLoopback(r) {
 			http.Error(w, "use https", http.StatusForbidden)
 			return
 		}
-		web.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
-	for _, path := range append(oauthweb.Metadata(), oauthweb.Prefix) {
-		mux.Handle(path, guarded)
-	}
 }
 
 // tidyGrants forgets what has expired, until ctx ends.

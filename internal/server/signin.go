@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postroad/internal/server/config"
 	"postroad/internal/service/auth"
 )
 
@@ -18,6 +19,10 @@ func (s *Server) openSignIn(ctx context.Context) (err error) {
 	o := auth.Options{
 		Now: s.world.Now, Rand: s.world.Rand, Logger: s.log.With("part", "auth"), DB: s.store.DB, CRAMMD5: c.CRAMMD5, APOP: c.APOP,
 		Note: noteSignIn(s.store.Audit),
+	}
+	o.RequireTwoStep = c.TwoStep == config.Compulsory
+	if o.Site, err = passkeySite(s.config); err != nil {
+		return err
 	}
 	if s.clients != nil {
 		o.ClientRoots, o.Revoked = s.clients.roots, s.clients.revoked

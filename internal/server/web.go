@@ -28,7 +28,7 @@ type web struct {
 	local  *http.Server // of the admin socket
 }
 
-func newWeb(s *Server) *web {
+func newWeb(s *Server) (*web, error) {
 	w := &web{server: s}
 	local := func(*http.Request) (admin.Caller, error) { return admin.Local(), nil }
 	common := http.NewServeMux()
@@ -41,6 +41,9 @@ func newWeb(s *Server) *web {
 	public.HandleFunc("GET /{$}", w.front)
 	public.Handle(mtasts.Path, s.policyHost())
 	s.mountOAuth(public)
+	if err := s.mountPages(public); err != nil {
+		return nil, err
+	}
 	public.Handle("GET /metrics", w.guarded(metrics, w.mayMeasure))
 	public.Handle(admin.Prefix, admin.Handler(s.store.Admin, s.whoAdministers, s.log))
 
@@ -52,7 +55,7 @@ func newWeb(s *Server) *web {
 	w.public, w.local = w.serverOf(s.challengesFirst(s.settingsFirst(public))), w.serverOf(socket)
 	limits := s.config.Limits
 	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
-	return w
+	return w, nil
 }
 
 func (w *web) serverOf(h http.Handler) *http.Server {
@@ -174,16 +177,21 @@ func (w *web) readiness(rw http.ResponseWriter, r *http.Request) {
 }
 
 var frontPage = template.Must(template.New("").Parse(`<!doctype html>
-<meta charset="utf-8"><title>{{.}}</title>
+<meta charset="utf-8"><title>{{.Name}}</title>
 <style>body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}</style>
-<h1>{{.}}</h1>
+<h1>{{.Name}}</h1>
 <p>This is a mail server, Postroad. People read and send their mail here with a mail program.</p>
-<p><a href="/mail/setup">How to set up a mail program</a></p>
+{{if .Pages}}<p><a href="/account">Your account</a>: password, two-step verification, passkeys, app passwords</p>
+{{end}}<p><a href="/mail/setup">How to set up a mail program</a></p>
 <p>Nothing else is on this page. Administrators: <code>/healthz</code>, <code>/metrics</code>.</p>
 `))
 
 func (w *web) front(rw http.ResponseWriter, _ *http.Request) {
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 	rw.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	frontPage.Execute(rw, w.server.config.Hostname) // the client has gone if this fails
+	c := w.server.config
+	frontPage.Execute(rw, struct {
+		Name  string
+		Pages bool
+	}{c.Hostname, !c.Pages.Off}) // the client has gone if this fails
 }

@@ -97,14 +97,14 @@ func (d *Directory) enrol(ctx context.Context, id ident.AccountID, issuer string
 		return Enrolment{}, err
 	}
 	text := base32.StdEncoding.EncodeToString(secret)
-	return Enrolment{Secret: text, URL: enrolURL(issuer, acc.Address, text)}, nil
+	return Enrolment{Secret: text, URL: EnrolURL(issuer, acc.Address, text)}, nil
 }
 
 // sealedCodes is what sealed secrets of codes are bound to.
 const sealedCodes = "totp"
 
-// enrolURL is in the form that authenticators agree upon: otpauth://totp/ISSUER:ACCOUNT?secret=...&issuer=ISSUER.
-func enrolURL(issuer, account, secret string) string {
+// EnrolURL is what an authenticator reads, in the form that authenticators agree upon: otpauth://totp/ISSUER:ACCOUNT?secret=...&issuer=ISSUER.
+func EnrolURL(issuer, account, secret string) string {
 	label := url.PathEscape(issuer) + ":" + url.PathEscape(account)
 	return "otpauth://totp/" + label + "?secret=" + secret + "&issuer=" + url.QueryEscape(issuer) + "&algorithm=SHA1&digits=6&period=30"
 }

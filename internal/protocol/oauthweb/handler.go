@@ -12,6 +12,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/oauth"
+	"postroad/internal/service/passkey"
 )
 
 // Config is what a Handler needs. Provider and Engine are required.
@@ -35,6 +36,7 @@ const (
 	pathJoin    = Prefix + "register"
 	pathWho     = Prefix + "userinfo"
 	pathKeys    = Prefix + "keys"
+	pathScript  = Prefix + "passkey.js"
 )
 
 // Metadata lists the paths of the metadata.
@@ -68,6 +70,7 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("GET "+path, h.metadata)
 	}
 	mux.HandleFunc("GET "+pathKeys, h.keys)
+	mux.HandleFunc("GET "+pathScript, script)
 	mux.HandleFunc("POST "+pathToken, h.token)
 	mux.HandleFunc("POST "+pathStart, h.startDevice)
 	mux.HandleFunc("POST "+pathRevoke, h.revoke)
@@ -87,6 +90,12 @@ func New(c Config) http.Handler {
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// script is what the pages need for passkeys.
+func script(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Write(passkey.Script) //nolint:errcheck // the client has gone if this fails
 }
 
 // peer is who asks.

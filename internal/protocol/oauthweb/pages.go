@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
+	"postroad/internal/service/auth"
 	"postroad/internal/service/oauth"
 )
 
@@ -28,11 +30,18 @@ type view struct {
 	Code    string
 	Problem string
 	Done    string
+
+	Half    string // the password was right, and the second step is wanted
+	Codes   bool   // which may be a code of an authenticator
+	Request string // what the browser is to ask passkeys for; "": nothing
+	Script  string
+
+	status int // of the answer
 }
 
 var pageTemplate = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Server}}</title>
-<style>body{font:16px/1.5 sans-serif;max-width:26em;margin:3em auto;padding:0 1em}label{display:block;margin:.7em 0}input:not([type=hidden]){width:100%;font:inherit;padding:.4em;box-sizing:border-box}
+<style>[hidden]{display:none}body{font:16px/1.5 sans-serif;max-width:26em;margin:3em auto;padding:0 1em}label{display:block;margin:.7em 0}input:not([type=hidden]){width:100%;font:inherit;padding:.4em;box-sizing:border-box}
 button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{color:#555;font-size:.9em}</style>
 <h1>{{.Server}}</h1>
 {{if .Done}}<p>{{.Done}}</p>{{else}}
@@ -41,22 +50,35 @@ button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{col
 {{else if .Device}}<p>Type the code that your device shows.</p>{{else}}<p class="p">{{.Problem}}</p>{{end}}
 {{if or .Client .Device}}
 {{if .Problem}}<p class="p" role="alert">{{.Problem}}</p>{{end}}
+{{if and .Client .Request .Half}}{{template "passkey" .}}{{end}}
 <form method="post" action="{{.Action}}">
-{{range $k, $v := .Fields}}<input type="hidden" name="{{$k}}" value="{{$v}}">
-{{end}}{{if .Device}}<label>Code of the device <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
-{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username" required></label>
+{{template "fields" .}}{{if .Half}}<input type="hidden" name="half" value="{{.Half}}">{{if .Device}}<input type="hidden" name="user_code" value="{{.Code}}">{{end}}
+<label>{{if .Codes}}Code of your authenticator, or a recovery code{{else}}Recovery code{{end}} <input name="code" autocomplete="one-time-code" required></label>
+<button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
+</form>{{else}}{{if .Device}}<label>Code of the device <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
+{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username webauthn" required></label>
 <label>Password <input type="password" name="password" autocomplete="current-password" required></label>
-<label>Code of your authenticator, if you use one <input name="code" inputmode="numeric" autocomplete="one-time-code"></label>
 <button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
 {{else}}<button>Go on</button>{{end}}
-</form>{{end}}{{end}}
+</form>{{if and .Client .Request}}{{template "passkey" .}}{{end}}{{end}}{{end}}{{if .Request}}<script src="{{.Script}}" defer></script>{{end}}{{end}}
+{{define "fields"}}{{range $k, $v := .Fields}}<input type="hidden" name="{{$k}}" value="{{$v}}">
+{{end}}{{end}}
+{{define "passkey"}}<form method="post" action="{{.Action}}" data-passkey-get="{{.Request}}" hidden>
+{{template "fields" .}}{{if .Device}}<input type="hidden" name="user_code" value="{{.Code}}">{{end}}<input type="hidden" name="half" value="{{.Half}}">
+<input type="hidden" name="allow" value="yes"><input type="hidden" name="passkey"><button>{{if .Half}}Use a passkey and allow{{else}}Sign in with a passkey and allow{{end}}</button>
+<p class="p passkey-problem" role="alert" hidden>Nothing came from the passkey. Try again, or use another way.</p></form>{{end}}
 `))
 
 // show writes a page.
 func (h *handler) show(w http.ResponseWriter, status int, v view) {
-	v.Server = h.Name
+	v.Server, v.Script = h.Name, pathScript
+	if v.Client != "" && v.Request == "" && v.Half == "" {
+		if request, err := h.Engine.PasskeyRequest(); err == nil {
+			v.Request = string(request)
+		}
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
 	w.Header().Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
 	pageTemplate.Execute(w, v) // the client has gone if this fails
@@ -173,6 +195,34 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// enter lets in whoever has filled in the form, or says on the page what is wanted still.
+func (h *handler) enter(r *http.Request, v *view) (who ident.Identity, ok bool) {
+	form := r.PostFormValue
+	by := auth.ByHand{Login: form("login"), Password: form("password"), Half: form("half"), Code: form("code"), Passkey: []byte(form("passkey"))}
+	in, err := h.Engine.Enter(r.Context(), h.peer(r), by)
+	if err != nil {
+		v.status, v.Problem = h.problem(r, err)
+		if by.Half == "" {
+			return who, false
+		}
+		if in, err = h.Engine.Enter(r.Context(), h.peer(r), auth.ByHand{Half: by.Half}); err != nil { // it has taken too long
+			return who, false
+		}
+	}
+	switch {
+	case in.Half != "":
+		if v.Problem == "" {
+			v.status = http.StatusOK
+		}
+		v.Half, v.Codes, v.Request = in.Half, in.Codes, string(in.Request)
+		return who, false
+	case in.Setup:
+		v.status, v.Problem = http.StatusForbidden, "Two-step verification is required here: set it up on the pages of your account first."
+		return who, false
+	}
+	return in.Identity, true
+}
+
 // authorize takes the form.
 func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 	q, ok := h.read(w, r)
@@ -183,10 +233,10 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 		h.answer(w, r, &q, "error", "access_denied")
 		return
 	}
-	who, err := h.Engine.ByHand(r.Context(), h.peer(r), r.PostFormValue("login"), r.PostFormValue("password"), r.PostFormValue("code"))
-	if err != nil {
-		status, problem := h.problem(r, err)
-		h.show(w, status, q.view(problem))
+	v := q.view("")
+	who, ok := h.enter(r, &v)
+	if !ok {
+		h.show(w, v.status, v)
 		return
 	}
 	code, err := h.Provider.Authorize(r.Context(), oauth.Request{Account: who.Account, Client: q.client, Redirect: q.form.Get("redirect_uri"), Scope: q.scope,
@@ -203,9 +253,9 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 func (h *handler) problem(r *http.Request, err error) (status int, text string) {
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated:
-		return http.StatusForbidden, "The address, the password or the code is wrong."
-	case fault.Conflict:
-		return http.StatusForbidden, "Your account uses two-step verification: a code of your authenticator is needed too."
+		return http.StatusForbidden, "The address, the password, the code or the passkey is wrong."
+	case fault.Invalid:
+		return http.StatusBadRequest, "The passkey's answer can't be used here."
 	case fault.Denied:
 		return http.StatusForbidden, fault.TextOf(err) + "."
 	case fault.RateLimited:
@@ -275,11 +325,9 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		h.show(w, http.StatusOK, view{Done: "The device was not let in."})
 		return
 	}
-	who, err := h.Engine.ByHand(r.Context(), h.peer(r), v.Login, r.PostFormValue("password"), r.PostFormValue("code"))
-	if err != nil {
-		var status int
-		status, v.Problem = h.problem(r, err)
-		h.showDevice(w, r, status, v)
+	who, ok := h.enter(r, &v)
+	if !ok {
+		h.showDevice(w, r, v.status, v)
 		return
 	}
 	if err := h.Provider.Decide(r.Context(), v.Code, who.Account, true); err != nil {

@@ -19,6 +19,11 @@ type Auth struct {
 	// of the whole store can read them. Default: false.
 	CRAMMD5 bool `toml:"cram_md5"`
 	APOP    bool `toml:"apop"`
+	// TwoStep is optional (default) or required: then the password alone opens no mail protocol for anybody, and pages only to set
+	// two-step verification up.
+	TwoStep string `toml:"two_step"`
+	// PasskeyDomain is what passkeys are made for: the host of our pages (default), or a domain above it. Passkeys of another are lost.
+	PasskeyDomain string `toml:"passkey_domain"`
 	// ClientCA is a PEM file with the authorities whose certificates clients may sign in by (EXTERNAL). Default: none.
 	ClientCA string `toml:"client_ca"`
 	// ClientCRL is a file with their lists of revoked certificates, PEM or DER. It is read again when it changes.
@@ -85,6 +90,9 @@ func (a *Auth) validate() error {
 		if file != "" && !filepath.IsAbs(file) {
 			return fault.New(fault.Invalid, "auth.%s %q must be an absolute path", key, file)
 		}
+	}
+	if err := a.validatePasskeys(); err != nil {
+		return err
 	}
 	for i := range a.OIDC {
 		if err := a.OIDC[i].validate(); err != nil {

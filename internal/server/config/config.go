@@ -70,6 +70,8 @@ type Config struct {
 	OAuth OAuth `toml:"oauth"`
 	// Auth says how people sign in.
 	Auth Auth `toml:"auth"`
+	// Pages are those where people look after their own accounts.
+	Pages Pages `toml:"pages"`
 	// LDAP and SQL are outside directories of accounts. Default: none.
 	LDAP []LDAP `toml:"ldap"`
 	SQL  []SQL  `toml:"sql"`

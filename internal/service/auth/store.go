@@ -319,3 +319,11 @@ func ForgetUses(ctx context.Context, db kv.DB, account ident.AccountID, app uint
 	}
 	return db.Update(ctx, Partition, func(tx kv.Tx) error { return tx.DeleteRange(lo, hi) })
 }
+
+// ForgetUse removes what is known of an app password's use.
+func (e *Engine) ForgetUse(ctx context.Context, account ident.AccountID, app uint64) error {
+	if e.db == nil {
+		return nil
+	}
+	return ForgetUses(ctx, e.db, account, app)
+}
