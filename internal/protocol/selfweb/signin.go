@@ -60,7 +60,7 @@ func (v *visit) signIn() {
 	form := v.r.PostFormValue
 	next := inside(form("next"))
 	by := auth.ByHand{Login: form("login"), Password: form("password"), Half: form("half"), Code: form("code"), Passkey: []byte(form("passkey"))}
-	if v.who != nil && by.Half == "" && len(by.Passkey) == 0 {
+	if v.who != nil && by.Login == "" && by.Half == "" && len(by.Passkey) == 0 {
 		by.Login = v.who.Account.Address
 	}
 	entry, err := v.Engine.Enter(v.r.Context(), v.peer(), by)
