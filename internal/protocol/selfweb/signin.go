@@ -3,6 +3,7 @@ package selfweb
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/auth"
@@ -101,13 +102,21 @@ func (v *visit) problemOf(err error) (status int, problem string) {
 	case fault.Unauthenticated:
 		return http.StatusForbidden, "That is wrong: the address, the password, the code or the passkey."
 	case fault.Denied:
-		return http.StatusForbidden, fault.TextOf(err) + "."
+		return http.StatusForbidden, sentence(fault.TextOf(err))
 	case fault.RateLimited:
 		return http.StatusTooManyRequests, "Too many tries. Wait a few minutes."
 	case fault.Invalid:
 		return http.StatusBadRequest, "The passkey's answer can't be used here."
 	}
 	return 0, ""
+}
+
+// sentence writes an error's text as one.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // enter lets somebody in, under a new cookie in any case: one that was there before says nothing of who brought it.

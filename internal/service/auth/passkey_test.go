@@ -253,10 +253,10 @@ func TestRequiredTwoStep(t *testing.T) {
 	_, s, err := h.OpenPages(ctx, web, in, "")
 	check(t, err)
 	h.twoStep(t)
-	cookie, s, err := h.RenewPages(ctx, s, Entry{})
+	cookie, _, err := h.RenewPages(ctx, s, Entry{})
 	check(t, err)
-	if s, _, err = h.Pages(ctx, cookie); err != nil || s.Setup {
-		t.Errorf("%+v %v", s, err)
+	if now, _, err := h.Pages(ctx, cookie); err != nil || now.Setup {
+		t.Errorf("%+v %v", now, err)
 	}
 }
 
