@@ -50,6 +50,12 @@ func IsUTF8(name string, b []byte) bool {
 	return s.keeps(b)
 }
 
+// IsASCII reports whether b, written in the character set name, is ASCII, whatever stands behind it.
+func IsASCII(name string, b []byte) bool {
+	s, _ := find(name)
+	return s.plain && isASCII(b)
+}
+
 // keeps reports whether b is UTF-8 already.
 func (s *set) keeps(b []byte) bool { return s.plain && isASCII(b) || s.isUTF8 && utf8.Valid(b) }
 

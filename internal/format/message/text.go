@@ -233,39 +233,64 @@ func Preview(s *Structure, msg io.ReaderAt) string {
 }
 
 func (p *Part) preview(msg io.ReaderAt) string {
-	text := p.previewOf(msg, previewRead)
-	if p.BodySize > previewRead && utf8.RuneCountInString(text) < PreviewLen {
-		text = p.previewOf(msg, previewReadMore)
+	if text, ok := p.earlyPreview(msg); ok {
+		return text
+	}
+	text, full := p.previewOf(msg, previewRead)
+	if p.BodySize > previewRead && !full {
+		text, _ = p.previewOf(msg, previewReadMore)
 	}
 	return text
 }
 
-// previewOf makes a preview of the first n octets of the part's body.
-func (p *Part) previewOf(msg io.ReaderAt, n int64) string {
+// previewEarly is how much of a part's encoded body is enough for most previews of plain text.
+const previewEarly = 1 << 10
+
+// earlyPreview makes the preview of plain text of a little of it; ok is false if more of it might make another one.
+func (p *Part) earlyPreview(msg io.ReaderAt) (text string, ok bool) {
+	if p.Subtype == "html" || p.BodySize <= previewEarly {
+		return "", false
+	}
+	b := p.headBytes(msg, previewEarly)
+	b = b[:max(0, len(b)-4)] // what may have been cut
+	if !charset.IsASCII(p.Charset(), b) {
+		return "", false
+	}
+	return oneLinePreview(withoutQuotes(string(b)))
+}
+
+// previewOf makes a preview of the first n octets of the part's body; full says that it has room for no more.
+func (p *Part) previewOf(msg io.ReaderAt, n int64) (preview string, full bool) {
 	text := p.head(msg, n)
 	if p.Subtype == "html" {
 		return oneLinePreview(htmltext.Text(strings.NewReader(text), 8*PreviewLen))
 	}
-	if s := oneLinePreview(withoutQuotes(text)); s != "" {
-		return s
+	if s, full := oneLinePreview(withoutQuotes(text)); s != "" {
+		return s, full
 	}
 	return oneLinePreview(text)
 }
 
 // head returns the decoded text of the first n octets of the part's body.
 func (p *Part) head(msg io.ReaderAt, n int64) string {
-	b := make([]byte, min(n, p.BodySize))
-	k, _ := msg.ReadAt(b, p.BodyOffset) // what was read is what there is
-	b = b[:k]
-	if d := newDecoder(p.Encoding); d != nil {
-		b = d.finish(d.decode(make([]byte, 0, len(b)), b))
-	}
+	b := p.headBytes(msg, n)
 	name := p.Charset()
 	if p.Subtype == "html" && (name == "" || !charset.Known(name)) {
 		name = metaCharset(b[:min(len(b), metaLen)])
 	}
 	s, _ := charset.Decode(name, b)
 	return s
+}
+
+// headBytes is what the first n octets of the part's body are when decoded.
+func (p *Part) headBytes(msg io.ReaderAt, n int64) []byte {
+	b := make([]byte, min(n, p.BodySize))
+	k, _ := msg.ReadAt(b, p.BodyOffset) // what was read is what there is
+	b = b[:k]
+	if d := newDecoder(p.Encoding); d != nil {
+		b = d.finish(d.decode(make([]byte, 0, len(b)), b))
+	}
+	return b
 }
 
 // withoutQuotes removes the lines that quote another message.
@@ -282,8 +307,8 @@ func withoutQuotes(text string) string {
 	return b.String()
 }
 
-// oneLinePreview puts text on one line: runs of blanks and controls become one space.
-func oneLinePreview(text string) string {
+// oneLinePreview puts text on one line: runs of blanks and controls become one space. full says that it was cut, or fits exactly.
+func oneLinePreview(text string) (line string, full bool) {
 	var b strings.Builder
 	n, blank := 0, false
 	for _, r := range text {
@@ -295,17 +320,17 @@ func oneLinePreview(text string) string {
 			continue
 		case n > 0 && blank:
 			if n++; n >= PreviewLen {
-				return b.String()
+				return b.String(), true
 			}
 			b.WriteByte(' ')
 		}
 		blank = false
 		b.WriteRune(r)
 		if n++; n >= PreviewLen {
-			break
+			return b.String(), true
 		}
 	}
-	return b.String()
+	return b.String(), false
 }
 
 // invisible reports whether r has no width: senders fill previews with such.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 func textOf(msg string, limit int) string {
@@ -90,5 +92,40 @@ func TestTextUnreadable(t *testing.T) {
 	}
 	if got := Preview(s, failing{}); got != "" {
 		t.Errorf("preview %q", got)
+	}
+}
+
+// TestEarlyPreview: a preview made of little is the one that more gives.
+func TestEarlyPreview(t *testing.T) {
+	early := 0
+	rapid.Check(t, func(t *rapid.T) {
+		pieces := []string{"word ", "another\r\n", "\r\n> quoted text\r\n", " ", "=41", "=\r\n", "é", "\xe9", "+AGE-", "\x1b$B", "=C3=A9", "aGVsbG8g", "  > x\n", "long" + strings.Repeat("x", 150)}
+		var body strings.Builder
+		for body.Len() < 3000 {
+			body.WriteString(strings.Repeat(rapid.SampledFrom(pieces).Draw(t, "piece"), rapid.IntRange(1, 60).Draw(t, "times")))
+		}
+		msg := "Content-Type: text/plain; charset=" + rapid.SampledFrom([]string{"utf-8", "us-ascii", "iso-8859-1", "utf-7", "iso-2022-jp", "utf-16", "unheard-of"}).Draw(t, "charset") +
+			"\r\nContent-Transfer-Encoding: " + rapid.SampledFrom([]string{"7bit", "quoted-printable", "base64"}).Draw(t, "encoding") + "\r\n\r\n" + body.String()
+		r := strings.NewReader(msg)
+		part := Parse([]byte(msg)).Root
+		got, ok := part.earlyPreview(r)
+		if want, _ := part.previewOf(r, previewRead); ok && got != want {
+			t.Fatalf("%q: got %q, want %q", msg, got, want)
+		}
+		if ok {
+			early++
+		}
+	})
+	if early == 0 {
+		t.Error("never early")
+	}
+}
+
+func BenchmarkPreview(b *testing.B) {
+	msg := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + strings.Repeat("Some words, and what they mean =3D much.\r\n", 1000)
+	s, r := Parse([]byte(msg)), strings.NewReader(msg)
+	b.ReportAllocs()
+	for b.Loop() {
+		Preview(s, r)
 	}
 }
