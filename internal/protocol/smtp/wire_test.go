@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/emersion/go-sasl"
@@ -22,6 +23,9 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/junk"
+	"postroad/internal/service/sieve/rules"
+	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
 )
 
@@ -35,6 +39,11 @@ type house struct {
 }
 
 func newHouse(t testing.TB) *house {
+	t.Helper()
+	return newHouseWith(t, func(kv.DB, *house) delivery.Options { return delivery.Options{} })
+}
+
+func newHouseWith(t testing.TB, options func(kv.DB, *house) delivery.Options) *house {
 	t.Helper()
 	ctx := t.Context()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
@@ -51,7 +60,7 @@ func newHouse(t testing.TB) *house {
 		check(t, h.store.Create(ctx, acc.ID, mailbox.Usage{}))
 	}
 	check(t, h.dir.AddAlias(ctx, "al@example.org", []string{"alice@example.org"}))
-	agent := delivery.New(h.dir, h.store, delivery.Options{})
+	agent := delivery.New(h.dir, h.store, options(db, h))
 	h.Server, err = New(Config{
 		Hostname: "mx.example.org", Post: NewPost(agent, h.store), Auth: NewAuth(auth.New(h.dir, auth.Options{}), nil),
 		Senders: agent, TLS: serverTLS(),
@@ -277,11 +286,35 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
-// BenchmarkRealDelivery is a 2 KB message over TCP into a mailbox of a store in memory, from ten clients.
+// BenchmarkRealDelivery is a 2 KB message over TCP into a mailbox of a store in memory, from ten clients: as it comes, and judged for
+// junk and by a filter script.
 func BenchmarkRealDelivery(b *testing.B) {
-	h := newHouse(b)
-	letter := []byte("Subject: x\r\nFrom: carol@client.example\r\nTo: alice@example.org\r\nDate: Sun, 01 Mar 2026 12:00:00 +0000\r\n\r\n" +
-		strings.Repeat(strings.Repeat("x", 70)+"\r\n", 26) + ".\r\n")
+	b.Run("plain", func(b *testing.B) { realDelivery(b, newHouse(b)) })
+	b.Run("judged", func(b *testing.B) { realDelivery(b, newHouseWith(b, judged)) })
+	b.Run("judged and filtered", func(b *testing.B) {
+		h := newHouseWith(b, func(db kv.DB, h *house) delivery.Options {
+			o := judged(db, h)
+			o.Filter = rules.New(rules.Options{Dir: h.dir, Store: h.store, Now: time.Now, Host: "mx.example.org"})
+			return o
+		})
+		target, err := h.dir.Resolve(b.Context(), "alice@example.org")
+		check(b, err)
+		s, err := h.store.Open(b.Context(), target.Accounts[0], ident.System())
+		check(b, err)
+		defer s.Close()
+		check(b, s.PutScript(b.Context(), "main", `require ["fileinto"]; if header :contains "subject" "invoice" { fileinto "Archive"; } elsif address :is "from" "boss@example.org" { fileinto "INBOX"; }`))
+		check(b, s.ActivateScript(b.Context(), "main"))
+		realDelivery(b, h)
+	})
+}
+
+func judged(db kv.DB, h *house) delivery.Options {
+	return delivery.Options{Judge: junk.New(junk.Options{Store: h.store, DB: db, Secret: make([]byte, 32)})}
+}
+
+func realDelivery(b *testing.B, h *house) {
+	letter := []byte("Subject: The report for Monday\r\nFrom: Carol <carol@client.example>\r\nTo: alice@example.org\r\nDate: Sun, 01 Mar 2026 12:00:00 +0000\r\nMessage-ID: <1@client.example>\r\n\r\n" +
+		strings.Repeat("The quick brown fox jumps over the lazy dog, and so on: it is the\r\nsame with you and me, as http://www.example.com/fox.html says.\r\n", 14) + ".\r\n")
 	b.SetParallelism(5)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
