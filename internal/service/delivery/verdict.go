@@ -34,6 +34,10 @@ type Verdict struct {
 	Proved string
 	// Decided: an administrator has decided whether it is junk, or wants it delivered. Nobody else judges.
 	Decided bool
+	// Scanned: programs have looked at it. ScanJunk: one of them holds it for junk. ScanScore is the highest share that one gives it of what
+	// would make it junk: 1 and more is junk, 0 and less is good.
+	Scanned, ScanJunk bool
+	ScanScore         float64
 	// Summary is for the log and the trace: "spf=pass dkim=pass dmarc=pass".
 	Summary string
 }

@@ -16,7 +16,7 @@ import (
 //		signs="link-text:3:bank.example%20%3E%20evil.example"; why="link to: pills.example; body: cheap watches"
 //
 // The verdict comes first. score is how likely it is junk, in percent; limit is from where on it is; because is what decides in
-// the score's place: known (the author is), report (about the account's own mail), policy (of the author's domain). signs are
+// the score's place: known (the author is), report (about the account's own mail), policy (of the author's domain), scanner. signs are
 // what looks like phishing (signs.Parse). why names what speaks for junk, in words of the message.
 
 // field writes it, with its final CRLF.
@@ -104,7 +104,7 @@ func plain(s string) string {
 type Remark struct {
 	Junk         bool
 	Score, Limit int
-	// Because is "known", "report" or "policy"; "": the score has decided.
+	// Because is "known", "report", "policy" or "scanner"; "": the score has decided.
 	Because string
 	Signs   []signs.Sign
 	Why     []string

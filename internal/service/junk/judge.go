@@ -66,9 +66,7 @@ func (l *letter) For(ctx context.Context, box *mailbox.Session) delivery.Opinion
 	}
 	l.look()
 	r := l.s.rule(&l.paper, box, m)
-	if v := l.e.Verdict; v != nil && v.Junk {
-		r.demand("policy")
-	}
+	l.s.heed(&r, l.e.Verdict)
 	if r.junk() && !r.demanded && l.aboutOurs(box, m) {
 		r.spare("report")
 		l.s.counts.reports.Add(1)
@@ -80,7 +78,7 @@ func (l *letter) For(ctx context.Context, box *mailbox.Session) delivery.Opinion
 type ruling struct {
 	score     model.Score
 	threshold float64
-	demanded  bool   // others demand it: the author's policy
+	demanded  bool   // others demand it: the author's policy, a scanner
 	spared    bool   // it isn't junk, whatever the score says
 	because   string // why that is so
 	signs     []signs.Sign
@@ -122,6 +120,22 @@ func (s *Service) rule(p *paper, box *mailbox.Session, m *mind) ruling {
 	}
 	r.score = s.base.Judge(p.set, m.delta, s.town.delta()).Add(add)
 	return r
+}
+
+// mostOfScan is how much a scanner that doesn't decide can add to the log-odds, or take away.
+const mostOfScan = 2.0
+
+// heed takes into account what others have found out about the message.
+func (s *Service) heed(r *ruling, v *delivery.Verdict) {
+	switch {
+	case v == nil:
+	case v.Junk:
+		r.demand("policy")
+	case v.ScanJunk && !r.spared:
+		r.demand("scanner")
+	case v.Scanned: // half of what is junk to it says nothing
+		r.score = r.score.Add(max(-mostOfScan, min(mostOfScan, 4*(v.ScanScore-0.5))))
+	}
 }
 
 // aboutOurs reports whether it is a notification about mail that the account has sent: it tells of a recipient that the account
