@@ -47,7 +47,7 @@ type state struct {
 // the newer decides, which is the one that says something else than what was believed before.
 func decide(s state) (label, act) {
 	believed := s.had
-	if believed == unlabelled && s.role == mailbox.Junk && s.junkWord {
+	if believed == unlabelled && s.role == mailbox.Junk && s.junkWord && !s.movedIn {
 		believed = labelJunk // we put it there
 	}
 	l, how := s.wanted(believed)
@@ -68,10 +68,10 @@ func (s *state) wanted(believed label) (label, act) {
 		return labelGood, moved
 	case s.added && s.role == mailbox.Junk && !s.junkWord:
 		return labelJunk, moved
-	case s.added && s.role != mailbox.Junk && s.copied && s.junkWord && s.cleared && believed != labelGood:
+	case s.added && s.role != mailbox.Junk && s.copied && s.junkWord && s.cleared:
 		return labelGood, moved // COPY and EXPUNGE, as programs do that don't know MOVE
 	}
-	if s.flagged || s.movedIn {
+	if s.flagged || s.movedIn && s.had == unlabelled {
 		if l := s.words(believed); l != unlabelled && l != believed {
 			return l, marked
 		}

@@ -3,6 +3,7 @@ package junk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,3 +117,10 @@ func (w *world) judge(id ident.AccountID, text string) delivery.Opinion {
 	l := w.s.Letter(&delivery.Envelope{From: "x@y.example", Source: "smtp"}, w.content(text))
 	return l.For(w.ctx, w.open(id))
 }
+
+type (
+	ctx      = context.Context
+	envelope = delivery.Envelope
+)
+
+func slicesSort(ids []mailbox.ItemID) { slices.Sort(ids) }

@@ -1,0 +1,475 @@
+package junk
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/storage/kv"
+)
+
+func (w *world) folder(id ident.AccountID, role mailbox.Role) mailbox.FolderID {
+	w.Helper()
+	f, ok := w.open(id).FolderByRole(role)
+	if !ok {
+		w.Fatalf("no folder with role %d", role)
+	}
+	return f.ID
+}
+
+// put puts a message into a folder.
+func (w *world) put(id ident.AccountID, role mailbox.Role, text string, flags mailbox.Flags, keywords ...string) mailbox.Appended {
+	w.Helper()
+	d, err := w.open(id).Append(w.ctx, w.folder(id, role), mailbox.Append{Content: w.content(text), Flags: flags, Keywords: keywords})
+	w.must(err)
+	return d[0]
+}
+
+// moveAll moves all that is in a folder.
+func (w *world) moveAll(id ident.AccountID, from, to mailbox.Role) {
+	w.Helper()
+	box := w.open(id)
+	v, err := box.View(w.ctx, w.folder(id, from))
+	w.must(err)
+	var uids []mailbox.UID
+	for _, r := range v.All(0, v.Len()) {
+		uids = append(uids, r.UID)
+	}
+	_, _, err = box.Move(w.ctx, w.folder(id, from), uids, w.folder(id, to))
+	w.must(err)
+}
+
+func (w *world) learned(id ident.AccountID) string {
+	w.Helper()
+	k, err := w.s.Knowledge(w.ctx, w.open(id))
+	w.must(err)
+	return fmt.Sprintf("%d junk, %d good", k.Junk, k.Good)
+}
+
+// TestPoisoning: one account, whatever it reports, changes nothing for others, and knows nothing of them; several that agree do.
+func TestPoisoning(t *testing.T) {
+	w := newWorld(t, 5)
+	msg := func(n int) string {
+		return letterFrom("shop.example", true, 7, fmt.Sprintf("offer %d", n), goodText(n))
+	}
+	before := w.judge(2, msg(0))
+	for n := range 200 {
+		w.put(1, mailbox.Inbox, msg(n), 0)
+	}
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.judge(1, msg(1000)); !got.Junk {
+		t.Fatalf("%+v for the one who has said so", got)
+	}
+	if after := w.judge(2, msg(0)); after != before {
+		t.Errorf("%+v, was %+v", after, before)
+	}
+	for day := range 10 { // nor if it goes on for days
+		w.now = w.now.Add(24 * time.Hour)
+		w.put(1, mailbox.Inbox, msg(300+day), 0)
+		w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+		w.must(w.s.Learn(w.ctx, 1))
+	}
+	if after := w.judge(2, msg(0)); after != before {
+		t.Errorf("after days: %+v, was %+v", after, before)
+	}
+	for id := ident.AccountID(3); id <= 5; id++ {
+		w.put(id, mailbox.Inbox, msg(int(400+id)), 0)
+		w.moveAll(id, mailbox.Inbox, mailbox.Junk)
+		w.must(w.s.Learn(w.ctx, id))
+	}
+	agreed := w.judge(2, msg(0))
+	if agreed.Score <= before.Score {
+		t.Errorf("several agree: %+v, was %+v", agreed, before)
+	}
+	if junk, _, senders := w.s.Shared(); junk == 0 || senders != 2 {
+		t.Errorf("the server has learned %d, and %d senders", junk, senders)
+	}
+	// The one who takes everything back leaves three that agree; one more, and two are too few.
+	w.must(w.s.Forget(w.ctx, 1))
+	w.must(w.s.Forget(w.ctx, 3))
+	if _, _, senders := w.s.Shared(); senders != 0 {
+		t.Errorf("%d senders", senders)
+	}
+	// Votes fade.
+	w.put(3, mailbox.Inbox, msg(500), 0)
+	w.moveAll(3, mailbox.Inbox, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 3))
+	if _, _, senders := w.s.Shared(); senders != 2 {
+		t.Errorf("%d senders", senders)
+	}
+	w.now = w.now.Add(voteLife * 24 * time.Hour)
+	w.must(w.s.Tidy(w.ctx))
+	if _, _, senders := w.s.Shared(); senders != 0 {
+		t.Errorf("%d senders after %d days", senders, voteLife)
+	}
+}
+
+// TestVotesOfUnprovenDomainsDontCount: who forges a domain can't ruin its name.
+func TestVotesOfUnprovenDomainsDontCount(t *testing.T) {
+	w := newWorld(t, 5)
+	for id := ident.AccountID(1); id <= 4; id++ {
+		w.put(id, mailbox.Inbox, letterFrom("bank.example", false, int(id), "x", junkText(1)), 0)
+		w.moveAll(id, mailbox.Inbox, mailbox.Junk)
+		w.must(w.s.Learn(w.ctx, id))
+	}
+	if _, _, senders := w.s.Shared(); senders != 0 {
+		t.Errorf("%d senders", senders)
+	}
+}
+
+// TestKept: what was read and left for days is good, a few a day, once somebody has said what junk is.
+func TestKept(t *testing.T) {
+	w := newWorld(t, 1)
+	for n := range 150 {
+		flags := mailbox.Seen
+		if n%3 == 0 {
+			flags = 0
+		}
+		w.put(1, mailbox.Inbox, letterFrom("a.example", true, 1, fmt.Sprint("report ", n), goodText(n)), flags)
+	}
+	w.now = w.now.Add(4 * 24 * time.Hour)
+	w.must(w.s.Tidy(w.ctx))
+	if got := w.learned(1); got != "0 junk, 0 good" {
+		t.Errorf("nobody has said anything: %s", got)
+	}
+	w.put(1, mailbox.Trash, letterFrom("b.example", true, 2, "pills", junkText(1)), 0)
+	w.moveAll(1, mailbox.Trash, mailbox.Junk)
+	w.must(w.s.Tidy(w.ctx))
+	if got := w.learned(1); got != "1 junk, 100 good" {
+		t.Errorf("%s", got)
+	}
+	for n := range 50 {
+		w.put(1, mailbox.Inbox, letterFrom("a.example", true, 1, fmt.Sprint("more ", n), goodText(1000+n)), mailbox.Seen)
+	}
+	for _, days := range []time.Duration{1, 2, 1} { // too new, then 20 of them, then no more on the same day
+		w.now = w.now.Add(days * 24 * time.Hour)
+		w.must(w.s.Tidy(w.ctx))
+		w.must(w.s.Tidy(w.ctx))
+	}
+	if got := w.learned(1); got != "1 junk, 120 good" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestQuietSigns: answers and filing count only beside what somebody has said aloud.
+func TestQuietSigns(t *testing.T) {
+	w := newWorld(t, 1)
+	w.put(1, mailbox.Inbox, letterFrom("a.example", true, 1, "report", goodText(1)), mailbox.Seen)
+	w.moveAll(1, mailbox.Inbox, mailbox.Archive)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.learned(1); got != "0 junk, 0 good" {
+		t.Errorf("%s", got)
+	}
+	w.put(1, mailbox.Inbox, letterFrom("b.example", true, 1, "pills", junkText(1)), 0)
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	d := w.put(1, mailbox.Inbox, letterFrom("a.example", true, 1, "report", goodText(2)), mailbox.Seen)
+	_, err := w.open(1).SetFlags(w.ctx, w.folder(1, mailbox.Inbox), mailbox.FlagChange{UIDs: []mailbox.UID{d.UID}, Flags: mailbox.Answered})
+	w.must(err)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.learned(1); got != "1 junk, 1 good" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestReportsAboutOnesOwnMail get through, and those about mail that the account hasn't sent don't.
+func TestReportsAboutOnesOwnMail(t *testing.T) {
+	w := newWorld(t, 1)
+	report := func(to string) string {
+		return "Return-Path: <>\r\nReceived: from mail.far.example (mail.far.example [203.0.7.9])\r\n\tby mx.example.test with ESMTP id 1; Sat, 14 Mar 2026 12:00:00 +0000\r\n" +
+			"From: MAILER-DAEMON@far.example\r\nTo: ann@example.test\r\nSubject: Undelivered mail\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n" +
+			"--b\r\nContent-Type: text/plain\r\n\r\n" + junkText(1) + "\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; far.example\r\n\r\nFinal-Recipient: rfc822; " + to + "\r\nAction: failed\r\nStatus: 5.1.1\r\n--b--\r\n"
+	}
+	for n := range 8 {
+		w.put(1, mailbox.Inbox, report(fmt.Sprintf("x%d@there.example", n)), 0)
+	}
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.s.Wrote(1, []string{"Bob@There.example"})
+	w.must(w.s.Learn(w.ctx, 1))
+	opinion := func(from, to string) bool {
+		l := w.s.Letter(&envelope{From: from, Source: "smtp"}, w.content(report(to)))
+		return l.For(w.ctx, w.open(1)).Junk
+	}
+	if opinion("", "bob@there.example") || !opinion("", "carol@there.example") || !opinion("x@far.example", "bob@there.example") {
+		t.Errorf("known %v, unknown %v, from somebody %v", opinion("", "bob@there.example"), opinion("", "carol@there.example"), opinion("x@far.example", "bob@there.example"))
+	}
+	if s := w.s.Stats(); s.Reports == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestImpostor: somebody's name with another address weighs against a message.
+func TestImpostor(t *testing.T) {
+	w := newWorld(t, 1)
+	msg := strings.Replace(letterFrom("evil.example", true, 1, "hello", goodText(1)), "From: Somebody Else", "From: Fred Friend", 1)
+	before := w.judge(1, msg)
+	w.put(1, mailbox.Sent, "From: ann@example.test\r\nTo: Friend Fred <fred@friend.example>\r\n\r\nHi\r\n", mailbox.Seen)
+	w.must(w.s.Learn(w.ctx, 1))
+	after := w.judge(1, msg)
+	if after.Score <= before.Score || !strings.Contains(after.Field, "name-person") {
+		t.Errorf("%+v, was %+v", after, before)
+	}
+	k, err := w.s.Knowledge(w.ctx, w.open(1))
+	if w.must(err); k.Known != 1 {
+		t.Errorf("%+v", k)
+	}
+}
+
+// TestTraining: by an administrator; the same twice teaches once, and the other label takes it back.
+func TestTraining(t *testing.T) {
+	w := newWorld(t, 2)
+	var mails [][]byte
+	for n := range 6 {
+		mails = append(mails, []byte(letterFrom("b.example", true, 1, "pills", junkText(n))))
+	}
+	for i, want := range []int{6, 0} {
+		if n, err := w.s.Train(w.ctx, 1, true, mails...); err != nil || n != want {
+			t.Errorf("%d: %d learned, %v", i, n, err)
+		}
+	}
+	other := letterFrom("b.example", true, 1, "pills", junkText(9))
+	if !w.judge(1, other).Junk || w.judge(2, other).Junk {
+		t.Error("trained for the wrong account")
+	}
+	if n, err := w.s.Train(w.ctx, 1, false, mails...); err != nil || n != 6 || w.learned(1) != "0 junk, 6 good" || w.judge(1, other).Junk {
+		t.Errorf("%d, %v, %s", n, err, w.learned(1))
+	}
+	w.must(w.s.TrainAll(w.ctx, true, mails...))
+	if !w.judge(2, other).Junk {
+		t.Error("trained for all, and one doesn't know")
+	}
+}
+
+// TestBounds: what is remembered is bounded, and the oldest goes.
+func TestBounds(t *testing.T) {
+	w := newWorld(t, 1)
+	for day := range 3 {
+		for part := range 2 {
+			var to []string
+			for n := range 1000 {
+				to = append(to, fmt.Sprintf("p%d.%d.%d@x.example", day, part, n))
+			}
+			w.s.Wrote(1, to)
+			w.must(w.s.Learn(w.ctx, 1))
+		}
+		w.now = w.now.Add(24 * time.Hour)
+	}
+	k, err := w.s.Knowledge(w.ctx, w.open(1))
+	w.must(err)
+	if k.Known > mostKnown || k.Known < mostKnown/2 {
+		t.Errorf("%+v", k)
+	}
+	for a, want := range map[string]bool{"p2.1.999": true, "p0.0.0": false} {
+		if got, err := w.s.Knows(w.ctx, w.open(1), a, "X.example"); err != nil || got != want {
+			t.Errorf("%s: %v, %v", a, got, err)
+		}
+	}
+}
+
+// TestMinds: the memory for what accounts know has a bound, and the latest stay.
+func TestMinds(t *testing.T) {
+	c := newMinds(10 * (&mind{}).weight())
+	for i := range 100 {
+		c.put(ident.AccountID(i+1), &mind{})
+		if i > 0 && c.get(1) == nil {
+			t.Fatalf("the one that is asked for again and again is gone after %d", i)
+		}
+	}
+	if len(c.of) != 10 || c.lately.Len() != 10 || c.bytes != c.most || c.get(2) != nil || c.get(100) == nil {
+		t.Errorf("%d, %d, %d bytes", len(c.of), c.lately.Len(), c.bytes)
+	}
+	c.put(100, &mind{head: head{revision: 5}})
+	c.put(100, &mind{head: head{revision: 4}})
+	if c.get(100).head.revision != 5 {
+		t.Error("an older one has come in its place")
+	}
+}
+
+// TestRecords: what is stored reads as it was written; what is damaged is told, or says nothing.
+func TestRecords(t *testing.T) {
+	h := head{7, 1 << 40, true, 3, 4, 20_000, 77}
+	if got, err := decodeHead(h.encode()); err != nil || got != h {
+		t.Errorf("%+v, %v", got, err)
+	}
+	l := labelled{labelGood, filed, 20_526}
+	if got, ok := decodeLabelled(l.encode()); !ok || got != l {
+		t.Errorf("%+v", got)
+	}
+	b := ballot{20_000, []vote{{1, 20_000, true}, {1<<32 - 1, 20_001, false}}}
+	got, ok := decodeBallot(b.encode())
+	if !ok || got.taught != b.taught || len(got.votes) != 2 || got.votes[0] != b.votes[0] || got.votes[1] != b.votes[1] {
+		t.Errorf("%+v", got)
+	}
+	if a := (acquaintance{20_000, "friend fred"}); decodeAcquaintance(a.encode()) != a {
+		t.Error(a)
+	}
+	for _, whole := range [][]byte{h.encode(), l.encode(), b.encode()} {
+		for i := range whole {
+			decodeHead(whole[:i])
+			decodeLabelled(whole[:i])
+			decodeBallot(whole[:i])
+		}
+	}
+}
+
+// broken fails at the n-th write.
+type broken struct {
+	kv.DB
+	left int
+}
+
+var errBroken = errors.New("broken")
+
+func (b *broken) fails() bool {
+	b.left--
+	return b.left < 0
+}
+
+func (b *broken) Update(ctx ctx, p kv.Partition, fn func(kv.Tx) error) error {
+	if b.fails() {
+		return errBroken
+	}
+	return b.DB.Update(ctx, p, fn)
+}
+
+func (b *broken) Submit(ctx ctx, p kv.Partition, fn func(kv.Tx) error) (kv.Commit, error) {
+	if b.fails() {
+		return nil, errBroken
+	}
+	return b.DB.Submit(ctx, p, fn)
+}
+
+func (b *broken) SubmitLazy(ctx ctx, p kv.Partition, fn func(kv.Tx) error) error {
+	if b.fails() {
+		return errBroken
+	}
+	return b.DB.SubmitLazy(ctx, p, fn)
+}
+
+// TestBrokenOff: wherever learning is broken off, it goes on from there, and teaches once: labels, votes, keywords and what was learned
+// are as without.
+func TestBrokenOff(t *testing.T) {
+	for n := 0; ; n++ {
+		w := newWorld(t, 3)
+		for id := ident.AccountID(1); id <= 3; id++ {
+			for i := range 3 {
+				w.put(id, mailbox.Inbox, letterFrom("shop.example", true, 1, fmt.Sprint("offer ", id, i), junkText(i)), 0)
+			}
+			if id > 1 {
+				w.moveAll(id, mailbox.Inbox, mailbox.Junk)
+				w.must(w.s.Learn(w.ctx, id))
+			}
+		}
+		w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+		whole := w.db
+		bad := &broken{whole, n}
+		w.over(bad)
+		err := w.s.Learn(w.ctx, 1)
+		w.over(whole)
+		w.must(w.s.Learn(w.ctx, 1))
+		junk, good, senders := w.s.Shared()
+		if got := fmt.Sprintf("%s; shared %d, %d; %d senders", w.learned(1), junk, good, senders); got != "3 junk, 0 good; shared 1, 0; 2 senders" {
+			t.Fatalf("broken off at write %d: %s", n, got)
+		}
+		v, err2 := w.open(1).View(w.ctx, w.folder(1, mailbox.Junk))
+		w.must(err2)
+		for _, r := range v.All(0, v.Len()) {
+			if !r.Keywords.Has("$Junk") {
+				t.Fatalf("broken off at write %d: %v", n, r.Keywords.Names())
+			}
+		}
+		if err == nil {
+			if n < 4 {
+				t.Errorf("only %d writes", n)
+			}
+			return
+		}
+	}
+}
+
+// TestLearnerModel: whatever people do, and whenever the server looks or restarts, each message is learned once, as what was said of it last.
+func TestLearnerModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, 1)
+		box := func() *mailbox.Session { return w.open(1) }
+		want := map[mailbox.ItemID]label{} // by explicit acts
+		at := map[mailbox.ItemID]mailbox.Role{}
+		n := rapid.IntRange(1, 6).Draw(t, "messages")
+		for i := range n {
+			d := w.put(1, mailbox.Inbox, letterFrom("a.example", true, 1, fmt.Sprint("m", i), goodText(i)), 0)
+			at[d.ID] = mailbox.Inbox
+		}
+		pick := func() (id mailbox.ItemID, uid mailbox.UID, in mailbox.FolderID) {
+			i := rapid.IntRange(0, n-1).Draw(t, "which")
+			v := []mailbox.ItemID{}
+			for id := range at {
+				v = append(v, id)
+			}
+			slicesSort(v)
+			in, uid, err := box().Find(w.ctx, v[i])
+			w.must(err)
+			return v[i], uid, in
+		}
+		move := func(id mailbox.ItemID, uid mailbox.UID, in mailbox.FolderID, to mailbox.Role) {
+			if at[id] == to {
+				return
+			}
+			_, _, err := box().Move(w.ctx, in, []mailbox.UID{uid}, w.folder(1, to))
+			w.must(err)
+			w.must(w.s.Learn(w.ctx, 1))
+			switch {
+			case to == mailbox.Junk:
+				want[id] = labelJunk
+			case at[id] == mailbox.Junk && to == mailbox.Inbox:
+				want[id] = labelGood
+			}
+			at[id] = to
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"junk":  func(*rapid.T) { id, uid, in := pick(); move(id, uid, in, mailbox.Junk) },
+			"inbox": func(*rapid.T) { id, uid, in := pick(); move(id, uid, in, mailbox.Inbox) },
+			"trash": func(*rapid.T) { id, uid, in := pick(); move(id, uid, in, mailbox.Trash) },
+			"mark": func(*rapid.T) {
+				id, uid, in := pick()
+				if at[id] != mailbox.Inbox {
+					return
+				}
+				word, l := "$Junk", labelJunk
+				if rapid.Bool().Draw(t, "good") {
+					word, l = "NonJunk", labelGood
+				}
+				_, err := box().SetFlags(w.ctx, in, mailbox.FlagChange{UIDs: []mailbox.UID{uid}, Keywords: []string{word}})
+				w.must(err)
+				w.must(w.s.Learn(w.ctx, 1))
+				want[id] = l
+			},
+			"read": func(*rapid.T) {
+				_, uid, in := pick()
+				_, err := box().SetFlags(w.ctx, in, mailbox.FlagChange{UIDs: []mailbox.UID{uid}, Flags: mailbox.Seen})
+				w.must(err)
+			},
+			"look":    func(*rapid.T) { w.must(w.s.Learn(w.ctx, 1)) },
+			"restart": func(*rapid.T) { w.over(w.db) },
+			"": func(t *rapid.T) {
+				w.must(w.s.Learn(w.ctx, 1))
+				junk, good := 0, 0
+				for _, l := range want {
+					if l == labelJunk {
+						junk++
+					} else {
+						good++
+					}
+				}
+				if got := w.learned(1); got != fmt.Sprintf("%d junk, %d good", junk, good) {
+					t.Fatalf("learned %s, want %d junk, %d good", got, junk, good)
+				}
+			},
+		})
+	})
+}
