@@ -51,6 +51,8 @@ var neighbours = map[string][]string{
 	"service/dane":      {"service/dns"},                                                                                                                                                     // matches records of the DNS
 	"service/mtasts":    {"service/dns"},                                                                                                                                                     // finds policies by the DNS
 	"server/servertest": {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
+
+	"service/quarantine": {"service/transfer"}, // keeps envelopes
 }
 
 // filters are what delivery asks for people's own rules, and what other programs say of messages.

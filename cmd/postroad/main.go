@@ -24,6 +24,7 @@ type commandLine struct {
 	Serve      serveCmd      `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
 	Init       initCmd       `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
 	Account    accountCmd    `cmd:"" help:"People's accounts."`
+	Quarantine quarantineCmd `cmd:"" help:"Messages that a scanner or policy has put aside: list, show, release, delete."`
 	Audit      auditCmd      `cmd:"" help:"Tell who signed in, who failed to, and what administrators did."`
 	Session    sessionCmd    `cmd:"" help:"Who is signed in."`
 	Domain     domainCmd     `cmd:"" help:"Domains that are served."`

@@ -13,11 +13,13 @@ import (
 	"sync"
 	"testing"
 
+	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 	"postroad/internal/server/servertest/memnet"
 	"postroad/internal/service/setup"
+	"postroad/internal/service/transfer"
 )
 
 // programs is a network with a virus scanner and a spam filter.
@@ -277,4 +279,123 @@ func TestScannedMailIsDelivered(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestQuarantine: what has a virus in it waits for an administrator, who lets it go on or not; nobody else is to doubt it again.
+func TestQuarantine(t *testing.T) {
+	s, _ := withPrograms(t, func(virus, spam *config.Scanner) { virus.Virus = config.Quarantine })
+	s.AddAccount("ben")
+	ctx := t.Context()
+	if got := from(t, s, "192.0.2.1", "eve@other.example", "ann", unproved("EICAR")); !strings.HasPrefix(got, "250 ") {
+		t.Fatal(got)
+	}
+	inbox := func() uint32 {
+		t.Helper()
+		c := s.IMAP("ann", nil)
+		defer c.Close()
+		d, err := c.Select("INBOX", nil).Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.NumMessages
+	}
+	a := s.Store().Admin
+	list, err := a.Quarantined(ctx, admin.QuarantineQuery{})
+	if err != nil || inbox() != 0 || len(list.Messages) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	m := list.Messages[0]
+	if m.Sender != "eve@other.example" || m.Recipients[0] != "ann@example.test" || m.Reason != "clamav: virus Eicar-Test-Signature" || m.Subject != "hello" || m.Author != "eve@other.example" || m.Client != "192.0.2.1" {
+		t.Errorf("%+v", m)
+	}
+	if why := tracedTexts(t, s, "eve@other.example"); !strings.Contains(why, "quarantined  clamav: virus Eicar-Test-Signature") {
+		t.Error(why)
+	}
+	if _, err := a.ReleaseQuarantined(ctx, admin.QuarantineChange{Number: m.Number}); err != nil {
+		t.Fatal(err)
+	}
+	got := bytesOf(t, s.IMAP("ann", nil), 1)
+	front, ok := strings.CutSuffix(got, unproved("EICAR"))
+	if !ok || !strings.Contains(front, "Authentication-Results: mail.example.test") || !strings.HasPrefix(front, "Return-Path: <eve@other.example>\r\n") {
+		t.Errorf("delivered:\n%s", got)
+	}
+	if _, err := a.ReleaseQuarantined(ctx, admin.QuarantineChange{Number: m.Number}); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+	all, err := a.Trace(ctx, admin.TraceQuery{ID: m.ID})
+	if err != nil || len(all) != 1 || all[0].Recipients[0].Outcome != "delivered" {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestReleaseOfOurOwnMail: a message to people elsewhere and here leaves when it is let go, also in two steps, and what nobody takes stays.
+func TestReleaseOfOurOwnMail(t *testing.T) {
+	p := startPrograms(t)
+	var sent outbox
+	s := servertest.Start(t, servertest.Options{DNS: senders(t), Dial: p.dial, Send: sent.send, Change: func(c *config.Config) {
+		c.Scanner = []config.Scanner{{Name: "clamav", Kind: config.Clamd, Address: "unix:/clamd.sock", Virus: config.Quarantine}}
+	}})
+	s.AddAccount("ann")
+	l := s.Line(servertest.Submission)
+	l.Ask("EHLO client")
+	l.Ask("AUTH PLAIN AGFubkBleGFtcGxlLnRlc3QAc2VjcmV0")
+	l.Ask("MAIL FROM:<ann@example.test>")
+	for _, to := range []string{"far@away.example", "off@away.example", "ann@example.test"} {
+		l.Ask("RCPT TO:<%s>", to)
+	}
+	l.Ask("DATA")
+	l.Ask("%sEICAR\r\n.", letter("ann@example.test"))
+	a, ctx := s.Store().Admin, t.Context()
+	list, err := a.Quarantined(ctx, admin.QuarantineQuery{Sender: "ann@example.test"})
+	if err != nil || len(list.Messages) != 1 || list.Messages[0].Login != "ann@example.test" || len(list.Messages[0].Recipients) != 3 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	n := list.Messages[0].Number
+	for _, to := range [][]string{{"far@away.example"}, nil} {
+		if _, err := a.ReleaseQuarantined(ctx, admin.QuarantineChange{Number: n, Recipients: to}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent.wait(t, 2)
+	if got := bytesOf(t, s.IMAP("ann", nil), 1); !strings.Contains(got, "EICAR") {
+		t.Error(got)
+	}
+	if list, err := a.Quarantined(ctx, admin.QuarantineQuery{}); err != nil || len(list.Messages) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// outbox is all servers outside.
+type outbox struct {
+	mu   sync.Mutex
+	to   []string
+	came chan struct{}
+	once sync.Once
+}
+
+func (o *outbox) init() { o.once.Do(func() { o.came = make(chan struct{}, 100) }) }
+
+func (o *outbox) send(_ context.Context, job transfer.Job) []transfer.Outcome {
+	o.init()
+	outs := make([]transfer.Outcome, len(job.Recipients))
+	for i := range job.Recipients {
+		outs[i] = transfer.Outcome{Result: transfer.Delivered, Status: "2.0.0"}
+		o.mu.Lock()
+		o.to = append(o.to, job.Recipients[i].Address)
+		o.mu.Unlock()
+		o.came <- struct{}{}
+	}
+	return outs
+}
+
+func (o *outbox) wait(t *testing.T, n int) {
+	t.Helper()
+	o.init()
+	for range n {
+		select {
+		case <-o.came:
+		case <-t.Context().Done():
+			t.Fatal("nothing leaves")
+		}
+	}
 }

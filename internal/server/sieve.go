@@ -21,7 +21,7 @@ import (
 
 // openRules makes the rules by which people's mail is filtered: their own scripts, and the administrator's.
 func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbox.Store) (*filters.Rules, error) {
-	o := filters.Options{Dir: dir, Store: boxes, Host: c.Hostname, Now: w.Now, Global: globalScripts(c.Sieve.Global)}
+	o := filters.Options{Dir: dir, Store: boxes, Host: c.Hostname, Now: w.Now, Global: globalScripts(c.Sieve.Global), Viruses: c.LooksForViruses()}
 	var err error
 	if o.Location, err = c.Sieve.Location(); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"postroad/internal/service/inbound"
 	"postroad/internal/service/junk"
 	"postroad/internal/service/policy"
+	"postroad/internal/service/quarantine"
 	filters "postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
 	"postroad/internal/storage/kv"
@@ -49,6 +50,8 @@ type Store struct {
 	Accounts  *inbound.Accounts // what people here have sent
 	Fetch     *fetch.Service    // mail from other servers
 	Policies  *policy.Book      // what administrators have decided about mail
+	// Quarantine has messages that nobody gets unless an administrator lets them.
+	Quarantine *quarantine.Store
 	// Certificates are TLS certificates that were imported or got from an authority.
 	Certificates *acme.Storage
 
@@ -103,6 +106,8 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err := s.openJunk(ctx, c, w); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	s.Quarantine = openQuarantine(db, c, w)
+	s.Admin.SetQuarantine(s.Quarantine)
 	// Scripts of the administrator that are wrong keep the server from starting, but not commands from working.
 	if s.Rules, s.wrong = openRules(c, w, s.Directory, s.Mailboxes); s.wrong != nil {
 		s.Rules = filters.New(filters.Options{Dir: s.Directory, Store: s.Mailboxes, Now: w.Now, Host: c.Hostname})

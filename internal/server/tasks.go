@@ -31,6 +31,7 @@ func (s *Server) tasks() []func(context.Context) {
 		s.tidy,
 		s.trim,
 		s.tidyGuard,
+		s.tidyQuarantine,
 		s.engine.Run,
 		s.watchClients,
 		s.runAudit,

@@ -44,6 +44,7 @@ type Admin interface {
 	UndeleteAdmin
 	SharingAdmin
 	SieveAdmin
+	QuarantineAdmin
 	AwayAdmin
 	Delegator
 	SourceAdmin

@@ -54,6 +54,7 @@ type Direct struct {
 	rules *rules.Rules // compiles filter scripts
 
 	policies *policy.Book // nil: none are kept
+	isolated isolated     // messages that were put aside
 
 	sending *inbound.Accounts // what accounts have sent; nil: nobody counts
 

@@ -158,6 +158,22 @@ var operations = map[string]operation{
 	"account.sieve.activate": doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.ActivateScript(ctx, n) }),
 	"account.sieve.delete":   doing(func(ctx context.Context, a Admin, n ScriptName) error { return a.DeleteScript(ctx, n) }),
 
+	"quarantine.list": asking(func(ctx context.Context, a Admin, q QuarantineQuery) (QuarantineList, error) {
+		return a.Quarantined(ctx, q)
+	}),
+	"quarantine.show": asking(func(ctx context.Context, a Admin, n numberArg) (QuarantinedHeader, error) {
+		return a.ShowQuarantined(ctx, n.Number)
+	}),
+	"quarantine.read": asking(func(ctx context.Context, a Admin, r QuarantineRead) (QuarantinePiece, error) {
+		return a.ReadQuarantined(ctx, r)
+	}),
+	"quarantine.release": asking(func(ctx context.Context, a Admin, c QuarantineChange) (QuarantineChanged, error) {
+		return a.ReleaseQuarantined(ctx, c)
+	}),
+	"quarantine.delete": asking(func(ctx context.Context, a Admin, c QuarantineChange) (QuarantineChanged, error) {
+		return a.DeleteQuarantined(ctx, c)
+	}),
+
 	"account.grants":     asking(func(ctx context.Context, a Admin, x addressArg) ([]Grant, error) { return a.Grants(ctx, x.Address) }),
 	"account.grants.end": asking(func(ctx context.Context, a Admin, g GrantChange) (EndedGrants, error) { return a.EndGrants(ctx, g) }),
 	"audit":              asking(func(ctx context.Context, a Admin, q AuditQuery) ([]AuditEntry, error) { return a.Audit(ctx, q) }),

@@ -44,7 +44,7 @@ type Trace struct {
 type TraceRecipient struct {
 	Recipient string `json:"recipient"`
 	// Outcome is waiting, scheduled, held or notifying while it is in the queue; else delivered, relayed, failed, refused,
-	// forwarded or dropped. unknown: nothing more is remembered.
+	// forwarded, dropped, quarantined or discarded. unknown: nothing more is remembered.
 	Outcome string     `json:"outcome"`
 	Queued  *QueueItem `json:"queued,omitempty"` // while it is in the queue
 }
@@ -279,6 +279,8 @@ func (s *story) outcome(to, what string) {
 // note remembers what an event means for a recipient.
 func (s *story) note(to string, e *trace.Event) {
 	switch e.Kind {
+	case trace.Quarantined, trace.Discarded:
+		s.outcome(to, e.Kind.String())
 	case trace.Refused:
 		s.outcome(to, refused)
 	case trace.Delivered:

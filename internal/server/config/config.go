@@ -60,6 +60,8 @@ type Config struct {
 	Sharing Sharing `toml:"sharing"`
 	// Scanner are other programs that are shown messages. Default: none.
 	Scanner []Scanner `toml:"scanner"`
+	// Quarantine bounds what is kept of messages that they, or policies, have put aside.
+	Quarantine QuarantineRoom `toml:"quarantine"`
 	// Sieve says how people's filters run.
 	Sieve Sieve `toml:"sieve"`
 	// Junk says how junk is told from good mail.
@@ -301,6 +303,9 @@ func (c *Config) validateTop() error {
 		return err
 	}
 	if err := c.Checks.validate(); err != nil {
+		return err
+	}
+	if err := c.Quarantine.validate(); err != nil {
 		return err
 	}
 	if err := c.validateScanners(); err != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,11 @@ func (s *Scanner) SeesOutgoing() bool { return s.sees(s.Outgoing) }
 
 // SeesRelayed is as SeesOutgoing.
 func (s *Scanner) SeesRelayed() bool { return s.sees(s.Relayed) }
+
+// LooksForViruses reports whether a scanner does.
+func (c *Config) LooksForViruses() bool {
+	return slices.ContainsFunc(c.Scanner, func(s Scanner) bool { return s.Kind == Clamd })
+}
 
 // Title is its name.
 func (s *Scanner) Title() string {
