@@ -22,6 +22,7 @@ type accountCmd struct {
 	Enable      accountEnable   `cmd:"" help:"Let an account sign in."`
 	Disable     accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
 	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
+	Passkey     passkeyCmd      `cmd:"" help:"Keys of phones and computers that people sign in with by hand."`
 	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
 	Set         accountSet      `cmd:"" help:"Say what POP3 shows of an account, and what becomes of messages that it collects."`
 	Away        awayCmd         `cmd:"" help:"Out of office: what senders hear while somebody is away."`

@@ -116,7 +116,11 @@ func (c *twoStepShow) Run(ctx context.Context, g *Globals, t terminal) error {
 func twoStepState(s *admin.TwoStep) string {
 	switch {
 	case s.On:
-		return fmt.Sprintf("on since %s, %d recovery codes are left", minute(s.Since), s.Recovery)
+		by := "codes"
+		if !s.Codes {
+			by = "passkeys"
+		}
+		return fmt.Sprintf("on since %s, by %s; %d recovery codes are left", minute(s.Since), by, s.Recovery)
 	case s.Pending:
 		return "off; begun, but not confirmed by a code yet"
 	}

@@ -120,3 +120,19 @@ func TestAuditLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestPasskeyCommands(t *testing.T) {
+	s := newShell(t)
+	const ann = "ann@example.test"
+	if out := s.do("", "account", "passkey", "list", ann); !strings.HasPrefix(out, "NAME  CREATED") || strings.Count(out, "\n") != 1 {
+		t.Errorf("%q", out)
+	}
+	if status, _, said := s.try("", "account", "passkey", "remove", ann, "phone"); status != exitFailed || !strings.Contains(said, "no passkey") {
+		t.Errorf("%d %q", status, said)
+	}
+	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.Local)
+	row := passkeyRow(&admin.Passkey{Name: "a\x1b[2Jb", Created: at, Used: at.Add(time.Minute), BackedUp: true, Reached: []string{"usb", "nfc"}})
+	if got := strings.Join(row, "|"); got != "a?[2Jb|2026-03-14 15:09|2026-03-14 15:10|yes|usb,nfc" {
+		t.Errorf("%q", got)
+	}
+}

@@ -56,7 +56,7 @@ func (v *visit) showSessions(status int, problem string) {
 func (v *visit) endSession() {
 	id := v.r.PostFormValue("id")
 	n, err := 0, error(nil)
-	if strings.HasPrefix(id, "web-") {
+	if strings.HasPrefix(id, auth.PagesPrefix) {
 		n, err = v.Engine.EndPages(v.r.Context(), v.who.Account.ID, id, v.in)
 	} else {
 		for _, s := range v.connections() {

@@ -81,6 +81,7 @@ type Admin interface {
 	HeldAccounts(ctx context.Context) ([]AccountUsage, error)
 
 	SignInAdmin
+	PasskeyAdmin
 	GrantAdmin
 
 	// Aliases lists the aliases, by domain and local part.

@@ -144,8 +144,14 @@ func (r *recorder) AddAppPassword(_ context.Context, n NewAppPassword) (AppPassw
 func (r *recorder) RemoveAppPassword(_ context.Context, n AppPasswordName) error {
 	return r.note("remove app password %v", n)
 }
+func (r *recorder) Passkeys(_ context.Context, a string) ([]Passkey, error) {
+	return []Passkey{{"phone", time.Unix(1e9, 0).UTC(), time.Unix(2e9, 0).UTC(), true, "0a", []string{"usb"}}}, r.note("passkeys %s", a)
+}
+func (r *recorder) RemovePasskey(_ context.Context, n PasskeyName) error {
+	return r.note("remove passkey %v", n)
+}
 func (r *recorder) TwoStep(_ context.Context, a string) (TwoStep, error) {
-	return TwoStep{true, true, time.Unix(1e9, 0).UTC(), 7}, r.note("two-step %s", a)
+	return TwoStep{true, true, true, time.Unix(1e9, 0).UTC(), 7}, r.note("two-step %s", a)
 }
 func (r *recorder) BeginTwoStep(_ context.Context, a string) (Enrolment, error) {
 	return Enrolment{"secret", "otpauth://x?a=b&c=d"}, r.note("begin two-step %s", a)

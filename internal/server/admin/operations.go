@@ -120,6 +120,8 @@ var operations = map[string]operation{
 		return a.AddAppPassword(ctx, n)
 	}),
 	"account.app_passwords.remove": doing(func(ctx context.Context, a Admin, n AppPasswordName) error { return a.RemoveAppPassword(ctx, n) }),
+	"account.passkeys":             asking(func(ctx context.Context, a Admin, x addressArg) ([]Passkey, error) { return a.Passkeys(ctx, x.Address) }),
+	"account.passkeys.remove":      doing(func(ctx context.Context, a Admin, n PasskeyName) error { return a.RemovePasskey(ctx, n) }),
 	"account.two_step":             asking(func(ctx context.Context, a Admin, x addressArg) (TwoStep, error) { return a.TwoStep(ctx, x.Address) }),
 	"account.two_step.begin": asking(func(ctx context.Context, a Admin, x addressArg) (Enrolment, error) {
 		return a.BeginTwoStep(ctx, x.Address)

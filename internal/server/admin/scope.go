@@ -43,6 +43,8 @@ var scopes = map[string]scope{
 	"account.app_passwords":        about(aboutAddress),
 	"account.app_passwords.add":    about(func(n NewAppPassword) string { return n.Address }),
 	"account.app_passwords.remove": about(func(n AppPasswordName) string { return n.Address }),
+	"account.passkeys":             about(aboutAddress),
+	"account.passkeys.remove":      about(func(n PasskeyName) string { return n.Address }),
 	"account.two_step":             about(aboutAddress),
 	"account.two_step.begin":       about(aboutAddress),
 	"account.two_step.confirm":     about(func(c Code) string { return c.Address }),

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type SignInAdmin interface {
 
 	// TwoStep tells how an account's two-step verification stands.
 	TwoStep(ctx context.Context, address string) (TwoStep, error)
-	// BeginTwoStep gives what an authenticator needs; fault.Conflict if it is on already.
+	// BeginTwoStep gives what an authenticator needs; fault.Conflict if it is on already, and takes codes.
 	BeginTwoStep(ctx context.Context, address string) (Enrolment, error)
 	// ConfirmTwoStep turns it on, if the code is the authenticator's, ends the sessions that the password alone has opened, and what it has allowed programs, and tells
 	// the recovery codes, this once. fault.Unauthenticated: the code is wrong.
@@ -72,6 +73,7 @@ type AppPasswordName struct {
 // TwoStep is how two-step verification stands.
 type TwoStep struct {
 	On       bool      `json:"on"`
+	Codes    bool      `json:"codes"`             // it takes codes of an authenticator; else passkeys, and recovery codes, alone
 	Pending  bool      `json:"pending,omitempty"` // begun, and not confirmed yet
 	Since    time.Time `json:"since,omitzero"`
 	Recovery int       `json:"recovery_codes"` // that are left
@@ -200,7 +202,7 @@ func forgetUses(ctx context.Context, db kv.DB, id ident.AccountID) error {
 func (d *Direct) TwoStep(ctx context.Context, address string) (out TwoStep, err error) {
 	err = d.with(ctx, address, func(id ident.AccountID) error {
 		s, err := d.dir.TwoStep(ctx, id)
-		out = TwoStep{On: s.On, Pending: s.Pending, Since: s.Since, Recovery: s.Recovery}
+		out = TwoStep{On: s.On, Codes: s.Codes, Pending: s.Pending, Since: s.Since, Recovery: s.Recovery}
 		return err
 	})
 	return out, err
@@ -225,6 +227,9 @@ func (d *Direct) ConfirmTwoStep(ctx context.Context, c Code) (out RecoveryCodes,
 	err = d.with(ctx, c.Address, func(id ident.AccountID) (err error) {
 		if out.Codes, err = d.dir.ConfirmTwoStep(ctx, id, c.Code); err != nil {
 			return err
+		}
+		if out.Codes == nil { // it was on: the codes are those that there were
+			out.Codes = []string{}
 		}
 		d.endStale(ctx, id)
 		if d.grants != nil { // the password alone has given them
@@ -263,6 +268,15 @@ func (d *Direct) Sessions(ctx context.Context, q SessionQuery) ([]Session, error
 	if d.engine == nil {
 		return list, nil
 	}
+	pages, err := d.pageSessions(ctx, only)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range pages {
+		if q.ID == "" || s.ID == q.ID {
+			list = append(list, s)
+		}
+	}
 	for _, s := range d.engine.Sessions() {
 		if q.Address != "" && s.Account != only || q.ID != "" && s.ID != q.ID {
 			continue
@@ -270,6 +284,7 @@ func (d *Direct) Sessions(ctx context.Context, q SessionQuery) ([]Session, error
 		list = append(list, Session{ID: s.ID, Address: s.Address, Protocol: s.Protocol, Client: showAddr(s.Client), Program: s.Program,
 			Key: s.Key, Mechanism: s.Mechanism, TLS: s.TLS, Since: s.Since})
 	}
+	slices.SortStableFunc(list, func(a, b Session) int { return a.Since.Compare(b.Since) })
 	return list, nil
 }
 
@@ -291,8 +306,12 @@ func (d *Direct) EndSessions(ctx context.Context, q SessionQuery) (Ended, error)
 		return Ended{}, fault.New(fault.NotFound, "there is no session %q", q.ID)
 	}
 	n := 0
-	for _, s := range list {
-		if d.engine.EndSession(s.ID) {
+	for i := range list {
+		ended, err := d.endSession(ctx, &list[i])
+		if err != nil {
+			return Ended{n}, err
+		}
+		if ended {
 			n++
 		}
 	}

@@ -44,6 +44,9 @@ const (
 	pagesName   = 16
 )
 
+// PagesPrefix begins the ID of every session of a browser, and of no other.
+const PagesPrefix = "web-"
+
 const keyPages = 's'
 
 // Pages is a browser in which somebody is signed in to our pages.
@@ -164,7 +167,7 @@ func (s *Pages) place() {
 }
 
 // idOfPages is part of the name, which alone finds nothing.
-func idOfPages(name []byte) string { return "web-" + hex.EncodeToString(name[:6]) }
+func idOfPages(name []byte) string { return PagesPrefix + hex.EncodeToString(name[:6]) }
 
 func errPages() error { return fault.New(fault.Unauthenticated, "nobody is signed in") }
 
