@@ -40,3 +40,51 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func benchmark(b *testing.B, raw string) {
+	m := parse(raw)
+	m.Facts = FactsOf(m.Summary.Header(), "")
+	x := New()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		x.Extract(m)
+	}
+	b.ReportMetric(float64(len(x.Extract(m))), "features")
+}
+
+const head = `Received: from mail.example.org (mail.example.org [192.0.2.7]) by mx.example.com with ESMTPS id 1; Mon, 2 Feb 2026 10:00:00 +0000
+From: "Ann Example" <ann@example.org>
+To: Bob <bob@example.com>
+Subject: The plan for Thursday, and a question
+Date: Mon, 2 Feb 2026 10:00:00 +0000
+Message-ID: <abc123.4567@example.org>
+MIME-Version: 1.0
+User-Agent: Mozilla Thunderbird
+`
+
+// prose is about n octets of text, of several hundred words.
+func prose(n int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		b.WriteString([]string{"meeting", "the", "report", "shall", "we", "begin", "on", "Thursday", "because", "of", "http://example.org/a/b?c=d"}[i*7%11])
+		if i%5 == 0 {
+			b.WriteString(string(rune('a'+i/5%26)) + string(rune('a'+i/130%26)) + "ing")
+		}
+		b.WriteString([]string{" ", " ", " ", ", ", " ", " ", ". ", "\n"}[i%8])
+	}
+	return b.String()
+}
+
+func BenchmarkText2KB(b *testing.B) {
+	benchmark(b, head+"Content-Type: text/plain; charset=utf-8\n\n"+prose(1600))
+}
+
+func BenchmarkHTML50KB(b *testing.B) {
+	var h strings.Builder
+	for i := range 150 {
+		h.WriteString(`<tr><td style="font-family:Arial;color:#333" align="left"><a href="https://click.example.org/x/` + string(rune('a'+i%26)) +
+			`?id=1&amp;z=2" style="color:red">` + prose(120) + `</a>&nbsp;</td></tr>` + "\n")
+	}
+	benchmark(b, head+"Content-Type: text/html; charset=utf-8\n\n<html><body><table>"+h.String()+"</table></body></html>")
+}

@@ -12,32 +12,38 @@ import (
 // A Delta is what was learned on top of a base. The zero value has learned nothing and is ready for use. Learn and Forget
 // need it alone; Judge, Reasons and Encode may run at once.
 //
-// Its size is bounded, whatever it learns: MaxEncoded stored, 64 KB in memory. What it learned long ago fades as it learns more.
+// Its size is bounded, whatever it learns: MaxEncoded stored, about as much in memory. What it learned long ago fades as it
+// learns more.
+//
+// It learns by logistic regression, where each weight moves the less the more it has moved already (AdaGrad): a feature that is
+// in all mail soon counts little, one that is new counts at once.
 type Delta struct {
 	// weights are by the hash of a feature, in units of 1/unit: features share them, and which ones is chance, with a sign
 	// that is chance as well, so that it evens out. nil: nothing learned.
-	weights    []int16
-	bias       int16
+	weights []int16
+	// moved is how much the weights have moved: the logarithm of the root of the sum of squares, see step.
+	moved      []uint8
 	junk, good uint32
 }
 
 const (
 	deltaBits = 15
+	slots     = 1 << deltaBits
 	unit      = 1024
 	maxWeight = 8191 // in units: two octets stored
-	maxBias   = 2 * unit
 	// deltaVersion is the record's. It also changes with the meaning of features.
 	deltaVersion = 1
 )
 
 // MaxEncoded is the length of the longest Encode, in octets.
-const MaxEncoded = 2<<deltaBits + 64
+const MaxEncoded = 3*slots + 64
 
-// How it learns.
+// How it learns; measured, see docs/junk.md.
 const (
-	rate     = 3.0   // of a step
-	margin   = 6.0   // in log-odds: what is known that surely needs no learning; beyond the strictest threshold, or what people move would come again
-	maxSteps = 8     // for one message
+	rate     = 0.2   // how far a weight moves at first
+	margin   = 7     // in log-odds: beyond the strictest threshold, or what people move would come again
+	maxSteps = 4     // for one message
+	balance  = 3     // how much more the rarer of the two classes may count
 	fade     = 20000 // messages after which what was learned counts 1/e of what it did
 )
 
@@ -72,30 +78,24 @@ func (d *Delta) sum(s features.Set, n norms) float64 {
 			other += w
 		}
 	}
-	return (float64(d.bias) + float64(text)*n.text + float64(other)*n.other) / unit
+	return (float64(text)*n.text + float64(other)*n.other) / unit
 }
 
 // Learn learns that a message is junk or good. below are deltas that count as well when the account's mail is judged, such as
 // the server's; they aren't changed. It learns little from what the model knew already.
 func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
-	if junk {
-		d.junk++
-	} else {
-		d.good++
-	}
-	d.fadeAway()
-	d.steps(b, s, junk, below)
-}
-
-// steps changes weights until the model is sure of the message.
-func (d *Delta) steps(b *Base, s features.Set, junk bool, below []*Delta) {
 	if d.weights == nil {
-		d.weights = make([]int16, 1<<deltaBits)
+		d.weights, d.moved = make([]int16, slots), make([]uint8, slots)
 	}
-	y, sign := 0.0, -1.0
+	count, y, sign := &d.good, 0.0, -1.0
 	if junk {
-		y, sign = 1, 1
+		count, y, sign = &d.junk, 1, 1
 	}
+	*count++
+	d.fadeAway()
+	// Who only ever says what is junk doesn't thereby say that all is.
+	weight := float64(d.junk+d.good+2) / float64(2**count+2)
+	weight = max(1.0/balance, min(balance, weight))
 	n := normsOf(s)
 	under := b.logit(s, n, below)
 	for range maxSteps {
@@ -103,17 +103,51 @@ func (d *Delta) steps(b *Base, s features.Set, junk bool, below []*Delta) {
 		if logit*sign >= margin {
 			return
 		}
-		d.step(s, n, rate*(y-sigmoid(logit)))
+		d.step(s, n, weight*(y-sigmoid(logit)))
 	}
 }
 
-// step adds to the weights of a message's features.
+// levels of moved are logarithms: level 1 is smallest, and each further one a sixteenth of an octave more.
+const (
+	smallest   = 0.004
+	perOctave  = 16
+	softening  = 0.01
+	levelLimit = 255
+)
+
+// step moves the weights of a message's features.
 func (d *Delta) step(s features.Set, n norms, by float64) {
 	for _, f := range s {
 		i, sign := slot(f)
-		d.weights[i] = clip(float64(d.weights[i])+math.Round(sign*by*n.of(f)*unit), maxWeight)
+		g := by * n.of(f)
+		root := d.move(i, g)
+		d.weights[i] = clip(float64(d.weights[i])+math.Round(sign*unit*rate*g/(root+softening)), maxWeight)
 	}
-	d.bias = clip(float64(d.bias)+math.Round(by*unit/20), maxBias)
+}
+
+// roots has the value of each level of moved.
+var roots = func() (t [levelLimit + 1]float64) {
+	for l := 1; l <= levelLimit; l++ {
+		t[l] = smallest * math.Exp2(float64(l-1)/perOctave)
+	}
+	return t
+}()
+
+// move notes that a weight moves, and returns the root of the sum of squares of all its moves.
+func (d *Delta) move(i int, g float64) float64 {
+	had := roots[d.moved[i]]
+	root := math.Sqrt(had*had + g*g)
+	level := 1 + perOctave*math.Log2(root/smallest)
+	if level < 1 {
+		return root
+	}
+	// Rounded up or down by chance, so that small moves count in the sum; the chance is the same in each run.
+	whole := math.Floor(level)
+	if chance := float64(uint32(i)*0x9e3779b1^(d.junk*7+d.good)*0x85ebca6b) / (1 << 32); chance < level-whole {
+		whole++
+	}
+	d.moved[i] = uint8(min(whole, levelLimit))
+	return root
 }
 
 func clip(v, limit float64) int16 { return int16(max(-limit, min(limit, v))) }
@@ -127,27 +161,32 @@ func (d *Delta) fadeAway() {
 	keep := 1 - every/float64(fade)
 	for i, w := range d.weights {
 		d.weights[i] = int16(float64(w) * keep)
+		if d.moved[i] > 1 && i%perOctave == int(d.junk+d.good)/every%perOctave {
+			d.moved[i]-- // lets weights move again in time
+		}
 	}
 }
 
 // Forget takes back that a message was learned as junk or good. Whoever has a new label for it calls Forget and then Learn.
+//
+// What is taken back is what the message's features say together, as far as that is what was learned; what other messages
+// taught about some of them goes with it, if only by a little.
 func (d *Delta) Forget(b *Base, s features.Set, junk bool, below ...*Delta) {
-	count := &d.good
+	count, sign := &d.good, -1.0
 	if junk {
-		count = &d.junk
+		count, sign = &d.junk, 1
 	}
 	if *count == 0 || d.weights == nil {
 		return
 	}
 	*count--
-	// Back to where the base is, but never beyond: what was learned since stays as far as it can.
 	n := normsOf(s)
 	for range maxSteps {
-		sum := d.sum(s, n)
-		if junk && sum <= 0 || !junk && sum >= 0 {
+		sum := d.sum(s, n) * sign
+		if sum <= 0 {
 			return
 		}
-		d.step(s, n, -max(-1, min(1, sum))*0.5)
+		d.step(s, n, -sign*min(1, sum))
 	}
 }
 
@@ -163,16 +202,15 @@ func (d *Delta) Learned() (junk, good int) {
 //
 //	octet     version
 //	uvarints  messages learned as junk, as good
-//	varint    bias
-//	then      until all weights are told: a varint, not 0: a weight; or 0 and a uvarint: so many weights that are 0
+//	then      until all weights are told: a varint, not 0: a weight, and an octet: how much it has moved;
+//	          or 0 and a uvarint: so many weights that are 0
 func (d *Delta) Encode(dst []byte) []byte {
 	dst = append(dst, deltaVersion)
 	dst = binary.AppendUvarint(dst, uint64(d.junk))
 	dst = binary.AppendUvarint(dst, uint64(d.good))
-	dst = binary.AppendVarint(dst, int64(d.bias))
 	for i := 0; i < len(d.weights); {
 		if w := d.weights[i]; w != 0 {
-			dst = binary.AppendVarint(dst, int64(w))
+			dst = append(binary.AppendVarint(dst, int64(w)), d.moved[i])
 			i++
 			continue
 		}
@@ -188,14 +226,13 @@ func (d *Delta) Encode(dst []byte) []byte {
 // Decode reads a record of Encode. Errors: fault.Corrupt.
 func Decode(b []byte) (*Delta, error) {
 	r := record.Decode(b, deltaVersion)
-	d := &Delta{junk: uint32(r.Uint()), good: uint32(r.Uint()), bias: clip(float64(r.Int()), maxBias)}
+	d := &Delta{junk: uint32(r.Uint()), good: uint32(r.Uint())}
 	if r.Rest() > 0 {
-		d.weights = make([]int16, 1<<deltaBits)
+		d.weights, d.moved = make([]int16, slots), make([]uint8, slots)
 	}
 	for i := 0; i < len(d.weights) && !r.Bad(); i++ {
-		w := r.Int()
-		if w != 0 {
-			d.weights[i] = clip(float64(w), maxWeight)
+		if w := r.Int(); w != 0 {
+			d.weights[i], d.moved[i] = clip(float64(w), maxWeight), r.Byte()
 			continue
 		}
 		n := r.Uint()

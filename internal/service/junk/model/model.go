@@ -47,6 +47,11 @@ func (b *Base) Judge(s features.Set, deltas ...*Delta) Score {
 	return ScoreOf(b.logit(s, normsOf(s), deltas))
 }
 
+// Calibrated is the score of a Sum.
+func (b *Base) Calibrated(sum float64) Score {
+	return ScoreOf(float64(b.slope)*sum + float64(b.offset))
+}
+
 func (b *Base) logit(s features.Set, n norms, deltas []*Delta) float64 {
 	logit := float64(b.slope)*b.sum(s) + float64(b.offset)
 	for _, d := range deltas {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/junk/features"
 )
 
@@ -22,7 +23,7 @@ type Training struct {
 	Epochs int
 	// Rate is how much one example changes. Default 0.4.
 	Rate float64
-	// Decay makes weights small, more so those that help little. Default 1e-5.
+	// Decay makes weights small, more so those that help little. Default 1e-4.
 	Decay float64
 	// Seen is in how many examples a feature must be. Default 3.
 	Seen int
@@ -41,7 +42,7 @@ func (t *Training) defaults() {
 		}
 	}
 	set(&t.Rate, 0.4)
-	set(&t.Decay, 1e-5)
+	set(&t.Decay, 1e-4)
 	if t.Epochs == 0 {
 		t.Epochs = 12
 	}
@@ -176,43 +177,78 @@ func (tr *trainer) base() *Base {
 	return b
 }
 
-// Calibrate finds how likely junk is at each sum of weights, on examples that the base hasn't seen (Platt's method: logistic
-// regression on the sum alone).
-func (b *Base) Calibrate(examples []Example) {
-	b.slope, b.offset = 1, 0
-	sums := make([]float64, len(examples))
-	junk := 0
-	for i, e := range examples {
-		sums[i] = b.sum(e.Set)
-		if e.Junk {
-			junk++
+// A Point is the sum that a base gives a message, and what the message is.
+type Point struct {
+	Sum  float64
+	Junk bool
+}
+
+// Sum is what the base's weights say of a message, before calibration.
+func (b *Base) Sum(s features.Set) float64 { return b.sum(s) }
+
+// Calibrate sets how likely junk is at each sum of weights, by points of messages that the weights had not seen: 0.5 where
+// logistic regression on the sum alone says so (Platt's method; junk and good mail count the same, however many there are of
+// each), and Normal where one good message in a thousand lies beyond. Errors: fault.Invalid if the points don't allow that.
+func (b *Base) Calibrate(points []Point) error {
+	slope, offset := platt(points)
+	var good []float64
+	for _, p := range points {
+		if !p.Junk {
+			good = append(good, p.Sum)
 		}
 	}
-	// targets that are never quite sure, as if there were one more example of each
-	yes, no := float64(junk+1)/float64(junk+2), 1/float64(len(examples)-junk+2)
-	slope, offset := 1.0, 0.0
-	for range 3000 {
+	if len(good) == 0 || slope <= 0 {
+		return fault.New(fault.Invalid, "nothing to calibrate by")
+	}
+	slices.Sort(good)
+	middle, far := -offset/slope, good[len(good)-1-len(good)/1000]
+	if far <= middle {
+		return fault.New(fault.Invalid, "half of what looks like junk is good")
+	}
+	slope = logitOf(Normal) / (far - middle)
+	b.slope, b.offset = float32(slope), float32(-slope*middle)
+	return nil
+}
+
+func logitOf(p float64) float64 { return math.Log(p / (1 - p)) }
+
+// platt finds slope and offset by Newton's method, half a step each time.
+func platt(points []Point) (slope, offset float64) {
+	weights, targets := plattTargets(points)
+	slope = 1
+	for range 200 {
 		var gs, g0, hss, hs0, h00 float64
-		for i, e := range examples {
-			y := no
-			w := 1 / float64(len(examples)-junk+1) // both classes count the same
-			if e.Junk {
-				y, w = yes, 1/float64(junk+1)
-			}
-			p := sigmoid(slope*sums[i] + offset)
-			d, h := (p-y)*w, p*(1-p)*w
-			gs, g0 = gs+d*sums[i], g0+d
-			hss, hs0, h00 = hss+h*sums[i]*sums[i], hs0+h*sums[i], h00+h
+		for i, p := range points {
+			q := sigmoid(slope*p.Sum + offset)
+			d, h := (q-targets[i])*weights[i], q*(1-q)*weights[i]
+			gs, g0 = gs+d*p.Sum, g0+d
+			hss, hs0, h00 = hss+h*p.Sum*p.Sum, hs0+h*p.Sum, h00+h
 		}
 		hss, h00 = hss+1e-9, h00+1e-9
 		det := hss*h00 - hs0*hs0
-		ds, d0 := (h00*gs-hs0*g0)/det, (hss*g0-hs0*gs)/det
-		slope, offset = slope-0.5*ds, offset-0.5*d0
-		if math.Abs(ds)+math.Abs(d0) < 1e-9 {
-			break
+		slope, offset = slope-(h00*gs-hs0*g0)/det/2, offset-(hss*g0-hs0*gs)/det/2
+	}
+	return slope, offset
+}
+
+// plattTargets has for each point how much it counts, and how likely it should be junk: never quite sure, as if there were one
+// more example of each.
+func plattTargets(points []Point) (weights, targets []float64) {
+	junk := 0
+	for _, p := range points {
+		if p.Junk {
+			junk++
 		}
 	}
-	b.slope, b.offset = float32(slope), float32(offset)
+	good := len(points) - junk
+	for _, p := range points {
+		if p.Junk {
+			weights, targets = append(weights, 1/float64(junk+1)), append(targets, float64(junk+1)/float64(junk+2))
+		} else {
+			weights, targets = append(weights, 1/float64(good+1)), append(targets, 1/float64(good+2))
+		}
+	}
+	return weights, targets
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

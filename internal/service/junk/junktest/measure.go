@@ -1,0 +1,74 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"postroad/internal/service/junk/model"
+)
+
+// measure tells how good we are on corpora: measure -base CORPUS,CORPUS... CORPUS...
+//
+// The base is made of the corpora named, which must not be the one that is measured.
+func measure(args []string) error {
+	set := flag.NewFlagSet("measure", flag.ContinueOnError)
+	base := set.String("base", "", "corpora to make the base of, with commas")
+	most := set.Int("max", 0, "messages of a class in each half, at most")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	others, err := corpora(*base)
+	if err != nil {
+		return err
+	}
+	b, err := makeBase(others, false)
+	if err != nil {
+		return err
+	}
+	for _, dir := range set.Args() {
+		all, err := load(dir)
+		if err != nil {
+			return err
+		}
+		older, newer := halves(all)
+		older, newer = thin(older, *most), thin(newer, *most)
+		name := filepath.Base(dir)
+		report := func(what string, b *model.Base, d *model.Delta) {
+			rs, took := judged(b, d, newer)
+			for _, t := range [...]float64{model.Strict, model.Normal, model.Careful} {
+				figure(rs, t).print(fmt.Sprintf("%s: ours, %s, at %g", name, what, t))
+			}
+			fmt.Printf("%s: ours, %s: %v a message without extraction\n", name, what, took)
+		}
+		report("out of the box", b, nil)
+		report("taught 20 of each", b, taught(b, thin(older, 20)))
+		report("taught", b, taught(b, older))
+		// as the shipped base would be if it had seen the older half
+		with, err := makeBase(append(others[:len(others):len(others)], older), false)
+		if err != nil {
+			return err
+		}
+		report("base with the older half", with, nil)
+		report("base with the older half, taught", with, taught(with, older))
+	}
+	return nil
+}
+
+func taught(b *model.Base, all []*mail) *model.Delta {
+	d := &model.Delta{}
+	for _, m := range all {
+		d.Learn(b, m.set, m.junk)
+	}
+	return d
+}
+
+func judged(b *model.Base, d *model.Delta, all []*mail) ([]result, time.Duration) {
+	start := time.Now()
+	rs := make([]result, 0, len(all))
+	for _, m := range all {
+		rs = append(rs, result{b.Judge(m.set, d).Junk, m.junk})
+	}
+	return rs, time.Since(start) / time.Duration(max(1, len(all)))
+}
