@@ -26,6 +26,7 @@ var neighbours = map[string][]string{
 	"format/reportmail": {"format/message"},                                                                      // composes a message, and looks into one
 	"format/arf":        {"format/message"},                                                                      // likewise
 	"format/archive":    {"format/charset"},                                                                      // decodes names
+	"format/footer":     {"format/message", "format/charset", "format/htmltext"},                                 // writes below a parsed message
 	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
 	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
 	"model/directory":   {"model/ident"},                                                                         // gives identities
@@ -56,7 +57,7 @@ var neighbours = map[string][]string{
 }
 
 // filters are what delivery asks for people's own rules, and what other programs say of messages.
-var filters = []string{"service/sieve", "service/sieve/rules", "service/scan"}
+var filters = []string{"service/policy", "service/sieve", "service/sieve/rules", "service/scan"}
 
 // forbidden modules, each with its reason.
 var forbidden = map[string]string{

@@ -33,7 +33,7 @@ func (f *front) shutdown(ctx context.Context) error       { return f.shutdownFun
 func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	engine := s.engine
 	s.agent = delivery.New(s.store.Directory, s.store.Mailboxes, delivery.Options{
-		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Filter: s.store.Rules, Judge: s.judge(), Counter: s.store.Accounts, Handler: reportReader{s.reports}, Quarantine: isolation{s.store.Quarantine},
+		Logger: s.log, Now: s.world.Now, Queue: s.outbox(), Note: s.store.Trace.Note, Sealer: s.newSealer(), Filter: s.store.Rules, Judge: s.judge(), Counter: s.store.Accounts, Handler: reportReader{s.reports}, Policies: s.store.Policies, Quarantine: isolation{s.store.Quarantine},
 	})
 	s.metrics.services(engine, s.agent)
 	s.metrics.junk(s.store.Junk)

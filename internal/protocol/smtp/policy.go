@@ -87,12 +87,7 @@ func (tx *transaction) bound(bytes int64, id uint64) error {
 }
 
 // senderDomain is the domain of ours under whose policies somebody sends who has signed in.
-func senderDomain(e *Envelope) string {
-	if e.From == "" && e.Who != nil {
-		return policy.DomainOf(e.Who.Login)
-	}
-	return policy.DomainOf(e.From)
-}
+func senderDomain(e *Envelope) string { return policy.SenderDomain(e.From, e.Who.Login) }
 
 // policyVerdict asks what becomes of the message, which is complete, and puts that into v, which it makes if it is nil and there is
 // something to tell. Errors: a policy.Refusal.

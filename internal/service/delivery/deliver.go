@@ -44,6 +44,7 @@ type Envelope struct {
 	Verdict *Verdict
 
 	queued bool // it comes out of the queue
+	report bool // it is a journal's report on another message
 }
 
 // Deliver puts a copy of the message into a mailbox of every account that the recipients lead to, one
@@ -63,13 +64,16 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	if results, yes := r.aside(ctx); yes {
 		return results
 	}
+	defer r.discardMade()
+	if err := r.journal(ctx); err != nil {
+		return r.all(err)
+	}
 	if a.queue != nil && e.Who != nil && e.HoldUntil.After(a.now()) {
 		r.hold(ctx)
 	} else {
 		r.begin(ctx)
 	}
 	r.wait()
-	defer r.discardMade()
 	results := make([]error, len(to))
 	for i := range to {
 		results[i] = r.outcome(i)
@@ -80,6 +84,16 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	r.noteWritten()
 	r.noteDelivered(ctx)
 	a.note(ctx, e, to, c.Size(), results)
+	return results
+}
+
+// all gives each recipient the same error.
+func (r *run) all(err error) []error {
+	results := make([]error, len(r.to))
+	for i := range results {
+		results[i] = err
+	}
+	r.a.note(context.Background(), *r.e, r.to, r.content.Size(), results)
 	return results
 }
 

@@ -23,6 +23,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/forward"
+	"postroad/internal/service/policy"
 	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	Handler Handler
 	// Quarantine keeps messages that the checks want held. Nil: they can't be taken.
 	Quarantine Quarantine
+	// Policies say what is journaled, and what is written below mail that leaves. Nil: nothing.
+	Policies *policy.Book
 	// Note hears what becomes of messages. It must not wait. Nil: nobody hears.
 	Note func(trace.Event)
 	Now  func() time.Time // default: time.Now
@@ -84,6 +87,8 @@ type Agent struct {
 	counter    Counter           // nil: nothing is counted
 	handler    Handler           // nil: there is none
 	quarantine Quarantine        // nil: there is none
+	policies   *policy.Book      // nil: there are none
+	journalKey []byte            // proves that a journal report is ours
 	event      func(trace.Event) // nil: nobody hears
 	paths      *forward.Rewriter
 	now        func() time.Time
@@ -102,7 +107,7 @@ func New(dir *directory.Directory, store *mailbox.Store, o Options) *Agent {
 	}
 	return &Agent{
 		dir: dir, store: store, queue: o.Queue, sealer: o.Sealer, handler: o.Handler, quarantine: o.Quarantine, filter: o.Filter, judge: o.Judge, counter: o.Counter, event: o.Note, now: o.Now, log: o.Logger,
-		paths: forward.New(dir.Secret("srs"), o.Now),
+		paths: forward.New(dir.Secret("srs"), o.Now), policies: o.Policies, journalKey: dir.Secret("journal"),
 	}
 }
 

@@ -51,7 +51,8 @@ func (r *run) gather(ctx context.Context, to *Recipient) {
 	case len(to.remote) == 0:
 	case r.e.Who != nil && !to.back:
 		if r.own == nil {
-			r.own = &leg{e: r.transfer(), content: r.content, leaving: r.leaving("")}
+			r.own = &leg{e: r.transfer(), leaving: r.leaving("")}
+			r.own.content, r.own.err = r.outgoing(ctx)
 		}
 		r.own.add(to)
 	default:
@@ -156,6 +157,9 @@ func (r *run) known() bool {
 // hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then.
 func (r *run) hold(ctx context.Context) {
 	l := &leg{e: r.transfer(), content: r.content, leaving: r.leaving(""), hold: r.e.HoldUntil}
+	if slices.ContainsFunc(r.to, func(to Recipient) bool { return len(to.remote) > 0 }) {
+		l.content, l.err = r.outgoing(ctx)
+	}
 	for i := range r.to {
 		l.served = append(l.served, &r.to[i])
 		l.to = append(l.to, r.to[i].to(r.to[i].Address))

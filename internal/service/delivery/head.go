@@ -9,7 +9,10 @@ import (
 // head is what the message's own header says to us.
 type head struct {
 	deliveredTo, listIDs []string
-	from                 []string
+	from, to, cc         []string
+	proofs               []string // that it is a journal report
+	subject, messageID   string
+	utf8                 bool // it isn't ASCII (RFC 6532)
 	tlsOptional          bool // "TLS-Required: No" (RFC 8689 §3)
 }
 
@@ -28,7 +31,7 @@ func (r *run) header() *head {
 		raw = raw[:n]
 	}
 	h := message.ParseHeader(string(raw))
-	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id"), from: h.All("From")}
+	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id"), from: h.All("From"), to: h.All("To"), cc: h.All("Cc"), proofs: h.All(proofField), subject: h.Get("Subject"), messageID: h.Get("Message-ID"), utf8: !isPlainASCII(raw)}
 	if v := h.All("TLS-Required"); len(v) == 1 {
 		r.head.tlsOptional = strings.EqualFold(strings.TrimSpace(v[0]), "No")
 	}
@@ -43,4 +46,13 @@ func (h *head) passed(address string) bool {
 		}
 	}
 	return false
+}
+
+func isPlainASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

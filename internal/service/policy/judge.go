@@ -31,6 +31,15 @@ func DomainOf(address string) string {
 	return strings.ToLower(domain)
 }
 
+// SenderDomain is the domain under whose policies somebody sends who has signed in as login: that of the reverse-path, or of their own
+// address if that is null.
+func SenderDomain(from, login string) string {
+	if from == "" {
+		from = login
+	}
+	return DomainOf(from)
+}
+
 // Connected refuses clients of networks whose mail nobody on this server is to get. Errors: a Refusal.
 func (b *Book) Connected(client netip.Addr) error {
 	if p := b.current().network(client, ""); p != nil && p.Action == Reject {

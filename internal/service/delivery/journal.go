@@ -1,0 +1,247 @@
+package delivery
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strings"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/message"
+	"postroad/internal/model/ident"
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/policy"
+	"postroad/internal/service/transfer"
+)
+
+// Journaling: of each message that a policy names, an archive gets a report with its envelope and, unchanged, the message. The report is
+// durable before anybody hears that the message was taken, and before anybody gets it: what an archive doesn't have never was. Should the
+// message then fail for everybody, the archive has one too many, which is the harmless way to be wrong.
+
+// errNotJournaled: it may be better soon, and nobody is told why.
+func errNotJournaled(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "a copy that is wanted of this message could not be kept")
+}
+
+// journal reports the message to all who are to have it. An error means that the message can't be taken now.
+func (r *run) journal(ctx context.Context) error {
+	if r.e.queued || r.e.report || !r.a.policies.Journaling() {
+		return nil
+	}
+	all := r.a.policies.Journals(r.writer(), r.readers())
+	if len(all) == 0 || r.isReport() {
+		return nil
+	}
+	told := map[string]bool{}
+	for i := range all {
+		p := &all[i]
+		if told[p.Pattern] {
+			continue
+		}
+		told[p.Pattern] = true
+		strict := slices.ContainsFunc(all, func(q policy.Policy) bool { return q.Pattern == p.Pattern && q.Strict })
+		if err := r.reportTo(ctx, p.Pattern, strict); err != nil {
+			r.a.log.ErrorContext(ctx, "a message can't be journaled", "id", r.e.ID, "to", p.Pattern, "policy", p.ID, "err", err)
+			return errNotJournaled(err)
+		}
+	}
+	return nil
+}
+
+// writer is who sends, if they are of ours.
+func (r *run) writer() policy.Party {
+	who := r.e.Who
+	if who == nil || who.System {
+		return policy.Party{}
+	}
+	return policy.Party{Domain: policy.SenderDomain(r.e.From, who.Login), Accounts: []ident.AccountID{who.Account}}
+}
+
+// readers are the recipients who are of ours.
+func (r *run) readers() []policy.Party {
+	all := make([]policy.Party, 0, len(r.to))
+	for i := range r.to {
+		to := &r.to[i]
+		p := policy.Party{Domain: to.at.Domain, Accounts: to.accounts}
+		for l := range to.lists {
+			p.Accounts = append(slices.Clip(p.Accounts), to.lists[l].Accounts...)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// Fields of a report. The first is how archives know one that Exchange made, and it has no value; the second is our proof that we made it.
+const (
+	reportField = "X-MS-Journal-Report"
+	proofField  = "X-Postroad-Journal"
+)
+
+// isReport reports whether the message is a report of ours that has come back: it is not journaled again, else two archives that forward to
+// each other would never end. What a stranger writes there proves nothing.
+func (r *run) isReport() bool {
+	for _, v := range r.header().proofs {
+		id, proof, ok := strings.Cut(strings.TrimSpace(v), " ")
+		if ok && hmac.Equal([]byte(proof), []byte(r.a.proof(id))) {
+			return true
+		}
+	}
+	return false
+}
+
+// proof is what only we can write of an ID.
+func (a *Agent) proof(id string) string {
+	h := hmac.New(sha256.New, a.journalKey)
+	h.Write([]byte(id))
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// reportTo delivers a report, or leaves it to the queue.
+func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
+	id := r.child("journal " + address)
+	c, err := r.written(func(w io.Writer) error { return r.writeReport(w, id, address) })
+	if err != nil {
+		return err
+	}
+	who := ident.System()
+	e := Envelope{
+		ID: id, Who: &who, Source: "journal", EightBit: r.e.EightBit, Binary: r.e.Binary, UTF8: r.e.UTF8, RequireTLS: r.e.RequireTLS,
+		Verdict: &Verdict{Sender: true, Decided: true}, report: true,
+	}
+	to, err := r.a.Recipient(ctx, Sender{Who: &who}, address)
+	if err == nil {
+		to.Notify = transfer.NotifyNever
+		err = r.a.Deliver(ctx, e, []Recipient{to}, c)[0]
+	}
+	if err == nil || strict || r.a.queue == nil {
+		return err
+	}
+	r.a.log.WarnContext(ctx, "a journal report is left to the queue", "id", id, "to", address, "err", err)
+	return r.queueReport(ctx, &e, address, c)
+}
+
+// queueReport has the queue deliver a report.
+func (r *run) queueReport(ctx context.Context, e *Envelope, address string, c *mailbox.Content) error {
+	job := transfer.Job{
+		Envelope: transfer.Envelope{ID: e.ID, EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, RequireTLS: e.RequireTLS, Received: r.a.now(),
+			Return: transfer.ReturnHeaders},
+		Recipients: []transfer.Recipient{{Address: address, Notify: transfer.NotifyNever}}, Content: c,
+	}
+	p, err := r.a.queue.Begin(ctx, Submission{Job: job})
+	if fault.Is(err, fault.Exists) {
+		return nil // the same message was handed in before, and is on its way
+	}
+	if err != nil {
+		return err
+	}
+	return p.Wait()
+}
+
+// writeReport writes a report: a multipart/mixed of the envelope in words and the message, octet by octet.
+func (r *run) writeReport(w io.Writer, id, address string) error {
+	boundary := "=_journal-" + r.a.proof("boundary "+id)
+	head, words := r.reportHead(id, address, boundary), r.reportWords()
+	typ := "message/rfc822"
+	if r.e.UTF8 && r.header().utf8 {
+		typ = "message/global" // RFC 6532 §3.7
+	}
+	encoding := ""
+	switch {
+	case r.e.Binary:
+		encoding = "Content-Transfer-Encoding: binary\r\n"
+	case r.e.EightBit || r.e.UTF8:
+		encoding = "Content-Transfer-Encoding: 8bit\r\n"
+	}
+	_, err := io.WriteString(w, head+"--"+boundary+"\r\n"+words+"\r\n--"+boundary+"\r\nContent-Type: "+typ+"\r\n"+encoding+"\r\n")
+	if err == nil {
+		_, err = io.Copy(w, io.NewSectionReader(r.content, 0, r.content.Size()))
+	}
+	if err == nil {
+		_, err = io.WriteString(w, "\r\n--"+boundary+"--\r\n")
+	}
+	return err
+}
+
+// reportHead is a report's header.
+func (r *run) reportHead(id, address, boundary string) string {
+	domain := policy.DomainOf(address)
+	for i := range r.to {
+		if r.to[i].at.Domain != "" {
+			domain = r.to[i].at.Domain
+		}
+	}
+	if d := r.writer().Domain; d != "" {
+		domain = d
+	}
+	var d message.Draft
+	d.AddAddresses("From", message.Address{Name: "Journal", Mailbox: "postmaster", Host: domain})
+	d.Add("To", "<"+safe(address)+">")
+	d.AddText("Subject", safe(message.DecodeWords(r.header().subject)))
+	d.AddDate("Date", r.a.now())
+	d.AddMessageIDs("Message-ID", "journal."+id+"@"+domain)
+	d.Add("Auto-Submitted", "auto-generated") // RFC 3834 §5
+	d.Add(reportField, "")
+	d.Add(proofField, id+" "+r.a.proof(id))
+	d.Add("MIME-Version", "1.0")
+	d.Add("Content-Type", `multipart/mixed; boundary="`+boundary+`"`)
+	return headOf(&d)
+}
+
+// headOf writes a draft's fields alone.
+func headOf(d *message.Draft) string {
+	d.Body = message.NewText("")
+	raw := string(d.Bytes())
+	h := message.ParseHeader(raw)
+	var b strings.Builder
+	for _, f := range h.Fields[:len(d.Fields)] {
+		b.WriteString(raw[f.Start:f.End])
+	}
+	return b.String() + "\r\n"
+}
+
+// reportWords is the report's first part: the envelope, in the words that archives of Exchange's reports read.
+func (r *run) reportWords() string {
+	var b strings.Builder
+	line := func(name, value string) { b.WriteString(name + ": " + safe(value) + "\r\n") }
+	h := r.header()
+	line("Sender", r.e.From)
+	line("Subject", message.DecodeWords(h.subject))
+	line("Message-Id", h.messageID)
+	for i := range r.to {
+		to := &r.to[i]
+		line(h.place(to.Address, r.e.Who != nil), to.Address+r.leads(to))
+	}
+	text := message.NewText(b.String())
+	d := message.Draft{Body: text}
+	return strings.TrimPrefix(string(d.Bytes()), "MIME-Version: 1.0\r\n")
+}
+
+// leads says where a recipient's mail goes on to, as far as that is elsewhere.
+func (r *run) leads(to *Recipient) string {
+	if len(to.remote) == 0 || len(to.remote) == 1 && strings.EqualFold(to.remote[0], to.Address) {
+		return ""
+	}
+	return ", Forwarded: " + strings.Join(to.remote, " ")
+}
+
+// place is the field that names a recipient. Who is in none was a blind copy's, if somebody here wrote the message; else who knows.
+func (h *head) place(address string, ours bool) string {
+	for _, x := range [...]struct {
+		name   string
+		fields []string
+	}{{"To", h.to}, {"Cc", h.cc}} {
+		for _, v := range x.fields {
+			as := message.ParseAddresses(v)
+			if slices.ContainsFunc(as, func(a message.Address) bool { return strings.EqualFold(a.Addr(), address) }) {
+				return x.name
+			}
+		}
+	}
+	if ours {
+		return "Bcc"
+	}
+	return "Recipient"
+}
