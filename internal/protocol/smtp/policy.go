@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -49,7 +50,7 @@ func (s *session) policyRecipient(ctx context.Context, address string) reply {
 		return reply{}
 	}
 	domain := policy.DomainOf(address)
-	if r := s.gated(ctx, stageRcpt, address, b.Received(s.peer, e.From, domain)); !r.ok() {
+	if r := s.gated(ctx, stageRcpt, address, b.Received(s.client(), e.From, domain)); !r.ok() {
 		return r
 	}
 	apart := b.Apart(domain)
@@ -71,6 +72,14 @@ func (s *session) policyRoom(ctx context.Context, address string, box Mailbox) r
 		accounts = r.Accounts()
 	}
 	return s.gated(ctx, stageRcpt, address, s.tx.bound(b.Limit(policy.In, policy.DomainOf(address), accounts...)))
+}
+
+// client is where the message comes from; the zero Addr if it is a relay of ours that says so for others.
+func (s *session) client() netip.Addr {
+	if s.opts.Mode == LMTP {
+		return netip.Addr{}
+	}
+	return s.peer
 }
 
 // bound notes that the message may have so many bytes (0: any number) because of a policy. It fails if the client has announced more, and
@@ -104,7 +113,7 @@ func (s *session) policyVerdict(v *delivery.Verdict) (*delivery.Verdict, error) 
 	if !b.Looks(direction) || !ok {
 		return v, nil
 	}
-	m := policy.Message{Direction: direction, Client: s.peer, From: e.From, Domain: domain, Content: content, Size: content.Size()}
+	m := policy.Message{Direction: direction, Client: s.client(), From: e.From, Domain: domain, Content: content, Size: content.Size()}
 	if v != nil {
 		m.PathProved, m.Proved = v.Sender, v.Proved
 	}
