@@ -53,7 +53,7 @@ func describe(p *message.Part, msg io.ReaderAt, encoding string) ([]Edit, bool) 
 	h := message.ParseHeader(string(raw))
 	fields := map[string]string{"content-type": typeField(p), "content-transfer-encoding": "Content-Transfer-Encoding: " + encoding + "\r\n"}
 	var edits []Edit
-	end := p.HeaderSize // where the header's last field ends
+	end := int64(0) // where the header's last field ends
 	for _, f := range h.Fields {
 		name := strings.ToLower(h.Name(f))
 		if with, ok := fields[name]; ok {
@@ -63,8 +63,6 @@ func describe(p *message.Part, msg io.ReaderAt, encoding string) ([]Edit, bool) 
 	}
 	if len(h.Fields) > 0 {
 		end = int64(h.Fields[len(h.Fields)-1].End)
-	} else {
-		end = 0
 	}
 	for _, name := range [...]string{"content-type", "content-transfer-encoding"} {
 		if with, ok := fields[name]; ok {
