@@ -13,7 +13,6 @@ import (
 	syntax "postroad/internal/format/sieve"
 	"postroad/internal/server/admin"
 	"postroad/internal/service/sieve"
-	"postroad/internal/service/sieve/rules"
 )
 
 // sieveCmd groups the commands on filters.
@@ -176,7 +175,7 @@ func (c *sieveTest) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err != nil {
 		return err
 	}
-	script, err := sieve.Compile(string(text), sieve.Options{Explain: true, Without: rules.Without()})
+	script, err := sieve.Compile(string(text), sieve.Options{Explain: true})
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "the script is wrong:\n"+printableLines(err.Error()))
 	}

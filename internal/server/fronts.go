@@ -93,7 +93,7 @@ func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 	server := imap.New(imap.Config{
 		Auth: engine, Store: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.mailTLS(), Certificate: s.certs.LeafFor,
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
-		Principals: principals{s.store.Directory}, Anyone: s.config.Sharing.Anyone, Quotas: s.quotas(),
+		Principals: principals{s.store.Directory}, Anyone: s.config.Sharing.Anyone, Quotas: s.quotas(), Events: s.imapEvents(),
 		Admin: s.config.IMAP.Admin, Comment: s.config.IMAP.Comment,
 		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
 	})

@@ -80,6 +80,9 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		if s.maySetQuotas(context.Background()) {
 			dst = append(dst, " QUOTASET"...) // RFC 9208 §4.1.3
 		}
+		if s.srv.events != nil {
+			dst = append(append(dst, " IMAPSIEVE="...), s.srv.events.Server()...) // RFC 6785 §2.1
+		}
 		if s.srv.principals != nil {
 			dst = append(dst, " ACL RIGHTS=kxte LIST-MYRIGHTS"...) // RFC 4314, RFC 8440
 		}

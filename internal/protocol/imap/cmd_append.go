@@ -58,6 +58,11 @@ func (s *session) append(ctx context.Context) (reply, error) {
 			s.own = s.own.add(uint32(a.UID))
 		}
 	}
+	uids := make([]mailbox.UID, len(done))
+	for i := range done {
+		uids[i] = done[i].UID
+	}
+	s.came(ctx, f.mail, f.ID, "APPEND", uids)
 	return reply{appendUID(done), "appended"}, nil
 }
 

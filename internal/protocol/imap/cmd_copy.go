@@ -83,6 +83,11 @@ func (s *session) transfer(ctx context.Context, most int, within transferFunc, a
 		}
 		s.own = s.own.join()
 	}
+	arrived := make([]mailbox.UID, len(done))
+	for i := range done {
+		arrived[i] = done[i].To
+	}
+	s.came(ctx, to.mail, to.ID, "COPY", arrived)
 	return copyUID(done, validity), nil
 }
 

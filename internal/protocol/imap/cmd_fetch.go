@@ -152,7 +152,9 @@ func (f *fetching) setSeen(ctx context.Context) error {
 		return nil // it may read all the same
 	}
 	if err == nil {
+		was := f.fresh
 		f.fresh = res.View
+		f.s.flagged(ctx, was, res)
 	}
 	return err
 }

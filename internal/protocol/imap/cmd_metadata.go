@@ -62,6 +62,9 @@ func (s *session) annotations(ctx context.Context, f *box) (annotations, error) 
 			if entry, ok := strings.CutPrefix(name, annotationPrefix); ok {
 				all[privateEntries+entry] = v
 			}
+			if name == scriptProp {
+				all[scriptEntry] = v
+			}
 		}
 		s.addServerEntries(all)
 		return all, err
@@ -321,6 +324,12 @@ func (s *session) mayAnnotate(ctx context.Context, f *box, set annotations) erro
 		return err
 	}
 	for name, v := range set {
+		if name == scriptEntry && s.srv.events != nil {
+			if err := s.maySetScript(f); err != nil {
+				return err
+			}
+			continue
+		}
 		if f == nil && strings.HasPrefix(name, sharedEntries) {
 			return fault.New(fault.Denied, "annotations of the server that all share can't be set here")
 		}
@@ -340,6 +349,10 @@ func (s *session) mayAnnotate(ctx context.Context, f *box, set annotations) erro
 func (s *session) annotateServer(ctx context.Context, set annotations) error {
 	patch := map[string][]byte{}
 	for name, v := range set {
+		if name == scriptEntry {
+			patch[scriptProp] = v
+			continue
+		}
 		patch[annotationPrefix+strings.TrimPrefix(name, privateEntries)] = v
 	}
 	return s.mail.SetProps(ctx, patch)

@@ -47,6 +47,7 @@ func (s *session) replace(ctx context.Context) (reply, error) {
 	if s.selected(&f) {
 		s.own = numSet{}.add(uint32(done.UID))
 	}
+	s.came(ctx, f.mail, f.ID, "APPEND", []mailbox.UID{done.UID})
 	return reply{text: "replaced"}, nil
 }
 

@@ -30,7 +30,9 @@ func (s *session) store(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	was := s.sel.shown
 	gone := s.tellStored(ctx, &st, res)
+	s.flagged(ctx, was, res)
 	switch {
 	case len(res.Failed) > 0:
 		return reply{s.modified(res.Failed), "some messages have changed since"}, nil

@@ -38,6 +38,9 @@ type Config struct {
 	// Quotas changes quotas for those who may (SETQUOTA, RFC 9208). If nil, nobody may.
 	Quotas Quotas
 
+	// Events runs people's filter scripts on what happens to messages (RFC 6785). If nil, that isn't offered.
+	Events Events
+
 	// Admin is a URI by which clients reach the administrator, Comment a text about the server (RFC 5464 §3.2.1.1). Without them it is
 	// the postmaster of the client's domain, and nothing.
 	Admin, Comment string
@@ -77,6 +80,7 @@ type Server struct {
 	principals Principals // nil: none
 	anyone     bool
 	quotas     Quotas // nil: nobody may set any
+	events     Events // nil: nobody hears
 	lim        Limits
 	early      Limits // before login
 	log        *slog.Logger
@@ -97,7 +101,7 @@ type Server struct {
 // New returns a Server. The caller must end it by Shutdown.
 func New(c Config) *Server {
 	s := &Server{
-		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas,
+		auth: c.Auth, store: c.Store, hostname: c.Hostname, tls: c.TLS, cert: c.Certificate, principals: c.Principals, anyone: c.Anyone, quotas: c.Quotas, events: c.Events,
 		lim: c.Limits.withDefaults(), log: c.Logger, metrics: c.Metrics, now: c.Now, rand: c.Rand,
 		commands: commandTable(), uid: uidTable(), languages: newLanguages(), admin: c.Admin, comment: c.Comment,
 		accounts: accountCounts{open: map[ident.AccountID]int{}},

@@ -95,6 +95,7 @@ var translations = []translation{
 	{"one namespace, yours", "ein Namensraum, Ihrer", "un seul espace de noms, le vôtre"},
 	{"only a limit of STORAGE can be set, and not to nothing", "nur eine Grenze für STORAGE kann gesetzt werden, und nicht auf nichts", "seule une limite de STORAGE peut être fixée, et pas à rien"},
 	{"only the administrator shares with everybody here", "nur der Verwalter gibt hier etwas für alle frei", "seul l'administrateur partage avec tout le monde ici"},
+	{"only the mailbox's owner can choose a script", "nur der Besitzer des Postfachs kann ein Skript wählen", "seul le propriétaire de la boîte peut choisir un script"},
 	{"only the owner can do that", "das kann nur der Besitzer", "seul le propriétaire peut le faire"},
 	{"over quota", "die Grenze ist überschritten", "la limite est dépassée"},
 	{"passwords are taken over TLS only", "Passwörter werden nur über TLS angenommen", "les mots de passe ne sont acceptés que par TLS"},

@@ -41,6 +41,7 @@ type filtered struct {
 	place   place
 	copied  *copied
 	content *mailbox.Content // as it would be stored without rules
+	arrived sieve.Message    // as scripts see it; nil: content
 	env     *sieve.Environment
 	owner   string // the account's address
 	who     ident.Identity
@@ -322,7 +323,7 @@ func (f *filtered) tellSender(a *sieve.Action) bool {
 	if f.a.queue == nil || f.e.From == "" || !f.known() {
 		return false
 	}
-	l, err := f.composer().Rejection(f.env, incoming{f.content}, a.Text)
+	l, err := f.composer().Rejection(f.env, f.message(), a.Text)
 	if err == nil {
 		var c *mailbox.Content
 		if c, err = f.made(bytes.NewReader(l.Text)); err == nil {
@@ -432,7 +433,7 @@ func (f *filtered) notify(a *sieve.Action) {
 	if f.a.queue == nil {
 		return
 	}
-	l, err := f.composer().Notification(f.env, incoming{f.content}, a.Notice)
+	l, err := f.composer().Notification(f.env, f.message(), a.Notice)
 	if err != nil {
 		return
 	}
@@ -485,6 +486,11 @@ func (f *filtered) sendLetter(l sieve.Letter, c *mailbox.Content, what string) e
 	}
 	head, _, _ := bytes.Cut(l.Text, []byte("\r\n\r\n"))
 	leg.e.UTF8, leg.e.EightBit = leg.e.UTF8 || !isASCII(head), !isASCII(l.Text)
+	return f.queueLeg(leg)
+}
+
+// queueLeg seals a message and hands it to the queue, once.
+func (f *filtered) queueLeg(leg *leg) error {
 	content := leg.content
 	if f.a.sealer != nil {
 		if fields, err := f.a.sealer.Seal(f.ctx, leg.leaving, content); err == nil {
@@ -537,7 +543,15 @@ func (f *filtered) tell() {
 	}
 }
 
-// incoming is the message as notifications see it.
+// message is the message as notifications see it.
+func (f *filtered) message() sieve.Message {
+	if f.arrived != nil {
+		return f.arrived
+	}
+	return incoming{f.content}
+}
+
+// incoming is a message that arrives.
 type incoming struct{ *mailbox.Content }
 
 // Header returns what is kept of the header beside the message; nothing of one that is very long.

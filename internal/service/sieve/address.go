@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"postroad/internal/format/message"
+	syntax "postroad/internal/format/sieve"
 )
 
 // addressPart says which part of an address is meant. RFC 5228 §2.7.4, RFC 5233.
@@ -148,6 +149,7 @@ func (m *machine) matchAddress(t *addressTest, a *message.Address) (bool, error)
 
 // envelopeTest is "envelope". RFC 5228 §5.4.
 type envelopeTest struct {
+	pos   syntax.Pos
 	parts []value
 	part  addressPart
 	keys  *matcher
@@ -160,7 +162,7 @@ func (c *compiler) envelopeTest(a *args) test {
 			c.fail(names[i].pos, "the envelope has no part '%s'", cut(oneLine(names[i].lit), 64))
 		}
 	}
-	t := &envelopeTest{names, a.addressPart(), c.matcher(a, c.argList(a, 1))}
+	t := &envelopeTest{a.call.Pos, names, a.addressPart(), c.matcher(a, c.argList(a, 1))}
 	if t.keys == nil {
 		return nil
 	}
@@ -168,6 +170,9 @@ func (c *compiler) envelopeTest(a *args) test {
 }
 
 func (t *envelopeTest) eval(m *machine) (bool, error) {
+	if m.env.Event != nil { // RFC 6785 §4.6
+		return false, m.failure(t.pos, "there is no envelope on IMAP events")
+	}
 	count := 0
 	for i := range t.parts {
 		name := lowerASCII(m.text(&t.parts[i]))

@@ -34,6 +34,9 @@ func (c *Composer) begin(now time.Time, from string, to ...message.Address) *mes
 	return d
 }
 
+// Heading are the fields that every message has: Date, From and Message-ID.
+func (c *Composer) Heading(now time.Time, from string) []byte { return fieldLines(c.begin(now, from)) }
+
 func alnum(r rune) rune {
 	if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
 		return r

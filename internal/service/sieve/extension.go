@@ -61,6 +61,16 @@ func (s extensionSet) first() string {
 	return extensions[bits.TrailingZeros64(s.bits)]
 }
 
+// deliveryOnly names one of the extensions that have no place in scripts for IMAP events (RFC 6785 §3.11); "": there is none.
+func (s extensionSet) deliveryOnly() string {
+	for _, name := range []string{"reject", "ereject", "vacation"} {
+		if s.has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // active reports whether the script requires an extension.
 func (c *compiler) active(name string) bool { return c.required.has(name) }
 

@@ -97,6 +97,11 @@ func (m *machine) runScript(u *unit) error {
 
 // runUnit runs a script in a frame of its own.
 func (m *machine) runUnit(u *unit) error {
+	if m.env.Event != nil {
+		if name := u.extended.deliveryOnly(); name != "" {
+			return Problem{Script: u.name, Pos: u.start(), Text: "'" + name + "' is for mail that is delivered: it can't be in a script for IMAP events"}
+		}
+	}
 	f := &frame{unit: u, enabled: u.extended, outer: m.frame, loops: len(m.loops)}
 	if u.slots > 0 {
 		f.vars = make([]string, u.slots)
@@ -271,6 +276,9 @@ func (m *machine) item(name string) (string, bool) {
 	case "location":
 		return "MS", true
 	case "phase":
+		if m.env.Event != nil { // RFC 6785 §4.1
+			return "post", true
+		}
 		return "during", true
 	case "vnd.dovecot.default-mailbox":
 		return "INBOX", true
@@ -278,13 +286,17 @@ func (m *machine) item(name string) (string, bool) {
 	return m.eventItem(strings.ToLower(name))
 }
 
-// eventItem are the items of RFC 6785 §4.
+// eventItem are the items of RFC 6785 §4. Those about the user are empty when mail is delivered.
 func (m *machine) eventItem(name string) (string, bool) {
 	e := m.env.Event
 	if e == nil {
-		return "", false
+		return "", name == "imap.user" || name == "imap.email"
 	}
 	switch name {
+	case "imap.user":
+		return e.User, true
+	case "imap.email":
+		return e.Email, true
 	case "imap.cause":
 		return e.Cause, true
 	case "imap.mailbox":

@@ -102,7 +102,7 @@ func (m *machine) add(a Action) error {
 	if m.settled(&a) {
 		return nil
 	}
-	if i := slices.IndexFunc(r.actions, func(b Action) bool { return sameAction(&a, &b) }); i >= 0 {
+	if i := slices.IndexFunc(r.actions, func(b Action) bool { return sameAction(&a, &b, m.env.Event != nil) }); i >= 0 {
 		r.actions[i].merge(&a)
 		return nil
 	}
@@ -128,6 +128,9 @@ func (o Op) refuses() bool { return o == Reject || o == Ereject }
 
 // conflict finds actions that contradict a: RFC 5429 §2.3, RFC 5230 §4.7.
 func (m *machine) conflict(a *Action) error {
+	if m.env.Event != nil && (a.Op.refuses() || a.Op == Vacation) { // that ihave has enabled: RFC 6785 §3.11
+		return m.failure(a.Pos, "'%s' is for mail that is delivered", a.Op)
+	}
 	for i := m.results.before; i < len(m.results.actions); i++ {
 		b := &m.results.actions[i]
 		switch {
@@ -149,10 +152,10 @@ func (m *machine) settled(a *Action) bool {
 	})
 }
 
-// sameAction reports whether two actions do one thing.
-func sameAction(a, b *Action) bool {
+// sameAction reports whether two actions do one thing. On an event keep has nothing to do with the INBOX.
+func sameAction(a, b *Action, event bool) bool {
 	switch {
-	case a.isInbox() && b.isInbox():
+	case !event && a.isInbox() && b.isInbox():
 		return true
 	case a.Op != b.Op:
 		return false

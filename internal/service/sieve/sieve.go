@@ -188,6 +188,8 @@ type Event struct {
 	Cause        string // "APPEND", "COPY", "FLAG"
 	Mailbox      string
 	ChangedFlags []string
+	// User and Email are the name by which whoever did it has signed in, and their address.
+	User, Email string
 }
 
 // World answers a script's questions. Names of mailboxes are as in the script: UTF-8, with "/" between levels.

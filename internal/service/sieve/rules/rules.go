@@ -45,8 +45,8 @@ type Rules struct {
 	o      Options
 	global atomic.Pointer[globals]
 	mu     sync.Mutex
-	// compiled are accounts' scripts, order has them by their last use. Both are guarded by mu.
-	compiled map[ident.AccountID]*list.Element
+	// compiled are people's scripts, order has them by their last use. Both are guarded by mu.
+	compiled map[scriptOf]*list.Element
 	order    *list.List
 }
 
@@ -66,12 +66,18 @@ func (r *Rules) Reload(before, after []*sieve.Script) {
 	r.order.Init()
 }
 
-// maxCompiled is how many accounts' scripts are kept compiled.
+// maxCompiled is how many scripts are kept compiled.
 const maxCompiled = 2000
 
-// own is an account's active script, compiled.
+// scriptOf names an account's script.
+type scriptOf struct {
+	account ident.AccountID
+	name    string
+}
+
+// own is an account's script, compiled.
 type own struct {
-	account  ident.AccountID
+	scriptOf
 	revision uint64
 	epoch    uint64 // of the administrator's scripts
 	script   *sieve.Script
@@ -86,26 +92,20 @@ func New(o Options) *Rules {
 	if o.Location == nil {
 		o.Location = time.Local
 	}
-	r := &Rules{o: o, compiled: map[ident.AccountID]*list.Element{}, order: list.New()}
+	r := &Rules{o: o, compiled: map[scriptOf]*list.Element{}, order: list.New()}
 	r.global.Store(&globals{before: o.Before, after: o.After})
 	return r
 }
 
-// without are extensions that nothing here answers.
-var without = []string{"imapsieve"}
-
 // MaxRedirects is how many redirections a script may ask for in one run, by default.
 const MaxRedirects = 4
 
-// Without lists the extensions that nobody's scripts can have.
-func Without() []string { return slices.Clone(without) }
-
-// without lists those that people's can't.
+// without lists the extensions that people's scripts can't have.
 func (r *Rules) without() []string {
 	if r.o.Viruses {
-		return without
+		return nil
 	}
-	return append(Without(), "virustest")
+	return []string{"virustest"}
 }
 
 // Extensions lists the capabilities that people's scripts may require.
@@ -144,7 +144,7 @@ func (r *Rules) Compile(ctx context.Context, s *mailbox.Session, name, text stri
 
 // CompileGlobal compiles a script of the administrator.
 func CompileGlobal(name, text string, global func(name string) (string, bool), l sieve.Limits) (*sieve.Script, error) {
-	return sieve.Compile(text, sieve.Options{Name: name, Without: without, Limits: l, Include: func(l sieve.Location, name string) (string, bool, error) {
+	return sieve.Compile(text, sieve.Options{Name: name, Limits: l, Include: func(l sieve.Location, name string) (string, bool, error) {
 		if l != sieve.Global || global == nil {
 			return "", false, nil
 		}
@@ -153,27 +153,26 @@ func CompileGlobal(name, text string, global func(name string) (string, bool), l
 	}})
 }
 
-// active is the account's active script; nil if there is none.
-func (r *Rules) active(ctx context.Context, s *mailbox.Session) (*sieve.Script, error) {
-	have := s.Scripts()
-	if have.Active == "" {
+// script is a script of the account; nil of no name.
+func (r *Rules) script(ctx context.Context, s *mailbox.Session, name string) (*sieve.Script, error) {
+	if name == "" {
 		return nil, nil
 	}
-	if o := r.cached(s.Account(), have.Revision); o != nil {
+	o := &own{scriptOf: scriptOf{s.Account(), name}, revision: s.Scripts().Revision, epoch: r.global.Load().epoch}
+	if o := r.cached(o.scriptOf, o.revision); o != nil {
 		return o.script, o.err
 	}
-	o := &own{account: s.Account(), revision: have.Revision, epoch: r.global.Load().epoch}
-	text, err := s.Script(ctx, have.Active)
+	text, err := s.Script(ctx, name)
 	if err != nil {
 		return nil, err // it is the store's trouble: not to be kept
 	}
-	o.script, o.err = r.Compile(ctx, s, have.Active, text)
+	o.script, o.err = r.Compile(ctx, s, name, text)
 	r.keep(o)
 	return o.script, o.err
 }
 
 // cached finds what was compiled of a revision.
-func (r *Rules) cached(id ident.AccountID, revision uint64) *own {
+func (r *Rules) cached(id scriptOf, revision uint64) *own {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.compiled[id]
@@ -190,12 +189,12 @@ func (r *Rules) keep(o *own) {
 	if o.epoch != r.global.Load().epoch {
 		return // it may have been made of what was there before
 	}
-	if e := r.compiled[o.account]; e != nil {
+	if e := r.compiled[o.scriptOf]; e != nil {
 		r.order.Remove(e)
 	}
-	r.compiled[o.account] = r.order.PushBack(o)
+	r.compiled[o.scriptOf] = r.order.PushBack(o)
 	for r.order.Len() > maxCompiled {
-		delete(r.compiled, r.order.Remove(r.order.Front()).(*own).account)
+		delete(r.compiled, r.order.Remove(r.order.Front()).(*own).scriptOf)
 	}
 }
 
@@ -212,7 +211,7 @@ func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Envir
 	g := r.global.Load()
 	scripts := make([]*sieve.Script, 0, len(g.before)+1+len(g.after))
 	scripts = append(scripts, g.before...)
-	script, wrong := r.active(ctx, s)
+	script, wrong := r.script(ctx, s, s.Scripts().Active)
 	switch {
 	case wrong != nil: // the administrator's word counts all the same
 	case script != nil:

@@ -116,8 +116,8 @@ func TestChangedScript(t *testing.T) {
 	if _, err := h.decide(); err == nil {
 		t.Error("what isn't there is included")
 	}
-	first := h.cached(h.id, h.box.Scripts().Revision)
-	if _, err := h.decide(); err == nil || h.cached(h.id, h.box.Scripts().Revision) != first || first == nil {
+	first := h.cached(scriptOf{h.id, "main"}, h.box.Scripts().Revision)
+	if _, err := h.decide(); err == nil || h.cached(scriptOf{h.id, "main"}, h.box.Scripts().Revision) != first || first == nil {
 		t.Error("it was compiled again")
 	}
 	check(t, h.box.PutScript(t.Context(), "other", "discard;"))
@@ -138,9 +138,9 @@ func TestChangedScript(t *testing.T) {
 func TestCompiledIsBounded(t *testing.T) {
 	r := New(Options{})
 	for i := range 3 * maxCompiled {
-		r.keep(&own{account: ident.AccountID(i + 1)})
+		r.keep(&own{scriptOf: scriptOf{ident.AccountID(i + 1), "x"}})
 	}
-	if len(r.compiled) != maxCompiled || r.order.Len() != maxCompiled || r.cached(1, 0) != nil || r.cached(3*maxCompiled, 0) == nil {
+	if len(r.compiled) != maxCompiled || r.order.Len() != maxCompiled || r.cached(scriptOf{1, "x"}, 0) != nil || r.cached(scriptOf{3 * maxCompiled, "x"}, 0) == nil {
 		t.Error(len(r.compiled), r.order.Len())
 	}
 }
