@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/servertest"
 )
@@ -57,4 +58,29 @@ func TestAway(t *testing.T) {
 		t.Error(err)
 	}
 	w.house.Check()
+}
+
+// TestAwayToKnownPeople: whom the owner has written to is answered, others aren't; filters know them too (RFC 6134).
+func TestAwayToKnownPeople(t *testing.T) {
+	out := &outside{make(chan string, 10)}
+	m := newMarket(t, servertest.Options{Send: out.send}, "ann")
+	known, text, state := "known", "I am away.", "on"
+	_, err := m.Store().Admin.SetAway(t.Context(), admin.AwayChange{Address: "ann@" + servertest.Domain, State: &state, OutsideText: &text, Audience: &known})
+	must(t, err)
+	box := m.openBox("ann")
+	must(t, box.PutScript(t.Context(), "main", `require ["extlists", "envelope", "imap4flags"]; if envelope :list "from" ":addrbook:default" { addflag "known"; }`))
+	must(t, box.ActivateScript(t.Context(), "main"))
+	m.brings(friendIP, "fred@friend.example", "ann", "From: fred@friend.example\r\nTo: ann@example.test\r\nSubject: one\r\n\r\nx\r\n")
+	must(t, submitText(t, m.Server, "ann@"+servertest.Domain, "Fred@friend.example", "From: ann@example.test\r\nTo: Fred@friend.example\r\nSubject: hi\r\n\r\nx\r\n"))
+	contains(t, <-out.got, "ann@example.test > Fred@friend.example: ", "Subject: hi\r\n") // and no answer before it
+	m.learns("ann")
+	m.brings(friendIP, "fred@friend.example", "ann", "From: fred@friend.example\r\nTo: ann@example.test\r\nSubject: two\r\n\r\nx\r\n")
+	contains(t, <-out.got, " > fred@friend.example: ", "Subject: Auto: two\r\n", "I am away.\r\n")
+	f, _ := box.FolderByRole(mailbox.Inbox)
+	v, err := box.View(t.Context(), f.ID)
+	must(t, err)
+	if v.Len() != 2 || v.At(0).Keywords.Has("known") || !v.At(1).Keywords.Has("known") {
+		t.Errorf("%d messages", v.Len())
+	}
+	m.Check()
 }

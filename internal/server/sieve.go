@@ -20,8 +20,8 @@ import (
 )
 
 // openRules makes the rules by which people's mail is filtered: their own scripts, and the administrator's.
-func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbox.Store) (*filters.Rules, error) {
-	o := filters.Options{Dir: dir, Store: boxes, Host: c.Hostname, Now: w.Now, Global: globalScripts(c.Sieve.Global), Viruses: c.LooksForViruses()}
+func openRules(c config.Config, w World, s *Store) (*filters.Rules, error) {
+	o := filters.Options{Dir: s.Directory, Store: s.Mailboxes, Knows: s.knows, Host: c.Hostname, Now: w.Now, Global: globalScripts(c.Sieve.Global), Viruses: c.LooksForViruses()}
 	var err error
 	if o.Location, err = c.Sieve.Location(); err != nil {
 		return nil, err
@@ -31,6 +31,15 @@ func openRules(c config.Config, w World, dir *directory.Directory, boxes *mailbo
 	}
 	o.After, err = readScripts(c.Sieve.After, o.Global)
 	return filters.New(o), err
+}
+
+// knows reports whether an account's owner has written to an address, or has it among the contacts.
+func (s *Store) knows(ctx context.Context, box *mailbox.Session, address string) (bool, error) {
+	a, err := directory.Parse(address)
+	if err != nil || s.Junk == nil {
+		return false, nil
+	}
+	return s.Junk.Knows(ctx, box, a.Local, a.Domain)
 }
 
 // sieveFront lets people's programs keep their scripts.

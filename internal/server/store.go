@@ -109,7 +109,7 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Quarantine = openQuarantine(db, c, w)
 	s.Admin.SetQuarantine(s.Quarantine)
 	// Scripts of the administrator that are wrong keep the server from starting, but not commands from working.
-	if s.Rules, s.wrong = openRules(c, w, s.Directory, s.Mailboxes); s.wrong != nil {
+	if s.Rules, s.wrong = openRules(c, w, s); s.wrong != nil {
 		s.Rules = filters.New(filters.Options{Dir: s.Directory, Store: s.Mailboxes, Now: w.Now, Host: c.Hostname})
 	}
 	s.Admin.SetRules(s.Rules)
