@@ -154,7 +154,7 @@ await trial('an app password is made, and opens IMAP at once', async () => {
   app = await page.locator('.secret code').innerText()
   must(opens(app), 'it does not')
   await go('/account/app-passwords')
-  await says('imap, 127.0.0.1')
+  await says('IMAP, 127.0.0.1')
   await shot('app-passwords')
 })
 await trial('a connection of it is listed', async () => {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
@@ -17,6 +18,7 @@ type appsBody struct {
 	Offered  []offer
 	Made     string // the new password, shown once
 	MadeFor  string
+	opens    []string // protocols; empty: all
 	Services []Service
 	Profile  string
 	Login    string
@@ -49,10 +51,22 @@ func (v *visit) showApps(status int, problem string, b appsBody) {
 		use, used := uses[a.ID]
 		b.Apps = append(b.Apps, app{a, use, used, !a.Expires.IsZero() && !v.Now().Before(a.Expires)})
 	}
-	b.TwoStep, b.Offered, b.Services = v.who.TwoStep || v.RequireTwoStep, offers(), v.Services
+	b.TwoStep, b.Offered, b.Services = v.who.TwoStep || v.RequireTwoStep, offers(), preferred(v.Services, b.opens)
 	b.Login = v.who.Account.Address
 	b.Profile = withAddress(v.ProfileURL, b.Login)
 	v.show(status, "app-passwords", view{Title: "App passwords", Problem: problem, Body: b})
+}
+
+// preferred are the best service of each protocol that an app password opens.
+func preferred(all []Service, protocols []string) (best []Service) {
+	seen := map[string]bool{}
+	for _, s := range all {
+		if !seen[s.What] && (len(protocols) == 0 || slices.Contains(protocols, s.What)) {
+			seen[s.What] = true
+			best = append(best, s)
+		}
+	}
+	return best
 }
 
 // lives are how long an app password may be good for, in days; 0: for ever.
@@ -90,7 +104,7 @@ func (v *visit) addApp() {
 		v.broken(err)
 		return
 	}
-	v.showApps(http.StatusOK, "", appsBody{Made: text, MadeFor: made.Name})
+	v.showApps(http.StatusOK, "", appsBody{Made: text, MadeFor: made.Name, opens: n.Protocols})
 }
 
 // removeApp takes an app password away, and ends what it has opened.
@@ -114,12 +128,9 @@ func (a app) For() string {
 	if len(a.Protocols) == 0 {
 		return ""
 	}
-	text := ""
-	for i, p := range a.Protocols {
-		if i > 0 {
-			text += ", "
-		}
-		text += map[string]string{"imap": "IMAP", "pop3": "POP3", "smtp": "SMTP", "managesieve": "ManageSieve"}[p]
+	var names []string
+	for _, p := range a.Protocols {
+		names = append(names, protocolName(p))
 	}
-	return text
+	return strings.Join(names, ", ")
 }

@@ -64,9 +64,16 @@ const cookieName = "__Host-postroad"
 // maxBody bounds what is read of a request, in bytes.
 const maxBody = 128 << 10
 
+// maxReading is how many may read the log of what has happened at a time.
+const maxReading = 2
+
+// ownActs begins what the log calls things that people do to their own accounts.
+const ownActs = "own."
+
 type handler struct {
 	Config
-	pages map[string]page
+	pages   map[string]page
+	reading chan struct{} // has room while few read the log
 }
 
 // New makes a handler for Path and all below it. It must be reached over TLS, or from this machine.
@@ -77,7 +84,7 @@ func New(c Config) (http.Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &handler{Config: c}
+	h := &handler{Config: c, reading: make(chan struct{}, maxReading)}
 	var err error
 	if h.pages, err = parsePages(); err != nil {
 		return nil, err
@@ -284,7 +291,7 @@ func (v *visit) act(what, detail string) {
 	if v.Audit == nil {
 		return
 	}
-	e := audit.Entry{What: "own." + what, Who: v.who.Account.Address, Detail: detail, Protocol: "web", TLS: v.r.TLS != nil}
+	e := audit.Entry{What: ownActs + what, Who: v.who.Account.Address, Detail: detail, Protocol: "web", TLS: v.r.TLS != nil}
 	if a := v.peer().Addr; a.IsValid() {
 		e.Client = a.String()
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,12 @@ const (
 
 // activityPage shows who has signed in, who has failed to by the account's address, and what was done to the account.
 func (v *visit) activityPage() {
+	select { // the log may be long, and is read from its end: not by all at once
+	case v.reading <- struct{}{}:
+		defer func() { <-v.reading }()
+	case <-v.r.Context().Done():
+		return
+	}
 	q := audit.Query{Who: v.who.Account.Address, Since: v.Now().Add(-activityKept), Limit: activityShown}
 	all, err := v.Audit.Find(v.r.Context(), q)
 	if err != nil {
@@ -72,7 +79,8 @@ func (v *visit) concerns(e *audit.Entry) bool {
 	if strings.EqualFold(e.Who, address) {
 		return true
 	}
-	return e.Kind == audit.Act && slices.ContainsFunc(strings.Fields(e.Detail), func(f string) bool { return strings.EqualFold(f, "address="+address) })
+	// Not of what others do to themselves: they may name things as they like.
+	return e.Kind == audit.Act && !strings.HasPrefix(e.What, ownActs) && slices.ContainsFunc(strings.Fields(e.Detail), func(f string) bool { return strings.EqualFold(f, "address="+address) })
 }
 
 // setupPage says how to set up a mail program.
@@ -148,11 +156,14 @@ func (v *visit) showDeleted(status int, problem string) {
 	}{list, more}})
 }
 
-// expunged collects what can be brought back: all, or some.
+// expunged collects what can be brought back: some, or with nil the newest, at least one more than are shown if there are so many.
 func expunged(v *visit, s *mailbox.Session, some []uint64) (all []mailbox.Erased, err error) {
 	err = s.Erased(v.r.Context(), func(e *mailbox.Erased) error {
 		if some == nil || slices.Contains(some, uint64(e.ID)) {
 			all = append(all, *e)
+		}
+		if some == nil && len(all) > 2*maxShown { // there may be very many
+			all = append(all[:0], all[len(all)-maxShown-1:]...)
 		}
 		return nil
 	})
@@ -196,6 +207,7 @@ func (v *visit) undelete() {
 	case n == 0:
 		v.showDeleted(http.StatusBadRequest, "Choose the messages that you want back.")
 	default:
+		v.act("undelete", "messages="+strconv.Itoa(n))
 		v.done(deletedPath, "restored")
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/audit"
+	"postroad/internal/service/auth"
 	"postroad/internal/service/passkey"
 )
 
@@ -152,6 +153,33 @@ func (v *view) Size(n int64) string {
 		return fmt.Sprintf("%.1f %s", f, units[at])
 	}
 	return fmt.Sprintf("%.0f %s", f, units[at])
+}
+
+// Protocol writes the name of a protocol for people.
+func (v *view) Protocol(name string) string { return protocolName(name) }
+
+func protocolName(name string) string {
+	switch name {
+	case "imap", "pop3", "smtp", "lmtp":
+		return strings.ToUpper(name)
+	case "submission":
+		return "SMTP"
+	case "managesieve":
+		return "ManageSieve"
+	case "web":
+		return "Web"
+	}
+	return name
+}
+
+// Key says what was signed in with: its kind in the language of the page, and its name.
+func (v *view) Key(key string) string {
+	for _, kind := range []auth.KeyKind{auth.AppPassword, auth.Password, auth.Certificate, auth.Token, auth.Passkey} {
+		if name, ok := strings.CutPrefix(key, string(kind)); ok {
+			return v.T(string(kind)) + name
+		}
+	}
+	return key
 }
 
 // What says what an entry of the log is, to people.

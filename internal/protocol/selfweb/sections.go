@@ -108,6 +108,7 @@ var activityTexts = map[string]string{
 	"own.app_password.remove": "you removed an app password",
 	"own.session.end":         "you ended a session",
 	"own.session.end_all":     "you ended all other sessions",
+	"own.undelete":            "you restored messages",
 	"own.grant.end":           "you took a program's access back",
 	"act":                     "an administrator changed your account",
 	"account.password":        "an administrator changed the password",

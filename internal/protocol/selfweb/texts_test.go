@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"postroad/internal/service/auth"
 )
 
 // written are all English texts: those of the templates, of the menu, and of what is said after something was done.
@@ -33,6 +35,9 @@ func written(t *testing.T) (all []string) {
 	}
 	for _, text := range aboutPasskeys {
 		all = append(all, text)
+	}
+	for _, kind := range []auth.KeyKind{auth.Password, auth.AppPassword, auth.Certificate, auth.Token, auth.Passkey} {
+		all = append(all, string(kind))
 	}
 	for _, o := range offers() {
 		all = append(all, o.Text)

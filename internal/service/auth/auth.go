@@ -128,7 +128,7 @@ func New(dir *directory.Directory, o Options) *Engine {
 		pairKey: dir.Secret("limits of sign-ins"), note: o.Note, db: o.DB,
 	}
 	e.mechanisms = e.offer()
-	e.openPages()
+	e.readyPages()
 	return e
 }
 

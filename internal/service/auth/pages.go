@@ -70,15 +70,15 @@ type Pages struct {
 // Fresh reports whether somebody has shown who they are lately enough to change how they sign in.
 func (s *Pages) Fresh(now time.Time) bool { return now.Sub(s.Proved) < ProofLife }
 
-// Token is what the forms of a session's pages carry, so that other sites can't send them: for, a text of the caller's, sets it apart.
+// Token is what the forms of a session's pages carry, so that other sites can't send them. use is a text of the caller's that sets it apart.
 func (s *Pages) Token(use string) string {
 	h := hmac.New(sha256.New, s.secret)
 	io.WriteString(h, use)
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// openPages readies what pages need.
-func (e *Engine) openPages() {
+// readyPages makes what pages need. It takes randomness: without it there are no passkeys, and no second steps.
+func (e *Engine) readyPages() {
 	var err error
 	if e.halves, err = newHalves(e.rand); err == nil && e.options.Site != nil {
 		e.challenges, err = passkey.NewChallenges(e.now, e.rand)

@@ -11,7 +11,7 @@ import (
 	"postroad/internal/fault"
 )
 
-// ChallengeLife is how long a challenge may be answered: twice as long as browsers ask.
+// ChallengeLife is how long a challenge may be answered: the upper limit of what §15.1 recommends (§13.5.3).
 const ChallengeLife = 2 * timeout * time.Millisecond
 
 const (
@@ -21,7 +21,7 @@ const (
 	maxUsed = 100_000
 )
 
-// Challenges makes challenges and takes each back once (§13.4.3). Nothing is kept of those that are never answered, so strangers
+// Challenges makes challenges and takes each back once (§13.5.3). Nothing is kept of those that are never answered, so strangers
 // may ask for as many as they like: a challenge says itself until when it is good, under a key that never leaves this process. Only those
 // that a passkey has answered are remembered, until they would have expired. It is safe for concurrent use.
 type Challenges struct {

@@ -1,4 +1,5 @@
-// Package passkey speaks WebAuthn with browsers (Web Authentication: An API for accessing Public Key Credentials, Level 3): it says what a page asks the
+// Package passkey speaks WebAuthn with browsers (Web Authentication: An API for accessing Public Key Credentials, Level 3; sections are numbered as
+// in its source of July 2026): it says what a page asks the
 // person's authenticator for, and verifies what comes back. Who has which passkey is package directory's business, and what
 // they open package auth's.
 //
@@ -32,7 +33,7 @@ const MaxAnswer = 32 << 10
 
 // Site is who asks for passkeys: the relying party.
 type Site struct {
-	// ID is the domain that passkeys are made for: the pages' host, or a domain above it (§5.1.2, RP ID).
+	// ID is the domain that passkeys are made for: the pages' host, or a domain above it (§4, RP ID).
 	ID string
 	// Name is what people call it.
 	Name string
@@ -74,13 +75,13 @@ func describe(known []Known) []descriptor {
 	return list
 }
 
-// timeout is how long browsers ask people, in milliseconds: the middle of what §15.1 recommends.
+// timeout is how long browsers ask people, in milliseconds: the default of §15.1.
 const timeout = 300_000
 
-// algorithms are those that are taken, best first: EdDSA, ES256, RS256. §5.8.5 and §7.1 expect the latter two of sites for everybody.
+// algorithms are those that are taken, best first: EdDSA, ES256, RS256. §5.4 wants at least these of sites for everybody.
 var algorithms = [...]webauthncose.COSEAlgorithmIdentifier{webauthncose.AlgEdDSA, webauthncose.AlgES256, webauthncose.AlgRS256}
 
-// CreationOptions is PublicKeyCredentialCreationOptionsJSON (§5.1.9): what the browser is asked for who makes a passkey that lets them in
+// CreationOptions is PublicKeyCredentialCreationOptionsJSON (§5.1.8): what the browser is asked for who makes a passkey that lets them in
 // without a name (discoverable), beside those that they have.
 func (s *Site) CreationOptions(challenge []byte, u User, have []Known) json.RawMessage {
 	type parameter struct {
@@ -101,7 +102,7 @@ func (s *Site) CreationOptions(challenge []byte, u User, have []Known) json.RawM
 	})
 }
 
-// RequestOptions is PublicKeyCredentialRequestOptionsJSON (§5.1.10): what the browser is asked for who signs in. of are the passkeys that will do;
+// RequestOptions is PublicKeyCredentialRequestOptionsJSON (§5.1.9): what the browser is asked for who signs in. of are the passkeys that will do;
 // nil: any that is known here. verify: the authenticator has to verify the person, as is needed where nothing else is asked for.
 func (s *Site) RequestOptions(challenge []byte, of []Known, verify bool) json.RawMessage {
 	verification := "preferred"
@@ -132,12 +133,9 @@ type Created struct {
 
 func errAnswer() error { return fault.New(fault.Invalid, "the passkey's answer can't be used") }
 
-// read keeps what the library says from people: it quotes what was sent.
+// readable keeps what the library says for the log: it quotes what was sent.
 func readable(err error) error {
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "the passkey's answer can't be used")
-	}
-	return nil
+	return fault.Wrap(fault.Invalid, err, "the passkey's answer can't be used")
 }
 
 // Create verifies the answer to CreationOptions (§7.1). The authenticator must have verified the person. Errors: fault.Invalid.
@@ -161,7 +159,7 @@ func (s *Site) Create(answer []byte, challenge []byte) (Created, error) {
 	data := &p.Response.AttestationObject.AuthData
 	c := Created{Credential: string(data.AttData.CredentialID), Key: string(data.AttData.CredentialPublicKey), Model: string(data.AttData.AAGUID),
 		Count: data.Counter, Eligible: data.Flags.HasBackupEligible(), BackedUp: data.Flags.HasBackupState()}
-	if c.Credential == "" || c.Key == "" || c.BackedUp && !c.Eligible { // §7.1 steps 17 and 25
+	if c.Credential == "" || c.Key == "" || c.BackedUp && !c.Eligible { // §7.1 step 17
 		return Created{}, errAnswer()
 	}
 	if _, err := webauthncose.ParsePublicKey([]byte(c.Key)); err != nil {
@@ -250,7 +248,7 @@ func (s *Site) Verify(a *Answer, challenge []byte, key string, verify bool) (Pro
 	}
 	data := &a.parsed.Response.AuthenticatorData
 	p := Proof{data.Counter, data.Flags.HasBackupEligible(), data.Flags.HasBackupState()}
-	if p.BackedUp && !p.Eligible { // §7.2 step 19
+	if p.BackedUp && !p.Eligible { // §7.2 step 18
 		return Proof{}, fault.New(fault.Unauthenticated, "the passkey's answer is not good here")
 	}
 	return p, nil

@@ -7,7 +7,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,3 +211,88 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// The specification's own examples (§16, from its source of July 2026), each one registration and one sign-in with it.
+func TestSpecificationVectors(t *testing.T) {
+	b, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type bytes = hexBytes
+	var all []struct {
+		Name   string
+		Create struct {
+			Challenge         bytes
+			CredentialID      bytes `json:"credential_id"`
+			ClientDataJSON    bytes
+			AttestationObject bytes
+		}
+		Get struct {
+			Challenge         bytes
+			AuthenticatorData bytes
+			ClientDataJSON    bytes
+			Signature         bytes
+		}
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	org := passkey.Site{ID: "example.org", Origins: []string{"https://example.org"}}
+	signIns := 0
+	for _, v := range all {
+		id := base64.RawURLEncoding.EncodeToString(v.Create.CredentialID)
+		answer := func(response map[string]any) []byte {
+			b, err := json.Marshal(map[string]any{"id": id, "rawId": id, "type": "public-key", "response": response})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		object, at := v.Create.AttestationObject, strings.Index(string(v.Create.AttestationObject), string(rpHash()))
+		verified := object[at+32]&passkeytest.Verified != 0
+		framed := strings.Contains(string(v.Create.ClientDataJSON), `"crossOrigin":true`)
+		want := verified && !framed && !strings.Contains(v.Name, "ES384")
+		created := answer(map[string]any{"clientDataJSON": v.Create.ClientDataJSON.text(), "attestationObject": object.text()})
+		c, err := org.Create(created, v.Create.Challenge)
+		if want != (err == nil) {
+			t.Errorf("%s: %v", v.Name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if c.Credential != string(v.Create.CredentialID) {
+			t.Errorf("%s: %x", v.Name, c.Credential)
+		}
+		a, err := passkey.Read(answer(map[string]any{"clientDataJSON": v.Get.ClientDataJSON.text(), "authenticatorData": v.Get.AuthenticatorData.text(), "signature": v.Get.Signature.text()}))
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		if _, err := org.Verify(a, v.Get.Challenge, c.Key, v.Get.AuthenticatorData[32]&passkeytest.Verified != 0); err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+		}
+		if _, err := org.Verify(a, v.Create.Challenge, c.Key, false); err == nil {
+			t.Errorf("%s: to another challenge", v.Name)
+		}
+		signIns++
+	}
+	if signIns < 2 { // the others don't verify the person, are in frames, or have an algorithm that nobody asked for
+		t.Errorf("only %d of them have signed in", signIns)
+	}
+}
+
+// rpHash stands before the flags in all of the specification's examples.
+func rpHash() []byte {
+	sum := sha256.Sum256([]byte("example.org"))
+	return sum[:]
+}
+
+// hexBytes are written in hexadecimal.
+type hexBytes []byte
+
+func (h *hexBytes) UnmarshalText(b []byte) (err error) {
+	*h, err = hex.DecodeString(string(b))
+	return err
+}
+
+func (h hexBytes) text() string { return base64.RawURLEncoding.EncodeToString(h) }
