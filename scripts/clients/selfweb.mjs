@@ -269,7 +269,7 @@ await trial('it looks right in the dark, and on a telephone', async () => {
   await page.setViewportSize({ width: 1200, height: 900 })
 })
 await trial('German and French', async () => {
-  for (const [language, word] of [['de', 'Passwort'], ['fr', 'mot de passe']]) {
+  for (const [language, word] of [['de', 'Postfach'], ['fr', 'Boîte aux lettres']]) {
     await browser.setExtraHTTPHeaders({ 'Accept-Language': language })
     await go('/account')
     await says(word)
