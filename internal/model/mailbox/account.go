@@ -28,6 +28,8 @@ type account struct {
 
 	mu   sync.Mutex
 	bell chan struct{} // guarded by mu; nil until somebody waits
+	// watchers hear of changes; guarded by mu. In no order.
+	watchers []Watcher
 
 	refs int // guarded by store.mu
 }
@@ -53,9 +55,15 @@ func (a *account) publish(s *state) {
 	}
 	a.published.Store(s)
 	a.store.tellActs(a.id, old, s)
-	if a.bell != nil && (old == nil || old.head.change != s.head.change) {
+	if old != nil && old.head.change == s.head.change {
+		return
+	}
+	if a.bell != nil {
 		close(a.bell)
 		a.bell = nil
+	}
+	for _, w := range a.watchers {
+		w.Ring()
 	}
 }
 

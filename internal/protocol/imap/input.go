@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"syscall"
 )
 
 // input reads a connection by lines and counted bytes. While it waits with
@@ -12,32 +14,53 @@ import (
 type input struct {
 	conn  net.Conn
 	bufs  *buffers
-	out   *output // flushed before waiting, since the client may wait for it
-	data  []byte  // read ahead, not yet consumed; points into small or big
-	big   *[]byte // lent by bufs; nil if none
+	out   *output         // flushed before waiting, since the client may wait for it
+	data  []byte          // read ahead, not yet consumed; points into small or big
+	big   *[]byte         // lent by bufs; nil if none
+	wire  syscall.RawConn // below conn; nil if conn itself can be waited for as well
 	small [256]byte
 }
 
 // errLineTooLong says that a line went over its limit; it has been read to its end.
 var errLineTooLong = errors.New("line too long")
 
-// wait returns when there is something to read, after sending what waits to be sent.
-func (in *input) wait() error {
+// await waits for something to read, when there is nothing. It gives the large buffer back meanwhile. Where layers lie upon the
+// connection it waits below them, where less of the stack is in use: so drain must have found nothing in them.
+func (in *input) await() error {
 	if len(in.data) > 0 {
 		return nil
 	}
-	if err := in.out.flush(); err != nil {
-		return err
-	}
-	return in.await()
-}
-
-// await waits for something to read, when there is nothing. It gives the large buffer back meanwhile.
-func (in *input) await() error {
 	in.release()
+	if in.wire != nil {
+		if err := in.wire.Read(readable); err != nil {
+			return err
+		}
+	}
 	n, err := readSome(in.conn, in.small[:])
 	in.data = in.small[:n]
 	return err
+}
+
+// drain reads what lies in layers upon the connection, which must have been interrupted: so nothing else comes.
+func (in *input) drain() error {
+	in.release()
+	n, err := readSome(in.conn, in.small[:])
+	in.data = in.small[:n]
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// readable reports whether reading from a socket would give something, be it an error.
+func readable(fd uintptr) bool {
+	var one [1]byte
+	for {
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if !errors.Is(err, syscall.EINTR) {
+			return !errors.Is(err, syscall.EAGAIN)
+		}
+	}
 }
 
 // more reads more, when what was there has been consumed in the middle of something.

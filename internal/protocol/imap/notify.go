@@ -517,15 +517,3 @@ func (s *session) tellNewMessages(ctx context.Context, added int) error {
 	}
 	return f.run(ctx)
 }
-
-// listen tells news while no command is in progress, until the client has sent something.
-func (s *session) listen(ctx context.Context) error {
-	if s.notify == nil || s.notify.selected == nil && len(s.notify.groups) == 0 {
-		return nil
-	}
-	s.byUID = false
-	if err := s.out.flush(); err != nil {
-		return err
-	}
-	return s.untilHeard(ctx, s.notify.selected != nil && !s.notify.delayed)
-}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"postroad/internal/format/inflate"
@@ -44,6 +45,8 @@ type session struct {
 	deflated *deflated                            // RFC 4978; nil: bytes go as they are
 	tail     *inflate.Inflater                    // compression has just ended, and a rest of it may come
 	enabled                                       // what the client has changed by its commands
+	hearing                                       // while it waits for its client
+	idling   *running                             // IDLE; nil: it isn't under way
 
 	// Of the command at hand:
 	begun    time.Time
@@ -82,6 +85,9 @@ func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
 func (s *session) setConn(c net.Conn) {
 	s.conn = c
 	s.in = input{conn: c, bufs: &s.srv.bufs, out: &s.out}
+	if under, ok := s.raw.(syscall.Conn); ok && c != s.raw {
+		s.in.wire, _ = under.SyscallConn() // nil: it waits in layers above
+	}
 	s.out = output{conn: c, bufs: &s.srv.bufs, timeout: s.lim.Write}
 }
 
@@ -93,6 +99,7 @@ func (s *session) arm(until time.Time) {
 	if s.mail == nil && until.After(s.loginBy) {
 		until = s.loginBy
 	}
+	s.until = until
 	s.raw.SetReadDeadline(until)
 	if s.srv.shuttingDown() {
 		s.interrupt() // it may have come just before the deadline was set
@@ -108,7 +115,12 @@ func (s *session) serve(ctx context.Context) {
 	}
 	s.out.line("* OK [", s.capabilityCode(), "] ", s.srv.hostname, " IMAP server ready")
 	for !s.ended && s.out.err == nil {
-		if err := s.step(ctx); err != nil {
+		s.rest()
+		err := s.hear(ctx)
+		if err == nil {
+			err = s.step(ctx)
+		}
+		if err != nil {
 			s.farewell(err)
 			break
 		}
@@ -116,8 +128,22 @@ func (s *session) serve(ctx context.Context) {
 	s.out.flush()
 }
 
+// rest comes before a session waits for its client.
+func (s *session) rest() {
+	if s.idling != nil {
+		return
+	}
+	s.arm(time.Now().Add(s.lim.Idle))
+	if s.in.buffered() == 0 {
+		s.dec.shrink()
+	}
+}
+
 // farewell tells the client why the connection ends, if it can still hear it.
 func (s *session) farewell(err error) {
+	if s.idling != nil {
+		s.srv.metrics.Command("IDLE", "lost", time.Since(s.begun))
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.srv.shuttingDown():
 		s.remark("BYE", "", "server is shutting down")
@@ -130,21 +156,18 @@ func (s *session) farewell(err error) {
 
 // close gives back what the session holds.
 func (s *session) close() {
+	s.hush() // it may have broken down while it listened
 	s.signOut()
 	s.conn.Close()
 }
 
-// step reads one command and answers it. An error means that the connection is of no more use.
+// step answers what the client has begun to send: a command, or the end of one. An error means that the connection is of no more use.
 func (s *session) step(ctx context.Context) error {
-	s.arm(time.Now().Add(s.lim.Idle))
-	if s.in.buffered() == 0 {
-		s.dec.shrink()
-	}
-	if err := s.listen(ctx); err != nil {
-		return errors.Unwrap(err)
-	}
-	if err := s.in.wait(); err != nil {
-		return err
+	if s.idling != nil {
+		c := s.idling
+		s.idling = nil
+		r, err := s.idleEnd()
+		return s.conclude(ctx, c, r, err)
 	}
 	if s.tail != nil {
 		if s.in.skipTail(s.tail) {
@@ -160,19 +183,34 @@ func (s *session) step(ctx context.Context) error {
 	return err
 }
 
+// running is a command that is being carried out.
+type running struct {
+	*command           // nil: there is none of that name
+	name     string    // for metrics
+	was      *selected // when it began
+}
+
 // command runs the command whose first line has been read.
 func (s *session) command(ctx context.Context) error {
-	start := time.Now()
 	s.byUID, s.numbered, s.removed, s.held, s.own = false, false, false, false, nil
-	s.begun, s.toldAt = start, time.Time{}
+	s.begun, s.toldAt = time.Now(), time.Time{}
 	s.tag = s.dec.tag()
 	s.dec.sp()
 	cmd, name := s.lookUp()
-	was := s.sel
+	c := running{cmd, name, s.sel}
 	r, err := s.perform(ctx, cmd)
-	if s.mail != nil && cmd != nil && s.dec.err == nil && (s.sel == was || s.sel == nil) { // a folder just opened has no news
+	if errors.Is(err, errIdling) {
+		s.idling = &running{cmd, name, c.was}
+		return nil
+	}
+	return s.conclude(ctx, &c, r, err)
+}
+
+// conclude answers a command.
+func (s *session) conclude(ctx context.Context, c *running, r reply, err error) error {
+	if s.mail != nil && c.command != nil && s.dec.err == nil && (s.sel == c.was || s.sel == nil) { // a folder just opened has no news
 		// A command that was carried out stays so if the news can't be had.
-		if err := s.news(ctx, cmd.mayExpunge(s.byUID) && !s.numbered); err != nil {
+		if err := s.news(ctx, c.mayExpunge(s.byUID) && !s.numbered); err != nil {
 			s.log.Error("imap: news of the selected mailbox", "login", s.who.Login, "error", err)
 		}
 		if s.held && s.condstore && s.sel != nil {
@@ -180,11 +218,11 @@ func (s *session) command(ctx context.Context) error {
 			s.remark("OK", s.highestCode(), "some news must wait")
 		}
 	}
-	outcome, err := s.answer(r, err, name)
+	outcome, err := s.answer(r, err, c.name)
 	if len(s.guests) > 0 {
 		s.leaveGuests()
 	}
-	s.srv.metrics.Command(name, outcome, time.Since(start))
+	s.srv.metrics.Command(c.name, outcome, time.Since(s.begun))
 	return err
 }
 

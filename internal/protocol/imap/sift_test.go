@@ -194,7 +194,7 @@ func placesOf(set numSet) (places []int) {
 // parseKey reads a search program.
 func (b *benchSession) parseKey(t testing.TB, q *searching, text string) criterion {
 	b.in.WriteString("t " + text + "\r\n")
-	must(t, b.session.in.wait())
+	must(t, b.session.hear(context.Background()))
 	must(t, b.dec.begin())
 	b.dec.tag()
 	b.dec.sp()
