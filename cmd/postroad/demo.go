@@ -149,7 +149,7 @@ Postroad demo: a mail server for this machine alone. Nothing leaves it.
 
   SMTP {{.Port 25}}    submission {{.Port 587}}, {{.Port 465}} (TLS)    LMTP {{.Port 24}}
   IMAP {{.Port 143}}, {{.Port 993}} (TLS)    POP3 {{.Port 110}}, {{.Port 995}} (TLS)    ManageSieve {{.Port 4190}}
-  HTTP {{.Port 80}}, {{.Port 443}} (TLS): /healthz, /metrics
+  HTTP {{.Port 80}}, {{.Port 443}} (TLS): /account for people, /healthz, /metrics
 
   Accounts: alice@demo.test, bob@demo.test{{if .Users}}, user0@demo.test ... ({{.Users}} of them){{end}}. Every password is "demo".
   Data lies in {{.Data}}

@@ -280,7 +280,12 @@ await trial('German and French', async () => {
 await trial('the passkey is removed, and opens nothing', async () => {
   await go('/account/passkeys')
   await press('Remove')
+  const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId })
+  const [kept] = credentials
   await says('The passkey was removed')
+  for (let i = 0; i < 50 && (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length; i++) await new Promise((r) => setTimeout(r, 50))
+  must((await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length === 0, 'the authenticator was not told')
+  await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: kept })
   await signOut()
   await press('Sign in with a passkey')
   await says('That is wrong')

@@ -80,7 +80,6 @@ var doneTexts = map[string]string{
 	"ended-all":   "All other sessions have ended.",
 	"grant-off":   "The program has no access any more.",
 	"restored":    "The messages are back in their folders.",
-	"confirmed":   "",
 }
 
 // activityTexts are what the page of recent activity calls entries of the log: by what they say, or else by their kind.

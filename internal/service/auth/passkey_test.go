@@ -436,3 +436,16 @@ func TestPagesAreBounded(t *testing.T) {
 func keepCookie(s Pages) string {
 	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint64(nil, uint64(s.Account))[2:], s.secret...))
 }
+
+// Whether there is such a name doesn't show at pages either: one hash in each case, and one answer.
+func TestPagesShowNoNames(t *testing.T) {
+	h := newPagesHouse(t, Options{})
+	for _, login := range []string{"ann@example.org", "nobody@example.org", "carl@example.org", "ann@elsewhere.example"} {
+		before := h.dir.Hashes()
+		_, err := h.Enter(t.Context(), web, ByHand{Login: login, Password: "wrong"})
+		fails(t, err, fault.Unauthenticated)
+		if n := h.dir.Hashes() - before; n != 1 || fault.TextOf(err) != "wrong name or password" {
+			t.Errorf("%s: %d hashes, %v", login, n, err)
+		}
+	}
+}

@@ -70,6 +70,15 @@
       }
     });
   }
+  // Where passkeys are made, the page knows all that there are: authenticators may forget the others (Level 3, §5.1.10), so that
+  // people are never offered one that was removed.
+  const making = document.querySelector("form[data-passkey-create]");
+  if (making && PublicKeyCredential.signalAllAcceptedCredentials) {
+    const o = JSON.parse(making.dataset.passkeyCreate);
+    PublicKeyCredential.signalAllAcceptedCredentials({
+      rpId: o.rp.id, userId: o.user.id, allAcceptedCredentialIds: o.excludeCredentials.map((c) => c.id),
+    }).catch(() => {});
+  }
   const field = document.querySelector("input[autocomplete~=webauthn]");
   const first = document.querySelector("form[data-passkey-get]");
   if (field && first && PublicKeyCredential.isConditionalMediationAvailable) {
