@@ -104,7 +104,7 @@ func (h *handler) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+signOutPath, h.signedIn((*visit).signOut, anyTime))
 	mux.HandleFunc("GET "+Path, h.signedIn((*visit).overview, anyTime))
 	for _, s := range sections() {
-		if s.path == Path {
+		if s.path == Path || !s.isHere(h) {
 			continue
 		}
 		mux.HandleFunc("GET "+s.path, h.signedIn(s.show, s.when))

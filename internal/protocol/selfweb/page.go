@@ -38,7 +38,10 @@ func parsePages() (map[string]page, error) {
 	}
 	all := map[string]page{}
 	for _, name := range names {
-		one, err := template.Must(layout.Clone()).ParseFS(pageFiles, name)
+		one, err := layout.Clone()
+		if err == nil {
+			one, err = one.ParseFS(pageFiles, name)
+		}
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "")
 		}

@@ -9,6 +9,9 @@ type section struct {
 	has              func(*handler) bool // nil: always
 }
 
+// isHere reports whether this server has the section.
+func (s *section) isHere(h *handler) bool { return s.has == nil || s.has(h) }
+
 // act is a form of a section.
 type act struct {
 	path string // below the section's
@@ -59,7 +62,7 @@ func (v *visit) nav() (all []link) {
 		here = Path
 	}
 	for _, s := range sections() {
-		if s.has == nil || s.has(v.handler) {
+		if s.isHere(v.handler) {
 			all = append(all, link{s.path, v.t.say(s.text), s.icon, s.path == here})
 		}
 	}

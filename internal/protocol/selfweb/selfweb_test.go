@@ -755,6 +755,34 @@ func TestSetUp(t *testing.T) {
 	b.shows("993", "SSL/TLS", "587", "STARTTLS", "ann@example.org", "/mail/setup?email=ann%40example.org")
 }
 
+// What a server doesn't have isn't there, nor in the menu.
+func TestWhatIsNotHere(t *testing.T) {
+	w := newWorld(t, func(c *Config, o *auth.Options) {
+		*c = Config{Directory: c.Directory, Name: c.Name, Now: c.Now}
+		o.Site = nil
+	})
+	b := w.signIn("ann")
+	for _, path := range []string{passkeysPath, grantsPath, activityPath, setupPath, deletedPath} {
+		b.get(Path)
+		if strings.Contains(b.body, `"`+path+`"`) {
+			t.Errorf("%s is in the menu", path)
+		}
+		b.post(path, "id", "1")
+		if b.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, b.status)
+		}
+		b.get(path)
+		if b.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, b.status)
+		}
+	}
+	b.twoStep()
+	b.get(signInPath)
+	if strings.Contains(b.body, "data-passkey") {
+		t.Error("a passkey is asked for")
+	}
+}
+
 func TestLanguages(t *testing.T) {
 	w := newWorld(t)
 	for accept, want := range map[string]string{"de-AT, en;q=0.5": "de", "fr": "fr", "ja, en;q=0.1": "en", "": "en", "nonsense;;;": "en", strings.Repeat("de,", 1000): "en"} {

@@ -17,6 +17,7 @@ import (
 type twoStepBody struct {
 	State    directory.TwoStep
 	Required bool
+	Keys     bool // passkeys are taken here
 	Passkeys int
 	Begun    *begun   // an authenticator is being set up
 	Codes    []string // new recovery codes, shown once
@@ -38,7 +39,8 @@ func (v *visit) showTwoStep(status int, problem string, b twoStepBody) {
 		v.broken(err)
 		return
 	}
-	b.State, b.Required, b.Passkeys, b.Apps = state, v.RequireTwoStep, len(v.who.Passkeys), len(v.who.AppPasswords)
+	b.State, b.Required, b.Keys = state, v.RequireTwoStep, v.Engine.TakesPasskeys()
+	b.Passkeys, b.Apps = len(v.who.Passkeys), len(v.who.AppPasswords)
 	v.show(status, "two-step", view{Title: "Two-step verification", Problem: problem, Body: b})
 }
 
