@@ -11,6 +11,8 @@ import (
 	"postroad/internal/server/doctor"
 	"postroad/internal/service/scan"
 	"postroad/internal/service/scan/clamd"
+	"postroad/internal/service/scan/hook"
+	"postroad/internal/service/scan/milter"
 	"postroad/internal/service/scan/rspamd"
 )
 
@@ -47,25 +49,31 @@ func (s *Server) scanner(c *config.Scanner) (p scan.Program, err error) {
 	case config.Clamd:
 		network, address := c.Endpoint()
 		p.Scanner = clamd.New(clamd.Options{Network: network, Address: address, Dial: s.world.Dial})
-	case config.Rspamd:
-		p.Scanner, err = s.rspamd(c)
+	case config.Milter:
+		network, address := c.Endpoint()
+		p.Scanner = milter.New(milter.Options{Network: network, Address: address, Dial: s.world.Dial})
+	default:
+		p.Scanner, err = s.webScanner(c)
 	}
 	return p, err
 }
 
-func (s *Server) rspamd(c *config.Scanner) (scan.Scanner, error) {
-	o := rspamd.Options{URL: c.Address, Dial: s.world.Dial, Connections: c.Connections}
-	roots, err := trusting(c.CAFile, s.world.Roots)
+// webScanner is a scanner that speaks HTTP.
+func (s *Server) webScanner(c *config.Scanner) (scan.Scanner, error) {
+	trust, err := trusting(c.CAFile, s.world.Roots)
 	if err != nil {
 		return nil, err
 	}
-	o.Roots = roots.RootCAs
+	secret := ""
 	if c.PasswordFile != "" {
-		if o.Password, err = firstLine(c.PasswordFile); err != nil {
+		if secret, err = firstLine(c.PasswordFile); err != nil {
 			return nil, err
 		}
 	}
-	return rspamd.New(o)
+	if c.Kind == config.Hook {
+		return hook.New(hook.Options{URL: c.Address, Secret: secret, Dial: s.world.Dial, Roots: trust.RootCAs, Connections: c.Connections, Now: s.world.Now})
+	}
+	return rspamd.New(rspamd.Options{URL: c.Address, Password: secret, Dial: s.world.Dial, Roots: trust.RootCAs, Connections: c.Connections})
 }
 
 // pingScanners asks them whether they are there.

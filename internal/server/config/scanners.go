@@ -14,9 +14,9 @@ import (
 type Scanner struct {
 	// Name names it in logs, header fields and metrics; default: its kind.
 	Name string `toml:"name"`
-	// Kind is rspamd or clamd.
+	// Kind is rspamd, clamd, milter or http.
 	Kind string `toml:"kind"`
-	// Address is where it is: host:port or unix:/path for clamd; http://host:port, https://host or unix:/path for rspamd.
+	// Address is where it is: host:port or unix:/path for clamd and milter; http://host:port, https://host or unix:/path for rspamd and http.
 	Address string `toml:"address"`
 	// Timeout is how long a message waits for it; default 20s.
 	Timeout Duration `toml:"timeout"`
@@ -38,7 +38,7 @@ type Scanner struct {
 	Connections int `toml:"connections"`
 	// CAFile is a PEM file with the authorities that sign its certificate, for https. Default: the system's.
 	CAFile string `toml:"ca_file"`
-	// PasswordFile's first line is the password that rspamd wants. Default: none.
+	// PasswordFile's first line is the password that rspamd wants, or the secret that signs requests of http. Default: none.
 	PasswordFile string `toml:"password_file"`
 }
 
@@ -46,6 +46,8 @@ type Scanner struct {
 const (
 	Rspamd = "rspamd"
 	Clamd  = "clamd"
+	Milter = "milter"
+	Hook   = "http"
 )
 
 // Words for Scanner, besides Refuse's.
@@ -60,7 +62,7 @@ const (
 )
 
 // scannerKinds are all kinds.
-var scannerKinds = []string{Rspamd, Clamd}
+var scannerKinds = []string{Rspamd, Clamd, Milter, Hook}
 
 // Sees reports whether it sees a kind of mail that was asked for with want.
 func (s *Scanner) sees(want *bool) bool {
@@ -78,7 +80,7 @@ func (s *Scanner) SeesRelayed() bool { return s.sees(s.Relayed) }
 
 // LooksForViruses reports whether a scanner does.
 func (c *Config) LooksForViruses() bool {
-	return slices.ContainsFunc(c.Scanner, func(s Scanner) bool { return s.Kind == Clamd })
+	return slices.ContainsFunc(c.Scanner, func(s Scanner) bool { return s.Kind == Clamd || s.Kind == Hook })
 }
 
 // Title is its name.
@@ -160,8 +162,8 @@ func (s *Scanner) validate() error {
 		return fault.New(fault.Invalid, "timeout: at most %s", longestScan)
 	case s.Connections < 0 || s.Connections > 1000:
 		return fault.New(fault.Invalid, "connections: at most 1,000")
-	case s.PasswordFile != "" && (s.Kind != Rspamd || !filepath.IsAbs(s.PasswordFile)):
-		return fault.New(fault.Invalid, "password_file: want the absolute path of a file, for rspamd alone")
+	case s.PasswordFile != "" && (!s.web() || !filepath.IsAbs(s.PasswordFile)):
+		return fault.New(fault.Invalid, "password_file: want the absolute path of a file, for rspamd and http alone")
 	case s.CAFile != "" && (!strings.HasPrefix(s.Address, "https:") || !filepath.IsAbs(s.CAFile)):
 		return fault.New(fault.Invalid, "ca_file: want the absolute path of a file, for an address with https alone")
 	}
@@ -186,7 +188,7 @@ func (s *Scanner) validateAddress() error {
 }
 
 // web reports whether it speaks HTTP.
-func (s *Scanner) web() bool { return s.Kind == Rspamd }
+func (s *Scanner) web() bool { return s.Kind == Rspamd || s.Kind == Hook }
 
 // oneOf finds out whether a word that may be left out is known.
 func oneOf(name, value string, known ...string) error {

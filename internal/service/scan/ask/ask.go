@@ -4,6 +4,7 @@ package ask
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -75,6 +76,23 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Alive finds out by a HEAD request whether anybody is there, and what they call themselves. Whatever they answer below 500 is good.
+func (c *Client) Alive(ctx context.Context) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base.String(), nil)
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, "")
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return "", fault.Wrap(fault.Unavailable, err, "no answer")
+	}
+	resp.Body.Close() //nolint:errcheck // it has none
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return "", fault.New(fault.Unavailable, "the answer is HTTP %d", resp.StatusCode)
+	}
+	return cmp.Or(resp.Header.Get("Server"), "HTTP"), nil
+}
+
 // Question is what to ask.
 type Question struct {
 	// Path is added to the URL's; "": that alone.
@@ -119,7 +137,9 @@ func (c *Client) Ask(ctx context.Context, q Question) (Answer, error) {
 
 func (c *Client) request(ctx context.Context, q *Question) (*http.Request, error) {
 	at := *c.base
-	at.Path = strings.TrimSuffix(at.Path, "/") + q.Path
+	if q.Path != "" {
+		at.Path = strings.TrimSuffix(at.Path, "/") + q.Path
+	}
 	method := http.MethodGet
 	if q.Body != nil {
 		method = http.MethodPost
