@@ -399,3 +399,25 @@ func (o *outbox) wait(t *testing.T, n int) {
 		}
 	}
 }
+
+// TestVirusTestOfScanners: people's scripts hear what scanners found.
+func TestVirusTestOfScanners(t *testing.T) {
+	s, p := withPrograms(t, func(virus, spam *config.Scanner) { virus.Virus, virus.OnFailure = config.NoteOnly, config.AcceptMail })
+	script := `require ["virustest", "fileinto", "mailbox", "variables", "relational", "comparator-i;ascii-numeric"];
+		if virustest :value "eq" :comparator "i;ascii-numeric" "5" { fileinto :create "five"; }
+		elsif virustest :value "eq" :comparator "i;ascii-numeric" "4" { fileinto :create "four"; }
+		elsif virustest :value "eq" :comparator "i;ascii-numeric" "1" { fileinto :create "one"; }
+		else { fileinto :create "none"; }`
+	if _, err := s.Store().Admin.PutScript(t.Context(), admin.NewScript{Address: "ann@example.test", Name: "v", Text: script, Activate: true}); err != nil {
+		t.Fatal(err)
+	}
+	for answer, folder := range map[string]string{"stream: Eicar FOUND\x00": "five", "stream: Heuristics.X FOUND\x00": "four", "stream: OK\x00": "one", "x\x00": "none"} {
+		p.set(func() { p.clamd = answer })
+		if got := from(t, s, "192.0.2.1", "eve@other.example", "ann", unproved("x")); !strings.HasPrefix(got, "250 ") {
+			t.Fatal(got)
+		}
+		if d, err := s.IMAP("ann", nil).Select(folder, nil).Wait(); err != nil || d.NumMessages != 1 {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+}

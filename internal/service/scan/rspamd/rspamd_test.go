@@ -102,6 +102,11 @@ func TestActions(t *testing.T) {
 	if f, err := parse([]byte(`{"is_skipped":true,"score":0,"action":"no action"}`)); err != nil || !f.Skipped {
 		t.Errorf("%+v, %v", f, err)
 	}
+	// What rspamd 3.4 says to its test pattern.
+	f, err := parse([]byte(`{"is_skipped":true,"score":15.0,"required_score":15.0,"action":"reject","symbols":{"GTUBE":{"name":"GTUBE","score":0.0,"metric_score":0.0}},"messages":{"smtp_message":"Gtube pattern"},"message-id":"undef","time_real":0.328327}`))
+	if err != nil || f.Skipped || f.Action != scan.Reject || f.Text != "Gtube pattern" {
+		t.Errorf("%+v, %v", f, err)
+	}
 }
 
 func TestWrongAnswers(t *testing.T) {
