@@ -49,20 +49,10 @@ const (
 	actShutdown   = '4'
 )
 
-// Bits of what a filter may ask for (SMFIF_*). All are offered: libmilter gives up if one that a filter might want is missing.
-const (
-	mayAddHeaders = 1 << iota
-	mayChangeBody
-	mayAddRcpt
-	mayDeleteRcpt
-	mayChangeHeaders
-	mayQuarantine
-	mayChangeFrom
-	mayAddRcptPar
-	maySetSymbols
-
-	mayAll = 1<<iota - 1
-)
+// mayAll has all bits of what a filter may want to do (SMFIF_*): add, insert and change header fields (0x1, 0x10), change the body (0x2),
+// add and remove recipients (0x4, 0x8, 0x80), quarantine (0x20), change the sender (0x40), name the macros that it wants (0x100). All are offered:
+// libmilter gives up if one that a filter might want is missing.
+const mayAll = 0x1ff
 
 // Bits of the steps that a filter wants left out, or doesn't answer (SMFIP_*).
 const (
