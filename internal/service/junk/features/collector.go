@@ -55,7 +55,7 @@ func (c *collector) put(k Kind, h uint64, a, b []byte) {
 	if len(c.set) >= c.limit {
 		return
 	}
-	f := uint32(k)<<kindBits | uint32(h>>32)>>(32-kindBits)
+	f := featureOf(k, h)
 	for i := uint32(h) % tableSize; ; i = (i + 1) % tableSize {
 		switch c.table[i] {
 		case f:
@@ -110,3 +110,14 @@ func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a^mul2, b)
 	return hi ^ lo
 }
+
+// Of returns the feature of a kind that one text, or two, stand for: for those who know something about it beforehand.
+func Of(k Kind, text ...string) uint32 {
+	h := seedOf(k)
+	for _, t := range text {
+		h = hash(h, []byte(t))
+	}
+	return featureOf(k, h)
+}
+
+func featureOf(k Kind, h uint64) uint32 { return uint32(k)<<kindBits | uint32(h>>32)>>(32-kindBits) }

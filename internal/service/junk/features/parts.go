@@ -48,7 +48,6 @@ func (x *extraction) leaf(p *summary.Part) {
 			x.low[i] = lower(x.low[i])
 		}
 		x.add(Charset, x.low)
-		x.shape(Part, p.Subtype, bucket(int(min(p.Body.Size, 1<<30))))
 	}
 	if p.Filename != "" {
 		x.file(p)

@@ -90,7 +90,6 @@ func (x *extraction) unspaced(kind Kind, w []byte) bool {
 // textShape tells what the text is like as a whole.
 func (x *extraction) textShape() {
 	f := &x.folder
-	x.shape(TextShape, "words", bucket(x.count))
 	x.some(TextShape, "characters without width", f.invisible)
 	x.some(TextShape, "look-alike letters", f.lookalike)
 	x.some(TextShape, "letters in disguise", f.wide)

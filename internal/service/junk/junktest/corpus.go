@@ -77,7 +77,7 @@ func extract() func(*mail) error {
 
 // read parses a message, with the facts that its own header tells: what the one who got it wrote in front.
 func read(raw []byte) *features.Message {
-	raw = bytes.ReplaceAll(raw, []byte("\n"), []byte("\r\n"))
+	raw = bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
 	p := message.NewParser(message.Limits{})
 	p.Write(raw)
 	s := p.Finish()

@@ -181,10 +181,10 @@ func normsOf(s features.Set) norms {
 	return norms{1 / math.Sqrt(float64(max(text, minText))), 1 / math.Sqrt(float64(max(len(s)-text, minOther)))}
 }
 
-// These bound what single features count in messages of few.
+// These bound what single features count in messages of few: who says hardly anything isn't judged by how they say it.
 const (
-	minText  = 30
-	minOther = 30
+	minText  = 60
+	minOther = 100
 )
 
 func ofText(f uint32) bool {

@@ -27,6 +27,10 @@ type Training struct {
 	Decay float64
 	// Seen is in how many examples a feature must be. Default 3.
 	Seen int
+	// Good and GoodShare are in how many good examples a feature must be, and in how many of those that it is in, to speak for
+	// junk: what the good examples never have may just be missing among them, such as a language. Default 0.
+	Good      int
+	GoodShare float64
 	// Features is how many the base has at most, those of the largest weights. Default 200,000.
 	Features int
 	// Kinds says how much features of a kind may say, from 0 to 1; nil: all the same.
@@ -76,6 +80,9 @@ func Train(examples []Example, t Training) *Base {
 	return tr.base()
 }
 
+// maxPriors is for how many features Prior may be called.
+const maxPriors = 100
+
 // A trainer has examples with their features numbered.
 type trainer struct {
 	t        *Training
@@ -83,15 +90,20 @@ type trainer struct {
 	ids      [][]int32   // of each example, features
 	values   [][]float32 // and what they count
 	features []uint32    // by number
+	only     []bool      // by number: was in junk alone, or nearly: says nothing against a message
 	w, g     []float64   // weights, and sums of squared gradients
 	bias     float64
+	steps    int
 }
 
 func newTrainer(examples []Example, t *Training) *trainer {
-	seen := map[uint32]int{}
+	seen, good := map[uint32]int{}, map[uint32]int{}
 	for _, e := range examples {
 		for _, f := range e.Set {
 			seen[f]++
+			if !e.Junk {
+				good[f]++
+			}
 		}
 	}
 	tr := &trainer{t: t, examples: examples}
@@ -110,6 +122,7 @@ func newTrainer(examples []Example, t *Training) *trainer {
 				id = int32(len(tr.features))
 				number[f] = id
 				tr.features = append(tr.features, f)
+				tr.only = append(tr.only, good[f] < t.Good || float64(good[f]) < t.GoodShare*float64(seen[f]))
 			}
 			ids, values = append(ids, id), append(values, float32(k*n.of(f)))
 		}
@@ -134,11 +147,15 @@ func (tr *trainer) step(i int) {
 		weight = 1
 	}
 	g := (sigmoid(sum) - y) * weight
-	tr.bias -= 0.01 * tr.t.Rate * g
+	tr.bias -= 0.1 * tr.t.Rate * g / (1 + float64(tr.steps)/1e4)
+	tr.steps++
 	for k, id := range tr.ids[i] {
 		d := g*float64(values[k]) + tr.t.Decay*tr.w[id]
 		tr.g[id] += d * d
 		tr.w[id] -= tr.t.Rate * d / (math.Sqrt(tr.g[id]) + 1e-6)
+		if tr.only[id] {
+			tr.w[id] = min(0, tr.w[id])
+		}
 	}
 }
 
@@ -168,7 +185,7 @@ func (tr *trainer) base() *Base {
 		top = math.Abs(tr.w[order[0]])
 	}
 	b.scale = float32(top / 127)
-	b.reserve(len(order))
+	b.reserve(len(order) + maxPriors)
 	for _, i := range order {
 		if w := math.Round(tr.w[i] / float64(b.scale)); w != 0 {
 			b.set(tr.features[i], int8(w))
@@ -208,6 +225,13 @@ func (b *Base) Calibrate(points []Point) error {
 	slope = logitOf(Normal) / (far - middle)
 	b.slope, b.offset = float32(slope), float32(-slope*middle)
 	return nil
+}
+
+// Prior sets what a feature adds to the log-odds of a usual message, for what no corpus can teach. The base must be calibrated.
+func (b *Base) Prior(f uint32, logit float64) {
+	const usual = 100 // features of the header in a usual message
+	w := math.Round(logit * math.Sqrt(usual) / float64(b.slope) / float64(b.scale))
+	b.set(f, int8(max(-127, min(127, w))))
 }
 
 func logitOf(p float64) float64 { return math.Log(p / (1 - p)) }
