@@ -1,10 +1,6 @@
 package fulltext
 
-import (
-	"bytes"
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // Zones are parts of documents that are searched apart: a set.
 type Zones uint8
@@ -72,23 +68,24 @@ func (b *Builder) AddTokens(doc uint32, f Field, folded []byte) {
 }
 
 // Size is about how many bytes the segment has so far.
-func (b *Builder) Size() int { return len(b.terms.text) + len(b.terms.all) + 2*int(b.n) }
+func (b *Builder) Size() int { return len(b.terms.text) + int(b.terms.n) + 2*int(b.n) }
 
 func (b *Builder) term(doc uint32, z Zones, t []byte) {
 	e := b.terms.get(t)
 	here := docZones(doc)<<zoneBits | docZones(z)
-	if e.uses > 0 {
-		if last := &b.uses[e.last/usesBlock][e.last%usesBlock]; last.doc>>zoneBits == here>>zoneBits {
-			last.doc |= here
-			return
+	if e.uses > 0 && e.doc>>zoneBits == here>>zoneBits {
+		if here |= e.doc; here != e.doc {
+			e.doc = here
+			b.uses[e.last/usesBlock][e.last%usesBlock].doc = here
 		}
+		return
 	}
 	if b.n%usesBlock == 0 {
 		b.uses = append(b.uses, make([]use, 0, usesBlock))
 	}
 	block := &b.uses[len(b.uses)-1]
 	*block = append(*block, use{e.number, here})
-	e.last = b.n
+	e.doc, e.last = here, b.n
 	e.uses++
 	b.n++
 }
@@ -99,8 +96,7 @@ func (b *Builder) Chunks() []Chunk {
 	docs := b.byTerm(order)
 	var w writer
 	var list []byte
-	for _, n := range order {
-		e := &b.terms.all[n]
+	for _, e := range order {
 		list = list[:0]
 		prev := docZones(0)
 		for _, d := range docs[:e.uses] {
@@ -114,19 +110,18 @@ func (b *Builder) Chunks() []Chunk {
 }
 
 // byTerm is the documents of all uses, sorted by terms in an order, those of a term as they have come.
-func (b *Builder) byTerm(order []uint32) []docZones {
+func (b *Builder) byTerm(order []*termEntry) []docZones {
+	next := make([]uint32, len(order)) // by number: where the term's next document goes
 	at := uint32(0)
-	for _, n := range order {
-		e := &b.terms.all[n]
-		e.last = at // from here on: where its next one goes
+	for _, e := range order {
+		next[e.number] = at
 		at += e.uses
 	}
 	out := make([]docZones, b.n)
 	for _, block := range b.uses {
 		for _, u := range block {
-			e := &b.terms.all[u.term]
-			out[e.last] = u.doc
-			e.last++
+			out[next[u.term]] = u.doc
+			next[u.term]++
 		}
 	}
 	return out
@@ -134,32 +129,4 @@ func (b *Builder) byTerm(order []uint32) []docZones {
 
 func appendDoc(list []byte, distance uint32, z Zones) []byte {
 	return binary.AppendUvarint(list, uint64(distance)<<zoneBits|uint64(z))
-}
-
-// sorted is the terms' numbers in the order of the terms.
-func (t *termTable) sorted() []uint32 {
-	type head struct {
-		first  uint64 // the term's first bytes, as a number
-		number uint32
-	}
-	heads := make([]head, len(t.all))
-	for i := range t.all {
-		var first [8]byte
-		copy(first[:], t.of(&t.all[i]))
-		heads[i] = head{binary.BigEndian.Uint64(first[:]), uint32(i)}
-	}
-	slices.SortFunc(heads, func(a, b head) int {
-		switch {
-		case a.first < b.first:
-			return -1
-		case a.first > b.first:
-			return 1
-		}
-		return bytes.Compare(t.of(&t.all[a.number]), t.of(&t.all[b.number]))
-	})
-	order := make([]uint32, len(heads))
-	for i, h := range heads {
-		order[i] = h.number
-	}
-	return order
 }
