@@ -220,17 +220,35 @@ func (q *qpDecoder) decode(out, in []byte) []byte {
 
 // qpPlain is how many octets at the start of in stand for themselves, whatever follows them.
 func qpPlain(in []byte) int {
-	for i := 0; i < len(in); i++ {
-		switch c := in[i]; {
-		case c > ' ' && c != '=' || c == '\n':
-		case c == ' ' && i+1 < len(in) && in[i+1] > ' ': // a blank inside a line: nothing to wait for
-		case c == '\r' && i+1 < len(in) && in[i+1] == '\n':
+	for i := 0; ; {
+		for i < len(in) && qpText[in[i]] {
+			i++
+		}
+		switch {
+		case i < len(in) && in[i] == '=':
+			return i
+		case i > 0 && in[i-1] == ' ': // blanks that what follows decides about
+			for i > 0 && in[i-1] == ' ' {
+				i--
+			}
+			return i
+		case i < len(in) && in[i] == '\n':
+			i++
+		case i+1 < len(in) && in[i] == '\r' && in[i+1] == '\n':
+			i += 2
 		default:
 			return i
 		}
 	}
-	return len(in)
 }
+
+// qpText is the octets that stand for themselves inside a line.
+var qpText = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= ' ' && c != '='
+	}
+	return t
+}()
 
 // qpOctet is the octet that in begins with, if it is escaped.
 func qpOctet(in []byte) (c byte, ok bool) {
