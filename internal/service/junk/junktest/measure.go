@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -15,15 +16,12 @@ import (
 func measure(args []string) error {
 	set := flag.NewFlagSet("measure", flag.ContinueOnError)
 	base := set.String("base", "", "corpora to make the base of, with commas")
+	with := set.String("with", "", "a file that train made, instead")
 	most := set.Int("max", 0, "messages of a class in each half, at most")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	others, err := corpora(*base)
-	if err != nil {
-		return err
-	}
-	b, err := makeBase(others, false)
+	b, others, err := baseFor(*with, *base)
 	if err != nil {
 		return err
 	}
@@ -45,6 +43,9 @@ func measure(args []string) error {
 		report("out of the box", b, nil)
 		report("taught 20 of each", b, taught(b, thin(older, 20)))
 		report("taught", b, taught(b, older))
+		if others == nil {
+			continue
+		}
 		// as the shipped base would be if it had seen the older half
 		with, err := makeBase(append(others[:len(others):len(others)], older), false)
 		if err != nil {
@@ -54,6 +55,25 @@ func measure(args []string) error {
 		report("base with the older half, taught", with, taught(with, older))
 	}
 	return nil
+}
+
+// baseFor reads a base, or makes it of corpora, which it returns then.
+func baseFor(file, list string) (*model.Base, [][]*mail, error) {
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer f.Close()
+		b, err := model.ReadBase(f)
+		return b, nil, err
+	}
+	all, err := corpora(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := makeBase(all, false)
+	return b, all, err
 }
 
 func taught(b *model.Base, all []*mail) *model.Delta {

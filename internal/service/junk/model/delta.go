@@ -40,8 +40,12 @@ const MaxEncoded = 3*slots + 64
 
 // How it learns; measured, see docs/junk.md.
 const (
-	rate     = 0.2   // how far a weight moves at first
-	margin   = 7     // in log-odds: beyond the strictest threshold, or what people move would come again
+	rate = 0.2 // how far a weight moves at first
+	// In log-odds: what is known so surely needs no learning; junk lies beyond the strictest threshold then, or what people
+	// move away would come again.
+	junkMargin, goodMargin = 7, 5
+	// soft is how far before the margin learning begins to slow down.
+	soft     = 2
 	maxSteps = 4     // for one message
 	balance  = 3     // how much more the rarer of the two classes may count
 	fade     = 20000 // messages after which what was learned counts 1/e of what it did
@@ -87,9 +91,9 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	if d.weights == nil {
 		d.weights, d.moved = make([]int16, slots), make([]uint8, slots)
 	}
-	count, y, sign := &d.good, 0.0, -1.0
+	count, margin, sign := &d.good, float64(goodMargin), -1.0
 	if junk {
-		count, y, sign = &d.junk, 1, 1
+		count, margin, sign = &d.junk, junkMargin, 1
 	}
 	*count++
 	d.fadeAway()
@@ -103,7 +107,7 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 		if logit*sign >= margin {
 			return
 		}
-		d.step(s, n, weight*(y-sigmoid(logit)))
+		d.step(s, n, sign*weight*sigmoid(margin-soft-logit*sign))
 	}
 }
 
