@@ -12,7 +12,9 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/protocol/autoconfig"
+	"postroad/internal/protocol/oauthweb"
 	"postroad/internal/server/config"
+	"postroad/internal/service/oauth"
 	"postroad/internal/service/setup"
 )
 
@@ -37,7 +39,17 @@ func (s *Server) mailSettings(ctx context.Context, name string) (autoconfig.Sett
 	if ours, err := s.store.Directory.IsLocal(ctx, domain); err != nil || !ours {
 		return autoconfig.Settings{}, cmp.Or(err, notOurs)
 	}
-	return autoconfig.Settings{Domain: domain, Name: cmp.Or(s.config.Autoconfig.Name, domain), Services: mailServices(s.config)}, nil
+	return autoconfig.Settings{Domain: domain, Name: cmp.Or(s.config.Autoconfig.Name, domain), Services: mailServices(s.config), OAuth2: s.tokensFor()}, nil
+}
+
+// tokensFor tells programs of our own provider of tokens, which any of them may register itself with; nil if it is off.
+func (s *Server) tokensFor() *autoconfig.OAuth2 {
+	if s.oauth == nil {
+		return nil
+	}
+	issuer := s.oauth.Issuer()
+	authorize, token := oauthweb.Endpoints(issuer)
+	return &autoconfig.OAuth2{Issuer: issuer, Authorize: authorize, Token: token, Scope: oauth.ScopeMail + " " + oauth.ScopeOffline}
 }
 
 // mailServices are where people's programs read and send mail: TLS from the first byte before STARTTLS (RFC 8314 §3), and IMAP before POP3.

@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +75,32 @@ func TestProgramsSetThemselvesUp(t *testing.T) {
 	}
 	if status, page := fetch(t, s, servertest.HTTPS, "mail.example.test", "/"); status != 200 || !strings.Contains(page, "/mail/setup") {
 		t.Error(status, page)
+	}
+}
+
+// TestProgramsAreToldOfTokens: with our own provider of them, the addresses told are those of its metadata.
+func TestProgramsAreToldOfTokens(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.OAuth.Enable = true }})
+	_, file := fetch(t, s, servertest.HTTPS, "autoconfig.example.test", "/mail/config-v1.1.xml")
+	_, about := fetch(t, s, servertest.HTTPS, "mail.example.test", "/.well-known/oauth-authorization-server")
+	var got struct {
+		AuthURL  string `xml:"oAuth2>authURL"`
+		TokenURL string `xml:"oAuth2>tokenURL"`
+		Scope    string `xml:"oAuth2>scope"`
+	}
+	var want struct {
+		Authorize string   `json:"authorization_endpoint"`
+		Token     string   `json:"token_endpoint"`
+		Scopes    []string `json:"scopes_supported"`
+	}
+	if err := errors.Join(xml.Unmarshal([]byte(file), &got), json.Unmarshal([]byte(about), &want)); err != nil {
+		t.Fatal(err)
+	}
+	if got.AuthURL == "" || got.AuthURL != want.Authorize || got.TokenURL != want.Token || !slices.Contains(want.Scopes, strings.Fields(got.Scope)[0]) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if i, j := strings.Index(file, "<authentication>OAuth2<"), strings.Index(file, "<authentication>password-cleartext<"); i < 0 || j < i {
+		t.Errorf("%s", file)
 	}
 }
 

@@ -13,7 +13,8 @@
 //
 // What is told is the same for all addresses of a domain, whether they exist or not. Which domains are served is no secret: the DNS tells it.
 //
-// Services of Exchange (Endpoint) are told if there are any. PACC (draft-ietf-mailmaint-pacc), which still changes, is not spoken.
+// Services of Exchange (Endpoint) are told if there are any. PACC (draft-ietf-mailmaint-pacc) is not spoken: its
+// drafts of 2026 still changed (-02 in February, -04 since), and they ask not to be cited but as work in progress.
 package autoconfig
 
 import (
@@ -55,6 +56,15 @@ type Settings struct {
 	// Services are those for mail, the preferred of each protocol first.
 	Services  []Service
 	Endpoints []Endpoint
+	// OAuth2 is where programs get tokens that are good for all Services; nil: passwords only.
+	OAuth2 *OAuth2
+}
+
+// OAuth2 is a provider of tokens with which any program may register itself (RFC 7591).
+type OAuth2 struct {
+	Issuer           string // its name, an https address
+	Authorize, Token string // addresses of its endpoints
+	Scope            string // what to ask for
 }
 
 // first is the preferred service of a protocol.

@@ -38,6 +38,9 @@ func settings(_ context.Context, domain string) (Settings, error) {
 		return Settings{Domain: "example.org", Name: "Example & Sons", Services: []Service{
 			{IMAP, "mail.example.org", 993, true}, {IMAP, "mail.example.org", 143, false}, {POP3, "mail.example.org", 995, true},
 			{Submission, "mail.example.org", 465, true}, {Submission, "mail.example.org", 587, false}}}, nil
+	case "tokens.example":
+		return Settings{Domain: "tokens.example", Name: "Tokens", Services: []Service{{IMAP, "mail.example.org", 993, true}, {Submission, "mail.example.org", 465, true}},
+			OAuth2: &OAuth2{Issuer: "https://id.example.org", Authorize: "https://id.example.org/a", Token: "https://id.example.org/t", Scope: "mail offline_access"}}, nil
 	case "exchange.example":
 		return Settings{Domain: "exchange.example", Name: "Exchange", Endpoints: []Endpoint{{"ActiveSync", "https://mail.example.org/Microsoft-Server-ActiveSync"}}}, nil
 	case "broken.example":
@@ -110,6 +113,11 @@ func TestThunderbird(t *testing.T) {
 	if got := do(h, "POST", "https://autoconfig.example.org/mail/config-v1.1.xml", ""); got.Code != 405 {
 		t.Error(got.Code)
 	}
+}
+
+// TestThunderbirdOAuth2 is autoconfig "OAuth2 requirements": tokens before passwords.
+func TestThunderbirdOAuth2(t *testing.T) {
+	golden(t, "oauth2.xml", do(handler(Options{}), "GET", "https://autoconfig.tokens.example/mail/config-v1.1.xml", "").Body.String())
 }
 
 func request(address, schema string) string {

@@ -13,6 +13,15 @@ type clientConfig struct {
 	XMLName  xml.Name      `xml:"clientConfig"`
 	Version  string        `xml:"version,attr"`
 	Provider emailProvider `xml:"emailProvider"`
+	OAuth2   *oauth2File   `xml:"oAuth2"`
+}
+
+// oauth2File is told in the words of section "OAuth2 requirements". It has no client's ID: programs register themselves (RFC 7591).
+type oauth2File struct {
+	AuthURL  string `xml:"authURL"`
+	TokenURL string `xml:"tokenURL"`
+	Issuer   string `xml:"issuer"` // a host, as in the example
+	Scope    string `xml:"scope"`
 }
 
 type emailProvider struct {
@@ -26,12 +35,12 @@ type emailProvider struct {
 }
 
 type mailServer struct {
-	Type           string `xml:"type,attr"`
-	Hostname       string `xml:"hostname"`
-	Port           uint16 `xml:"port"`
-	SocketType     string `xml:"socketType"`
-	Authentication string `xml:"authentication"`
-	Username       string `xml:"username"`
+	Type           string   `xml:"type,attr"`
+	Hostname       string   `xml:"hostname"`
+	Port           uint16   `xml:"port"`
+	SocketType     string   `xml:"socketType"`
+	Authentication []string `xml:"authentication"` // the preferred first: programs take the first that they can
+	Username       string   `xml:"username"`
 }
 
 type documentation struct {
@@ -71,9 +80,12 @@ func (h *Handler) thunderbird(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) clientConfig(s *Settings) clientConfig {
 	p := emailProvider{ID: s.Domain, Domain: s.Domain, Name: s.Name, ShortName: short(s.Name),
 		Documentation: documentation{h.o.Base + SetupPath + "?" + url.Values{"domain": {s.Domain}}.Encode(), description{"en", "How to set up a mail program"}}}
+	methods := []string{"password-cleartext"} // protected by TLS, which is demanded
+	if s.OAuth2 != nil {
+		methods = append([]string{"OAuth2"}, methods...)
+	}
 	for _, x := range s.Services {
-		m := mailServer{Type: string(x.Protocol), Hostname: x.Host, Port: x.Port, SocketType: "STARTTLS",
-			Authentication: "password-cleartext", Username: "%EMAILADDRESS%"} // protected by TLS, which is demanded
+		m := mailServer{Type: string(x.Protocol), Hostname: x.Host, Port: x.Port, SocketType: "STARTTLS", Authentication: methods, Username: "%EMAILADDRESS%"}
 		if x.Implicit {
 			m.SocketType = "SSL"
 		}
@@ -83,7 +95,18 @@ func (h *Handler) clientConfig(s *Settings) clientConfig {
 			p.Incoming = append(p.Incoming, m)
 		}
 	}
-	return clientConfig{Version: "1.1", Provider: p}
+	return clientConfig{Version: "1.1", Provider: p, OAuth2: s.OAuth2.file()}
+}
+
+func (o *OAuth2) file() *oauth2File {
+	if o == nil {
+		return nil
+	}
+	f := oauth2File{AuthURL: o.Authorize, TokenURL: o.Token, Issuer: o.Issuer, Scope: o.Scope}
+	if u, err := url.Parse(o.Issuer); err == nil && u.Host != "" {
+		f.Issuer = u.Host
+	}
+	return &f
 }
 
 // short is a name as it fits below an icon.

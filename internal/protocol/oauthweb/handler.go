@@ -39,6 +39,9 @@ const (
 	pathScript  = Prefix + "passkey.js"
 )
 
+// Endpoints are the addresses at which people allow programs to act for them, and at which programs get their tokens.
+func Endpoints(issuer string) (authorize, token string) { return issuer + pathPage, issuer + pathToken }
+
 // Metadata lists the paths of the metadata.
 func Metadata() []string {
 	return []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
