@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -33,11 +34,15 @@ type fetchAdd struct {
 	Folder       string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
 	Cleartext    bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
 	Unchecked    bool          `help:"Don't sign in there first."`
+	ServerCA     string        `name:"server-ca" help:"The certificate to trust there, or its authority's, if the system doesn't." placeholder:"FILE" type:"existingfile"`
 }
 
 func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
 	n, err := c.external()
 	if err != nil {
+		return err
+	}
+	if n.Trust, err = c.trust(); err != nil {
 		return err
 	}
 	if n.Secret, err = (imapFlags{PasswordFile: c.PasswordFile}).secret(t, n.User, n.Address); err != nil {
@@ -52,6 +57,18 @@ func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
 			fmt.Fprintf(t.out, "external account %d: mail of %s at %s comes to %s every %v\n", f.ID, printable(f.User), f.Address, f.Account, c.Every)
 		})
 	})
+}
+
+// trust reads the certificates to trust.
+func (c *fetchAdd) trust() (string, error) {
+	if c.ServerCA == "" {
+		return "", nil
+	}
+	if _, err := rootsIn(c.ServerCA); err != nil {
+		return "", err
+	}
+	pem, err := os.ReadFile(c.ServerCA)
+	return string(pem), err
 }
 
 // externalPorts are the schemes, with the ports if none is given.

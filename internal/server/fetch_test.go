@@ -3,8 +3,10 @@ package server_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,6 +100,40 @@ func TestFetchFromAnotherServer(t *testing.T) {
 		t.Error(all, err)
 	}
 	here.Check()
+}
+
+// TestFetchTrusts: a certificate that nobody knows is trusted where that was said, and nowhere else.
+func TestFetchTrusts(t *testing.T) {
+	there := servertest.Start(t, servertest.Options{})
+	there.AddAccount("bob")
+	there.Deliver("Subject: 1\r\n\r\nbody\r\n", "bob")
+	here := servertest.Start(t, servertest.Options{Dial: reach(there), Roots: x509.NewCertPool()})
+	here.AddAccount("ann")
+	f := admin.NewFetch{Account: "ann@" + servertest.Domain, User: "bob@" + servertest.Domain, Secret: servertest.Password, Policy: "keep", EverySeconds: 600,
+		Protocol: "imap", Security: "tls", Address: servertest.Hostname + ":993"}
+	d := here.Store().Admin
+	if _, err := d.AddFetch(t.Context(), f); !fault.Is(err, fault.Denied) {
+		t.Errorf("a certificate of nobody: %v", err)
+	}
+	theirs := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: there.Certificate().Leaf().Raw})
+	for _, wrong := range []string{"no certificate", string(theirs) + strings.Repeat("\n", 64<<10)} {
+		f.Trust = wrong
+		if _, err := d.AddFetch(t.Context(), f); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%.20q: %v", wrong, err)
+		}
+	}
+	f.Trust = string(theirs)
+	made, err := d.AddFetch(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.RunFetch(t.Context(), made.ID); err != nil || len(subjects(t, here, "ann")) != 1 {
+		t.Error(err)
+	}
+	f.Trust, f.Protocol, f.Address = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: here.Certificate().Leaf().Raw})), "pop3", servertest.Hostname+":995"
+	if _, err := d.AddFetch(t.Context(), f); !fault.Is(err, fault.Denied) {
+		t.Errorf("trusting another certificate: %v", err)
+	}
 }
 
 // TestFetchesWhatIsDue: the server does it by itself.

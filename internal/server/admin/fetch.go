@@ -60,6 +60,7 @@ type NewFetch struct {
 	Policy       string   `json:"policy"`
 	Days         int      `json:"days,omitempty"`
 	EverySeconds int      `json:"every_seconds"`
+	Trust        string   `json:"trust,omitempty"`     // certificates (PEM) to trust, instead of the system's authorities
 	Unchecked    bool     `json:"unchecked,omitempty"` // don't sign in first
 }
 
@@ -134,7 +135,7 @@ func (d *Direct) AddFetch(ctx context.Context, f NewFetch) (Fetch, error) {
 		return Fetch{}, err
 	}
 	src := fetch.Source{Account: a.ID, Protocol: f.Protocol, Address: f.Address, Security: f.Security, User: f.User, Token: f.Token,
-		Mailbox: f.Mailbox, Folder: f.Folder, Policy: fetch.Policy(f.Policy), Days: f.Days, Every: time.Duration(f.EverySeconds) * time.Second}
+		Mailbox: f.Mailbox, Folder: f.Folder, Policy: fetch.Policy(f.Policy), Days: f.Days, Every: time.Duration(f.EverySeconds) * time.Second, Trust: f.Trust}
 	if !f.Unchecked {
 		if err := s.Try(ctx, src, f.Secret); err != nil {
 			return Fetch{}, err

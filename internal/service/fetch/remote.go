@@ -75,7 +75,7 @@ type pop3 struct {
 }
 
 func (s *Service) connectPOP3(ctx context.Context, src Source, secret string) (remote, error) {
-	c, err := pop3client.Dial(ctx, pop3client.Options{Address: src.Address, TLS: s.tls(src.Address), Dial: s.o.Dial,
+	c, err := pop3client.Dial(ctx, pop3client.Options{Address: src.Address, TLS: s.tls(&src), Dial: s.o.Dial,
 		Security: map[string]pop3client.Security{TLS: pop3client.Implicit, StartTLS: pop3client.StartTLS, None: pop3client.Plain}[src.Security]})
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ type imap struct {
 }
 
 func (s *Service) connectIMAP(ctx context.Context, src Source, secret string) (remote, error) {
-	c, err := imapclient.Dial(ctx, imapclient.Options{Address: src.Address, TLS: s.tls(src.Address), Dial: s.o.Dial, SpoolDir: s.o.Spool,
+	c, err := imapclient.Dial(ctx, imapclient.Options{Address: src.Address, TLS: s.tls(&src), Dial: s.o.Dial, SpoolDir: s.o.Spool,
 		Security: map[string]imapclient.Security{TLS: imapclient.Implicit, StartTLS: imapclient.StartTLS, None: imapclient.Plain}[src.Security]})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"net"
@@ -141,6 +142,10 @@ func (src *Source) check() error {
 		return bad("the policy days takes a number of days, 1 to 3650, others none")
 	case len(src.Folder) > mailbox.MaxDepth:
 		return bad("the folder is too deep")
+	case src.Trust != "" && (len(src.Trust) > maxTrust || !x509.NewCertPool().AppendCertsFromPEM([]byte(src.Trust))):
+		return bad("what to trust must be certificates (PEM) of %d bytes at most", maxTrust)
+	case src.Trust != "" && src.Security == None:
+		return bad("without TLS there are no certificates to trust")
 	}
 	for _, name := range src.Folder {
 		if !plain(name) || name == "" {
@@ -153,6 +158,9 @@ func (src *Source) check() error {
 func plain(s string) bool {
 	return len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
+
+// maxTrust is how long the certificates of Source.Trust may be, in bytes.
+const maxTrust = 64 << 10
 
 // maxSecret is how long a password or token may be, in bytes.
 const maxSecret = 8 << 10
