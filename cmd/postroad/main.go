@@ -33,6 +33,7 @@ type commandLine struct {
 	Policy     policyCmd     `cmd:"" help:"What administrators have decided about mail: whom to refuse or let in, which files, how large."`
 	Journal    journalCmd    `cmd:"" help:"Copies of all mail of a domain or an account, for an archive."`
 	Disclaimer disclaimerCmd `cmd:"" help:"Texts below mail that leaves."`
+	Junk       junkCmd       `cmd:"" help:"What is junk, why, and what accounts have learned about it."`
 	Sieve      sieveCmd      `cmd:"" help:"People's mail filters: Sieve scripts."`
 	Cert       certCmd       `cmd:"" help:"TLS certificates."`
 	Admin      adminCmd      `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`

@@ -34,6 +34,7 @@ func (s *Store) openJunk(ctx context.Context, c config.Config, w World) error {
 		Threshold: thresholds[c.Junk.Filter], Off: c.Junk.Filter == config.SwitchOff, Trusted: c.Junk.Trusted,
 		Keep: time.Duration(c.Junk.Keep), CacheBytes: int(c.Junk.Cache), Now: w.Now, Logger: w.Logger.With("part", "junk"),
 	})
+	s.Admin.SetJunkFilter(s.Junk)
 	tell := s.Junk.Acted
 	s.acts.to.Store(&tell)
 	return s.Junk.Load(ctx)

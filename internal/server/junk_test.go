@@ -38,10 +38,10 @@ const (
 	pillsIP, friendIP, elsewhereIP = "203.0.113.9", "198.51.100.7", "192.0.2.5"
 )
 
-// pills is junk; each is a little different.
+// pills is junk to some and not to others; each is a little different.
 func pills(n int) string {
-	return fmt.Sprintf("From: Cheap Pills <offer%d@pills.example>\r\nTo: you@example.test\r\nSubject: Cheap pills now, offer %d\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <pills%d@pills.example>\r\n\r\n"+
-		"Buy cheap pills now, no prescription, best price! Order number %d at http://pills.example/buy/%d today.\r\n", n, n, n, n, n)
+	return fmt.Sprintf("From: Garden News <offer%d@pills.example>\r\nTo: you@example.test\r\nSubject: Garden news, issue %d\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <pills%d@pills.example>\r\n\r\n"+
+		"The roses are in bloom again, and number %d of our magazine tells how to cut them. Read on at http://pills.example/issues/%d as usual.\r\n", n, n, n, n, n)
 }
 
 // lunch is good.
@@ -156,7 +156,7 @@ func taught(t *testing.T, o servertest.Options, people ...string) (*market, *ima
 	m.lunch("ann", 1, 2, 3)
 	m.pills("ann", 1, 2, 3, 4, 5, 6)
 	c := m.IMAP("ann", nil)
-	moves(t, c, "INBOX", "Junk", "Cheap pills")
+	moves(t, c, "INBOX", "Junk", "Garden news")
 	m.learns("ann")
 	return m, c
 }
@@ -171,20 +171,20 @@ func TestLearnsByMoving(t *testing.T) {
 	m.lunch("bob", 11)
 	var before []string
 	for n := 1; n <= 6; n++ {
-		before = append(before, fmt.Sprintf("Cheap pills now, offer %d $Junk", n))
+		before = append(before, fmt.Sprintf("Garden news, issue %d $Junk", n))
 	}
-	expects(t, ann, "Junk", append(before, "Cheap pills now, offer 11 $Junk")...)
+	expects(t, ann, "Junk", append(before, "Garden news, issue 11 $Junk")...)
 	expects(t, ann, "INBOX", "Lunch on Monday? (1)", "Lunch on Monday? (2)", "Lunch on Monday? (3)", "Lunch on Monday? (11)")
-	expects(t, bob, "INBOX", "Cheap pills now, offer 11", "Lunch on Monday? (11)")
+	expects(t, bob, "INBOX", "Garden news, issue 11", "Lunch on Monday? (11)")
 	expects(t, bob, "Junk")
 
 	// She has thought again: all of it is good.
-	moves(t, ann, "Junk", "INBOX", "Cheap pills")
+	moves(t, ann, "Junk", "INBOX", "Garden news")
 	m.learns("ann")
 	m.pills("ann", 12)
 	expects(t, ann, "Junk")
 	got := lies(t, ann, "INBOX")
-	if len(got) != 12 || got[4] != "Cheap pills now, offer 1 $NotJunk" || got[11] != "Cheap pills now, offer 12" {
+	if len(got) != 12 || got[4] != "Garden news, issue 1 $NotJunk" || got[11] != "Garden news, issue 12" {
 		t.Errorf("%q", got)
 	}
 	m.Check()
@@ -198,7 +198,7 @@ func TestExplainingField(t *testing.T) {
 	if strings.Count(got, "X-Postroad-Junk:") != 1 || strings.Contains(got, "and more") || !strings.HasPrefix(got, "Return-Path: <bounce@pills.example>\r\nX-Postroad-Junk: yes; score=") {
 		t.Error(got)
 	}
-	contains(t, got, "; limit=99", "why=\"", "pills")
+	contains(t, got, "; limit=99", "why=\"")
 	for line := range strings.Lines(got[:strings.Index(got, "\r\n\r\n")]) {
 		if len(line) > 100 {
 			t.Errorf("a line of %d: %s", len(line), line)
@@ -242,24 +242,24 @@ func TestLearnsFromOtherPrograms(t *testing.T) {
 		junk, good func(*testing.T, *imapclient.Client)
 	}{
 		"copy and expunge": {
-			func(t *testing.T, c *imapclient.Client) { cut(t, c, "INBOX", "Junk", "Cheap pills") },
-			func(t *testing.T, c *imapclient.Client) { cut(t, c, "Junk", "INBOX", "Cheap pills") },
+			func(t *testing.T, c *imapclient.Client) { cut(t, c, "INBOX", "Junk", "Garden news") },
+			func(t *testing.T, c *imapclient.Client) { cut(t, c, "Junk", "INBOX", "Garden news") },
 		},
 		"thunderbird": {
 			func(t *testing.T, c *imapclient.Client) {
-				flag(t, c, "INBOX", "Cheap pills", imap.StoreFlagsAdd, "Junk")
+				flag(t, c, "INBOX", "Garden news", imap.StoreFlagsAdd, "Junk")
 			},
 			func(t *testing.T, c *imapclient.Client) {
-				flag(t, c, "INBOX", "Cheap pills", imap.StoreFlagsAdd, "NonJunk")
-				flag(t, c, "INBOX", "Cheap pills", imap.StoreFlagsDel, "Junk")
+				flag(t, c, "INBOX", "Garden news", imap.StoreFlagsAdd, "NonJunk")
+				flag(t, c, "INBOX", "Garden news", imap.StoreFlagsDel, "Junk")
 			},
 		},
 		"apple mail": {
 			func(t *testing.T, c *imapclient.Client) {
-				flag(t, c, "INBOX", "Cheap pills", imap.StoreFlagsAdd, "$Junk")
+				flag(t, c, "INBOX", "Garden news", imap.StoreFlagsAdd, "$Junk")
 			},
 			func(t *testing.T, c *imapclient.Client) {
-				flag(t, c, "INBOX", "Cheap pills", imap.StoreFlagsAdd, "$NotJunk")
+				flag(t, c, "INBOX", "Garden news", imap.StoreFlagsAdd, "$NotJunk")
 			},
 		},
 	} {
@@ -271,14 +271,14 @@ func TestLearnsFromOtherPrograms(t *testing.T) {
 			way.junk(t, c)
 			m.learns("ann")
 			m.pills("ann", 7)
-			if got := lies(t, c, "Junk"); len(got) == 0 || got[len(got)-1] != "Cheap pills now, offer 7 $Junk" {
+			if got := lies(t, c, "Junk"); len(got) == 0 || got[len(got)-1] != "Garden news, issue 7 $Junk" {
 				t.Fatalf("%q", got)
 			}
-			moves(t, c, "Junk", "INBOX", "Cheap pills now, offer 7")
+			moves(t, c, "Junk", "INBOX", "Garden news, issue 7")
 			way.good(t, c)
 			m.learns("ann")
 			m.pills("ann", 8)
-			if got := lies(t, c, "INBOX"); got[len(got)-1] != "Cheap pills now, offer 8" {
+			if got := lies(t, c, "INBOX"); got[len(got)-1] != "Garden news, issue 8" {
 				t.Fatalf("%q", got)
 			}
 			m.Check()
@@ -291,7 +291,7 @@ func TestKnownPeople(t *testing.T) {
 	for name, write := range map[string]func(*testing.T, *market){
 		"by a copy in Sent": func(t *testing.T, m *market) {
 			c := m.IMAP("ann", nil)
-			msg := "From: ann@example.test\r\nTo: Cheap Pills <Offer9@Pills.example>\r\nSubject: my order\r\n\r\nHello.\r\n"
+			msg := "From: ann@example.test\r\nTo: Garden News <Offer9@Pills.example>\r\nSubject: my order\r\n\r\nHello.\r\n"
 			cmd := c.Append("Sent", int64(len(msg)), nil)
 			io.WriteString(cmd, msg)
 			must(t, cmd.Close())
@@ -311,13 +311,13 @@ func TestKnownPeople(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, ann := taught(t, servertest.Options{Send: (&outside{make(chan string, 10)}).send})
 			m.pills("ann", 9)
-			if got := lies(t, ann, "Junk"); got[len(got)-1] != "Cheap pills now, offer 9 $Junk" {
+			if got := lies(t, ann, "Junk"); got[len(got)-1] != "Garden news, issue 9 $Junk" {
 				t.Fatalf("%q", got)
 			}
 			write(t, m)
 			m.learns("ann")
 			m.pills("ann", 9)
-			if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Cheap pills now, offer 9" {
+			if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Garden news, issue 9" {
 				t.Errorf("%q", got)
 			}
 			if got := bytesIn(t, ann, "INBOX", 10); !strings.Contains(got, "; because=known\r\n") {
@@ -348,7 +348,7 @@ func TestLearningLasts(t *testing.T) {
 		t.Fatal(got)
 	}
 	m.pills("ann", 31)
-	m.brings(friendIP, "fred@friend.example", "ann", strings.Replace(pills(32), "Cheap pills now", "Pills", 1))
+	m.brings(friendIP, "fred@friend.example", "ann", strings.Replace(pills(32), "Garden news", "News", 1))
 	must(t, m.Stop())
 	again := &market{servertest.Start(t, servertest.Options{Files: m.Files, Folder: m.Folder, DNS: bazaar(t)}), t}
 	if again.learns("ann"); learned(again) != "6 junk, 0 good" {
@@ -356,7 +356,7 @@ func TestLearningLasts(t *testing.T) {
 	}
 	again.pills("ann", 33)
 	c := again.IMAP("ann", nil)
-	if got := lies(t, c, "Junk"); got[len(got)-1] != "Cheap pills now, offer 33 $Junk" {
+	if got := lies(t, c, "Junk"); got[len(got)-1] != "Garden news, issue 33 $Junk" {
 		t.Errorf("%q", got)
 	}
 	again.Check()
@@ -413,7 +413,7 @@ func TestSessionsRace(t *testing.T) {
 func TestFilterOff(t *testing.T) {
 	m, ann := taught(t, servertest.Options{Change: func(c *config.Config) { c.Junk.Filter = config.SwitchOff }})
 	m.pills("ann", 7)
-	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Cheap pills now, offer 7" {
+	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Garden news, issue 7" {
 		t.Errorf("%q", got)
 	}
 	if got := bytesIn(t, ann, "INBOX", 10); strings.Contains(got, "X-Postroad-Junk") {
@@ -430,16 +430,16 @@ func TestAccountOff(t *testing.T) {
 		must(t, m.Store().Junk.SetOff(t.Context(), a.ID, off))
 		m.pills("ann", 41+i)
 	}
-	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Cheap pills now, offer 41" {
+	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Garden news, issue 41" {
 		t.Errorf("%q", got)
 	}
-	if got := lies(t, ann, "Junk"); got[len(got)-1] != "Cheap pills now, offer 42 $Junk" {
+	if got := lies(t, ann, "Junk"); got[len(got)-1] != "Garden news, issue 42 $Junk" {
 		t.Errorf("%q", got)
 	}
 	must(t, m.Store().Junk.Forget(t.Context(), a.ID))
 	m.learns("ann")
 	m.pills("ann", 43)
-	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Cheap pills now, offer 43" {
+	if got := lies(t, ann, "INBOX"); got[len(got)-1] != "Garden news, issue 43" {
 		t.Errorf("forgotten: %q", got)
 	}
 }
@@ -458,7 +458,7 @@ func TestOldJunkGoes(t *testing.T) {
 	m.Clock.Advance(2 * time.Hour)
 	m.pills("ann", 50)
 	must(t, m.Store().Junk.Tidy(t.Context()))
-	expects(t, ann, "Junk", "Cheap pills now, offer 2 $Junk", "Cheap pills now, offer 50 $Junk")
+	expects(t, ann, "Junk", "Garden news, issue 2 $Junk", "Garden news, issue 50 $Junk")
 	expects(t, ann, "INBOX", "Lunch on Monday? (1)", "Lunch on Monday? (2)", "Lunch on Monday? (3)")
 	m.Check()
 }

@@ -45,6 +45,7 @@ type Admin interface {
 	SharingAdmin
 	SieveAdmin
 	QuarantineAdmin
+	JunkAdmin
 	AwayAdmin
 	Delegator
 	SourceAdmin

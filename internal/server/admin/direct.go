@@ -14,6 +14,7 @@ import (
 	"postroad/internal/service/auth"
 	"postroad/internal/service/fetch"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/junk"
 	"postroad/internal/service/oauth"
 	"postroad/internal/service/policy"
 	"postroad/internal/service/queue"
@@ -51,7 +52,8 @@ type Direct struct {
 
 	doctor Doctor // nil: the server is stopped
 
-	rules *rules.Rules // compiles filter scripts
+	junk  *junk.Service // judges and learns
+	rules *rules.Rules  // compiles filter scripts
 
 	policies *policy.Book // nil: none are kept
 	isolated isolated     // messages that were put aside

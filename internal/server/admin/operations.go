@@ -152,6 +152,14 @@ var operations = map[string]operation{
 	"fetch.remove": doing(func(ctx context.Context, a Admin, x fetchArg) error { return a.RemoveFetch(ctx, x.ID) }),
 	"fetch.run":    asking(func(ctx context.Context, a Admin, x fetchArg) (Fetched, error) { return a.RunFetch(ctx, x.ID) }),
 
+	"account.junk":        asking(func(ctx context.Context, a Admin, x addressArg) (JunkState, error) { return a.Junk(ctx, x.Address) }),
+	"account.junk.set":    asking(func(ctx context.Context, a Admin, c JunkChange) (JunkState, error) { return a.SetJunk(ctx, c) }),
+	"account.junk.why":    asking(func(ctx context.Context, a Admin, q JunkQuery) (JunkReasons, error) { return a.WhyJunk(ctx, q) }),
+	"account.junk.forget": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.ForgetJunk(ctx, x.Address) }),
+	"junk.show":           asking(func(ctx context.Context, a Admin, _ none) (JunkState, error) { return a.SharedJunk(ctx) }),
+	"junk.test":           asking(func(ctx context.Context, a Admin, q JunkTest) (JunkReasons, error) { return a.TestJunk(ctx, q) }),
+	"junk.train":          asking(func(ctx context.Context, a Admin, l JunkLessons) (JunkTrained, error) { return a.TrainJunk(ctx, l) }),
+
 	"account.sieve": asking(func(ctx context.Context, a Admin, x addressArg) ([]FilterScript, error) {
 		return a.Scripts(ctx, x.Address)
 	}),

@@ -37,8 +37,16 @@ var scopes = map[string]scope{
 	"account.share":           about(func(c ShareChange) string { return c.Address }, func(c ShareChange) string { return c.Who }),
 	"account.away":            about(aboutAddress),
 	"account.away.set":        about(func(c AwayChange) string { return c.Address }),
-	"account.pop3":            about(aboutAddress),
-	"account.pop3.set":        about(func(c POP3Change) string { return c.Address }),
+	"account.junk":            about(aboutAddress),
+	"account.junk.set":        about(func(c JunkChange) string { return c.Address }),
+	"account.junk.why":        about(func(q JunkQuery) string { return q.Address }),
+	"account.junk.forget":     about(aboutAddress),
+	// Of one account of theirs: without an address it is about all.
+	"junk.test":  about(func(q JunkTest) string { return q.Address }),
+	"junk.train": about(func(l JunkLessons) string { return l.Address }),
+
+	"account.pop3":     about(aboutAddress),
+	"account.pop3.set": about(func(c POP3Change) string { return c.Address }),
 
 	"account.app_passwords":        about(aboutAddress),
 	"account.app_passwords.add":    about(func(n NewAppPassword) string { return n.Address }),

@@ -102,9 +102,9 @@ func letterFrom(domain string, proven bool, network int, subject, text string) s
 		domain, found, domain, domain, network, domain, subject, strings.ReplaceAll(subject, " ", "."), text)
 }
 
-// junkText and goodText are about different things.
+// junkText and goodText are about different things, neither of which everybody holds for junk.
 func junkText(n int) string {
-	return fmt.Sprintf("Cheap pills number %d, no prescription needed, best price on the whole internet, order now at http://pills%d.example/ today!", n, n)
+	return fmt.Sprintf("The roses are in bloom again, and issue %d of our garden magazine tells how to cut them. Read more at http://garden%d.example/ as usual.", n, n)
 }
 
 func goodText(n int) string {
