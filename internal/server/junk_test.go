@@ -61,11 +61,23 @@ func newMarket(t *testing.T, o servertest.Options, people ...string) *market {
 	if o.DNS == nil {
 		o.DNS = bazaar(t)
 	}
-	m := &market{servertest.Start(t, o), t}
+	m := &market{servertest.Start(t, filtering(o)), t}
 	for _, p := range people {
 		m.AddAccount(p)
 	}
 	return m
+}
+
+// filtering switches the filter on.
+func filtering(o servertest.Options) servertest.Options {
+	change := o.Change
+	o.Change = func(c *config.Config) {
+		c.Junk.Filter = config.Normal
+		if change != nil {
+			change(c)
+		}
+	}
+	return o
 }
 
 // brings brings a message, which must be taken.
@@ -350,7 +362,7 @@ func TestLearningLasts(t *testing.T) {
 	m.pills("ann", 31)
 	m.brings(friendIP, "fred@friend.example", "ann", strings.Replace(pills(32), "Garden news", "News", 1))
 	must(t, m.Stop())
-	again := &market{servertest.Start(t, servertest.Options{Files: m.Files, Folder: m.Folder, DNS: bazaar(t)}), t}
+	again := &market{servertest.Start(t, filtering(servertest.Options{Files: m.Files, Folder: m.Folder, DNS: bazaar(t)})), t}
 	if again.learns("ann"); learned(again) != "6 junk, 0 good" {
 		t.Error(learned(again))
 	}
