@@ -15,7 +15,7 @@ func junkMail(n int) string {
 func TestJunkCommands(t *testing.T) {
 	s := newShell(t)
 	dir := t.TempDir()
-	for n := range 6 {
+	for n := range 40 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.eml", n)), []byte(junkMail(n)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -32,9 +32,9 @@ func TestJunkCommands(t *testing.T) {
 	}
 	expect(ask("show", "ann@example.test"), "learned  0 junk, 0 good\n", "knows    0 addresses", "filter   on\n")
 	expect(ask("test", one), "now      good: score ", "author   offer@pills.example (nothing proves it)\n")
-	expect(ask("train", "--junk", dir, "--account", "ann@example.test"), "6 messages learned, 0 were known\n")
-	expect(ask("train", "--junk", dir, "--account", "ann@example.test"), "0 messages learned, 6 were known\n")
-	expect(ask("show", "ann@example.test"), "learned  6 junk, 0 good\n")
+	expect(ask("train", "--junk", dir, "--account", "ann@example.test"), "40 messages learned, 0 were known\n")
+	expect(ask("train", "--junk", dir, "--account", "ann@example.test"), "0 messages learned, 40 were known\n")
+	expect(ask("show", "ann@example.test"), "learned  40 junk, 0 good\n")
 	expect(ask("test", one, "--account", "ann@example.test"), "now      junk: score ")
 	expect(s.do(junkMail(9), "junk", "test", "-", "--account", "ann@example.test"), "now      junk: score ")
 	expect(ask("test", one), "now      good: score ")
@@ -46,8 +46,8 @@ func TestJunkCommands(t *testing.T) {
 	expect(ask("on", "ann@example.test"), "filter   on\n")
 	expect(ask("forget", "ann@example.test"), "forgotten\n")
 	expect(ask("show", "ann@example.test"), "learned  0 junk, 0 good\n")
-	expect(ask("train", "--junk", dir), "6 messages learned, 0 were known\n")
-	expect(ask("show"), "learned  6 junk, 0 good\n", "senders  0 ")
+	expect(ask("train", "--junk", dir), "40 messages learned, 0 were known\n")
+	expect(ask("show"), "learned  40 junk, 0 good\n", "senders  0 ")
 	expect(ask("test", one), "now      junk: score ")
 	for _, x := range []struct {
 		args []string

@@ -40,8 +40,8 @@ const (
 
 // pills is junk to some and not to others; each is a little different.
 func pills(n int) string {
-	return fmt.Sprintf("From: Garden News <offer%d@pills.example>\r\nTo: you@example.test\r\nSubject: Garden news, issue %d\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <pills%d@pills.example>\r\n\r\n"+
-		"The roses are in bloom again, and number %d of our magazine tells how to cut them. Read on at http://pills.example/issues/%d as usual.\r\n", n, n, n, n, n)
+	return fmt.Sprintf("From: Garden News <news@pills.example>\r\nTo: you@example.test\r\nSubject: Garden news, issue %d\r\nDate: Sat, 14 Mar 2026 15:00:00 +0000\r\nMessage-ID: <pills%d@pills.example>\r\n\r\n"+
+		"The roses are in bloom again, and number %d of our magazine tells how to cut them. Read on at http://pills.example/issues/%d as usual.\r\n", n, n, n, n)
 }
 
 // lunch is good.
@@ -303,7 +303,7 @@ func TestKnownPeople(t *testing.T) {
 	for name, write := range map[string]func(*testing.T, *market){
 		"by a copy in Sent": func(t *testing.T, m *market) {
 			c := m.IMAP("ann", nil)
-			msg := "From: ann@example.test\r\nTo: Garden News <Offer9@Pills.example>\r\nSubject: my order\r\n\r\nHello.\r\n"
+			msg := "From: ann@example.test\r\nTo: Garden News <News@Pills.example>\r\nSubject: my order\r\n\r\nHello.\r\n"
 			cmd := c.Append("Sent", int64(len(msg)), nil)
 			io.WriteString(cmd, msg)
 			must(t, cmd.Close())
@@ -315,7 +315,7 @@ func TestKnownPeople(t *testing.T) {
 			l.Ask("EHLO me")
 			l.Ask("AUTH PLAIN AGFubkBleGFtcGxlLnRlc3QAc2VjcmV0")
 			l.Ask("MAIL FROM:<ann@%s>", servertest.Domain)
-			l.Ask("RCPT TO:<OFFER9@pills.example>")
+			l.Ask("RCPT TO:<NEWS@pills.example>")
 			l.Ask("DATA")
 			l.Ask("From: ann@%s\r\n\r\nHello.\r\n.", servertest.Domain)
 		},

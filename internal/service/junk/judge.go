@@ -29,6 +29,8 @@ type paper struct {
 	set   features.Set
 	from  summary.AddressBytes // the author, if there is one author alone
 	signs *signs.Message       // nil: not looked for
+	// author is the hash of the author's address, if it is proved; 0: it isn't.
+	author uint64
 }
 
 // Letter implements delivery.Judge. What our own people send isn't judged, nor what we write ourselves, nor what comes out of the
@@ -109,7 +111,7 @@ func (s *Service) rule(p *paper, box *mailbox.Session, m *mind) ruling {
 	if known && p.proven() {
 		r.spare("known")
 	}
-	add := s.town.standing(&p.m.Facts)
+	add := s.town.standing(&p.m.Facts) + m.of(p.author)
 	if p.signs != nil {
 		r.signs = p.signs.For(signs.Circle{Domains: m.domains, Person: m.called, Known: r.spared})
 		more := 0.0

@@ -127,17 +127,18 @@ func labelsOf(ctx context.Context, box *mailbox.Session, items []mailbox.ItemAt)
 
 // pupil is an account that learns: what it knew, and what is to be written.
 type pupil struct {
-	s      *Service
-	box    *mailbox.Session
-	was    *mind
-	head   head
-	delta  *model.Delta // nil: unchanged
-	labels map[string]labelled
-	met    map[string]acquaintance // by address
+	s       *Service
+	box     *mailbox.Session
+	was     *mind
+	head    head
+	delta   *model.Delta // nil: unchanged
+	labels  map[string]labelled
+	met     map[string]acquaintance // by address
+	senders map[uint64]opinion
 }
 
 func (s *Service) pupil(box *mailbox.Session, m *mind) *pupil {
-	return &pupil{s: s, box: box, was: m, head: m.head, labels: map[string]labelled{}, met: map[string]acquaintance{}}
+	return &pupil{s: s, box: box, was: m, head: m.head, labels: map[string]labelled{}, met: map[string]acquaintance{}, senders: map[uint64]opinion{}}
 }
 
 // writable is the delta, as a copy of its own.
@@ -191,6 +192,7 @@ func (p *pupil) take(ctx context.Context, m *features.Message, key string, l lab
 	if err := p.teach(seen.set, key, l, had); err != nil {
 		return err
 	}
+	p.opine(seen.author, l, had)
 	return p.s.town.vote(ctx, p.box.Account(), &seen.m.Facts, seen.set, l)
 }
 
@@ -414,6 +416,9 @@ func (p *pupil) write(tx mailbox.SideTx) error {
 		if err := tx.Set(key, a.encode()); err != nil {
 			return err
 		}
+	}
+	if err := p.writeSenders(tx); err != nil {
+		return err
 	}
 	if len(p.was.known)+len(p.met) <= mostKnown {
 		return nil

@@ -186,7 +186,7 @@ func TestReportsAboutOnesOwnMail(t *testing.T) {
 			"From: MAILER-DAEMON@far.example\r\nTo: ann@example.test\r\nSubject: Undelivered mail\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n" +
 			"--b\r\nContent-Type: text/plain\r\n\r\n" + junkText(1) + "\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; far.example\r\n\r\nFinal-Recipient: rfc822; " + to + "\r\nAction: failed\r\nStatus: 5.1.1\r\n--b--\r\n"
 	}
-	for n := range 8 {
+	for n := range 30 {
 		w.put(1, mailbox.Inbox, report(fmt.Sprintf("x%d@there.example", n)), 0)
 	}
 	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
@@ -240,7 +240,9 @@ func TestTraining(t *testing.T) {
 	if n, err := w.s.Train(w.ctx, 1, false, mails...); err != nil || n != 6 || w.learned(1) != "0 junk, 6 good" || w.judge(1, other).Junk {
 		t.Errorf("%d, %v, %s", n, err, w.learned(1))
 	}
-	w.must(w.s.TrainAll(w.ctx, true, mails...))
+	for n := range 30 {
+		w.must(w.s.TrainAll(w.ctx, true, []byte(letterFrom("b.example", true, 1, "pills", junkText(100+n)))))
+	}
 	if !w.judge(2, other).Junk {
 		t.Error("trained for all, and one doesn't know")
 	}

@@ -22,6 +22,7 @@ type mind struct {
 	known   []string     // addresses that it has written to, ascending
 	names   []person     // of them, ascending
 	domains []string     // that they are of, as signs.Registered has them
+	senders []opinion    // ascending
 	text    int          // bytes of known and names
 }
 
@@ -72,7 +73,7 @@ func appendLower(b, s []byte) []byte {
 
 // weight is about how many bytes of memory it takes.
 func (m *mind) weight() int {
-	w := 256 + m.text + 16*cap(m.known) + 32*cap(m.names) + 32*len(m.domains)
+	w := 256 + m.text + 16*cap(m.known) + 32*cap(m.names) + 32*len(m.domains) + 16*cap(m.senders)
 	if m.delta != nil {
 		w += deltaWeight
 	}
@@ -96,6 +97,9 @@ func readMind(r mailbox.SideReader) (*mind, error) {
 		m.delta, err = model.Decode(value)
 	}
 	if err != nil {
+		return m, err
+	}
+	if err := m.readSenders(r); err != nil {
 		return m, err
 	}
 	return m, m.readKnown(r)

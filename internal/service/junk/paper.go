@@ -35,6 +35,7 @@ func (s *Service) see(m features.Message, parsed *message.Structure, body io.Rea
 		}
 	}
 	p.set = s.extract.Extract(&p.m)
+	p.author = s.author(&p)
 	return p
 }
 

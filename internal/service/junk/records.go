@@ -26,6 +26,8 @@ const Partition kv.Partition = 13 << 56
 //
 //	s               what the server's accounts agree on: model.Delta
 //	r kind hash     votes on a sender: who (4 bytes of a hash), day, junk or good. kind: d, a domain that was proved; n, a network; hash has 16 bytes
+//	s author        how often the account has said of a proved author's mail that it is junk, or good: day of the last time, two octets.
+//	                author has 8 bytes of a hash
 //
 // Addresses are plain beside the mail that they are in, and are forgotten with the account. What is shared has keyed hashes alone: who
 // has the store without its secret can't try names.
@@ -35,6 +37,7 @@ const (
 	keyLabel   = 'l'
 	keyTrained = 't'
 	keyKnown   = 'k'
+	keySender  = 's'
 
 	keyShared = 's'
 	keyVotes  = 'r'

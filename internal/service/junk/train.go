@@ -40,9 +40,11 @@ func (s *Service) Train(ctx context.Context, id ident.AccountID, junk bool, mess
 			continue
 		}
 		p.head.explicit++
-		if err := p.teach(s.see(m, nil, nil).set, string(key), labelled{labelOf(junk), trained, today}, had); err != nil {
+		seen, l := s.see(m, nil, nil), labelled{labelOf(junk), trained, today}
+		if err := p.teach(seen.set, string(key), l, had); err != nil {
 			return 0, err
 		}
+		p.opine(seen.author, l, had)
 		learned++
 	}
 	return learned, p.commitNow(ctx)
