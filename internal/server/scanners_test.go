@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/emersion/go-milter"
+
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
@@ -421,5 +423,59 @@ func TestVirusTestOfScanners(t *testing.T) {
 		if d, err := s.IMAP("ann", nil).Select(folder, nil).Wait(); err != nil || d.NumMessages != 1 {
 			t.Errorf("%q: %v", answer, err)
 		}
+	}
+}
+
+// doorman is a milter that takes no mail for ben.
+type doorman struct{ milter.NoOpMilter }
+
+func (doorman) RcptTo(to string, _ *milter.Modifier) (milter.Response, error) {
+	if strings.HasPrefix(to, "ben@") {
+		return milter.NewResponseStr('y', "550 5.7.1 Ben wants no mail"), nil
+	}
+	return milter.RespContinue, nil
+}
+
+func (doorman) Body(m *milter.Modifier) (milter.Response, error) {
+	return milter.RespAccept, m.AddHeader("X-Doorman", "in")
+}
+
+// TestMilterRefusesARecipient: others get the message.
+func TestMilterRefusesARecipient(t *testing.T) {
+	var n memnet.Network
+	l, err := n.Listen("milter.example:8891")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter := &milter.Server{NewMilter: func() milter.Milter { return doorman{} }, Actions: milter.OptAddHeader}
+	done := make(chan error, 1)
+	go func() { done <- filter.Serve(l) }()
+	defer func() {
+		filter.Close()
+		<-done
+	}()
+	s := servertest.Start(t, servertest.Options{DNS: senders(t), Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return n.Dial(ctx, address) }, Change: func(c *config.Config) {
+		c.Scanner = []config.Scanner{{Kind: config.Milter, Address: "milter.example:8891", OnFailure: config.TempFail}}
+		c.Junk.Filter = config.SwitchOff
+	}})
+	s.AddAccount("ann")
+	s.AddAccount("ben")
+	l2 := s.Line(servertest.SMTP)
+	l2.Ask("EHLO mail.good.example")
+	l2.Ask("MAIL FROM:<eve@other.example>")
+	if got, _ := l2.Try("RCPT TO:<ben@example.test>"); got != "550 5.7.1 Ben wants no mail" {
+		t.Error(got)
+	}
+	if got, _ := l2.Try("RCPT TO:<nobody@example.test>"); !strings.HasPrefix(got, "550 5.1.1") {
+		t.Error(got)
+	}
+	l2.Ask("RCPT TO:<ann@example.test>")
+	l2.Ask("DATA")
+	l2.Ask("%s\r\n.", unproved("x"))
+	if got := bytesOf(t, s.IMAP("ann", nil), 1); !strings.Contains(got, "X-Doorman: in\r\nReceived: ") {
+		t.Error(got)
+	}
+	if why := tracedTexts(t, s, "eve@other.example"); !strings.Contains(why, "refused rcpt scanner milter: Ben wants no mail") {
+		t.Error(why)
 	}
 }

@@ -28,8 +28,9 @@ func (s *session) show(ctx context.Context) *shown {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := s.scanned(ctx, content)
-	m.Direction = direction
+	m := s.prospect(ctx)
+	trail := int64(s.tx.message.trail)
+	m.Size, m.Content = content.Size()-trail, io.NewSectionReader(content, trail, content.Size()-trail)
 	x := &shown{cancel, make(chan *scan.Report, 1)}
 	go func() {
 		defer close(x.found)
@@ -55,12 +56,12 @@ func (s *session) direction() scan.Direction {
 	return scan.Incoming
 }
 
-// scanned is the message as other programs see it.
-func (s *session) scanned(ctx context.Context, c scannable) *scan.Message {
-	e, trail := &s.tx.envelope, int64(s.tx.message.trail)
+// prospect is the message as other programs see it, without its content.
+func (s *session) prospect(ctx context.Context) *scan.Message {
+	e := &s.tx.envelope
 	m := &scan.Message{
-		ID: e.ID, From: e.From, To: make([]string, len(e.Recipients)), Client: e.Peer, Helo: e.Helo, Protocol: e.Protocol,
-		Hostname: s.server.config.Hostname, Size: c.Size() - trail, Content: io.NewSectionReader(c, trail, c.Size()-trail),
+		ID: e.ID, Direction: s.direction(), From: e.From, To: make([]string, len(e.Recipients)), Client: e.Peer, Helo: e.Helo, Protocol: e.Protocol,
+		Hostname: s.server.config.Hostname,
 	}
 	for i := range e.Recipients {
 		m.To[i] = e.Recipients[i].Address
@@ -71,12 +72,33 @@ func (s *session) scanned(ctx context.Context, c scannable) *scan.Message {
 	if e.Who != nil {
 		m.Login = e.Who.Login
 	}
-	if n, ok := s.tx.message.check.(interface {
+	if n, ok := s.visit.(interface {
 		ClientName(context.Context) string
 	}); ok {
 		m.ClientName = func() string { return n.ClientName(ctx) }
 	}
 	return m
+}
+
+// scanRecipient asks other programs about a recipient that we would take.
+func (s *session) scanRecipient(ctx context.Context, address string) reply {
+	set := s.server.config.Scan
+	if !set.AsksRecipients(s.direction()) {
+		return reply{}
+	}
+	m := s.prospect(ctx)
+	m.To = append(m.To, address)
+	return s.gated(ctx, stageRcpt, address, refusal(set.Recipient(ctx, m)))
+}
+
+// refusal is the programs' no; nil if there is none.
+func refusal(r *scan.Report) error {
+	f := r.Decision()
+	if f.Action != scan.Reject && f.Action != scan.TempFail {
+		return nil
+	}
+	code, status, text := f.Reply()
+	return inbound.Refuse(inbound.Refusal{Reason: inbound.Reason("scanner " + f.Why()), Code: code, Status: status, Text: text})
 }
 
 // end breaks off what is still under way, and waits for it.
@@ -98,13 +120,10 @@ func (x *shown) judge(v *delivery.Verdict) error {
 	v.Field += r.Fields()
 	v.Summary = strings.TrimSpace(v.Summary + " " + r.Summary())
 	switch f.Action {
-	case scan.Reject, scan.TempFail:
-		code, status, text := f.Reply()
-		return inbound.Refuse(inbound.Refusal{Reason: inbound.Reason("scanner " + f.Why()), Code: code, Status: status, Text: text})
 	case scan.Quarantine:
 		v.Quarantine = f.Why()
 	case scan.Discard:
 		v.Discard = f.Why()
 	}
-	return nil
+	return refusal(r)
 }

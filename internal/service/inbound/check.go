@@ -28,14 +28,14 @@ func (v *Visit) Message(recipients []string) *Check {
 func (c *Check) Write(p []byte) (int, error) { return c.check.Write(p) }
 
 // ClientName is the name that the DNS gives the client, if it leads back to it; "": there is none. It waits for the DNS, as Verdict does.
-func (c *Check) ClientName(ctx context.Context) string {
+func (v *Visit) ClientName(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
 	defer cancel()
-	c.visit.wait(ctx)
-	if c.visit.iprev.Status != authres.Pass {
+	v.wait(ctx)
+	if v.iprev.Status != authres.Pass {
 		return ""
 	}
-	return c.visit.iprev.Name
+	return v.iprev.Name
 }
 
 // Verdict says what is to be thought of the message, which must be complete. It waits for the DNS, but not

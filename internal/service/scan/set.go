@@ -141,6 +141,12 @@ func (s *Set) ask(ctx context.Context, p *program, m *Message) (f Finding) {
 	if p.MaxSize > 0 && m.Size > p.MaxSize {
 		return Finding{Skipped: true, Reason: tooLarge}
 	}
+	return s.question(ctx, p, m, p.Scanner.Scan)
+}
+
+// question puts a question, unless the program is out of order or busy.
+func (s *Set) question(ctx context.Context, p *program, m *Message, put func(context.Context, *Message) (Finding, error)) Finding {
+	began := time.Now()
 	if !p.breaker.allows(s.now()) {
 		return p.failed(resting)
 	}
@@ -152,7 +158,7 @@ func (s *Set) ask(ctx context.Context, p *program, m *Message) (f Finding) {
 		return p.failed(busy)
 	}
 	defer func() { <-p.open }()
-	f, err := p.Scanner.Scan(limited, m)
+	f, err := put(limited, m)
 	switch {
 	case err == nil:
 		p.breaker.answered()

@@ -257,3 +257,40 @@ func reply(r *scan.Report) (int, string, string) {
 	f := r.Decision()
 	return f.Reply()
 }
+
+// keeper is a scanner that is asked about recipients.
+type keeper struct {
+	thinks
+	heeds bool
+	f     scan.Finding
+	err   error
+}
+
+func (k keeper) Heeds() bool { return k.heeds }
+func (k keeper) Recipient(context.Context, *scan.Message) (scan.Finding, error) {
+	return k.f, k.err
+}
+
+// Recipients are refused or put off one by one; what else may be wanted waits for the message. Who doesn't want to be asked, isn't.
+func TestRecipients(t *testing.T) {
+	for _, c := range []struct {
+		k         keeper
+		most      scan.Action
+		onFailure scan.Action
+		asks      bool
+		want      scan.Action
+	}{
+		{keeper{heeds: true, f: scan.Finding{Action: scan.Reject}}, scan.Reject, scan.Accept, true, scan.Reject},
+		{keeper{heeds: true, f: scan.Finding{Action: scan.Reject}}, scan.Junk, scan.Accept, true, scan.Accept},
+		{keeper{heeds: true, f: scan.Finding{Action: scan.TempFail}}, scan.Reject, scan.Accept, true, scan.TempFail},
+		{keeper{heeds: true, f: scan.Finding{Action: scan.Discard}}, scan.Reject, scan.Accept, true, scan.Accept},
+		{keeper{heeds: true, err: errors.New("x")}, scan.Reject, scan.TempFail, true, scan.TempFail},
+		{keeper{heeds: true, err: errors.New("x")}, scan.Reject, scan.Accept, true, scan.Accept},
+		{keeper{f: scan.Finding{Action: scan.Reject}}, scan.Reject, scan.TempFail, false, scan.Accept},
+	} {
+		set := scan.New([]scan.Program{{Name: "k", Scanner: c.k, Most: c.most, OnFailure: c.onFailure}, program("other", scan.Finding{Action: scan.Reject})}, scan.Options{})
+		if r := set.Recipient(t.Context(), scantest.Message(0)); r.Action() != c.want || set.AsksRecipients(scan.Incoming) != c.asks || set.AsksRecipients(scan.Outgoing) {
+			t.Errorf("%+v: %v", c, r.Action())
+		}
+	}
+}

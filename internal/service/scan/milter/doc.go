@@ -14,7 +14,8 @@
 // There is no specification but the source of libmilter (Sendmail) and its headers mfapi.h and mfdef.h; the names of
 // letters and bits here are theirs.
 //
-// All steps are taken when the message is complete. A filter's header fields (SMFIR_ADDHEADER, SMFIR_INSHEADER) go in front, and
+// All steps are taken when the message is complete; a filter that has something to say about recipients hears of each, in a
+// conversation of its own, before that. A filter's header fields (SMFIR_ADDHEADER, SMFIR_INSHEADER) go in front, and
 // its quarantine (SMFIR_QUARANTINE) is ours. A message's bytes stay as they came: what it wants changed in or removed from the header is
 // left, which its finding says. A filter that wants another body, sender or recipients would have people get what it
 // holds for wrong, so that counts as a failure.

@@ -46,8 +46,17 @@ func (t *talk) client(m *scan.Message, f *scan.Finding) (bool, error) {
 	return t.take(f, step{noHelo, quietHelo, cmdHelo, [][]byte{cstring(m.Helo)}})
 }
 
-// envelope tells from whom and to whom it is.
+// envelope tells from whom and to whom it is, and that the message comes.
 func (t *talk) envelope(m *scan.Message, f *scan.Finding) (bool, error) {
+	if done, err := t.addresses(m, f); done || err != nil {
+		return done, err
+	}
+	t.macros(cmdData, "i", m.ID)
+	return t.take(f, step{noData, quietData, cmdData, nil})
+}
+
+// addresses tells sender and recipients.
+func (t *talk) addresses(m *scan.Message, f *scan.Finding) (bool, error) {
 	kind := ""
 	if m.Login != "" {
 		kind = "SASL"
@@ -59,11 +68,10 @@ func (t *talk) envelope(m *scan.Message, f *scan.Finding) (bool, error) {
 	for _, to := range m.To {
 		t.macros(cmdRcpt, "i", m.ID, "{rcpt_addr}", to, "{rcpt_host}", hostOf(to), "{rcpt_mailer}", "smtp")
 		if done, err := t.take(f, step{noRcpt, quietRcpt, cmdRcpt, [][]byte{cstring("<" + to + ">")}}); done || err != nil {
-			return done, err // who isn't wanted by one isn't told apart any more: all is refused, and nothing is lost in silence
+			return done, err // it was asked about each before: all is refused now, and nothing is lost in silence
 		}
 	}
-	t.macros(cmdData, "i", m.ID)
-	return t.take(f, step{noData, quietData, cmdData, nil})
+	return false, nil
 }
 
 func hostOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"postroad/internal/fault"
@@ -20,11 +21,41 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Scanner is a scan.Scanner. It makes a connection for each message.
-type Scanner struct{ o Options }
+// Scanner is a scan.Scanner and scan.Gatekeeper. It makes a connection for each message, and, if the filter has something to say about
+// recipients, for each of these.
+type Scanner struct {
+	o Options
+	// heedless: by what it negotiated last, the filter says nothing about recipients.
+	heedless atomic.Bool
+}
 
 // New makes a Scanner.
-func New(o Options) *Scanner { return &Scanner{o} }
+func New(o Options) *Scanner { return &Scanner{o: o} }
+
+// Heeds implements scan.Gatekeeper.
+func (s *Scanner) Heeds() bool { return !s.heedless.Load() }
+
+// Recipient implements scan.Gatekeeper.
+func (s *Scanner) Recipient(ctx context.Context, m *scan.Message) (scan.Finding, error) {
+	var f scan.Finding
+	err := s.converse(ctx, func(t *talk) error {
+		if t.has(noRcpt | quietRcpt) {
+			return nil
+		}
+		last := *m
+		last.To = m.To[max(0, len(m.To)-1):]
+		if done, err := t.client(&last, &f); done || err != nil {
+			return err
+		}
+		_, err := t.addresses(&last, &f)
+		t.put(cmdAbort)
+		return err
+	})
+	if err != nil {
+		return scan.Finding{}, err
+	}
+	return f, nil
+}
 
 // Scan implements scan.Scanner.
 func (s *Scanner) Scan(ctx context.Context, m *scan.Message) (scan.Finding, error) {
@@ -56,6 +87,7 @@ func (s *Scanner) converse(ctx context.Context, do func(*talk) error) error {
 	defer stop()
 	t := &talk{wire: newWire(c)}
 	if err = t.negotiate(); err == nil {
+		s.heedless.Store(t.has(noRcpt | quietRcpt))
 		err = do(t)
 	}
 	if err == nil {

@@ -272,3 +272,25 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+// A filter that has something to say about recipients hears of each apart; others aren't asked.
+func TestRecipients(t *testing.T) {
+	r := &recorder{at: "rcpt", reply: filter.NewResponseStr('y', "550 5.1.1 Not you")}
+	s := New(Options{Dial: listen(t, r, 0, 0)})
+	f, err := s.Recipient(t.Context(), letter(""))
+	if err != nil || f.Action != scan.Reject || f.Code != 550 || f.Text != "Not you" || !s.Heeds() {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if want := []string{"connect", "helo", "mail", "rcpt carol@example.test example.test"}; len(*r.heard) != 4 || (*r.heard)[3] != want[3] {
+		t.Errorf("heard %q", *r.heard)
+	}
+	r = &recorder{}
+	if f, err := New(Options{Dial: listen(t, r, 0, 0)}).Recipient(t.Context(), letter("")); err != nil || f.Action != scan.Accept {
+		t.Errorf("%+v, %v", f, err)
+	}
+	r = &recorder{}
+	s = New(Options{Dial: listen(t, r, 0, filter.OptNoRcptTo)})
+	if f, err := s.Recipient(t.Context(), letter("")); err != nil || f.Action != scan.Accept || s.Heeds() || len(*r.heard) != 0 {
+		t.Errorf("%+v, %v, heard %q", f, err, *r.heard)
+	}
+}
