@@ -116,7 +116,8 @@ func (x *shown) judge(v *delivery.Verdict) error {
 	}
 	r := <-x.found
 	f := r.Decision()
-	v.Scan, v.Junk = r, v.Junk || r.Junk()
+	v.Scan, v.ScanJunk = r, r.Junk()
+	v.ScanScore, v.Scanned = r.Score()
 	v.Field += r.Fields()
 	v.Summary = strings.TrimSpace(v.Summary + " " + r.Summary())
 	switch f.Action {

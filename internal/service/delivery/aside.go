@@ -18,7 +18,7 @@ type Quarantine interface {
 // aside reports whether nobody gets the message: it goes to the quarantine, or nowhere. Then results say how that went.
 func (r *run) aside(ctx context.Context) (results []error, yes bool) {
 	v := r.e.Verdict
-	if v == nil || r.e.queued || v.Released || v.Quarantine == "" && v.Discard == "" {
+	if v == nil || r.e.queued || v.Quarantine == "" && v.Discard == "" {
 		return nil, false
 	}
 	results = make([]error, len(r.to))

@@ -107,7 +107,7 @@ func (f *filtered) environment() *sieve.Environment {
 		e.Spam = max(1, min(o.Score, 100))
 	} else if v := f.e.Verdict; v != nil && f.e.Who == nil {
 		e.Spam = cleanScore
-		if v.Junk {
+		if v.junk() {
 			e.Spam = junkScore
 		}
 	}

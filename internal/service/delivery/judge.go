@@ -57,7 +57,7 @@ func (r *run) junk(c *copied) bool {
 	if c.opinion.Judged {
 		return c.opinion.Junk
 	}
-	return r.e.Verdict != nil && r.e.Verdict.Junk
+	return r.e.Verdict.junk()
 }
 
 // keywords are those of a copy in a folder.

@@ -78,6 +78,8 @@ func (r *run) admitPost(ctx context.Context, l *directory.ListTarget) error {
 		return r.borrowed(ctx, l)
 	case v == nil:
 		return nil
+	case v.ScanJunk && !v.Decided:
+		return errSpam()
 	case v.Junk:
 		return errDoubtful()
 	case l.Group.Posters != directory.Anyone && !v.Sender:

@@ -41,6 +41,9 @@ func errUnproved() error {
 func errForged() error {
 	return Problem{550, "5.7.1", "Mail in the name of this domain goes on to others only if it is proved to be real (SPF or DKIM)"}.fault()
 }
+func errSpam() error {
+	return Problem{550, "5.7.1", "Lists pass no mail on that looks like spam"}.fault()
+}
 func errDoubtful() error {
 	return Problem{550, "5.7.1", "Lists pass no mail on whose author is in doubt (DMARC)"}.fault()
 }

@@ -17,7 +17,7 @@ func (a *Agent) Release(ctx context.Context, e Envelope, part bool, recipients [
 	if e.Verdict != nil {
 		v = *e.Verdict
 	}
-	v.Released, v.Quarantine, v.Discard, v.Junk = true, "", "", false
+	v.Decided, v.Quarantine, v.Discard, v.Junk, v.ScanJunk = true, "", "", false, false
 	e.Verdict, e.Source, e.queued = &v, "quarantine", true
 	parent := ""
 	if part {

@@ -24,8 +24,6 @@ type Verdict struct {
 	// Quarantine says in a few words why nobody gets the message unless an administrator lets it go on, and Discard why
 	// nobody gets it at all; "": it is delivered.
 	Quarantine, Discard string
-	// Released: an administrator has let it go on out of the quarantine. Nobody is to doubt it again.
-	Released bool
 	// Sender: the reverse-path's domain is authenticated, by SPF or by an aligned signature: notifications may go there.
 	Sender bool
 	// Unproved is the domain in From, in lower case, if nothing proves that the author is there; "": it was proved, or isn't known.
@@ -34,13 +32,16 @@ type Verdict struct {
 	Proved string
 	// Decided: an administrator has decided whether it is junk, or wants it delivered. Nobody else judges.
 	Decided bool
-	// Scanned: programs have looked at it. ScanJunk: one of them holds it for junk. ScanScore is the highest share that one gives it of what
+	// Scanned: programs have given it a score. ScanJunk: one of them holds it for junk. ScanScore is the highest share that one gives it of what
 	// would make it junk: 1 and more is junk, 0 and less is good.
 	Scanned, ScanJunk bool
 	ScanScore         float64
 	// Summary is for the log and the trace: "spf=pass dkim=pass dmarc=pass".
 	Summary string
 }
+
+// junk reports whether the message goes to the junk where no account has an opinion.
+func (v *Verdict) junk() bool { return v != nil && (v.Junk || v.ScanJunk && !v.Decided) }
 
 // Sealer signs what leaves. It must be safe for concurrent use.
 type Sealer interface {
