@@ -397,7 +397,7 @@ else
 fi
 
 try 'thunderbird: mailboxes, flags, copies, moves, push' thunderbird python3 "$root/scripts/clients/thunderbird-imap.py" user21@demo.test
-try 'thunderbird: POP3, left on the server and deleted' thunderbird python3 "$root/scripts/clients/thunderbird-pop3.py" user22@demo.test
+try 'thunderbird: POP3, left on the server, for some days, and deleted' thunderbird python3 "$root/scripts/clients/thunderbird-pop3.py" user22@demo.test
 try 'postroad check' "$work/postroad" "$work/postroad" --data "$work/data" check
 grep -E 'level=(WARN|ERROR)|panic' "$work/server.log" | grep -v 'sign-in' | head
 echo "$failures failed"

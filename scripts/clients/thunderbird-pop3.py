@@ -1,10 +1,12 @@
 """Thunderbird, without a screen, collects by POP3 from a demo server: left on the server; removed there when it is removed
-here; deleted when it was collected. thunderbird-pop3.py USER"""
+here; removed there after some days; deleted when it was collected. thunderbird-pop3.py USER"""
 
 import imaplib
 import os
+import poplib
 import smtplib
 import sys
+import time
 
 from marionette import wait_for, with_thunderbird
 
@@ -78,6 +80,22 @@ def left(*want):
     wait_for(look)
 
 
+def age(remote, number, days):
+    """Has Thunderbird believe that it collected a message of the server so many days ago."""
+    c = poplib.POP3("127.0.0.1", OFFSET + 110)
+    c.user(USER)
+    c.pass_("demo")
+    uidl = c.uidl(number).split()[2].decode()
+    c.quit()
+    file = remote.run("return server.localPath.path;") + "/popstate.dat"
+    lines = open(file).read().splitlines()
+    old = [i for i, line in enumerate(lines) if line.startswith("k %s " % uidl)]
+    assert len(old) == 1, lines
+    lines[old[0]] = "k %s %d" % (uidl, time.time() - days * 86400)
+    with open(file, "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
 def trial(remote):
     deliver("one", "two", "three")
     remote.run(COLLECT + "await collect(3); await collect(3);")
@@ -88,12 +106,18 @@ def trial(remote):
     deliver("four")
     remote.run(COLLECT + "await collect(3); if (!named('four')) throw 'no four';")
     left("one", "three", "four")
-    # No longer left on the server: all that was collected goes, and what comes goes at once.
+    # After two weeks it is removed there, and stays here.
+    age(remote, 1, 15)
+    age(remote, 2, 13)
     deliver("five")
-    remote.run(COLLECT + "pop.leaveMessagesOnServer = false; await collect(4);")
-    left()
+    remote.run(COLLECT + "pop.deleteByAgeFromServer = true; pop.numDaysToLeaveOnServer = 14; await collect(4); if (!named('one')) throw 'no one';")
+    left("three", "four", "five")
+    # No longer left on the server: all that was collected goes, and what comes goes at once.
     deliver("six")
-    remote.run(COLLECT + "await collect(5);")
+    remote.run(COLLECT + "pop.leaveMessagesOnServer = false; await collect(5);")
+    left()
+    deliver("seven")
+    remote.run(COLLECT + "await collect(6);")
     left()
 
 
