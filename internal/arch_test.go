@@ -20,38 +20,40 @@ var layers = []string{"fault", "format", "storage", "model", "service", "protoco
 // neighbours lists the imports allowed inside a layer, each with its reason.
 // A package may always import packages below its own folder and its parents' contract.
 var neighbours = map[string][]string{
-	"format/message":    {"format/charset", "format/htmltext"},                                                   // decodes text
-	"format/summary":    {"format/message", "format/charset", "format/record"},                                   // describes a parsed message, as a record
-	"format/dsn":        {"format/message"},                                                                      // composes a message
-	"format/reportmail": {"format/message"},                                                                      // composes a message, and looks into one
-	"format/arf":        {"format/message"},                                                                      // likewise
-	"format/archive":    {"format/charset"},                                                                      // decodes names
-	"format/footer":     {"format/message", "format/charset", "format/htmltext"},                                 // writes below a parsed message
-	"storage/blob":      {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
-	"model/mailbox":     {"model/ident"},                                                                         // identities act on accounts
-	"model/directory":   {"model/ident"},                                                                         // gives identities
-	"service/auth":      {"service/peer", "service/passkey"},                                                     // counts by client, and takes passkeys
-	"service/oidc":      {"service/auth"},                                                                        // tells it whose tokens are
-	"service/oauth":     {"service/auth"},                                                                        // likewise, and its own
-	"service/acme":      {"service/dns"},                                                                         // answers challenges in the DNS
-	"service/trace":     {"service/transfer"},                                                                    // remembers outcomes
-	"service/queue":     {"service/transfer", "service/trace"},                                                   // when to pass mail on
-	"service/relay":     {"service/transfer"},                                                                    // and how
-	"service/route":     {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
-	"service/outbound":  {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
-	"service/delivery":  append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
-	"service/crowd":     {"service/peer"},                                                                        // counts clients
-	"service/fetch":     {"service/imapclient", "service/pop3client", "service/move"},                            // asks other servers
-	"service/move":      {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
-	"service/junk":      {"service/delivery", "service/sender/authres"},                                          // judges what is delivered, and reads what was found out about its sender
-	"service/reports":   {"service/dns", "service/sender/dmarc"},
-	"service/sender":    {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
-	"service/inbound":   {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
-	"service/setup":     {"service/dns", "service/mtasts", "service/dane", "service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/dmarc", "service/sender/spf"},  // sees a domain as others do
-	"service/signing":   {"service/delivery", "service/transfer", "service/sender/dkim", "service/sender/arc", "service/sender/authres"},                                                     // signs what delivery lets go
-	"service/dane":      {"service/dns"},                                                                                                                                                     // matches records of the DNS
-	"service/mtasts":    {"service/dns"},                                                                                                                                                     // finds policies by the DNS
-	"server/servertest": {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
+	"format/message":     {"format/charset", "format/htmltext"},                                                   // decodes text
+	"format/summary":     {"format/message", "format/charset", "format/record"},                                   // describes a parsed message, as a record
+	"format/dsn":         {"format/message"},                                                                      // composes a message
+	"format/reportmail":  {"format/message"},                                                                      // composes a message, and looks into one
+	"format/arf":         {"format/message"},                                                                      // likewise
+	"format/archive":     {"format/charset"},                                                                      // decodes names
+	"format/footer":      {"format/message", "format/charset", "format/htmltext"},                                 // writes below a parsed message
+	"storage/blob":       {"storage/kv"},                                                                          // keeps bytes in the kv, in chunks
+	"model/mailbox":      {"model/ident"},                                                                         // identities act on accounts
+	"model/directory":    {"model/ident"},                                                                         // gives identities
+	"service/auth":       {"service/peer", "service/passkey"},                                                     // counts by client, and takes passkeys
+	"service/oidc":       {"service/auth"},                                                                        // tells it whose tokens are
+	"service/oauth":      {"service/auth"},                                                                        // likewise, and its own
+	"service/acme":       {"service/dns"},                                                                         // answers challenges in the DNS
+	"service/trace":      {"service/transfer"},                                                                    // remembers outcomes
+	"service/queue":      {"service/transfer", "service/trace"},                                                   // when to pass mail on
+	"service/relay":      {"service/transfer"},                                                                    // and how
+	"service/route":      {"service/transfer", "service/dns", "service/mtasts", "service/dane"},                   // and where to
+	"service/outbound":   {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
+	"service/delivery":   append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
+	"service/crowd":      {"service/peer"},                                                                        // counts clients
+	"service/imapclient": {"service/dialer"},                                                                      // speaks over a connection
+	"service/pop3client": {"service/dialer"},                                                                      // likewise
+	"service/fetch":      {"service/dialer", "service/imapclient", "service/pop3client", "service/move"},          // asks other servers
+	"service/move":       {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
+	"service/junk":       {"service/delivery", "service/sender/authres"},                                          // judges what is delivered, and reads what was found out about its sender
+	"service/reports":    {"service/dns", "service/sender/dmarc"},
+	"service/sender":     {"service/sender/authres", "service/sender/dkim", "service/dns"},                                                                                                    // its checks share words for results and parts of DKIM, and ask the DNS
+	"service/inbound":    {"service/sender", "service/sender/authres", "service/sender/dmarc", "service/sender/spf", "service/sender/arc", "service/dns", "service/peer", "service/delivery"}, // judges senders, by client, and tells delivery
+	"service/setup":      {"service/dns", "service/mtasts", "service/dane", "service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/dmarc", "service/sender/spf"},  // sees a domain as others do
+	"service/signing":    {"service/delivery", "service/transfer", "service/sender/dkim", "service/sender/arc", "service/sender/authres"},                                                     // signs what delivery lets go
+	"service/dane":       {"service/dns"},                                                                                                                                                     // matches records of the DNS
+	"service/mtasts":     {"service/dns"},                                                                                                                                                     // finds policies by the DNS
+	"server/servertest":  {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
 
 	"service/quarantine": {"service/transfer"}, // keeps envelopes
 }

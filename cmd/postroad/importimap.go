@@ -12,6 +12,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/dialer"
 	"postroad/internal/service/imapclient"
 	"postroad/internal/service/maildrop"
 	"postroad/internal/service/move"
@@ -54,9 +55,9 @@ func (f imapFlags) server(address string, t terminal) (*imapServer, error) {
 	s := &imapServer{user: u.User.Username(), token: f.Token}
 	port := "993"
 	if u.Scheme == "imap" {
-		port, s.Security = "143", imapclient.StartTLS
+		port, s.Security = "143", dialer.StartTLS
 		if f.Cleartext {
-			s.Security = imapclient.Plain
+			s.Security = dialer.Plain
 		}
 	}
 	if u.Port() != "" {

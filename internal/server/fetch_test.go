@@ -15,6 +15,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/servertest"
+	"postroad/internal/service/dialer"
 	"postroad/internal/service/imapclient"
 	"postroad/internal/service/move"
 )
@@ -171,7 +172,7 @@ func TestImportFromAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := move.FromIMAP(move.IMAP{Account: "bob", Connect: func(ctx context.Context) (*imapclient.Client, error) {
-		c, err := imapclient.Dial(ctx, imapclient.Options{Address: servertest.Hostname + ":993", TLS: there.TrustingTLS(), Dial: reach(there)})
+		c, err := imapclient.Dial(ctx, imapclient.Options{Options: dialer.Options{Address: servertest.Hostname + ":993", TLS: there.TrustingTLS(), Dial: reach(there)}})
 		if err != nil {
 			return nil, err
 		}

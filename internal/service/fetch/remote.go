@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/dialer"
 	"postroad/internal/service/imapclient"
 	"postroad/internal/service/move"
 	"postroad/internal/service/pop3client"
@@ -70,13 +71,18 @@ func isTemporary(err error) bool {
 	return imapclient.IsTemporary(err) || pop3client.IsTemporary(err)
 }
 
+// at is where a source's server is.
+func (s *Service) at(src *Source) dialer.Options {
+	return dialer.Options{Address: src.Address, TLS: s.tls(src), Dial: s.o.Dial,
+		Security: map[string]dialer.Security{TLS: dialer.Implicit, StartTLS: dialer.StartTLS, None: dialer.Plain}[src.Security]}
+}
+
 type pop3 struct {
 	c *pop3client.Client
 }
 
 func (s *Service) connectPOP3(ctx context.Context, src Source, secret string) (remote, error) {
-	c, err := pop3client.Dial(ctx, pop3client.Options{Address: src.Address, TLS: s.tls(&src), Dial: s.o.Dial,
-		Security: map[string]pop3client.Security{TLS: pop3client.Implicit, StartTLS: pop3client.StartTLS, None: pop3client.Plain}[src.Security]})
+	c, err := pop3client.Dial(ctx, s.at(&src))
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +137,7 @@ type imap struct {
 }
 
 func (s *Service) connectIMAP(ctx context.Context, src Source, secret string) (remote, error) {
-	c, err := imapclient.Dial(ctx, imapclient.Options{Address: src.Address, TLS: s.tls(&src), Dial: s.o.Dial, SpoolDir: s.o.Spool,
-		Security: map[string]imapclient.Security{TLS: imapclient.Implicit, StartTLS: imapclient.StartTLS, None: imapclient.Plain}[src.Security]})
+	c, err := imapclient.Dial(ctx, imapclient.Options{Options: s.at(&src), SpoolDir: s.o.Spool})
 	if err != nil {
 		return nil, err
 	}

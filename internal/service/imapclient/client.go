@@ -14,38 +14,19 @@ package imapclient
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/dialer"
 )
 
-// Security says how a connection is protected.
-type Security int
-
-// Kinds of protection.
-const (
-	Implicit Security = iota // TLS from the first byte (RFC 8314)
-	StartTLS                 // the server must offer it
-	Plain                    // none: passwords go in the clear
-)
-
-// Options say where the server is. Address is needed.
+// Options say where the server is.
 type Options struct {
-	Address  string // host:port
-	Security Security
-	// TLS is the configuration; nil: the system's roots, and the address's host.
-	TLS *tls.Config
-	// Dial connects; nil: the machine's network.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Idle is how long the server may be silent; zero: 2 minutes.
-	Idle time.Duration
+	dialer.Options
 	// SpoolDir is where messages wait in case; empty: the system's folder for temporary files.
 	SpoolDir string
 }
@@ -53,38 +34,21 @@ type Options struct {
 // Client is a connection. It is not safe for concurrent use.
 type Client struct {
 	o    Options
-	conn net.Conn
+	conn *dialer.Conn
 	in   *reader
 	out  *bufio.Writer
 	tag  int
 	caps map[string]bool
-
-	stop func() bool // of watching the context
 }
 
 // Dial connects, and reads the greeting. The connection ends when ctx does. Errors: fault.Unavailable if the server
 // can't be reached or is no IMAP server, fault.Denied if it turns us away or has no TLS.
 func Dial(ctx context.Context, o Options) (*Client, error) {
-	if o.Idle == 0 {
-		o.Idle = 2 * time.Minute
-	}
-	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: time.Minute}).DialContext
-	}
-	if o.TLS == nil {
-		host, _, err := net.SplitHostPort(o.Address)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, o.Address+" is no address of a server")
-		}
-		o.TLS = &tls.Config{ServerName: host}
-	}
-	conn, err := o.Dial(ctx, "tcp", o.Address)
+	conn, err := dialer.Dial(ctx, o.Options)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "cannot reach "+o.Address)
+		return nil, err
 	}
-	c := &Client{o: o, caps: map[string]bool{}}
-	c.stop = context.AfterFunc(ctx, func() { conn.Close() })
-	c.use(conn)
+	c := &Client{o: o, conn: conn, in: newReader(conn), out: bufio.NewWriter(conn), caps: map[string]bool{}}
 	if err := c.begin(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -92,31 +56,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) use(conn net.Conn) {
-	c.conn = conn
-	c.in = newReader(&patient{conn, c.o.Idle})
-	c.out = bufio.NewWriter(conn)
-}
-
-// patient is a connection whose reads end after a while without a byte.
-type patient struct {
-	net.Conn
-	idle time.Duration
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(p.idle)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Read(b)
-}
-
 func (c *Client) begin(ctx context.Context) error {
-	if c.o.Security == Implicit {
-		if err := c.secure(ctx); err != nil {
-			return err
-		}
-	}
 	r, err := c.in.response()
 	if err != nil {
 		return c.broken(err)
@@ -124,7 +64,7 @@ func (c *Client) begin(ctx context.Context) error {
 	if r.tag != "*" || r.name != "OK" && r.name != "PREAUTH" {
 		return fault.New(fault.Denied, "%s turns us away: %s", c.o.Address, printable(r.text))
 	}
-	if c.o.Security != StartTLS {
+	if c.o.Security != dialer.StartTLS {
 		return c.askCapabilities()
 	}
 	if r.name == "PREAUTH" { // no STARTTLS is possible then (RFC 3501 §6.2.1): somebody may stand between
@@ -144,28 +84,14 @@ func (c *Client) begin(ctx context.Context) error {
 	if c.in.b.Buffered() > 0 {
 		return fault.New(fault.Denied, "%s: more came before TLS than should", c.o.Address)
 	}
-	if err := c.secure(ctx); err != nil {
+	if err := c.conn.Secure(ctx); err != nil { // what is read ahead is nothing, so the reader can stay
 		return err
 	}
 	return c.askCapabilities()
 }
 
-func (c *Client) secure(ctx context.Context) error {
-	t := tls.Client(c.conn, c.o.TLS)
-	ctx, cancel := context.WithTimeout(ctx, c.o.Idle)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
-		return fault.Wrap(fault.Denied, err, "no TLS with "+c.o.Address+": its certificate must be for this name, from an authority that this machine trusts")
-	}
-	c.use(t)
-	return nil
-}
-
 // Close ends the connection. It doesn't wait for the server.
-func (c *Client) Close() error {
-	c.stop()
-	return c.conn.Close()
-}
+func (c *Client) Close() error { return c.conn.Close() }
 
 // Logout says goodbye and ends the connection.
 func (c *Client) Logout() {
@@ -229,9 +155,6 @@ func (c *Client) send(command string) (tag string, err error) {
 }
 
 func (c *Client) write(line string) error {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.o.Idle)); err != nil {
-		return c.broken(err)
-	}
 	c.out.WriteString(line)
 	if err := c.out.Flush(); err != nil {
 		return c.broken(err)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/dialer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,8 +38,8 @@ func dial(t *testing.T, o Options, lines ...string) (*Client, error) {
 	}()
 	o.Address = "mail.example.org:143"
 	o.Dial = func(context.Context, string, string) (net.Conn, error) { return here, nil }
-	if o.Security == Implicit {
-		o.Security = Plain
+	if o.Security == dialer.Implicit {
+		o.Security = dialer.Plain
 	}
 	c, err := Dial(t.Context(), o)
 	t.Cleanup(func() {
@@ -140,7 +141,7 @@ func TestStartTLSIsDemanded(t *testing.T) {
 		"turned away": {"* BYE too many\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := dial(t, Options{Security: StartTLS}, lines...)
+			c, err := dial(t, Options{Options: dialer.Options{Security: dialer.StartTLS}}, lines...)
 			if err == nil {
 				c.Close()
 				t.Error("it connected")
@@ -260,7 +261,7 @@ func TestHostileServers(t *testing.T) {
 					io.WriteString(there, line)
 				}
 			}()
-			c, err := Dial(t.Context(), Options{Address: "mail.example.org:143", Security: Plain, Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }})
+			c, err := Dial(t.Context(), Options{Options: dialer.Options{Address: "mail.example.org:143", Security: dialer.Plain, Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -289,8 +290,7 @@ func TestEndlessLiteral(t *testing.T) {
 // A silent server doesn't hold us.
 func TestSilentServer(t *testing.T) {
 	c := session(t, "")
-	c.o.Idle = time.Millisecond
-	c.use(c.conn)
+	c.conn.Idle = time.Millisecond
 	if _, err := c.List(); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
@@ -303,7 +303,7 @@ func TestContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error)
 	go func() {
-		_, err := Dial(ctx, Options{Address: "mail.example.org:143", Security: Plain, Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }})
+		_, err := Dial(ctx, Options{Options: dialer.Options{Address: "mail.example.org:143", Security: dialer.Plain, Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }}})
 		failed <- err
 	}()
 	cancel()
@@ -334,7 +334,7 @@ func FuzzServer(f *testing.F) {
 			},
 			func(c *Client) error { return c.Login("a", "b") },
 		} {
-			c := &Client{o: Options{Idle: time.Minute, SpoolDir: t.TempDir()}, conn: deaf{}, in: newReader(strings.NewReader(said)), out: bufio.NewWriter(io.Discard), caps: map[string]bool{}}
+			c := &Client{o: Options{SpoolDir: t.TempDir()}, conn: &dialer.Conn{Conn: deaf{}, Idle: time.Minute}, in: newReader(strings.NewReader(said)), out: bufio.NewWriter(io.Discard), caps: map[string]bool{}}
 			_ = ask(c)
 		}
 	})

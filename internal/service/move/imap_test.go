@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/dialer"
 	"postroad/internal/service/imapclient"
 )
 
@@ -64,14 +65,14 @@ func (l literal) Size() int64 { return l.Reader.Size() }
 
 func (e *elsewhere) connect(ctx context.Context) (*imapclient.Client, error) {
 	e.dials.Add(1)
-	c, err := imapclient.Dial(ctx, imapclient.Options{Address: e.listener.Addr().String(), Security: imapclient.Plain,
+	c, err := imapclient.Dial(ctx, imapclient.Options{Options: dialer.Options{Address: e.listener.Addr().String(), Security: dialer.Plain,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			if n := e.cut.Load(); n > 0 {
 				return &cutConn{conn, n}, err
 			}
 			return conn, err
-		}})
+		}}})
 	if err != nil {
 		return nil, err
 	}

@@ -13,39 +13,19 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/dialer"
 )
 
-// Security says how a connection is protected.
-type Security int
-
-// Kinds of protection.
-const (
-	Implicit Security = iota // TLS from the first byte (RFC 8314)
-	StartTLS                 // the server must offer it
-	Plain                    // none: passwords go in the clear
-)
-
-// Options say where the server is. Address is needed.
-type Options struct {
-	Address  string // host:port
-	Security Security
-	TLS      *tls.Config // nil: the system's roots, and the address's host
-	// Dial connects; nil: the machine's network.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Idle is how long the server may be silent; zero: 2 minutes.
-	Idle time.Duration
-}
+// Options say where the server is.
+type Options = dialer.Options
 
 // Limits of what is read.
 const (
@@ -58,36 +38,20 @@ const (
 // Client is a session. It is not safe for concurrent use.
 type Client struct {
 	o    Options
-	conn net.Conn
+	conn *dialer.Conn
 	in   *bufio.Reader
 	caps map[string]string
 	more bool // the last reply was a challenge
-	stop func() bool
 }
 
 // Dial connects and reads the greeting. The session ends when ctx does. Errors: fault.Unavailable if the server can't be
 // reached or is no POP3 server, fault.Denied if it turns us away or has no TLS.
 func Dial(ctx context.Context, o Options) (*Client, error) {
-	if o.Idle == 0 {
-		o.Idle = 2 * time.Minute
-	}
-	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: time.Minute}).DialContext
-	}
-	if o.TLS == nil {
-		host, _, err := net.SplitHostPort(o.Address)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, o.Address+" is no address of a server")
-		}
-		o.TLS = &tls.Config{ServerName: host}
-	}
-	conn, err := o.Dial(ctx, "tcp", o.Address)
+	conn, err := dialer.Dial(ctx, o)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "cannot reach "+o.Address)
+		return nil, err
 	}
-	c := &Client{o: o, caps: map[string]string{}}
-	c.stop = context.AfterFunc(ctx, func() { conn.Close() })
-	c.use(conn)
+	c := &Client{o: o, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), caps: map[string]string{}}
 	if err := c.begin(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -95,37 +59,14 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) use(conn net.Conn) {
-	c.conn = conn
-	c.in = bufio.NewReaderSize(&patient{conn, c.o.Idle}, 16<<10)
-}
-
-// patient is a connection whose reads end after a while without a byte.
-type patient struct {
-	net.Conn
-	idle time.Duration
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(p.idle)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Read(b)
-}
-
 func (c *Client) begin(ctx context.Context) error {
-	if c.o.Security == Implicit {
-		if err := c.secure(ctx); err != nil {
-			return err
-		}
-	}
 	if _, err := c.reply(); err != nil {
 		if IsRefusal(err) {
 			return fault.Wrap(fault.Denied, err, c.o.Address+" turns us away")
 		}
 		return err
 	}
-	if c.o.Security == StartTLS {
+	if c.o.Security == dialer.StartTLS {
 		if err := c.startTLS(ctx); err != nil {
 			return err
 		}
@@ -143,25 +84,11 @@ func (c *Client) startTLS(ctx context.Context) error {
 	if c.in.Buffered() > 0 { // put in by somebody who stands between
 		return fault.New(fault.Denied, "%s: more came before TLS than should", c.o.Address)
 	}
-	return c.secure(ctx)
-}
-
-func (c *Client) secure(ctx context.Context) error {
-	t := tls.Client(c.conn, c.o.TLS)
-	ctx, cancel := context.WithTimeout(ctx, c.o.Idle)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
-		return fault.Wrap(fault.Denied, err, "no TLS with "+c.o.Address+": its certificate must be for this name, from an authority that this machine trusts")
-	}
-	c.use(t)
-	return nil
+	return c.conn.Secure(ctx) // what is read ahead is nothing, so the reader can stay
 }
 
 // Close ends the session without deleting anything.
-func (c *Client) Close() error {
-	c.stop()
-	return c.conn.Close()
-}
+func (c *Client) Close() error { return c.conn.Close() }
 
 // Quit deletes what was to be deleted, and ends the session. After an error it isn't known whether it was.
 func (c *Client) Quit() error {
@@ -213,9 +140,6 @@ func IsTemporary(err error) bool {
 
 // ask gives a command and reads the first line of the reply.
 func (c *Client) ask(command string) (string, error) {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.o.Idle)); err != nil {
-		return "", c.broken(err)
-	}
 	if _, err := io.WriteString(c.conn, command+"\r\n"); err != nil {
 		return "", c.broken(err)
 	}

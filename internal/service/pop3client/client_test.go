@@ -13,12 +13,13 @@ import (
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/dialer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // dial connects to a server that plays a script: "C: " lines must come, others are sent.
-func dial(t *testing.T, security Security, lines ...string) (*Client, error) {
+func dial(t *testing.T, security dialer.Security, lines ...string) (*Client, error) {
 	t.Helper()
 	here, there := net.Pipe()
 	done := make(chan struct{})
@@ -62,7 +63,7 @@ func session(t *testing.T, caps string, lines ...string) *Client {
 	if caps == "" {
 		begin[2] = "-ERR what?\r\n"
 	}
-	c, err := dial(t, Plain, append(begin, lines...)...)
+	c, err := dial(t, dialer.Plain, append(begin, lines...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestStartTLSIsDemanded(t *testing.T) {
 		"turned away": {"-ERR go away\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c, err := dial(t, StartTLS, lines...); err == nil {
+			if c, err := dial(t, dialer.StartTLS, lines...); err == nil {
 				c.Close()
 				t.Error("it connected")
 			}
@@ -168,8 +169,7 @@ func TestHostileServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := session(t, "", "C: LIST", said, "C: UIDL")
-			c.o.Idle = 50 * time.Millisecond
-			c.use(c.conn)
+			c.conn.Idle = 50 * time.Millisecond
 			if all, err := c.List(); err == nil {
 				t.Error(all)
 			}
@@ -204,7 +204,7 @@ func (e *endless) Close() error                     { e.closed = true; return ni
 func TestEndlessServers(t *testing.T) {
 	server := func(text string) (*Client, *endless) {
 		e := &endless{text: text, left: "+OK\r\n"}
-		c := &Client{o: Options{Address: "pop.example.org:110", Idle: time.Minute}, conn: e, caps: map[string]string{}}
+		c := &Client{o: Options{Address: "pop.example.org:110"}, conn: &dialer.Conn{Conn: e, Idle: time.Minute}, caps: map[string]string{}}
 		c.in = bufio.NewReaderSize(e, 1<<20)
 		return c, e
 	}
@@ -223,7 +223,7 @@ func FuzzServer(f *testing.F) {
 	f.Add("+OK\r\n..a\r\n.\r\n")
 	f.Fuzz(func(t *testing.T, said string) {
 		fresh := func() *Client {
-			return &Client{o: Options{Idle: time.Minute}, conn: deaf{}, in: bufio.NewReader(strings.NewReader(said)), caps: map[string]string{}}
+			return &Client{conn: &dialer.Conn{Conn: deaf{}, Idle: time.Minute}, in: bufio.NewReader(strings.NewReader(said)), caps: map[string]string{}}
 		}
 		_, _ = fresh().List()
 		_ = fresh().askCapabilities()
