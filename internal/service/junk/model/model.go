@@ -17,9 +17,9 @@ import (
 
 // Thresholds of Score.Junk.
 const (
-	// Strict catches more: about 1 in 200 good mails is lost.
+	// Strict catches more: 1 in 150 to 400 good mails is lost.
 	Strict = 0.90
-	// Normal loses fewer than 1 in 1,000 good mails.
+	// Normal loses fewer than 1 in 1,000 good mails; see docs/junk.md.
 	Normal = 0.99
 	// Careful hardly ever loses one.
 	Careful = 0.999
