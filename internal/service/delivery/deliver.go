@@ -194,7 +194,7 @@ func (r *run) submit(ctx context.Context, p place) {
 	}
 	c.folder = folder.Name
 	r.noteReceived()
-	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p, c), Keywords: r.keywords(c, folder)})
+	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p, c), Keywords: keywords(folder)})
 	if c.err = err; err == nil {
 		c.one[0] = pending
 		c.pending = c.one[:]

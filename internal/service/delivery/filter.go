@@ -201,7 +201,7 @@ func (f *filtered) store(a *sieve.Action) {
 func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
 	item := mailbox.Append{Content: content}
 	item.Flags, item.Keywords = flagsOf(a.Flags)
-	item.Keywords = append(item.Keywords, f.keywords(f.copied, folder)...)
+	item.Keywords = append(item.Keywords, keywords(folder)...)
 	p, folder, err := f.submitInto(folder, item)
 	switch {
 	case err == nil:

@@ -60,9 +60,10 @@ func (r *run) junk(c *copied) bool {
 	return r.e.Verdict.junk()
 }
 
-// keywords are those of a copy in a folder.
-func (r *run) keywords(c *copied, f mailbox.Folder) []string {
-	if f.Role == mailbox.Junk && r.junk(c) {
+// keywords are those of a copy in a folder. What rules put into the junk is marked, too: else it would look as if a person had put it
+// there, from which the judge learns, and rules that go by its own score would have it learn from itself.
+func keywords(f mailbox.Folder) []string {
+	if f.Role == mailbox.Junk {
 		return []string{JunkKeyword}
 	}
 	return nil

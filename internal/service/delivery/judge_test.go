@@ -79,6 +79,7 @@ func TestOpinionAndRules(t *testing.T) {
 	for script, want := range map[string]string{
 		`keep;`:                                 "Junk [$Junk]",
 		`require "fileinto"; fileinto "INBOX";`: "INBOX",
+		`require "fileinto"; fileinto "Junk";`:  "Junk [$Junk]",
 		`require ["spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "eq" :comparator "i;ascii-numeric" "7" { discard; }`: "",
 	} {
 		h, _ := withRules(t, script)

@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/delivery"
 	"postroad/internal/storage/kv"
 )
 
@@ -474,4 +475,76 @@ func TestLearnerModel(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestOthersCount: the author's policy decides, a scanner does unless the author is known, and else moves the score.
+func TestOthersCount(t *testing.T) {
+	w := newWorld(t, 1)
+	w.s.Wrote(1, []string{"x@known.example"})
+	w.must(w.s.Learn(w.ctx, 1))
+	opinion := func(domain string, v *delivery.Verdict) delivery.Opinion {
+		l := w.s.Letter(&envelope{From: "x@y.example", Source: "smtp", Verdict: v}, w.content(letterFrom(domain, true, 1, "report", goodText(1))))
+		return l.For(w.ctx, w.open(1))
+	}
+	plain := opinion("other.example", nil)
+	if plain.Junk {
+		t.Fatalf("%+v", plain)
+	}
+	for name, c := range map[string]struct {
+		domain  string
+		v       delivery.Verdict
+		junk    bool
+		because string
+	}{
+		"policy":                {"other.example", delivery.Verdict{Junk: true}, true, "because=policy"},
+		"policy, of a friend":   {"known.example", delivery.Verdict{Junk: true}, true, "because=policy"},
+		"scanner":               {"other.example", delivery.Verdict{Scanned: true, ScanJunk: true, ScanScore: 1.2}, true, "because=scanner"},
+		"scanner, and a friend": {"known.example", delivery.Verdict{Scanned: true, ScanJunk: true, ScanScore: 1.2}, false, "because=known"},
+	} {
+		if o := opinion(c.domain, &c.v); o.Junk != c.junk || !strings.Contains(o.Field, c.because) {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+	if up, down := opinion("other.example", &delivery.Verdict{Scanned: true, ScanScore: 0.9}), opinion("other.example", &delivery.Verdict{Scanned: true, ScanScore: -3}); up.Score <= plain.Score || down.Score >= plain.Score {
+		t.Errorf("%d, by scanners %d and %d", plain.Score, up.Score, down.Score)
+	}
+}
+
+// TestNotJudged: our own people's mail, what we write, and what trusted hosts bring, unless that is wanted.
+func TestNotJudged(t *testing.T) {
+	w := newWorld(t, 1)
+	who := ident.System()
+	c := w.content(letterFrom("a.example", true, 1, "x", goodText(1)))
+	for _, e := range []envelope{{Who: &who}, {Trusted: true}, {Source: "queue"}} {
+		if w.s.Letter(&e, c) != nil {
+			t.Errorf("%+v is judged", e)
+		}
+	}
+	w.s.o.Trusted = true
+	if w.s.Letter(&envelope{Trusted: true}, c) == nil {
+		t.Error("what trusted hosts bring is to be judged")
+	}
+}
+
+// TestAuthors: what is said twice of a proved author holds whatever they write, and is taken back by the other word; it says nothing of
+// who only claims to be them.
+func TestAuthors(t *testing.T) {
+	w := newWorld(t, 1)
+	for n := range 2 {
+		w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 1, fmt.Sprint("offer ", n), junkText(n)), 0)
+	}
+	other := letterFrom("shop.example", true, 1, "report", goodText(1))
+	forged := letterFrom("shop.example", false, 1, "report", goodText(1))
+	before, claimed := w.judge(1, other).Score, w.judge(1, forged).Score
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 1))
+	after := w.judge(1, other).Score
+	if after < before+30 || w.judge(1, forged).Score > claimed+40 && w.judge(1, forged).Score >= after {
+		t.Errorf("%d, was %d; of one who isn't proved %d, was %d", after, before, w.judge(1, forged).Score, claimed)
+	}
+	w.moveAll(1, mailbox.Junk, mailbox.Inbox)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.judge(1, other).Score; got > before {
+		t.Errorf("%d after all was taken back, was %d", got, before)
+	}
 }
