@@ -168,6 +168,7 @@ type built struct {
 	texts    map[ContentID][][]byte // that were taken out for it
 	more     bool                   // of the tail may be left
 	fields   bool                   // the chunks have the terms of fields
+	pace     *pace
 }
 
 func (b *built) size() (n int) {
@@ -211,7 +212,7 @@ func (s *Store) storeTexts(ctx context.Context, id ident.AccountID) error {
 		return err
 	}
 	ids := slices.Sorted(maps.Keys(texts))
-	if err := a.storeTaken(ctx, ids, texts); err != nil {
+	if err := a.storeTaken(ctx, ids, texts, a.pace(ctx)); err != nil {
 		return err
 	}
 	return a.lazily(ctx, func(t *txn) error { return t.noteTexts(ids) })
@@ -281,7 +282,7 @@ func buildTail(r kv.Reader, least int, pace *pace) (*built, error) {
 		return nil, err
 	}
 	pace.hurry = waits >= tailFar
-	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) > tailMax, fields: true}
+	b := &built{base: raw, texts: map[ContentID][][]byte{}, more: len(tail) > tailMax, fields: true, pace: pace}
 	tail = tail[:min(len(tail), tailMax)]
 	taken := 0
 	w, batch := fulltext.NewBuilder(), &Batch{r: r}
@@ -406,7 +407,7 @@ func buildMerge(r kv.Reader, pace *pace) (*built, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	b := &built{base: raw, replaced: m.mergeable(), fields: true}
+	b := &built{base: raw, replaced: m.mergeable(), fields: true, pace: pace}
 	if b.replaced == nil {
 		return nil, nil
 	}

@@ -9,9 +9,11 @@ import (
 // up to ten milliseconds, since nobody looks at the network in between. So the indexer rests often as long as others
 // work, unless searches would have very much to read themselves.
 const (
-	// stretch is how long the indexer works before it looks around, and rest how long it rests then.
-	stretch = 500 * time.Microsecond
-	rest    = time.Millisecond
+	// stretch is how long the indexer works before it looks around. It rests for twice as long as it has worked then, or has waited for the disk:
+	// between rest and longRest.
+	stretch  = 500 * time.Microsecond
+	rest     = time.Millisecond
+	longRest = 20 * time.Millisecond
 	// tailFar is how much waits for the index (see weight) when it doesn't rest any more.
 	tailFar = 2 * tailMuch
 )
@@ -35,12 +37,13 @@ func (p *pace) step() {
 	if p.since.IsZero() {
 		p.since = now
 	}
-	if p.hurry || now.Sub(p.since) < stretch {
+	worked := now.Sub(p.since)
+	if p.hurry || worked < stretch {
 		return
 	}
 	if asked := p.store.asked.Load(); asked != p.asked {
 		p.asked = asked
-		t := time.NewTimer(rest)
+		t := time.NewTimer(min(max(rest, 2*worked), longRest))
 		defer t.Stop()
 		select {
 		case <-t.C:

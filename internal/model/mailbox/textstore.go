@@ -16,14 +16,14 @@ import (
 // call of Index, and so is what another call is making: the two find out by the manifest.
 
 // textStep is how much a step writes, in bytes; the last record may go beyond.
-const textStep = 512 << 10
+const textStep = 256 << 10
 
 // errOvertaken: somebody else has changed the list of segments meanwhile.
 var errOvertaken = errors.New("the text index has changed")
 
 // storeSegment puts a segment into the list. If the list has changed meanwhile, nothing happens.
 func (a *account) storeSegment(ctx context.Context, b *built) error {
-	err := a.storeTaken(ctx, b.dropped, b.texts)
+	err := a.storeTaken(ctx, b.dropped, b.texts, b.pace)
 	if err == nil && b.size() > textStep {
 		err = a.storeChunks(ctx, b)
 	}
@@ -61,7 +61,7 @@ func (a *account) changeIndex(ctx context.Context, b *built, change func(*txn, *
 }
 
 // storeTaken stores texts.
-func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[ContentID][][]byte) error {
+func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[ContentID][][]byte, pace *pace) error {
 	for at := 0; at < len(ids); {
 		if len(texts[ids[at]]) == 0 {
 			at++
@@ -88,6 +88,7 @@ func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[Con
 			return err
 		}
 		at = next
+		pace.step()
 	}
 	return nil
 }
@@ -106,6 +107,7 @@ func (a *account) storeChunks(ctx context.Context, b *built) error {
 			return err
 		})
 		first += n
+		b.pace.step()
 	}
 	return err
 }
