@@ -47,9 +47,10 @@ run() { # run NAME ARGUMENTS...: what it complains of is shown, numbers made ali
     fi
 }
 
-# Set aside: "notify" asks for what RFC 5465 §5 forbids; "urlauth-binary" for several items in one pair of parentheses (RFC 5524 §5 has
-# one in each), and for the old transfer encoding of what was decoded (RFC 5524 §3.2: an identity).
-cp -r "$tests" "$work/tests" && rm -f "$work/tests/notify" "$work/tests/urlauth-binary"
+# Set aside: "urlauth-binary", which wants a text of three lines to have none once its transfer encoding is undone (RFC 9051 §7.5.2: its size
+# in lines); and "notify" of before 2023, which asks for what RFC 5465 §5 forbids.
+cp -r "$tests" "$work/tests" && rm -f "$work/tests/urlauth-binary"
+grep -q 'status (mailboxes ${mailbox}2 (MessageExpunge))' "$work/tests/notify" && rm -f "$work/tests/notify"
 run 'scripted tests' user=user0@demo.test "test=$work/tests"
 run '50 clients on one account' user=user0@demo.test clients=50 "secs=$secs" checkpoint=5 random
 run '50 clients on 50 accounts' user=user%d@demo.test users=1-50 clients=50 "secs=$secs" random

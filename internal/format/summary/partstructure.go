@@ -30,8 +30,9 @@ func (r Record) PartStructure(nested bool, number ...uint32) []byte {
 }
 
 // DecodedStructure is a BODYSTRUCTURE as it is when the transfer encoding of the part's body is undone, which
-// then has so many octets and lines. One of several parts stays as it is. It returns nil if structure is none.
-func DecodedStructure(structure []byte, size, lines int64) []byte {
+// then has so many octets and lines, and which identity for an encoding: 7BIT, 8BIT or BINARY (RFC 2045 §6.2). One of several parts stays as it
+// is. It returns nil if structure is none.
+func DecodedStructure(structure []byte, identity string, size, lines int64) []byte {
 	if isMultipartBody(structure) {
 		return structure
 	}
@@ -39,7 +40,7 @@ func DecodedStructure(structure []byte, size, lines int64) []byte {
 	t.copy('(')
 	t.values(5)
 	isText := bytes.HasPrefix(t.out, []byte(`("TEXT" `))
-	t.replace(` "BINARY"`)
+	t.replace(` "` + identity + `"`)
 	t.replace(" " + strconv.FormatInt(size, 10))
 	if isText {
 		t.replace(" " + strconv.FormatInt(lines, 10))

@@ -54,7 +54,7 @@ func TestDecodedStructure(t *testing.T) {
 		`("A`:                 "",
 		``:                    "",
 	} {
-		if got := string(DecodedStructure([]byte(in), 3, 2)); got != want {
+		if got := string(DecodedStructure([]byte(in), "BINARY", 3, 2)); got != want {
 			t.Errorf("%s: %s", in, got)
 		}
 	}
@@ -78,6 +78,6 @@ func FuzzStructures(f *testing.F) {
 		if c := messageBody(b); !strings.Contains(s, string(c)) {
 			t.Errorf("%q", c)
 		}
-		DecodedStructure(b, 1, 2)
+		DecodedStructure(b, "7BIT", 1, 2)
 	})
 }

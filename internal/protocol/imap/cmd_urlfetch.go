@@ -211,20 +211,46 @@ func (o *openedURL) decode(sec *section, mail *mailbox.Session, rec summary.Reco
 	o.size, o.nul = cut.Size, all.nul
 	o.write = func(w io.Writer) error { return copyCut(w, open(), cut) }
 	if o.structure != nil {
-		o.structure = summary.DecodedStructure(o.structure, all.n, all.lines)
+		o.structure = summary.DecodedStructure(o.structure, all.identity(), all.n, all.lines)
 	}
 	return nil
 }
 
-// tally counts lines as well.
+// tally counts lines as well, and sees what they are like.
 type tally struct {
 	counter
 	lines int64
+	high  bool // there are octets above 127
+	loose bool // there is a CR or LF alone, or a line that is longer than mail may have
+	long  int  // octets of the line so far
+	last  byte
 }
+
+// maxMailLine is how long a line may be, in octets without its end (RFC 5322 §2.1.1).
+const maxMailLine = 998
 
 func (t *tally) Write(p []byte) (int, error) {
 	t.lines += int64(bytes.Count(p, []byte{'\n'}))
+	for _, c := range p {
+		t.high = t.high || c >= 0x80
+		t.loose = t.loose || (c == '\n') != (t.last == '\r') || t.long > maxMailLine
+		t.last = c
+		if t.long++; c == '\r' || c == '\n' {
+			t.long = 0
+		}
+	}
 	return t.counter.Write(p)
+}
+
+// identity is the transfer encoding that the octets have by themselves (RFC 2045 §2.7 to 2.9).
+func (t *tally) identity() string {
+	switch {
+	case t.nul, t.loose, t.last == '\r', t.long > maxMailLine:
+		return "BINARY"
+	case t.high:
+		return "8BIT"
+	}
+	return "7BIT"
 }
 
 // copyCut copies a part of what r gives.
