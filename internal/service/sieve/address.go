@@ -213,7 +213,7 @@ func (m *machine) envelopePart(p addressPart, v, name string) (string, bool) {
 		}
 		return "", false
 	}
-	if p == allOfIt && v[0] != '"' {
+	if p == allOfIt && v[0] != '"' && i < len(v)-1 {
 		return v, true
 	}
 	return m.pick(p, unquote(v[:i]), v[i+1:])
