@@ -54,7 +54,7 @@ func (s *Server) mountPages(mux *http.ServeMux) error {
 	}
 	c := selfweb.Config{
 		Engine: s.engine, Directory: s.store.Directory, Mailboxes: s.store.Mailboxes, Audit: s.store.Audit, Name: hostOf(s.config),
-		RequireTwoStep: s.config.Auth.TwoStep == config.Compulsory, Now: s.world.Now, Logger: s.log.With("part", "pages"),
+		TimeZone: s.config.Sieve.TimeZone, RequireTwoStep: s.config.Auth.TwoStep == config.Compulsory, Now: s.world.Now, Logger: s.log.With("part", "pages"),
 	}
 	if s.oauth != nil {
 		c.Grants = s.oauth

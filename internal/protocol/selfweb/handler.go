@@ -52,6 +52,8 @@ type Config struct {
 	Services []Service
 	// SetupURL is the page that tells mail programs' settings, and ProfileURL where Apple's devices find a profile; both get "?email=". "": none.
 	SetupURL, ProfileURL string
+	// TimeZone is what people most likely mean by a time of day, such as "Europe/Berlin"; "": UTC.
+	TimeZone string
 	// RequireTwoStep: two-step verification can't be turned off.
 	RequireTwoStep bool
 	Now            func() time.Time // default time.Now

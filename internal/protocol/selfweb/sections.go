@@ -31,6 +31,7 @@ const (
 	activityPath = Path + "/activity"
 	setupPath    = Path + "/set-up"
 	deletedPath  = Path + "/deleted"
+	awayPath     = Path + "/away"
 )
 
 // sections are the menu.
@@ -49,6 +50,8 @@ func sections() []section {
 		{path: grantsPath, text: "Connected programs", icon: "link", show: (*visit).grantsPage, acts: []act{{"/end", (*visit).endGrant}},
 			has: func(h *handler) bool { return h.Grants != nil }},
 		{path: activityPath, text: "Recent activity", icon: "clock", show: (*visit).activityPage, has: func(h *handler) bool { return h.Audit != nil }},
+		{path: awayPath, text: "Out of office", icon: "away", show: (*visit).awayPage, acts: []act{{"", (*visit).setAway}},
+			has: func(h *handler) bool { return h.Mailboxes != nil }},
 		{path: setupPath, text: "Set up a mail program", icon: "mail", show: (*visit).setupPage, has: func(h *handler) bool { return len(h.Services) > 0 }},
 		{path: deletedPath, text: "Deleted messages", icon: "trash", show: (*visit).deletedPage, acts: []act{{"", (*visit).undelete}},
 			has: func(h *handler) bool { return h.Mailboxes != nil }},
@@ -71,18 +74,21 @@ func (v *visit) nav() (all []link) {
 
 // doneTexts are what people read after something was done.
 var doneTexts = map[string]string{
-	"password":    "Your password was changed. All other sessions that it had opened have ended.",
-	"two-off":     "Two-step verification is off.",
-	"replaced":    "The new authenticator is in use.",
-	"removed-2":   "The authenticator was removed. Your passkeys are the second step now.",
-	"passkey":     "The passkey was added. You can sign in with it from now on.",
-	"renamed":     "The passkey has its new name.",
-	"passkey-off": "The passkey was removed.",
-	"app-off":     "The app password was removed. What was signed in with it is signed out.",
-	"ended":       "The session has ended.",
-	"ended-all":   "All other sessions have ended.",
-	"grant-off":   "The program has no access any more.",
-	"restored":    "The messages are back in their folders.",
+	"password":       "Your password was changed. All other sessions that it had opened have ended.",
+	"two-off":        "Two-step verification is off.",
+	"replaced":       "The new authenticator is in use.",
+	"removed-2":      "The authenticator was removed. Your passkeys are the second step now.",
+	"passkey":        "The passkey was added. You can sign in with it from now on.",
+	"renamed":        "The passkey has its new name.",
+	"passkey-off":    "The passkey was removed.",
+	"app-off":        "The app password was removed. What was signed in with it is signed out.",
+	"ended":          "The session has ended.",
+	"ended-all":      "All other sessions have ended.",
+	"grant-off":      "The program has no access any more.",
+	"restored":       "The messages are back in their folders.",
+	"away-off":       "Senders aren't answered.",
+	"away-on":        "Saved: senders are answered from now on.",
+	"away-scheduled": "Saved: senders are answered between these times.",
 }
 
 // activityTexts are what the page of recent activity calls entries of the log: by what they say, or else by their kind.
@@ -112,6 +118,7 @@ var activityTexts = map[string]string{
 	"own.session.end_all":     "you ended all other sessions",
 	"own.undelete":            "you restored messages",
 	"own.grant.end":           "you took a program's access back",
+	"own.away":                "you changed the out of office answer",
 	"act":                     "an administrator changed your account",
 	"account.password":        "an administrator changed the password",
 	"sign-in":                 "signed in",

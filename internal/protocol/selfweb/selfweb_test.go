@@ -749,6 +749,64 @@ func TestDeletedMessages(t *testing.T) {
 	}
 }
 
+// What people enter about their absence is the account's setting, and what programs have set is shown.
+func TestAwayPage(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *auth.Options) { c.TimeZone = "Europe/Berlin" })
+	s, err := w.store.Open(t.Context(), w.ann, ident.System())
+	must(t, err)
+	defer s.Close()
+	b := w.signIn("ann")
+	b.get(awayPath)
+	b.shows(`value="off" checked`, `value="Europe/Berlin"`, `<option value="all" selected`)
+	set := func(more ...string) {
+		t.Helper()
+		b.post(awayPath, append([]string{"state", "scheduled", "start", "2026-11-21T14:00", "end", "2026-11-23T00:00", "zone", "Europe/Berlin", "text", "Away.\r\nAsk Bob <b>", "outside", "Away.", "audience", "known", "days", "7", "subject", ""}, more...)...)
+	}
+	set()
+	b.shows("Saved: senders are answered between", "Ask Bob &lt;b&gt;", `value="2026-11-21T14:00"`, `value="2026-11-23T00:00"`, `<option value="known" selected`, `value="7"`)
+	a, x, err := s.AwayTexts(t.Context())
+	must(t, err)
+	start := time.Date(2026, 11, 21, 13, 0, 0, 0, time.UTC)
+	if a.State != mailbox.AwayScheduled || !a.Start.Equal(start) || !a.End.Equal(time.Date(2026, 11, 22, 23, 0, 0, 0, time.UTC)) || a.Audience != mailbox.AwayKnown || a.Days != 7 || x.Inside.Plain != "Away.\nAsk Bob <b>" || x.Outside.Plain != "Away." || s.IsAway() {
+		t.Errorf("%+v %+v", a, x)
+	}
+	w.pass(90 * time.Minute)
+	b = w.signIn("ann")
+	b.get(awayPath)
+	b.shows("Senders are answered now.")
+	for _, wrong := range [][]string{{"zone", "Mars/North"}, {"end", "2026-11-20T00:00"}, {"start", "yesterday"}, {"days", "1000"}, {"state", "perhaps"}, {"text", " "}} {
+		form := map[string]string{"state": "scheduled", "start": "2026-11-21T14:00", "end": "2026-11-23T00:00", "zone": "UTC", "text": "kept as entered", "audience": "all", "days": "0"}
+		form[wrong[0]] = wrong[1]
+		var pairs []string
+		for k, v := range form {
+			pairs = append(pairs, k, v)
+		}
+		b.post(awayPath, pairs...)
+		if wrong[0] == "text" {
+			b.shows("Write what senders are to read.")
+		} else {
+			b.shows("look at the dates", "kept as entered")
+		}
+		if now := s.Away(); now != a {
+			t.Errorf("%v: it was changed: %+v", wrong, now)
+		}
+	}
+	must(t, s.UpdateAway(t.Context(), func(a *mailbox.Away, x *mailbox.AwayTexts) error {
+		a.State, x.Outside = mailbox.AwayOff, mailbox.AwayText{Plain: "p", HTML: "<p>p</p>"}
+		return nil
+	}))
+	b.get(awayPath)
+	b.shows("with formatting", `value="off" checked`)
+	b.post(awayPath, "state", "on", "zone", "UTC", "text", "Away.\r\nAsk Bob <b>", "outside", "p", "audience", "none", "days", "0", "subject", "Away")
+	b.shows("from now on")
+	if _, x, _ := s.AwayTexts(t.Context()); x.Outside.HTML != "<p>p</p>" || x.Subject != "Away" || !s.IsAway() {
+		t.Errorf("%+v", x)
+	}
+	bob := w.signIn("bob")
+	bob.get(awayPath)
+	bob.shows(`value="off" checked`)
+}
+
 func TestSetUp(t *testing.T) {
 	b := newWorld(t).signIn("ann")
 	b.get(setupPath)
