@@ -104,10 +104,10 @@ func (f *filtered) environment() *sieve.Environment {
 		e.Virus = int(v.Scan.Virus())
 	}
 	if o := &f.copied.opinion; o.Judged {
-		e.Spam = max(1, min(o.Score, 100))
+		e.Spam, e.Junk = max(1, min(o.Score, 100)), o.Junk
 	} else if v := f.e.Verdict; v != nil && f.e.Who == nil {
 		e.Spam = cleanScore
-		if v.junk() {
+		if e.Junk = v.junk(); e.Junk {
 			e.Spam = junkScore
 		}
 	}

@@ -173,6 +173,8 @@ type Environment struct {
 	Separators string
 	// Spam and Virus are what checks found (RFC 5235): 0 is not tested. Spam is 1 (surely not) to 100, Virus 1 (surely none) to 5.
 	Spam, Virus int
+	// Junk: the message is taken for junk, so that its sender is not answered.
+	Junk bool
 	// Flags are those that the message has already.
 	Flags []string
 	// Event is the IMAP event by which the script runs (RFC 6785); nil: the message is being delivered.

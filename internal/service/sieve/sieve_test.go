@@ -308,7 +308,7 @@ func TestVacation(t *testing.T) {
 		{"own mail", no, letter, func(e *Environment) { e.Envelope.From = "BOB@here.example" }},
 		{"a daemon", no, letter, func(e *Environment) { e.Envelope.From = "MAILER-DAEMON@far.example" }},
 		{"a list's owner", no, letter, func(e *Environment) { e.Envelope.From = "owner-list@far.example" }},
-		{"junk", no, letter, func(e *Environment) { e.Spam = 90 }},
+		{"junk", no, letter, func(e *Environment) { e.Junk = true }},
 		{"a list", no, "List-Id: <x.y>\r\n" + letter, same},
 		{"a machine", no, "Auto-Submitted: auto-generated (x)\r\n" + letter, same},
 		{"a person", yes, "Auto-Submitted: no\r\n" + letter, same},

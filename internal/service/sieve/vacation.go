@@ -242,7 +242,7 @@ func (h *header) first(name string) *field {
 // RFC 5230 §4.5, §4.6, RFC 3834 §2.
 func (m *machine) deserves(mine []string) (as string, ok bool) {
 	from := m.env.Envelope.From
-	if from == "" || automatic(from) || m.isMine(mine, from) || m.env.Spam > 50 {
+	if from == "" || automatic(from) || m.isMine(mine, from) || m.env.Junk {
 		return "", false
 	}
 	h := m.head()
