@@ -26,8 +26,6 @@ const (
 	mostLabels = 20_000
 )
 
-type summaryRecord = summary.Record
-
 var addressed = []summary.List{summary.To, summary.Cc, summary.Bcc}
 
 // forgetOldest leaves three quarters of most records of a kind, if there are more than most.

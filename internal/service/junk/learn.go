@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/junk/features"
@@ -311,7 +312,7 @@ func (p *pupil) meet(ctx context.Context, sent []mailbox.ItemID) error {
 }
 
 // addressees learns to know whom a message is addressed to.
-func (p *pupil) addressees(rec summaryRecord, day int64) {
+func (p *pupil) addressees(rec summary.Record, day int64) {
 	for _, list := range addressed {
 		all := rec.Addresses(list)
 		for a, ok := all.Next(); ok && len(p.met) < mostKnown; a, ok = all.Next() {

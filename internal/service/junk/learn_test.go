@@ -548,3 +548,19 @@ func TestAuthors(t *testing.T) {
 		t.Errorf("%d after all was taken back, was %d", got, before)
 	}
 }
+
+// TestOtherVersion: what another version has learned keeps nobody from judging and learning.
+func TestOtherVersion(t *testing.T) {
+	w := newWorld(t, 1)
+	_, err := w.s.Train(w.ctx, 1, true, []byte(letterFrom("a.example", true, 1, "x", junkText(1))))
+	w.must(err)
+	w.must(w.open(1).UpdateSide(w.ctx, mailbox.JunkSide, func(tx mailbox.SideTx) error { return tx.Set([]byte{keyDelta}, []byte{255, 1, 2, 3}) }))
+	w.must(w.db.Update(w.ctx, Partition, func(tx kv.Tx) error { return tx.Set([]byte{keyShared}, []byte{255}) }))
+	w.over(w.db)
+	if o := w.judge(1, letterFrom("a.example", true, 1, "x", goodText(1))); !o.Judged {
+		t.Errorf("%+v", o)
+	}
+	if n, err := w.s.Train(w.ctx, 1, true, []byte(letterFrom("a.example", true, 1, "x", junkText(2)))); err != nil || n != 1 || w.learned(1) != "1 junk, 0 good" {
+		t.Errorf("%d, %v, %s", n, err, w.learned(1))
+	}
+}

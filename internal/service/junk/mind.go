@@ -93,11 +93,14 @@ func readMind(r mailbox.SideReader) (*mind, error) {
 	if m.head, err = decodeHead(value); err != nil {
 		return m, err
 	}
-	if value, ok, err = r.Get([]byte{keyDelta}); err == nil && ok {
-		m.delta, err = model.Decode(value)
-	}
-	if err != nil {
+	if value, ok, err = r.Get([]byte{keyDelta}); err != nil {
 		return m, err
+	}
+	if ok {
+		// What a version with other features has learned means nothing to this one: the account begins anew.
+		if d, err := model.Decode(value); err == nil {
+			m.delta = d
+		}
 	}
 	if err := m.readSenders(r); err != nil {
 		return m, err

@@ -274,11 +274,10 @@ func (t *town) load(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		d, err := model.Decode(value)
-		if err == nil {
+		if d, err := model.Decode(value); err == nil { // else of a version with other features: the server begins anew
 			t.shared.Store(d)
 		}
-		return err
+		return nil
 	})
 }
 
