@@ -9,9 +9,10 @@ cd "$(dirname "$0")/.." || exit 1
 scripts=$PWD/scripts/clients
 offset=${OFFSET:-27000}
 work=$(mktemp -d)
-server=
+server= site=
 
 cleanup() {
+    [ -n "$site" ] && kill "$site" 2>/dev/null && wait "$site" 2>/dev/null
     [ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
     rm -rf "$work"
 }
@@ -31,5 +32,31 @@ cp "$scripts/selfweb.mjs" "$work"
 [ -n "${SHOTS:-}" ] && mkdir -p "$SHOTS"
 OFFSET=$offset WORK=$work SHOTS=${SHOTS:-} node "$work/selfweb.mjs"
 status=$?
-grep -i -E 'level=(error|warn)|panic' "$work/server.log" | head
+
+# A site where two-step verification is required, and with our OAuth provider.
+mkdir -m 700 "$work/site"
+cat >"$work/site.toml" <<END
+hostname = "localhost"
+data = "$work/site"
+[auth]
+two_step = "required"
+[oauth]
+enable = true
+issuer = "https://localhost:$((offset + 444))"
+[[listen]]
+protocol = "http"
+address = "127.0.0.1:$((offset + 444))"
+tls = "implicit"
+END
+"$work/postroad" --config "$work/site.toml" domain add example.test --offline >/dev/null || exit 1
+echo 'a password of hers' | "$work/postroad" --config "$work/site.toml" account add ann@example.test --password-stdin >/dev/null || exit 1
+"$work/postroad" --config "$work/site.toml" serve >"$work/site.log" 2>&1 &
+site=$!
+for _ in $(seq 100); do
+    grep -q 'msg=ready' "$work/site.log" && break
+    sleep 0.1
+done
+cp "$scripts/selfweb-oauth.mjs" "$work"
+OFFSET=$offset WORK=$work SHOTS=${SHOTS:-} node "$work/selfweb-oauth.mjs" || status=1
+grep -h -i -E 'level=error|panic' "$work/server.log" "$work/site.log" | head
 exit $status

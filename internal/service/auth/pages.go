@@ -99,14 +99,14 @@ func (e *Engine) OpenPages(ctx context.Context, p Peer, entry Entry, program str
 		return "", s, fault.New(fault.Unsupported, "no store for sessions")
 	}
 	now := e.now()
-	s = Pages{Account: entry.Identity.Account, Client: p.Addr, Program: cut(program, maxProgram), Key: entry.Key, Setup: entry.Setup, Since: now, strong: entry.strong}
+	s = Pages{Account: entry.Identity.Account, Client: p.Addr, Program: cut(program, maxProgram), Key: entry.Key, Setup: entry.Setup, Since: now, Proved: now, strong: entry.strong}
 	return e.keepPages(ctx, s, nil)
 }
 
 func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "?") }
 
 // RenewPages gives a session a new cookie, in place of the old one: when they have shown once more who they are (entry), or with a zero Entry when they have changed
-// the password or turned two-step verification on in it. Errors as of Pages and OpenPages; fault.Denied if somebody else has entered.
+// the password or turned two-step verification on in it, which proves nothing new. Errors as of Pages and OpenPages; fault.Denied if somebody else has entered.
 func (e *Engine) RenewPages(ctx context.Context, s Pages, entry Entry) (cookie string, renewed Pages, err error) {
 	old := s.name
 	switch entry.Identity.Account {
@@ -117,7 +117,7 @@ func (e *Engine) RenewPages(ctx context.Context, s Pages, entry Entry) (cookie s
 		}
 		s.strong, s.Setup = s.strong || p.TwoStep, e.options.RequireTwoStep && !p.TwoStep
 	case s.Account:
-		s.strong, s.Setup, s.Key = entry.strong, entry.Setup, entry.Key
+		s.strong, s.Setup, s.Key, s.Proved = entry.strong, entry.Setup, entry.Key, e.now()
 	default:
 		return "", s, fault.New(fault.Denied, "that is another account")
 	}
@@ -135,7 +135,7 @@ func (e *Engine) keepPages(ctx context.Context, s Pages, old []byte) (string, Pa
 		return "", s, fault.Wrap(fault.Internal, err, "no randomness")
 	}
 	s.Address, s.version = p.Account.Address, versionOf(p)
-	s.Seen, s.Proved = e.now(), e.now()
+	s.Seen = e.now()
 	s.place()
 	err = e.db.Update(ctx, Partition, func(tx kv.Tx) error {
 		if err := makeRoom(tx, s.Account); err != nil {

@@ -406,6 +406,12 @@ func TestRenewPages(t *testing.T) {
 	if !renewed.Fresh(h.clock()) || !renewed.Since.Equal(s.Since) {
 		t.Errorf("%+v", renewed)
 	}
+	h.pass(ProofLife)
+	cookie, renewed, err = h.RenewPages(ctx, renewed, Entry{}) // which shows nothing new
+	check(t, err)
+	if s, _, err := h.Pages(ctx, cookie); err != nil || s.Fresh(h.clock()) {
+		t.Errorf("%+v %v", s, err)
+	}
 	check(t, h.ClosePages(ctx, renewed))
 	_, _, err = h.RenewPages(ctx, renewed, ann)
 	fails(t, err, fault.Unauthenticated)
