@@ -206,6 +206,9 @@ func TestPasskeysAtTheOAuthProvider(t *testing.T) {
 	}
 	b.get("/oauth/authorize?" + wish.Encode())
 	b.shows("Thing")
+	if strings.Contains(b.body, "webauthn") {
+		t.Error("who chooses a passkey for the name lets the program in, unasked")
+	}
 	wantCode(allow("passkey", string(k.Get([]byte(b.find(asked))))))
 
 	if resp := allow("login", ann, "password", servertest.Password); resp.StatusCode != http.StatusOK {
@@ -221,6 +224,9 @@ func TestPasskeysAtTheOAuthProvider(t *testing.T) {
 	wantCode(allow("half", half, "passkey", string(k.Get([]byte(request)))))
 	b.get("/oauth/passkey.js")
 	b.shows("navigator.credentials")
+	if b.get("/oauth/style.css"); b.status != http.StatusOK {
+		t.Errorf("%d", b.status)
+	}
 }
 
 func TestPagesAreOff(t *testing.T) {

@@ -13,6 +13,8 @@ const browser = await chromium.launchPersistentContext(`${process.env.WORK}/prof
 })
 const page = browser.pages()[0] || await browser.newPage()
 page.setDefaultTimeout(8000)
+const said = []
+page.on('console', (m) => said.push(m.text()))
 const cdp = await browser.newCDPSession(page)
 await cdp.send('WebAuthn.enable')
 await cdp.send('WebAuthn.addVirtualAuthenticator', { options: {
@@ -91,6 +93,8 @@ await trial('what was allowed is listed, and taken back', async () => {
   await says('The program has no access any more')
   await says('There are none')
 })
+
+await trial('the browser complained of nothing', async () => must(!said.some((s) => /Content Security/.test(s)), said.join('\n')))
 
 await browser.close()
 process.exit(failures ? 1 : 0)

@@ -1,6 +1,7 @@
 package oauthweb
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -37,6 +38,7 @@ const (
 	pathWho     = Prefix + "userinfo"
 	pathKeys    = Prefix + "keys"
 	pathScript  = Prefix + "passkey.js"
+	pathStyle   = Prefix + "style.css"
 )
 
 // Endpoints are the addresses at which people allow programs to act for them, and at which programs get their tokens.
@@ -73,7 +75,8 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("GET "+path, h.metadata)
 	}
 	mux.HandleFunc("GET "+pathKeys, h.keys)
-	mux.HandleFunc("GET "+pathScript, script)
+	mux.HandleFunc("GET "+pathScript, static("text/javascript; charset=utf-8", passkey.Script))
+	mux.HandleFunc("GET "+pathStyle, static("text/css; charset=utf-8", style))
 	mux.HandleFunc("POST "+pathToken, h.token)
 	mux.HandleFunc("POST "+pathStart, h.startDevice)
 	mux.HandleFunc("POST "+pathRevoke, h.revoke)
@@ -95,10 +98,15 @@ func New(c Config) http.Handler {
 	})
 }
 
-// script is what the pages need for passkeys.
-func script(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	w.Write(passkey.Script) //nolint:errcheck // the client has gone if this fails
+//go:embed style.css
+var style []byte
+
+// static serves what the pages need.
+func static(kind string, b []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Write(b) //nolint:errcheck // the client has gone if this fails
+	}
 }
 
 // peer is who asks.

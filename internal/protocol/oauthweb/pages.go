@@ -35,15 +35,16 @@ type view struct {
 	Codes   bool   // which may be a code of an authenticator
 	Request string // what the browser is to ask passkeys for; "": nothing
 	Script  string
+	Style   string
 
 	status int // of the answer
 }
 
+// Passkeys aren't offered in the field of the name, as on other pages: choosing one there would let the program in by the way.
 var pageTemplate = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Server}}</title>
-<style>[hidden]{display:none}body{font:16px/1.5 sans-serif;max-width:26em;margin:3em auto;padding:0 1em}label{display:block;margin:.7em 0}input:not([type=hidden]){width:100%;font:inherit;padding:.4em;box-sizing:border-box}
-button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{color:#555;font-size:.9em}</style>
-<h1>{{.Server}}</h1>
+<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{{.Style}}"><link rel="icon" href="data:,">
+<main><h1>{{.Server}}</h1>
 {{if .Done}}<p>{{.Done}}</p>{{else}}
 {{if .Client}}<p><b>{{.Client}}</b> wants to {{if .Mail}}read, change and send your mail{{else}}know who you are{{end}}.</p>
 {{if not .Known}}<p class="n">Nobody has checked that the program is what it calls itself.{{if .Host}} The answer goes to {{.Host}}.{{end}} Go on only if you have just asked it to set up your mail.</p>{{end}}
@@ -56,11 +57,12 @@ button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{col
 <label>{{if .Codes}}Code of your authenticator, or a recovery code{{else}}Recovery code{{end}} <input name="code" autocomplete="one-time-code" required></label>
 <button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
 </form>{{else}}{{if .Device}}<label>Code of the device <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
-{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username webauthn" required></label>
+{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username" required></label>
 <label>Password <input type="password" name="password" autocomplete="current-password" required></label>
 <button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
 {{else}}<button>Go on</button>{{end}}
 </form>{{if and .Client .Request}}{{template "passkey" .}}{{end}}{{end}}{{end}}{{if .Request}}<script src="{{.Script}}" defer></script>{{end}}{{end}}
+</main>
 {{define "fields"}}{{range $k, $v := .Fields}}<input type="hidden" name="{{$k}}" value="{{$v}}">
 {{end}}{{end}}
 {{define "passkey"}}<form method="post" action="{{.Action}}" data-passkey-get="{{.Request}}" hidden>
@@ -71,14 +73,14 @@ button{font:inherit;padding:.4em 1.2em;margin:.5em .5em 0 0}.p{color:#a00}.n{col
 
 // show writes a page.
 func (h *handler) show(w http.ResponseWriter, status int, v view) {
-	v.Server, v.Script = h.Name, pathScript
+	v.Server, v.Script, v.Style = h.Name, pathScript, pathStyle
 	if v.Client != "" && v.Request == "" && v.Half == "" {
 		if request, err := h.Engine.PasskeyRequest(); err == nil {
 			v.Request = string(request)
 		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'")
 	w.Header().Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
 	pageTemplate.Execute(w, v) // the client has gone if this fails
