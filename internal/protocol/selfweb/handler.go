@@ -277,15 +277,13 @@ func (v *visit) setCookie(value string) {
 	http.SetCookie(v.w, c)
 }
 
-// renew gives the session a new cookie, since what may be done with it has changed.
-func (v *visit) renew(e auth.Entry) error {
-	cookie, in, err := v.Engine.RenewPages(v.r.Context(), v.in, e)
-	if err != nil {
-		return err
+// goOn gives the session its new cookie, since what may be done with it has changed.
+func (v *visit) goOn(cookie string, in auth.Pages, err error) error {
+	if err == nil {
+		v.setCookie(cookie)
+		v.in = in
 	}
-	v.setCookie(cookie)
-	v.in = in
-	return nil
+	return err
 }
 
 // act remembers what somebody has done to their account.

@@ -122,6 +122,10 @@ func (v *visit) message(status int, text string) {
 
 // broken answers what has failed for no fault of the visitor's.
 func (v *visit) broken(err error) {
+	if fault.Is(err, fault.Unauthenticated) { // the session has ended meanwhile
+		v.redirect(signInPath)
+		return
+	}
 	if !errors.Is(err, v.r.Context().Err()) {
 		v.Logger.ErrorContext(v.r.Context(), "a page failed", "path", v.r.URL.Path, "error", err)
 	}

@@ -50,7 +50,7 @@ func (v *visit) changePassword() {
 	err := v.Directory.SetPassword(ctx, v.who.Account.ID, fresh)
 	if err == nil {
 		v.act("password", "")
-		err = v.renew(auth.Entry{})
+		err = v.goOn(v.Engine.RenewAfterPassword(ctx, v.in))
 		v.Engine.EndStale(ctx, v.who.Account.ID)
 	}
 	if err != nil {

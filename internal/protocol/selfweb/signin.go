@@ -123,7 +123,7 @@ func sentence(text string) string {
 func (v *visit) enter(next string, entry auth.Entry) {
 	var err error
 	if v.who != nil {
-		err = v.renew(entry)
+		err = v.goOn(v.Engine.RenewPages(v.r.Context(), v.in, entry))
 	} else {
 		var cookie string
 		if cookie, _, err = v.Engine.OpenPages(v.r.Context(), v.peer(), entry, v.r.UserAgent()); err == nil {

@@ -11,7 +11,6 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
-	"postroad/internal/service/auth"
 )
 
 type twoStepBody struct {
@@ -120,7 +119,7 @@ func (v *visit) plainTwoStep(status int, problem string) {
 func (v *visit) turnedOn(codes []string) {
 	ctx, id := v.r.Context(), v.who.Account.ID
 	v.act("two_step.on", "")
-	if err := v.renew(auth.Entry{}); err != nil {
+	if err := v.goOn(v.Engine.RenewAfterTwoStep(ctx, v.in)); err != nil {
 		v.broken(err)
 		return
 	}

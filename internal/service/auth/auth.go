@@ -324,7 +324,7 @@ func (e *Engine) accept(ctx context.Context, a *attempt, p *directory.Profile, w
 		return ident.Identity{}, errWrong()
 	}
 	if a.entry != nil {
-		a.entry.Key, a.entry.Setup = with, e.options.RequireTwoStep && !p.TwoStep
+		a.entry.Key, a.entry.Setup, a.entry.version = with, e.options.RequireTwoStep && !p.TwoStep, versionOf(p)
 	}
 	e.signIns.Add(1)
 	e.tell(ctx, slog.LevelInfo, "sign-in", a, p, with, SignedIn)

@@ -42,7 +42,8 @@ type Entry struct {
 	// Setup: nothing but setting up two-step verification may be done, which is required here.
 	Setup bool
 
-	strong bool // there was a second step, or a passkey
+	strong  bool   // there was a second step, or a passkey
+	version uint64 // of the account's password
 }
 
 // HalfLife is how long a page may wait for the second step.

@@ -99,29 +99,35 @@ func (e *Engine) OpenPages(ctx context.Context, p Peer, entry Entry, program str
 		return "", s, fault.New(fault.Unsupported, "no store for sessions")
 	}
 	now := e.now()
-	s = Pages{Account: entry.Identity.Account, Client: p.Addr, Program: cut(program, maxProgram), Key: entry.Key, Setup: entry.Setup, Since: now, Proved: now, strong: entry.strong}
+	s = Pages{Account: entry.Identity.Account, Client: p.Addr, Program: cut(program, maxProgram), Key: entry.Key, Setup: entry.Setup, Since: now, Proved: now,
+		version: entry.version, strong: entry.strong}
 	return e.keepPages(ctx, s, nil)
 }
 
 func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "?") }
 
-// RenewPages gives a session a new cookie, in place of the old one: when they have shown once more who they are (entry), or with a zero Entry when they have changed
-// the password or turned two-step verification on in it, which proves nothing new. Errors as of Pages and OpenPages; fault.Denied if somebody else has entered.
+// RenewPages gives a session a new cookie, in place of the old one, when they have shown once more who they are. Errors as of Pages and
+// OpenPages; fault.Denied if somebody else has entered.
 func (e *Engine) RenewPages(ctx context.Context, s Pages, entry Entry) (cookie string, renewed Pages, err error) {
-	old := s.name
-	switch entry.Identity.Account {
-	case 0:
-		p, err := e.dir.ProfileByID(ctx, s.Account)
-		if err != nil {
-			return "", s, err
-		}
-		s.strong, s.Setup = s.strong || p.TwoStep, e.options.RequireTwoStep && !p.TwoStep
-	case s.Account:
-		s.strong, s.Setup, s.Key, s.Proved = entry.strong, entry.Setup, entry.Key, e.now()
-	default:
+	if entry.Identity.Account != s.Account {
 		return "", s, fault.New(fault.Denied, "that is another account")
 	}
+	old := s.name
+	s.strong, s.Setup, s.Key, s.Proved = entry.strong, entry.Setup, entry.Key, e.now()
 	return e.keepPages(ctx, s, old)
+}
+
+// RenewAfterPassword does so for the session in which the password was changed: it knows the new one. fault.Unauthenticated also if
+// the password has changed once more meanwhile.
+func (e *Engine) RenewAfterPassword(ctx context.Context, s Pages) (cookie string, renewed Pages, err error) {
+	s.version++
+	return e.keepPages(ctx, s, s.name)
+}
+
+// RenewAfterTwoStep does so for the session in which two-step verification was turned on: it has passed it.
+func (e *Engine) RenewAfterTwoStep(ctx context.Context, s Pages) (cookie string, renewed Pages, err error) {
+	s.strong, s.Setup = true, false
+	return e.keepPages(ctx, s, s.name)
 }
 
 // keepPages stores a session under a new secret, and forgets the one at old.
@@ -130,12 +136,14 @@ func (e *Engine) keepPages(ctx context.Context, s Pages, old []byte) (string, Pa
 	if err != nil {
 		return "", s, err
 	}
+	if versionOf(p) != s.version { // somebody has changed the password since it was shown
+		return "", s, errPages()
+	}
 	s.secret = make([]byte, pagesSecret)
 	if _, err := io.ReadFull(e.rand, s.secret); err != nil {
 		return "", s, fault.Wrap(fault.Internal, err, "no randomness")
 	}
-	s.Address, s.version = p.Account.Address, versionOf(p)
-	s.Seen = e.now()
+	s.Address, s.Seen = p.Account.Address, e.now()
 	s.place()
 	err = e.db.Update(ctx, Partition, func(tx kv.Tx) error {
 		if err := makeRoom(tx, s.Account); err != nil {

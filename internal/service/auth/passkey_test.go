@@ -253,7 +253,7 @@ func TestRequiredTwoStep(t *testing.T) {
 	_, s, err := h.OpenPages(ctx, web, in, "")
 	check(t, err)
 	h.twoStep(t)
-	cookie, _, err := h.RenewPages(ctx, s, Entry{})
+	cookie, _, err := h.RenewAfterTwoStep(ctx, s)
 	check(t, err)
 	if now, _, err := h.Pages(ctx, cookie); err != nil || now.Setup {
 		t.Errorf("%+v %v", now, err)
@@ -336,7 +336,7 @@ func TestPagesEnd(t *testing.T) {
 		"somebody ends it":  func(t *testing.T, h *house, s Pages) { ended(t, h, s.ID, Pages{}) },
 		"somebody ends all": func(t *testing.T, h *house, s Pages) { ended(t, h, "", Pages{}) },
 		"it got another cookie": func(t *testing.T, h *house, s Pages) {
-			_, _, err := h.RenewPages(t.Context(), s, Entry{})
+			_, _, err := h.RenewAfterTwoStep(t.Context(), s)
 			check(t, err)
 		},
 	} {
@@ -401,13 +401,13 @@ func TestRenewPages(t *testing.T) {
 	}
 	ann, err := h.Enter(ctx, web, ByHand{Login: "ann", Password: "secret"})
 	check(t, err)
-	cookie, renewed, err := h.RenewPages(ctx, s, ann)
+	_, renewed, err := h.RenewPages(ctx, s, ann)
 	check(t, err)
 	if !renewed.Fresh(h.clock()) || !renewed.Since.Equal(s.Since) {
 		t.Errorf("%+v", renewed)
 	}
 	h.pass(ProofLife)
-	cookie, renewed, err = h.RenewPages(ctx, renewed, Entry{}) // which shows nothing new
+	cookie, renewed, err := h.RenewAfterTwoStep(ctx, renewed) // which shows nothing new
 	check(t, err)
 	if s, _, err := h.Pages(ctx, cookie); err != nil || s.Fresh(h.clock()) {
 		t.Errorf("%+v %v", s, err)
@@ -454,4 +454,37 @@ func TestPagesShowNoNames(t *testing.T) {
 			t.Errorf("%s: %d hashes, %v", login, n, err)
 		}
 	}
+}
+
+// A session goes on after its own change of the password, and after no other.
+func TestRenewAfterPassword(t *testing.T) {
+	h := newPagesHouse(t, Options{})
+	ctx := t.Context()
+	_, s := h.pages(t)
+	_, other := h.pages(t)
+	check(t, h.dir.SetPassword(ctx, h.ann, "another"))
+	_, _, err := h.RenewAfterTwoStep(ctx, other)
+	fails(t, err, fault.Unauthenticated)
+	cookie, s, err := h.RenewAfterPassword(ctx, s)
+	check(t, err)
+	_, _, err = h.Pages(ctx, cookie)
+	check(t, err)
+	check(t, h.dir.SetPassword(ctx, h.ann, "its own"))
+	check(t, h.dir.SetPassword(ctx, h.ann, "somebody's, at the same moment"))
+	_, _, err = h.RenewAfterPassword(ctx, s)
+	fails(t, err, fault.Unauthenticated)
+}
+
+// The password changes between the proof and the session.
+func TestPagesOfAnOldPassword(t *testing.T) {
+	h := newPagesHouse(t, Options{})
+	ctx := t.Context()
+	in, err := h.Enter(ctx, web, ByHand{Login: "ann", Password: "secret"})
+	check(t, err)
+	_, s := h.pages(t)
+	check(t, h.dir.SetPassword(ctx, h.ann, "another"))
+	_, _, err = h.OpenPages(ctx, web, in, "")
+	fails(t, err, fault.Unauthenticated)
+	_, _, err = h.RenewPages(ctx, s, in)
+	fails(t, err, fault.Unauthenticated)
 }
