@@ -135,6 +135,8 @@ func (p *programs) judge(w http.ResponseWriter, r *http.Request) {
 		action, score = "reject", 20
 	case strings.Contains(text, "casino"):
 		action, score = "add header", 7
+	case strings.Contains(text, "vanish"):
+		action = "discard"
 	case strings.Contains(text, "new here"):
 		action = "soft reject"
 	}
@@ -167,6 +169,7 @@ func TestScanners(t *testing.T) {
 		{"EICAR", "550 5.7.1 The message has a virus in it: Eicar-Test-Signature"},
 		{"GTUBE", "550 5.7.1 The message looks like spam"},
 		{"new here", "451 4.7.1 Try again later"},
+		{"vanish", "250 2.0.0 "},
 		{"EICAR GTUBE", "550 5.7.1 The message has a virus in it"},
 	} {
 		if got := from(t, s, "192.0.2.1", "eve@other.example", "ann", unproved(c.word)); !strings.HasPrefix(got, c.reply) {
@@ -180,7 +183,7 @@ func TestScanners(t *testing.T) {
 		}
 	}
 	why := tracedTexts(t, s, "eve@other.example")
-	for _, want := range []string{"clamav=clean rspamd=accept(1.5/6)", "clamav=clean rspamd=junk(7/6)", "scanner clamav: virus Eicar-Test-Signature", "scanner rspamd: score 20 of 6", "scanner rspamd: soft reject"} {
+	for _, want := range []string{"clamav=clean rspamd=accept(1.5/6)", "clamav=clean rspamd=junk(7/6)", "scanner clamav: virus Eicar-Test-Signature", "scanner rspamd: score 20 of 6", "scanner rspamd: soft reject", "discarded  rspamd: score 1.5 of 6"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("the trace doesn't say %q:\n%s", want, why)
 		}

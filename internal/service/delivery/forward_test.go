@@ -252,6 +252,7 @@ func TestOnlySomeFail(t *testing.T) {
 		{"LMTP", Envelope{Trusted: true, Each: true}, false},
 		{"a trusted network", Envelope{Trusted: true}, true},
 		{"junk", Envelope{Verdict: &Verdict{Sender: true, Junk: true}}, false},
+		{"junk to a scanner", Envelope{Verdict: &Verdict{Sender: true, ScanJunk: true}}, false},
 	} {
 		h, out, _ := withQueue(t)
 		h.add(t, "small", 10)

@@ -99,6 +99,8 @@ func TestWhoMayWriteToAList(t *testing.T) {
 		{"a stranger", directory.Anyone, "carol@far.example", Envelope{}, "", ""},
 		{"a stranger, not proved", directory.Anyone, "carol@far.example", Envelope{Verdict: &Verdict{}}, "", ""},
 		{"one in doubt", directory.Anyone, "carol@far.example", Envelope{Verdict: &Verdict{Junk: true}}, "", "5.7.1"},
+		{"one whom a scanner holds for junk", directory.Anyone, "carol@far.example", Envelope{Verdict: &Verdict{ScanJunk: true}}, "", "5.7.1"},
+		{"likewise, but an administrator lets it in", directory.Anyone, "carol@far.example", Envelope{Verdict: &Verdict{ScanJunk: true, Decided: true}}, "", ""},
 		{"nobody", directory.Anyone, "", Envelope{}, "5.7.2", ""},
 		{"a stranger at members", directory.MembersOnly, "carol@far.example", Envelope{}, "5.7.2", ""},
 		{"a member elsewhere, proved", directory.MembersOnly, "zoe@far.example", Envelope{Verdict: &Verdict{Sender: true}}, "", ""},
