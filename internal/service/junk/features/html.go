@@ -3,6 +3,8 @@ package features
 import (
 	"bytes"
 	"html"
+	"strings"
+	"unicode/utf8"
 )
 
 // An htmlReader turns HTML into the text that a reader sees, and notes how it is made. It is a rough one: a message's tags are
@@ -45,10 +47,60 @@ func (h *htmlReader) text(b []byte) {
 		h.hiddenText += len(b)
 		return
 	}
-	if bytes.IndexByte(b, '&') >= 0 {
-		b = []byte(html.UnescapeString(string(b)))
+	for {
+		i := bytes.IndexByte(b, '&')
+		if i < 0 {
+			h.out = append(h.out, b...)
+			return
+		}
+		h.out = append(h.out, b[:i]...)
+		b = b[i:]
+		b = b[h.entity(b):]
 	}
-	h.out = append(h.out, b...)
+}
+
+// entity takes what begins with "&", and returns its length.
+func (h *htmlReader) entity(b []byte) int {
+	if len(b) > 2 && b[1] == '#' {
+		if r, n := number(b[2:]); n > 0 {
+			h.out = utf8.AppendRune(h.out, r)
+			return 2 + n
+		}
+	}
+	end := bytes.IndexByte(b[:min(len(b), 12)], ';')
+	switch {
+	case end < 2:
+		h.out = append(h.out, '&')
+		return 1
+	case string(b[1:end]) == "nbsp":
+		h.out = append(h.out, ' ')
+	default:
+		h.out = append(h.out, html.UnescapeString(string(b[:end+1]))...)
+	}
+	return end + 1
+}
+
+// number reads the number of a character, "105;" or "x69;", and returns how long it is. HTML does without the semicolon.
+func number(b []byte) (r rune, n int) {
+	base, digits := rune(10), 0
+	if b[0] == 'x' || b[0] == 'X' {
+		base, n = 16, 1
+	}
+	for ; n < len(b) && digits < 8; n++ {
+		d := strings.IndexByte("0123456789abcdef", lower(b[n]))
+		if d < 0 || rune(d) >= base {
+			break
+		}
+		r = min(r*base+rune(d), utf8.MaxRune+1)
+		digits++
+	}
+	if digits == 0 {
+		return 0, 0
+	}
+	if n < len(b) && b[n] == ';' {
+		n++
+	}
+	return r, n
 }
 
 // markup takes what begins with "<", and returns its length.

@@ -78,6 +78,7 @@ func TestHTML(t *testing.T) {
 	wants(t, page+`<a href="http://www.bank.example/login">https://bank.example/</a>`, "!HTML: links that name another host")
 	wants(t, page+`<img src="https://count.example/p.gif" width="1" height="1"><form action="https://x.example/"></form>`,
 		"HTML: images of one pixel", "HTML: form", "link to: count.example", "HTML: images, hardly any text")
+	wants(t, page+`vi&#97gra&nbsp;now &amp; caf&eacute; &#x41;bc &#xffffffff; &bogus; &#; &`, "word: viagra", "words: viagra now", "word: cafe", "word: abc", "word: bogus")
 	wants(t, page+`a < b and <> c <never closed`, "word: a", "word: b", "word: c")
 }
 
