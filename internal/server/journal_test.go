@@ -8,6 +8,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"postroad/internal/server/admin"
+	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 )
 
@@ -25,9 +26,12 @@ func mailOf(t *testing.T, s *servertest.Server, local, folder string) (all []str
 	return all
 }
 
+// unjudged has no filter for junk.
+func unjudged(c *config.Config) { c.Junk.Filter = config.SwitchOff }
+
 // TestJournal: who keeps an archive gets each message, unchanged, with all its recipients, and nobody else can tell.
 func TestJournal(t *testing.T) {
-	s := servertest.Start(t, servertest.Options{})
+	s := servertest.Start(t, servertest.Options{Change: unjudged})
 	for _, who := range []string{"ann", "bob", "archive"} {
 		s.AddAccount(who)
 	}
@@ -60,7 +64,7 @@ func TestJournal(t *testing.T) {
 			t.Errorf("report %d:\n%s", i, kept[i])
 		}
 	}
-	if !strings.Contains(kept[1], strings.TrimSuffix(text, "\r\n")) || !strings.HasPrefix(kept[1], "Return-Path: <>\r\n") {
+	if !strings.Contains(kept[1], strings.TrimSuffix(text, "\r\n")) || !strings.HasPrefix(kept[1], "Return-Path: <postmaster@example.test>\r\n") {
 		t.Errorf("the message was changed:\n%s", kept[1])
 	}
 	for _, m := range append(mailOf(t, s, "ann", "INBOX"), mailOf(t, s, "bob", "INBOX")...) {
@@ -73,7 +77,7 @@ func TestJournal(t *testing.T) {
 // TestJournalsDontFollowEachOther: reports aren't reported, also if they come back by a forwarding address; what only says it is one is.
 func TestJournalsDontFollowEachOther(t *testing.T) {
 	o := &outside{make(chan string, 100)}
-	s := servertest.Start(t, servertest.Options{Send: o.send})
+	s := servertest.Start(t, servertest.Options{Send: o.send, Change: unjudged})
 	for _, who := range []string{"ann", "archive"} {
 		s.AddAccount(who)
 	}
@@ -84,7 +88,7 @@ func TestJournalsDontFollowEachOther(t *testing.T) {
 	}
 	left := <-o.got
 	from, report, ok := strings.Cut(left, ": ")
-	if !ok || from != " > keep@elsewhere.example" || !strings.Contains(report, "X-MS-Journal-Report:") {
+	if !ok || from != "postmaster@example.test > keep@elsewhere.example" || !strings.Contains(report, "X-MS-Journal-Report:") {
 		t.Fatalf("%s", left)
 	}
 	s.Deliver(report, "ann")                                                     // it comes back
@@ -99,7 +103,7 @@ func TestJournalThatFails(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprint(strict), func(t *testing.T) {
 			o := &outside{make(chan string, 100)}
-			s := servertest.Start(t, servertest.Options{Send: o.send})
+			s := servertest.Start(t, servertest.Options{Send: o.send, Change: unjudged})
 			for _, who := range []string{"ann", "archive"} {
 				s.AddAccount(who)
 			}
@@ -132,7 +136,7 @@ func TestJournalThatFails(t *testing.T) {
 // TestDisclaimer: what leaves has it, once, and what stays here doesn't.
 func TestDisclaimer(t *testing.T) {
 	o := &outside{make(chan string, 100)}
-	s := servertest.Start(t, servertest.Options{Send: o.send})
+	s := servertest.Start(t, servertest.Options{Send: o.send, Change: unjudged})
 	s.AddAccount("ann")
 	s.AddAccount("bob")
 	const at = "@" + servertest.Domain

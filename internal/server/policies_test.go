@@ -31,7 +31,7 @@ func program(author, name string) string {
 
 // TestPoliciesRefuse: at the first step at which it is clear, in words that tell nothing of others, and the trace says which policy it was.
 func TestPoliciesRefuse(t *testing.T) {
-	s := servertest.Start(t, servertest.Options{DNS: senders(t)})
+	s := servertest.Start(t, servertest.Options{DNS: senders(t), Change: unjudged})
 	s.AddAccount("ann")
 	decide(t, s,
 		admin.Policy{Kind: "sender", Pattern: "spam.example", Action: "reject"},
@@ -216,5 +216,38 @@ func TestPoliciesOfDomains(t *testing.T) {
 	all, err := a.Policies(context.Background())
 	if err != nil || len(all) != 1 || all[0].ID != 2 {
 		t.Errorf("%+v %v", all, err)
+	}
+}
+
+// TestPoliciesSetAside: what a policy puts into quarantine is taken, nobody gets it, no archive either, until an administrator lets it go on.
+func TestPoliciesSetAside(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: unjudged})
+	s.AddAccount("ann")
+	s.AddAccount("archive")
+	const at = "@" + servertest.Domain
+	decide(t, s, admin.Policy{Kind: "file", Pattern: "exe", Action: "quarantine", Direction: "both"}, admin.Policy{Kind: "journal", Pattern: "archive" + at})
+	s.Deliver(program("eve@elsewhere.example", "a.exe"), "ann")
+	if err := submitText(t, s, "ann"+at, "ann"+at, program("ann"+at, "b.exe")); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"ann", "archive"} {
+		if got := mailOf(t, s, who, "INBOX"); len(got) != 0 {
+			t.Errorf("%s has %d messages", who, len(got))
+		}
+	}
+	a := s.Store().Admin
+	list, err := a.Quarantined(t.Context(), admin.QuarantineQuery{})
+	if err != nil || len(list.Messages) != 2 || !strings.Contains(list.Messages[0].Reason, "policy 1 (file exe)") {
+		t.Fatalf("%+v %v", list, err)
+	}
+	for _, m := range list.Messages {
+		if _, err := a.ReleaseQuarantined(t.Context(), admin.QuarantineChange{Number: m.Number}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, who := range []string{"ann", "archive"} {
+		if got := mailOf(t, s, who, "INBOX"); len(got) != 2 {
+			t.Errorf("%s has %d messages after the release", who, len(got))
+		}
 	}
 }

@@ -133,6 +133,11 @@ func (s *script) given(words []string) {
 		g, err := refusals(words)
 		g.no = map[string]error{words[1]: err}
 		s.conf.Gate = g
+	case "policy": // "policy KIND PATTERN ACTION [DOMAIN]", or "policy size BYTES DIRECTION"
+		if s.conf.Policies == nil {
+			s.conf.Policies = noPolicies(s.t)
+		}
+		addPolicy(s.t, s.conf.Policies, words[1:])
 	case "failing":
 		s.world.fail[words[1]] = fault.New(kindNamed(words[2]), "as the transcript says")
 	case "limit":
@@ -165,7 +170,7 @@ func (s *script) connect() {
 	}
 	server := s.world.server(s.t, func(c *Config) {
 		c.Limits, c.BareLineEndings, c.Gate = s.conf.Limits, s.conf.BareLineEndings, s.conf.Gate
-		c.URLs = s.conf.URLs
+		c.URLs, c.Policies = s.conf.URLs, s.conf.Policies
 		if s.conf.Hostname == "-" {
 			c.TLS = nil
 		}

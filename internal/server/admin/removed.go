@@ -78,7 +78,7 @@ func (d *Direct) removeMail(ctx context.Context, id ident.AccountID) error {
 			return err
 		}
 	}
-	return errors.Join(d.forgetSending(ctx, id), forgetUses(ctx, d.db, id))
+	return errors.Join(d.forgetSending(ctx, id), forgetUses(ctx, d.db, id), d.policies.Forget(ctx, "", id))
 }
 
 // RenameAccount implements Admin.

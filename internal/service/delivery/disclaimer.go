@@ -14,7 +14,7 @@ import (
 // has one and the message can have it. What lies in mailboxes here is never changed.
 func (r *run) outgoing(ctx context.Context) (*mailbox.Content, error) {
 	e := r.e
-	if e.Who == nil || e.Who.System || e.queued {
+	if e.Who == nil || r.seenBefore() {
 		return r.content, nil
 	}
 	d, ok := r.a.policies.DisclaimerFor(policy.SenderDomain(e.From, e.Who.Login))

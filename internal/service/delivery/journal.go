@@ -28,7 +28,7 @@ func errNotJournaled(err error) error {
 
 // journal reports the message to all who are to have it. An error means that the message can't be taken now.
 func (r *run) journal(ctx context.Context) error {
-	if r.e.queued || r.e.report || !r.a.policies.Journaling() {
+	if r.e.report || !r.a.policies.Journaling() || r.seenBefore() {
 		return nil
 	}
 	all := r.a.policies.Journals(r.writer(), r.readers())
@@ -49,6 +49,13 @@ func (r *run) journal(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// seenBefore reports whether all that is done once for a message was done when it came: it comes out of the queue, but not out of the
+// quarantine. What we ourselves tell people of their mail isn't theirs; and if it weren't left out, a notification that a report could not be
+// delivered would be reported.
+func (r *run) seenBefore() bool {
+	return r.e.queued && r.e.Source != fromQuarantine || r.e.Who != nil && r.e.Who.System
 }
 
 // writer is who sends, if they are of ours.
@@ -99,7 +106,7 @@ func (a *Agent) proof(id string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// reportTo delivers a report, or leaves it to the queue.
+// reportTo delivers a report, or leaves it to the queue. It is from the postmaster, who hears of it if the archive never takes it.
 func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
 	id := r.child("journal " + address)
 	c, err := r.written(func(w io.Writer) error { return r.writeReport(w, id, address) })
@@ -108,12 +115,12 @@ func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
 	}
 	who := ident.System()
 	e := Envelope{
-		ID: id, Who: &who, Source: "journal", EightBit: r.e.EightBit, Binary: r.e.Binary, UTF8: r.e.UTF8, RequireTLS: r.e.RequireTLS,
+		ID: id, From: r.reporter(address), Who: &who, Source: "journal", Return: transfer.ReturnFull,
+		EightBit: r.e.EightBit, Binary: r.e.Binary, UTF8: r.e.UTF8, RequireTLS: r.e.RequireTLS,
 		Verdict: &Verdict{Sender: true, Decided: true}, report: true,
 	}
-	to, err := r.a.Recipient(ctx, Sender{Who: &who}, address)
+	to, err := r.a.Recipient(ctx, Sender{Who: &who, From: e.From}, address)
 	if err == nil {
-		to.Notify = transfer.NotifyNever
 		err = r.a.Deliver(ctx, e, []Recipient{to}, c)[0]
 	}
 	if err == nil || strict || r.a.queue == nil {
@@ -123,12 +130,24 @@ func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
 	return r.queueReport(ctx, &e, address, c)
 }
 
+// reporter is whose reports are: the postmaster of the domain whose mail it is.
+func (r *run) reporter(address string) string {
+	domain := r.writer().Domain
+	for i := 0; domain == "" && i < len(r.to); i++ {
+		domain = r.to[i].at.Domain
+	}
+	if domain == "" {
+		domain = policy.DomainOf(address)
+	}
+	return "postmaster@" + domain
+}
+
 // queueReport has the queue deliver a report.
 func (r *run) queueReport(ctx context.Context, e *Envelope, address string, c *mailbox.Content) error {
 	job := transfer.Job{
-		Envelope: transfer.Envelope{ID: e.ID, EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, RequireTLS: e.RequireTLS, Received: r.a.now(),
-			Return: transfer.ReturnHeaders},
-		Recipients: []transfer.Recipient{{Address: address, Notify: transfer.NotifyNever}}, Content: c,
+		Envelope: transfer.Envelope{ID: e.ID, From: e.From, EightBit: e.EightBit, Binary: e.Binary, UTF8: e.UTF8, RequireTLS: e.RequireTLS,
+			Received: r.a.now(), Return: e.Return},
+		Recipients: []transfer.Recipient{{Address: address}}, Content: c,
 	}
 	p, err := r.a.queue.Begin(ctx, Submission{Job: job})
 	if fault.Is(err, fault.Exists) {
@@ -167,15 +186,7 @@ func (r *run) writeReport(w io.Writer, id, address string) error {
 
 // reportHead is a report's header.
 func (r *run) reportHead(id, address, boundary string) string {
-	domain := policy.DomainOf(address)
-	for i := range r.to {
-		if r.to[i].at.Domain != "" {
-			domain = r.to[i].at.Domain
-		}
-	}
-	if d := r.writer().Domain; d != "" {
-		domain = d
-	}
+	domain := policy.DomainOf(r.reporter(address))
 	var d message.Draft
 	d.AddAddresses("From", message.Address{Name: "Journal", Mailbox: "postmaster", Host: domain})
 	d.Add("To", "<"+safe(address)+">")

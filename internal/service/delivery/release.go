@@ -10,6 +10,9 @@ import (
 	"postroad/internal/service/transfer"
 )
 
+// fromQuarantine is the Source of what is released.
+const fromQuarantine = "quarantine"
+
 // Release delivers a message out of the quarantine as it was meant, and returns an error or nil for each recipient. Nobody
 // doubts it again: e.Verdict is what was found when it came. With part, it isn't for all that it came for, and gets an ID of its own.
 func (a *Agent) Release(ctx context.Context, e Envelope, part bool, recipients []transfer.Recipient, c transfer.Content) []error {
@@ -18,7 +21,7 @@ func (a *Agent) Release(ctx context.Context, e Envelope, part bool, recipients [
 		v = *e.Verdict
 	}
 	v.Decided, v.Quarantine, v.Discard, v.Junk, v.ScanJunk = true, "", "", false, false
-	e.Verdict, e.Source, e.queued = &v, "quarantine", true
+	e.Verdict, e.Source, e.queued = &v, fromQuarantine, true
 	parent := ""
 	if part {
 		r := run{a: a, e: &e}
