@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -91,6 +92,20 @@ func fieldEnd(raw string, pos int) int {
 		pos += i + 1
 		if pos == len(raw) || raw[pos] != ' ' && raw[pos] != '\t' {
 			return pos
+		}
+	}
+}
+
+// FieldEnd is the length of the first field of a header: its line and those that continue it by beginning with a blank (RFC 5322 §2.2.3),
+// the last line's end included. Without a line end it is all there is.
+func FieldEnd(header []byte) int {
+	for end := 0; ; {
+		i := bytes.IndexByte(header[end:], '\n')
+		if i < 0 {
+			return len(header)
+		}
+		if end += i + 1; end == len(header) || header[end] != ' ' && header[end] != '\t' {
+			return end
 		}
 	}
 }

@@ -51,7 +51,7 @@ func AppendField(dst []byte, f HeaderField, rec summary.Record, header []byte) [
 // appends all fields, names too.
 func AppendHeaderField(dst, header []byte, name string) []byte {
 	for len(header) > 0 {
-		field := header[:fieldEnd(header)]
+		field := header[:message.FieldEnd(header)]
 		header = header[len(field):]
 		if field = bytes.TrimSpace(field); len(field) == 0 {
 			break

@@ -49,19 +49,6 @@ func headerOf(p *message.Part, msg io.ReaderAt) []byte {
 	return b[:n]
 }
 
-// fieldEnd is where a header's first field ends, its folded lines included.
-func fieldEnd(header []byte) int {
-	for end := 0; ; {
-		i := bytes.IndexByte(header[end:], '\n')
-		if i < 0 {
-			return len(header)
-		}
-		if end += i + 1; end == len(header) || header[end] != ' ' && header[end] != '\t' {
-			return end
-		}
-	}
-}
-
 func ascii(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x80 {

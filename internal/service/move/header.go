@@ -16,7 +16,7 @@ const maxHeader = 256 << 10
 // fieldsOf calls fn with each field of a header: its folded name, its value, and all its bytes.
 func fieldsOf(header []byte, fn func(name, value string, raw []byte)) {
 	for len(header) > 0 {
-		n := fieldEnd(header)
+		n := message.FieldEnd(header)
 		raw := header[:n]
 		header = header[n:]
 		name, value, ok := bytes.Cut(raw, []byte(":"))
@@ -24,21 +24,6 @@ func fieldsOf(header []byte, fn func(name, value string, raw []byte)) {
 			name, value = nil, nil
 		}
 		fn(strings.ToLower(string(bytes.TrimSpace(name))), string(bytes.TrimSpace(value)), raw)
-	}
-}
-
-// fieldEnd is the length of the first field with its continuation lines.
-func fieldEnd(b []byte) int {
-	n := 0
-	for {
-		i := bytes.IndexByte(b[n:], '\n')
-		if i < 0 {
-			return len(b)
-		}
-		n += i + 1
-		if n == len(b) || b[n] != ' ' && b[n] != '\t' {
-			return n
-		}
 	}
 }
 

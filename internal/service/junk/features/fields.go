@@ -1,11 +1,15 @@
 package features
 
-import "bytes"
+import (
+	"bytes"
+
+	"postroad/internal/format/message"
+)
 
 // eachField calls yield for each field of a header, with the value as it is written, until it returns false.
 func eachField(header []byte, yield func(name, value []byte) bool) {
 	for len(header) > 0 {
-		end := fieldEnd(header)
+		end := message.FieldEnd(header)
 		name, value, ok := bytes.Cut(header[:end], []byte(":"))
 		header = header[end:]
 		name = bytes.TrimRight(name, " \t")
@@ -14,21 +18,6 @@ func eachField(header []byte, yield func(name, value []byte) bool) {
 		}
 		if !yield(name, value) {
 			return
-		}
-	}
-}
-
-// fieldEnd is where the first field ends, its continuation lines and last line end included.
-func fieldEnd(b []byte) int {
-	at := 0
-	for {
-		n := bytes.IndexByte(b[at:], '\n')
-		if n < 0 {
-			return len(b)
-		}
-		at += n + 1
-		if at >= len(b) || b[at] != ' ' && b[at] != '\t' {
-			return at
 		}
 	}
 }
