@@ -45,14 +45,9 @@ func (s *Service) signFacts(p *paper, header []byte) signs.Facts {
 	return signs.Facts{Checked: f.SPF != "" || f.DKIM != "" || f.DMARC != "", Proven: f.Proven != "", Vouched: vouched(header), Local: s.o.Local}
 }
 
-// vouched are the domains that are proved to have to do with a message, by what our own field says, which is the first.
+// vouched are the domains that are proved to have to do with a message, by what our own field says.
 func vouched(header []byte) (domains []string) {
-	ix := message.ParseHeader(string(header))
-	all := ix.All("Authentication-Results")
-	if len(all) == 0 {
-		return nil
-	}
-	h, err := authres.Parse(all[0])
+	h, err := authres.Parse(ownResults(header))
 	if err != nil {
 		return nil
 	}
@@ -67,6 +62,21 @@ func vouched(header []byte) (domains []string) {
 		}
 	}
 	return domains
+}
+
+// ownResults is our own Authentication-Results field: the first, before any Received. What is behind that came with the message, and if nobody
+// has checked it, is the first there is.
+func ownResults(header []byte) string {
+	ix := message.ParseHeader(string(header))
+	for _, f := range ix.Fields {
+		switch name := ix.Name(f); {
+		case strings.EqualFold(name, "Authentication-Results"):
+			return ix.Value(f)
+		case strings.EqualFold(name, "Received"):
+			return ""
+		}
+	}
+	return ""
 }
 
 // parse parses a message of up to most bytes; nil: it is larger, or can't be read.

@@ -20,7 +20,8 @@ type Facts struct {
 	From string
 	// SPF, DKIM, DMARC and ARC are results as RFC 8601 §2.7 spells them: "pass", "fail"; "": not checked.
 	SPF, DKIM, DMARC, ARC string
-	// Proven is the author's domain (that of the From field) if DMARC, or a signature or SPF in alignment with it, proves it; else "".
+	// Proven is the author's domain (that of the From field) if DMARC proves it, or, where no DMARC record says what does, SPF of that very
+	// domain, or a signature of it or of one that it is below; else "".
 	Proven string
 	// Signs are the names of the phishing signs that were found, such as "link-text".
 	Signs []string
@@ -116,6 +117,11 @@ func (f *Facts) results(value, author string) {
 	for i := range h.Methods {
 		f.method(&h.Methods[i], author)
 	}
+	switch f.DMARC { // its domain has said what proves it
+	case "", "none", "pass", "temperror":
+	default:
+		f.Proven = ""
+	}
 }
 
 func (f *Facts) method(m *authres.Method, author string) {
@@ -123,7 +129,7 @@ func (f *Facts) method(m *authres.Method, author string) {
 	case "spf":
 		if property(m, "helo") == "" {
 			f.SPF = string(m.Result)
-			if d := domainOf(property(m, "mailfrom")); m.Result == authres.Pass && aligned(d, author) {
+			if d := domainOf(property(m, "mailfrom")); m.Result == authres.Pass && d != "" && d == author {
 				f.Proven = author
 			}
 		}
@@ -131,7 +137,7 @@ func (f *Facts) method(m *authres.Method, author string) {
 		if f.DKIM != "pass" {
 			f.DKIM = string(m.Result)
 		}
-		if m.Result == authres.Pass && aligned(strings.ToLower(property(m, "d")), author) {
+		if m.Result == authres.Pass && speaksFor(strings.ToLower(property(m, "d")), author) {
 			f.Proven = author
 		}
 	case "dmarc":
@@ -163,10 +169,8 @@ func domainOf(addr string) string {
 	return strings.ToLower(addr[strings.LastIndexByte(addr, '@')+1:])
 }
 
-// aligned reports whether one domain is the other or below it: a strict reading of RFC 7489 §3.1, which needs no list of suffixes.
-func aligned(a, b string) bool {
-	if a == "" || b == "" || strings.IndexByte(a, '.') < 0 || strings.IndexByte(b, '.') < 0 {
-		return false
-	}
-	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
+// speaksFor reports whether a domain's signature proves another: itself, and those below it, which it could publish keys for. It isn't so the other
+// way round: whoever has a domain below that of a host of many isn't that host.
+func speaksFor(d, author string) bool {
+	return strings.IndexByte(d, '.') > 0 && (d == author || strings.HasSuffix(author, "."+d))
 }

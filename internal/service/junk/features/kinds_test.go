@@ -129,6 +129,28 @@ func TestFactsOf(t *testing.T) {
 	}
 }
 
+// TestProven: whoever has a domain below another one proves nothing about that, and where the author's domain has a policy that alone counts.
+func TestProven(t *testing.T) {
+	for _, c := range []struct{ author, results, want string }{
+		{"github.example", "dkim=pass header.d=evil.github.example; dmarc=none", ""},
+		{"github.example", "spf=pass smtp.mailfrom=x@evil.github.example; dmarc=none", ""},
+		{"evil.github.example", "spf=pass smtp.mailfrom=x@github.example; dmarc=none", ""},
+		{"a.shop.example", "dkim=pass header.d=shop.example; dmarc=none", "a.shop.example"},
+		{"a.shop.example", "dkim=pass header.d=shop.example; dmarc=fail", ""},
+		{"a.shop.example", "dmarc=fail; dkim=pass header.d=shop.example", ""},
+		{"shop.example", "dkim=pass header.d=shop.example; dmarc=permerror", ""},
+		{"shop.example", "dkim=pass header.d=Shop.example; dmarc=none", "shop.example"},
+		{"shop.example", "spf=pass smtp.mailfrom=x@shop.example", "shop.example"},
+		{"shop.example", "spf=pass smtp.mailfrom=x@ashop.example; dkim=pass header.d=example", ""},
+		{"shop.example", "spf=fail smtp.mailfrom=x@shop.example; dmarc=pass", "shop.example"},
+		{"shop.example", "dkim=pass header.d=hop.example; dkim=pass header.d=.example", ""},
+	} {
+		if f := FactsOf([]byte("From: x@"+c.author+"\r\n"), "us; "+c.results); f.Proven != c.want {
+			t.Errorf("%s, %s: %q", c.author, c.results, f.Proven)
+		}
+	}
+}
+
 func TestFacts(t *testing.T) {
 	m := parse(plain + "x")
 	m.Facts = FactsOf([]byte("Received: from dsl-192-0-2-1.isp.example (dsl-192-0-2-1.isp.example [192.0.2.1]) by us\r\nFrom: a@b.example\r\n"),
