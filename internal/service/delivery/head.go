@@ -13,6 +13,7 @@ type head struct {
 	proofs               []string // that it is a journal report
 	subject, messageID   string
 	utf8                 bool // it isn't ASCII (RFC 6532)
+	automatic            bool // a program has written it
 	tlsOptional          bool // "TLS-Required: No" (RFC 8689 §3)
 }
 
@@ -31,7 +32,7 @@ func (r *run) header() *head {
 		raw = raw[:n]
 	}
 	h := message.ParseHeader(string(raw))
-	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id"), from: h.All("From"), to: h.All("To"), cc: h.All("Cc"), proofs: h.All(proofField), subject: h.Get("Subject"), messageID: h.Get("Message-ID"), utf8: !isPlainASCII(raw)}
+	r.head = &head{deliveredTo: h.All(deliveredToField), listIDs: h.All("List-Id"), from: h.All("From"), to: h.All("To"), cc: h.All("Cc"), proofs: h.All(proofField), subject: h.Get("Subject"), messageID: h.Get("Message-ID"), utf8: !isPlainASCII(raw), automatic: h.Automatic()}
 	if v := h.All("TLS-Required"); len(v) == 1 {
 		r.head.tlsOptional = strings.EqualFold(strings.TrimSpace(v[0]), "No")
 	}

@@ -69,10 +69,11 @@ func keywords(f mailbox.Folder) []string {
 	return nil
 }
 
-// noteWritten tells the judge whom somebody here writes to.
+// noteWritten tells the judge whom somebody here writes to. A receipt or an answer that a program gives by itself says nothing: whoever gets one
+// out of people isn't somebody whom they know.
 func (r *run) noteWritten() {
 	e := r.e
-	if r.a.judge == nil || e.Who == nil || e.Who.System || e.Who.Account == 0 || e.queued {
+	if r.a.judge == nil || e.Who == nil || e.Who.System || e.Who.Account == 0 || e.queued || e.From == "" || r.header().automatic {
 		return
 	}
 	to := make([]string, len(r.to))

@@ -108,6 +108,9 @@ func TestJudgeHearsWhomPeopleWriteTo(t *testing.T) {
 	who, err := h.dir.Identity(t.Context(), h.ids["ann"])
 	check(t, err)
 	h.deliver(t, Envelope{ID: "q1", From: "ann@example.org", Who: &who}, hello, h.find(t, Sender{Who: &who, From: "ann@example.org"}, "bob@example.org")...)
+	// Receipts, and what a program answers by itself, say nothing.
+	h.deliver(t, Envelope{ID: "q3", Who: &who}, hello, h.find(t, Sender{Who: &who}, "bob@example.org")...)
+	h.deliver(t, Envelope{ID: "q4", From: "ann@example.org", Who: &who}, "Auto-Submitted: auto-replied\r\n"+hello, h.find(t, Sender{Who: &who, From: "ann@example.org"}, "bob@example.org")...)
 	system := ident.System()
 	h.deliver(t, Envelope{ID: "q2", Who: &system}, hello, h.find(t, Sender{Who: &system}, "bob@example.org")...)
 	if got := j.wrote[h.ids["ann"]]; len(j.wrote) != 1 || len(got) != 1 || got[0] != "bob@example.org" {

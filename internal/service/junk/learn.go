@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"postroad/internal/fault"
@@ -11,6 +12,7 @@ import (
 	"postroad/internal/format/summary"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/delivery"
 	"postroad/internal/service/junk/features"
 	"postroad/internal/service/junk/model"
 	"postroad/internal/service/junk/signs"
@@ -305,10 +307,27 @@ func (p *pupil) meet(ctx context.Context, sent []mailbox.ItemID) error {
 			if err != nil {
 				return err
 			}
-			p.addressees(rec, dayOf(items[i].Row.Saved()))
+			if byOwner(rec) {
+				p.addressees(rec, dayOf(items[i].Row.Saved()))
+			}
 		}
 		return nil
 	})
+}
+
+// byOwner reports whether what lies among the sent messages was written by the account's owner, and not by a program (answers while they
+// are away, receipts), nor delivered and put there by a rule that believes its From field. Unknown is of whom the header is too long for its
+// summary.
+func byOwner(rec summary.Record) bool {
+	h := message.ParseHeader(string(rec.Header()))
+	if len(h.Fields) == 0 || h.Automatic() {
+		return false
+	}
+	if !strings.EqualFold(h.Name(h.Fields[0]), "Return-Path") || len(h.Fields) < 2 {
+		return true
+	}
+	name := h.Name(h.Fields[1]) // of ours, if it was judged or checked here
+	return !strings.EqualFold(name, delivery.JunkField) && !strings.EqualFold(name, "Authentication-Results")
 }
 
 // addressees learns to know whom a message is addressed to.

@@ -222,6 +222,28 @@ func TestImpostor(t *testing.T) {
 	}
 }
 
+// TestNotWrittenByOwner: whom programs have answered, and what was delivered among the sent messages, makes nobody known.
+func TestNotWrittenByOwner(t *testing.T) {
+	w := newWorld(t, 1)
+	const msg = "From: ann@example.test\r\nTo: Eve <eve@evil.example>\r\n\r\nHi\r\n"
+	for _, front := range []string{
+		"Auto-Submitted: auto-replied\r\n", "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n",
+		"Return-Path: <ann@example.test>\r\nX-Postroad-Junk: no; score=1\r\n", "Return-Path: <ann@example.test>\r\nAuthentication-Results: mx.example.test; spf=fail smtp.mailfrom=ann@example.test\r\n",
+	} {
+		w.put(1, mailbox.Sent, front+msg, mailbox.Seen)
+	}
+	w.must(w.s.Learn(w.ctx, 1))
+	k, err := w.s.Knowledge(w.ctx, w.open(1))
+	if w.must(err); k.Known != 0 {
+		t.Errorf("%+v", k)
+	}
+	w.put(1, mailbox.Sent, "Return-Path: <ann@example.test>\r\nReceived: from x by y\r\nAuto-Submitted: no\r\n"+msg, mailbox.Seen) // by another server
+	w.must(w.s.Learn(w.ctx, 1))
+	if k, err = w.s.Knowledge(w.ctx, w.open(1)); err != nil || k.Known != 1 {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // TestTraining: by an administrator; the same twice teaches once, and the other label takes it back.
 func TestTraining(t *testing.T) {
 	w := newWorld(t, 2)
