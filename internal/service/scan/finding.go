@@ -9,7 +9,8 @@ import (
 // closes as far as they aren't in use.
 type Scanner interface {
 	// Scan shows it a message, and returns soon after ctx ends. m and its content aren't used after that. Errors say that it
-	// gave no answer, in words that are fit for a log.
+	// gave no answer, in words that are fit for a log. fault.Unsupported: it is there, but has no opinion on this message. That says nothing
+	// about the next one: else strangers could send what it can't digest, and have it left alone while what they really want comes in.
 	Scan(ctx context.Context, m *Message) (Finding, error)
 	// Ping finds out whether the program answers, and what it calls itself.
 	Ping(ctx context.Context) (string, error)

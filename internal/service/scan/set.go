@@ -166,7 +166,9 @@ func (s *Set) question(ctx context.Context, p *program, m *Message, put func(con
 	case ctx.Err() != nil: // nobody wants to know any more
 		return p.failed(brokeOff)
 	}
-	p.breaker.failure(s.now())
+	if !fault.Is(err, fault.Unsupported) {
+		p.breaker.failure(s.now())
+	}
 	s.log.WarnContext(ctx, "a scanner gave no answer", "scanner", p.Name, "id", m.ID, "then", p.OnFailure.String(), "took", time.Since(began), "err", err)
 	return p.failed(reasonOf(err))
 }

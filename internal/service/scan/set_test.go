@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/scan"
 	"postroad/internal/service/scan/scantest"
 )
@@ -157,6 +158,27 @@ func TestRest(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// What a program can't digest keeps nobody's mail from being shown to it.
+func TestIndigestible(t *testing.T) {
+	s := thinks(func(_ context.Context, m *scan.Message) (scan.Finding, error) {
+		if m.ID == "bad" {
+			return scan.Finding{}, fault.New(fault.Unsupported, "can't read it")
+		}
+		return scan.Finding{Virus: "Eicar"}, nil
+	})
+	set := scan.New([]scan.Program{{Name: "p", Scanner: s, OnFailure: scan.Accept, Virus: scan.Reject}}, scan.Options{})
+	bad := scantest.Message(1)
+	bad.ID = "bad"
+	for range 20 {
+		if f := set.Scan(t.Context(), bad).Findings[0]; !f.Failed || f.Action != scan.Accept || f.Reason != "can't read it" {
+			t.Fatalf("%+v", f)
+		}
+	}
+	if f := set.Scan(t.Context(), scantest.Message(1)).Findings[0]; f.Failed || f.Action != scan.Reject {
+		t.Errorf("%+v", f)
+	}
 }
 
 // No more questions are open at once than are allowed; who waits too long goes without.

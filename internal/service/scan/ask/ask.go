@@ -111,7 +111,8 @@ type Answer struct {
 	Body   []byte
 }
 
-// Ask asks, and reads the whole answer. Errors are fault.Unavailable and say nothing of what was sent.
+// Ask asks, and reads the whole answer. Errors are fault.Unavailable, or fault.Unsupported if the program stumbled over the question, and
+// say nothing of what was sent.
 func (c *Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	r, err := c.request(ctx, &q)
 	if err != nil {
@@ -128,6 +129,8 @@ func (c *Client) Ask(ctx context.Context, q Question) (Answer, error) {
 		return Answer{}, fault.Wrap(fault.Unavailable, err, "the answer broke off")
 	case len(body) > MaxAnswer:
 		return Answer{}, fault.New(fault.Unavailable, "the answer is too large")
+	case resp.StatusCode == http.StatusInternalServerError: // it has stumbled over this message
+		return Answer{}, fault.New(fault.Unsupported, "the answer is HTTP %d", resp.StatusCode)
 	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent:
 		return Answer{}, fault.New(fault.Unavailable, "the answer is HTTP %d", resp.StatusCode)
 	}

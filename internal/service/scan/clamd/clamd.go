@@ -143,7 +143,7 @@ func parse(line string) (scan.Finding, error) {
 	case strings.HasPrefix(line, "INSTREAM size limit exceeded"):
 		return scan.Finding{Skipped: true, Reason: "too large for clamd"}, nil
 	case strings.HasSuffix(line, "ERROR"):
-		return scan.Finding{}, fault.New(fault.Unavailable, "clamd has an error: %s", scan.Printable(line, 200))
+		return scan.Finding{}, fault.New(fault.Unsupported, "clamd has an error: %s", scan.Printable(line, 200))
 	}
 	return scan.Finding{}, fault.New(fault.Unavailable, "it doesn't answer as clamd does")
 }

@@ -76,8 +76,11 @@ func (t *talk) addresses(m *scan.Message, f *scan.Finding) (bool, error) {
 
 func hostOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// maxHeader is the largest header that filters are shown, in bytes.
-const maxHeader = 1 << 20
+// maxHeader is the largest header that filters are shown, in bytes, and maxFields how many fields: most filters answer to each.
+const (
+	maxHeader = 1 << 20
+	maxFields = 5000
+)
 
 // header tells the message's header, field by field.
 func (t *talk) header(m *scan.Message, f *scan.Finding) (bool, error) {
@@ -85,7 +88,10 @@ func (t *talk) header(m *scan.Message, f *scan.Finding) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for len(head) > 0 {
+	for n := 0; len(head) > 0; n++ {
+		if n == maxFields {
+			return false, fault.New(fault.Unsupported, "the message's header has too many fields for milters")
+		}
 		var field []byte
 		field, head = cutField(head)
 		name, value, ok := bytes.Cut(field, []byte(":"))
@@ -122,7 +128,7 @@ func headerOf(m *scan.Message) ([]byte, error) {
 			return b, nil
 		}
 		if n == maxHeader {
-			return nil, fault.New(fault.Unavailable, "the message's header is too large for milters")
+			return nil, fault.New(fault.Unsupported, "the message's header is too large for milters")
 		}
 	}
 }
@@ -188,14 +194,21 @@ func (t *talk) piece(b []byte, f *scan.Finding) (skip, done bool, err error) {
 	return false, done, err
 }
 
+// maxWishes bounds what a filter wants changed, in bytes, of which each counts perWish besides its own: three times the fields that are taken of it.
+const (
+	maxWishes = 2 << 20
+	perWish   = 1 << 10
+)
+
 // end hears what the filter wants changed, and what is to become of the message.
 func (t *talk) end(f *scan.Finding) error {
 	var w wishes
-	for range maxPackets {
+	for room := maxWishes; room >= 0; {
 		p, err := t.answer()
 		if err != nil {
 			return err
 		}
+		room -= len(p.data) + perWish
 		if known, err := w.add(p); err != nil {
 			return err
 		} else if known {
@@ -206,7 +219,7 @@ func (t *talk) end(f *scan.Finding) error {
 		}
 		return w.fulfil(f)
 	}
-	return fault.New(fault.Unavailable, "it wants too much changed")
+	return fault.New(fault.Unsupported, "it wants too much changed")
 }
 
 // decide reads a filter's decision. done: nothing more needs to be said.
@@ -232,6 +245,9 @@ func decide(f *scan.Finding, p packet) (done bool, err error) {
 	return true, nil
 }
 
+// maxReply is how long a reply's text may get, in bytes; what follows is left out.
+const maxReply = 1000
+
 // replyCode reads a reply that the filter wants said: "550 5.7.1 text", of one line or several.
 func replyCode(f *scan.Finding, data []byte) error {
 	all, ok := texts(data)
@@ -248,7 +264,9 @@ func replyCode(f *scan.Finding, data []byte) error {
 		if status, text, ok := strings.Cut(rest, " "); ok && strings.Count(status, ".") == 2 && strings.Trim(status, "0123456789.") == "" {
 			f.Status, rest = status, text
 		}
-		f.Text = strings.TrimSpace(f.Text + " " + rest)
+		if f.Text = strings.TrimSpace(f.Text + " " + rest); len(f.Text) > maxReply {
+			break
+		}
 	}
 	switch f.Code / 100 {
 	case 4:
@@ -329,7 +347,7 @@ func (w *wishes) fulfil(f *scan.Finding) error {
 		return nil
 	}
 	if w.failed != "" {
-		return fault.New(fault.Unavailable, "%s", w.failed)
+		return fault.New(fault.Unsupported, "%s", w.failed)
 	}
 	f.Fields, f.Reason = append(w.front, w.back...), w.unmet
 	if w.held {

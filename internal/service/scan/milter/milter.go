@@ -98,7 +98,7 @@ func (s *Scanner) converse(ctx context.Context, do func(*talk) error) error {
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}
-	if !fault.Is(err, fault.Unavailable) {
+	if !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Unsupported) {
 		err = fault.Wrap(fault.Unavailable, err, "no answer")
 	}
 	return err

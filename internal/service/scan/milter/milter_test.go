@@ -222,7 +222,7 @@ func TestChanges(t *testing.T) {
 	} {
 		r := &recorder{end: func(m *filter.Modifier) (filter.Response, error) { return filter.RespContinue, c.change(m) }}
 		f, err := scanner(listen(t, r, all, 0)).Scan(t.Context(), letter(text))
-		if c.fails != fault.Is(err, fault.Unavailable) || !c.fails && !reflect.DeepEqual(f, c.want) {
+		if c.fails != fault.Is(err, fault.Unsupported) || !c.fails && !reflect.DeepEqual(f, c.want) {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
 	}
@@ -244,8 +244,35 @@ func TestNUL(t *testing.T) {
 func TestHugeHeader(t *testing.T) {
 	r := &recorder{}
 	big := strings.Repeat("X-Field: 0123456789\r\n", maxHeader/21+10) + "\r\nbody"
-	if _, err := scanner(listen(t, r, 0, 0)).Scan(t.Context(), letter(big)); !fault.Is(err, fault.Unavailable) {
+	if _, err := scanner(listen(t, r, 0, 0)).Scan(t.Context(), letter(big)); !fault.Is(err, fault.Unsupported) {
 		t.Error(err)
+	}
+	for n, want := range map[int]bool{maxFields: true, maxFields + 1: false} { // a word each way for every field
+		if _, err := scanner(listen(t, r, 0, 0)).Scan(t.Context(), letter(strings.Repeat("a:\r\n", n)+"\r\nbody")); (err == nil) != want || err != nil && !fault.Is(err, fault.Unsupported) {
+			t.Errorf("%d fields: %v", n, err)
+		}
+	}
+}
+
+// TestGreedy: a filter can't fill our memory with what it wants.
+func TestGreedy(t *testing.T) {
+	const negotiated = "\x00\x00\x00\x0dO\x00\x00\x00\x06\x00\x00\x00\x01\x00\x1f\xf3\xff"
+	field := "\x00\x08\x00\x00hA\x00" + strings.Repeat("x", 1<<19-4) + "\x00"
+	took := 0
+	dial := scantest.Serve(func(c net.Conn) {
+		go io.Copy(io.Discard, c) //nolint:errcheck // until it ends
+		_, err := io.WriteString(c, negotiated)
+		for ; err == nil && took < 100; took++ {
+			_, err = io.WriteString(c, field)
+		}
+		c.Close()
+	})
+	if _, err := scanner(dial).Scan(t.Context(), letter(text)); !fault.Is(err, fault.Unsupported) {
+		t.Error(err)
+	}
+	var f scan.Finding
+	if err := replyCode(&f, []byte("550 "+strings.Repeat("a\n550 ", 100_000)+"\x00")); err != nil || len(f.Text) > 2*maxReply || f.Code != 550 {
+		t.Errorf("%d bytes, %v", len(f.Text), err)
 	}
 }
 
@@ -267,7 +294,7 @@ func FuzzFilter(f *testing.F) {
 			<-done
 		}))
 		found, err := s.Scan(t.Context(), letter(text))
-		if err != nil && (found.Action != scan.Accept || !fault.Is(err, fault.Unavailable)) {
+		if err != nil && (found.Action != scan.Accept || !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Unsupported)) {
 			t.Errorf("%+v, %v", found, err)
 		}
 	})

@@ -191,7 +191,7 @@ func parse(body []byte) (scan.Finding, error) {
 	}
 	switch {
 	case a.Error != "":
-		return scan.Finding{}, fault.New(fault.Unavailable, "rspamd has an error: %s", scan.Printable(a.Error, 200))
+		return scan.Finding{}, fault.New(fault.Unsupported, "rspamd has an error: %s", scan.Printable(a.Error, 200))
 	case a.Skipped && (a.Action == "" || a.Action == "no action"): // its test pattern skips what looks, and yet decides
 		return scan.Finding{Skipped: true, Reason: "rspamd skips it"}, nil
 	case a.Action == "" || a.Score == nil:

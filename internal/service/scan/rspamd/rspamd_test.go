@@ -111,13 +111,13 @@ func TestActions(t *testing.T) {
 
 func TestWrongAnswers(t *testing.T) {
 	for _, body := range []string{"", "null", "[]", "{}", `"reject"`, `{"action":"reject"}`, `{"score":1}`, `{"action":5,"score":1}`, `{"error":"unauthorized"}`, `{"action":"reject","score":1e999}`, "<html>"} {
-		if f, err := parse([]byte(body)); !fault.Is(err, fault.Unavailable) {
+		if f, err := parse([]byte(body)); !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Unsupported) {
 			t.Errorf("%s: %+v, %v", body, f, err)
 		}
 	}
 	for _, status := range []int{301, 403, 404, 500} {
 		s := scanner(t)(serve(t, status, `{"action":"no action","score":1}`, nil, nil))
-		if f, err := s.Scan(t.Context(), scantest.Message(100)); !fault.Is(err, fault.Unavailable) {
+		if f, err := s.Scan(t.Context(), scantest.Message(100)); !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Unsupported) {
 			t.Errorf("%d: %+v, %v", status, f, err)
 		}
 		scantest.Close(s)
