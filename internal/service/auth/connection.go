@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 )
@@ -134,11 +135,15 @@ func (e *Engine) EndSessions(id ident.AccountID) int {
 }
 
 // EndStale ends the sessions of an account whose key opens nothing any more: because the account is disabled or gone, its
-// password has changed, or the app password was removed. It returns how many there were.
+// password has changed, or the app password was removed. It returns how many connections there were; browsers' sessions, which open
+// nothing from then on anyway, are forgotten, so that they don't come back with what has ended them.
 func (e *Engine) EndStale(ctx context.Context, id ident.AccountID) int {
 	p, err := e.dir.ProfileByID(ctx, id)
 	if err != nil {
 		p = nil // gone, or nobody can say
+	}
+	if err == nil || fault.Is(err, fault.NotFound) {
+		e.forgetPages(ctx, id, p)
 	}
 	stale := map[uint64]bool{}
 	for number, k := range e.keysOf(id) {

@@ -146,10 +146,11 @@ func (e *Engine) keepPages(ctx context.Context, s Pages, old []byte) (string, Pa
 	s.Address, s.Seen = p.Account.Address, e.now()
 	s.place()
 	err = e.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		if err := makeRoom(tx, s.Account); err != nil {
-			return err
-		}
-		if old != nil {
+		if old == nil {
+			if err := makeRoom(tx, s.Account); err != nil {
+				return err
+			}
+		} else {
 			_, there, err := tx.Get(pagesKey(s.Account, old))
 			if err != nil {
 				return err
@@ -294,6 +295,25 @@ func (e *Engine) EndPages(ctx context.Context, account ident.AccountID, id strin
 		return nil
 	})
 	return ended, err
+}
+
+// forgetPages removes the sessions of an account that aren't good any more; of one that is gone (nil) all.
+func (e *Engine) forgetPages(ctx context.Context, account ident.AccountID, p *directory.Profile) {
+	if e.db == nil {
+		return
+	}
+	err := e.db.Update(ctx, Partition, func(tx kv.Tx) error {
+		all, err := scanPages(tx, account)
+		for i := range all {
+			if err == nil && (p == nil || !e.pagesHold(&all[i], p)) {
+				err = tx.Delete(pagesKey(account, all[i].name))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		e.log.ErrorContext(ctx, "browsers' sessions that have ended can't be forgotten", "account", account, "error", err)
+	}
 }
 
 // makeRoom ends the session that wasn't used for longest, if there are as many as there may be.

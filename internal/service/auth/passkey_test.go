@@ -488,3 +488,44 @@ func TestPagesOfAnOldPassword(t *testing.T) {
 	_, _, err = h.RenewPages(ctx, s, in)
 	fails(t, err, fault.Unauthenticated)
 }
+
+// What has ended a session doesn't only hold it up: an account that is enabled again, or two-step verification that is turned off again,
+// doesn't bring back who was signed in before.
+func TestEndedPagesStayEnded(t *testing.T) {
+	for name, c := range map[string]struct{ end, again func(t *testing.T, h *house) }{
+		"disabled": {
+			func(t *testing.T, h *house) { check(t, h.dir.SetEnabled(t.Context(), h.ann, false)) },
+			func(t *testing.T, h *house) { check(t, h.dir.SetEnabled(t.Context(), h.ann, true)) }},
+		"two-step": {
+			func(t *testing.T, h *house) { h.twoStep(t) },
+			func(t *testing.T, h *house) { check(t, h.dir.EndTwoStep(t.Context(), h.ann)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newPagesHouse(t, Options{})
+			cookie, _ := h.pages(t)
+			h.EndStale(t.Context(), h.ann)
+			_, _, err := h.Pages(t.Context(), cookie)
+			check(t, err)
+			c.end(t, h)
+			h.EndStale(t.Context(), h.ann)
+			c.again(t, h)
+			_, _, err = h.Pages(t.Context(), cookie)
+			fails(t, err, fault.Unauthenticated)
+		})
+	}
+}
+
+// A new cookie for one session takes no other's place, also where there are as many as there may be.
+func TestRenewedPagesTakeNoPlace(t *testing.T) {
+	h := newPagesHouse(t, Options{})
+	_, s := h.pages(t)
+	for range maxPages - 1 {
+		h.pass(time.Second)
+		h.pages(t)
+	}
+	_, _, err := h.RenewAfterTwoStep(t.Context(), s)
+	check(t, err)
+	if all, err := h.AllPages(t.Context(), h.ann); err != nil || len(all) != maxPages {
+		t.Errorf("%d %v", len(all), err)
+	}
+}
