@@ -323,17 +323,28 @@ func (f *filtered) tellSender(a *sieve.Action) bool {
 	if f.a.queue == nil || f.e.From == "" || !f.known() {
 		return false
 	}
-	l, err := f.composer().Rejection(f.env, f.message(), a.Text)
-	if err == nil {
-		var c *mailbox.Content
-		if c, err = f.made(bytes.NewReader(l.Text)); err == nil {
-			err = f.sendLetter(l, c, "refusal")
-		}
-	}
+	err := f.sendRefusal(a.Text)
 	if err != nil {
 		f.a.log.WarnContext(f.ctx, "the sender could not be told that a filter refuses the message", "id", f.e.ID, "account", f.owner, "err", err)
 	}
 	return err == nil
+}
+
+// sendRefusal gives the header back as it came: what was put in front for the mailbox is its owner's business.
+func (f *filtered) sendRefusal(reason string) error {
+	came, err := f.leavingContent(nil)
+	if err != nil {
+		return err
+	}
+	l, err := f.composer().Rejection(f.env, incoming{came}, reason)
+	if err != nil {
+		return err
+	}
+	c, err := f.made(bytes.NewReader(l.Text))
+	if err != nil {
+		return err
+	}
+	return f.sendLetter(l, c, "refusal")
 }
 
 // maxReason bounds what a reply tells of a reason.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"runtime/debug"
 
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
@@ -43,12 +44,22 @@ func (r *run) judge(ctx context.Context, p place, c *copied) {
 	if r.a.judge == nil || r.e.Verdict != nil && r.e.Verdict.Decided {
 		return
 	}
+	defer r.unjudged(ctx, c)
 	if !r.begunLetter {
 		r.begunLetter = true
 		r.letter = r.a.judge.Letter(r.e, r.copyFor(place{}, nil))
 	}
 	if r.letter != nil {
 		c.opinion = r.letter.For(ctx, c.session)
+	}
+}
+
+// unjudged has a message arrive at which the judge broke: whoever brings it would bring it again and again, and in the end it would be lost. No
+// other account asks about it.
+func (r *run) unjudged(ctx context.Context, c *copied) {
+	if p := recover(); p != nil {
+		r.letter, c.opinion = nil, Opinion{}
+		r.a.log.ErrorContext(ctx, "the junk filter broke at a message", "id", r.e.ID, "panic", p, "stack", string(debug.Stack()))
 	}
 }
 

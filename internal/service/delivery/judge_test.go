@@ -102,6 +102,49 @@ func TestOpinionAndRules(t *testing.T) {
 	}
 }
 
+// TestRefusalTellsNoOpinion: who is refused by a message gets the header back, without what the recipient's side thinks of it.
+func TestRefusalTellsNoOpinion(t *testing.T) {
+	h, out := withRules(t, `require "reject"; reject "Grüß Gott";`)
+	h.judge = &jury{opinions: map[ident.AccountID]Opinion{h.ids["bob"]: {Judged: true, Junk: true, Score: 99, Field: JunkField + ": yes; why=\"secret\"\r\n"}}}
+	e := Envelope{ID: "q1", From: "carol@far.example", Verdict: &Verdict{Sender: true, Field: "Authentication-Results: x\r\n"}}
+	h.deliver(t, e, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	if len(out.texts) != 1 || !strings.Contains(out.texts[0], "Subject: hello") {
+		t.Fatalf("%q", out.texts)
+	}
+	for _, private := range []string{JunkField, "secret", "Return-Path", "Authentication-Results"} {
+		if strings.Contains(out.texts[0], private) {
+			t.Errorf("the sender hears of %s:\n%s", private, out.texts[0])
+		}
+	}
+}
+
+// panicky is a judge that breaks at a message.
+type panicky struct{ at string }
+
+func (p panicky) Letter(*Envelope, *mailbox.Content) Letter {
+	if p.at == "letter" {
+		panic("a letter")
+	}
+	return p
+}
+
+func (p panicky) For(context.Context, *mailbox.Session) Opinion { panic("an opinion") }
+
+func (p panicky) Wrote(ident.AccountID, []string) {}
+
+// TestJudgeBreaks: the mail arrives, and where the verdict says.
+func TestJudgeBreaks(t *testing.T) {
+	for _, at := range []string{"letter", "opinion"} {
+		h := newHouse(t, "ann", "bob")
+		h.judge = panicky{at}
+		h.deliver(t, Envelope{ID: "q1", From: "x@y.example"}, hello, h.recipients(t, "ann@example.org", "bob@example.org")...)
+		h.deliver(t, Envelope{ID: "q2", From: "x@y.example", Verdict: &Verdict{Junk: true}}, hello, h.recipients(t, "ann@example.org")...)
+		if ann, bob := h.shelf(t, "ann"), h.shelf(t, "bob"); ann != "INBOX, Junk [$Junk]" || bob != "INBOX" {
+			t.Errorf("%s: %q, %q", at, ann, bob)
+		}
+	}
+}
+
 // TestJudgeHearsWhomPeopleWriteTo, but isn't asked about their mail.
 func TestJudgeHearsWhomPeopleWriteTo(t *testing.T) {
 	h, j := withJury(t, "ann", "bob")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -158,7 +159,7 @@ func (s *Set) question(ctx context.Context, p *program, m *Message, put func(con
 		return p.failed(busy)
 	}
 	defer func() { <-p.open }()
-	f, err := put(limited, m)
+	f, err := guarded(limited, m, put)
 	switch {
 	case err == nil:
 		p.breaker.answered()
@@ -171,6 +172,16 @@ func (s *Set) question(ctx context.Context, p *program, m *Message, put func(con
 	}
 	s.log.WarnContext(ctx, "a scanner gave no answer", "scanner", p.Name, "id", m.ID, "then", p.OnFailure.String(), "took", time.Since(began), "err", err)
 	return p.failed(reasonOf(err))
+}
+
+// guarded makes an error of what breaks at a program's answer: here nobody else would notice but the whole server.
+func guarded(ctx context.Context, m *Message, put func(context.Context, *Message) (Finding, error)) (f Finding, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, err = Finding{}, fault.New(fault.Internal, "panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return put(ctx, m)
 }
 
 // reasonOf says in a few words why a program gave no answer.

@@ -69,6 +69,20 @@ func TestWorstCounts(t *testing.T) {
 	}
 }
 
+// One that breaks has given no answer, whichever it is, and the others count.
+func TestBreaks(t *testing.T) {
+	breaks := scan.Program{Name: "a", Scanner: thinks(func(context.Context, *scan.Message) (scan.Finding, error) { panic("oops") })}
+	r := report(t, breaks, program("b", scan.Finding{Action: scan.Junk}), breaks)
+	if r.Action() != scan.Junk || !r.Findings[0].Failed || !r.Findings[2].Failed {
+		t.Errorf("%+v", r.Findings)
+	}
+	breaks.OnFailure = scan.TempFail
+	r = report(t, breaks)
+	if why := r.Decision(); r.Action() != scan.TempFail || strings.Contains(why.Why(), "oops") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // The settings say how far a program is followed.
 func TestFollow(t *testing.T) {
 	for _, c := range []struct {
