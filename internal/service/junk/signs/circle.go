@@ -66,18 +66,47 @@ func (m *Message) person(c Circle, hurry bool, all *found) {
 }
 
 // NameKey is a person's name for comparisons: its words as they look, in order, so that "Doe, Jane" is "Jane Dоe". It is "" for what isn't
-// a person's whole name: a single word, an address, something very long.
+// a person's whole name: a single word, an address, very many words. What is behind maxName bytes that can be seen doesn't count, so that nobody
+// hides a name before a mass of blanks.
 func NameKey(name string) string {
-	if name == "" || len(name) > maxName || strings.Contains(name, "@") {
+	if name == "" {
 		return ""
 	}
-	words := strings.FieldsFunc(confusable.Skeleton(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' })
+	var words []string
+	seen := 0
+	for w := range strings.FieldsSeq(blanksIn(name[:min(len(name), 20*maxName)])) {
+		w = confusable.Skeleton(w)
+		if seen += len(w); seen > maxName {
+			break
+		}
+		if !strings.Contains(w, "@") {
+			words = append(words, strings.FieldsFunc(w, notOfName)...)
+		}
+	}
 	if len(words) < 2 || len(words) > 6 {
 		return ""
 	}
 	slices.Sort(words)
 	return strings.Join(words, " ")
 }
+
+// notOfName reports whether a character parts the words of a name.
+func notOfName(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }
+
+// blanksIn puts blanks in the place of letters that look like them (Hangul fillers).
+func blanksIn(s string) string {
+	if !strings.ContainsAny(s, fillers) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(fillers, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+const fillers = "\u115f\u1160\u3164\uffa0"
 
 // hurries are words by which people are made to act before they think: the beginnings of words, in lower case.
 var hurries = [...]string{

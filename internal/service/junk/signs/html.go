@@ -12,7 +12,8 @@ func (m *Message) html(body []byte) {
 	m.tags(body, func(t tag, rest []byte) {
 		switch t.name {
 		case "a":
-			if m.links > maxLinks {
+			href := t.attr("href")
+			if href == "" || m.links > maxLinks {
 				return
 			}
 			end := bytes.Index(rest[:min(len(rest), maxText)], []byte("</"))
@@ -28,9 +29,7 @@ func (m *Message) html(body []byte) {
 			if end >= 0 {
 				shows = text(rest[:end])
 			}
-			if href := t.attr("href"); href != "" {
-				m.address(href, shows)
-			}
+			m.address(href, shows)
 		case "area":
 			if href := t.attr("href"); href != "" {
 				m.address(href, "")

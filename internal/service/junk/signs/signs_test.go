@@ -364,3 +364,38 @@ func benchmark(b *testing.B, msg []byte) {
 		Look(s, bytes.NewReader(msg), f).For(c)
 	}
 }
+
+// TestNameKeyHidden: nothing that can't be seen, or that nobody looks at, hides whose name it is.
+func TestNameKeyHidden(t *testing.T) {
+	want := NameKey("Jane Doe")
+	for _, name := range []string{
+		"Jane Doe" + strings.Repeat(" ", 2000), "Jane Doe" + strings.Repeat("\u200b", 400), "Jane\u3164Doe", "Jane \uffa0\u2800 Doe", "Jane Doe @", "Jane Doe <jane@friend.example>", "Ja\u00adne Doe",
+		"Jane Doe " + strings.Repeat("x", 400), "\u2060Jane\u00a0Doe\u034f",
+	} {
+		if got := NameKey(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+	for _, name := range []string{"jane.doe@friend.example", "Jane", "@ @", "Jane Doe of the Society for the Prevention of Names", strings.Repeat("\u3164", 50)} {
+		if got := NameKey(name); got == want || strings.Contains(name, "@") && got != "" {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
+
+// TestAnchors: what costs most to look at is still cheap: links without an address aren't looked into.
+func TestAnchors(t *testing.T) {
+	m := look("From: a@b.example\nContent-Type: text/html\n\n<a name=x>www.somewhere.com</a><a href=http://evil.net/>www.somewhere.com</a>", Facts{})
+	if got := m.Signs(); len(got) != 1 || got[0].Kind != LinkText || len(m.Hosts()) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// BenchmarkLookHostile is what costs most: anchors without an end.
+func BenchmarkLookHostile(b *testing.B) {
+	msg := []byte("From: a@b.example\r\nContent-Type: text/html\r\n\r\n" + strings.Repeat("<a></", maxBody/5))
+	s := message.Parse(msg)
+	for b.Loop() {
+		Look(s, bytes.NewReader(msg), Facts{})
+	}
+}
