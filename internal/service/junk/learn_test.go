@@ -112,6 +112,28 @@ func TestPoisoning(t *testing.T) {
 	}
 }
 
+// TestCartel: three accounts that agree on ever new domains of theirs teach the server little.
+func TestCartel(t *testing.T) {
+	w := newWorld(t, 3)
+	for id := ident.AccountID(1); id <= 3; id++ {
+		for n := range 40 {
+			w.put(id, mailbox.Inbox, letterFrom(fmt.Sprintf("a%d.evil.example", n), true, n, fmt.Sprint("invoice ", n), goodText(n)), 0)
+		}
+		w.moveAll(id, mailbox.Inbox, mailbox.Junk)
+		w.must(w.s.Learn(w.ctx, id))
+	}
+	if junk, _, _ := w.s.Shared(); junk == 0 || junk > mostTaught {
+		t.Errorf("the server has learned %d", junk)
+	}
+	w.now = w.now.Add(24 * time.Hour)
+	w.put(3, mailbox.Inbox, letterFrom("a1.evil.example", true, 1, "invoice next", goodText(99)), 0)
+	w.moveAll(3, mailbox.Inbox, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 3))
+	if junk, _, _ := w.s.Shared(); junk != mostTaught+1 {
+		t.Errorf("the server has learned %d on another day", junk)
+	}
+}
+
 // TestVotesOfUnprovenDomainsDontCount: who forges a domain can't ruin its name.
 func TestVotesOfUnprovenDomainsDontCount(t *testing.T) {
 	w := newWorld(t, 5)

@@ -20,7 +20,8 @@ import (
 // town is what all accounts of the server share: how senders stand, and what they agree on.
 //
 // An account has one vote on each domain and network, the latest that it gave; nothing counts before quorum accounts have voted, and
-// votes fade. So one account, whatever it reports, changes nothing for the others.
+// votes fade. So one account, whatever it reports, changes nothing for the others; and what several agree on teaches the server a few messages
+// a day of each.
 type town struct {
 	db   kv.DB
 	hash hasher
@@ -31,6 +32,8 @@ type town struct {
 
 	shared atomic.Pointer[model.Delta] // never nil
 	room   atomic.Int64                // for new senders, until the next tidy
+
+	pace pace
 
 	mu        sync.RWMutex
 	standings map[subject]float32 // guarded by mu; log-odds of those that count
@@ -50,7 +53,31 @@ const (
 	mostOfNetwork = 1.5
 	// agreed is what part of the votes must say the same before the server learns from a message.
 	agreed = 0.8
+	// mostTaught is how many messages a day the server learns from because of one account's votes: who has several accounts, and domains without
+	// number, doesn't have the others' mail judged as they like.
+	mostTaught = 10
 )
+
+// pace counts what accounts have taught the server today. It is safe for concurrent use.
+type pace struct {
+	mu     sync.Mutex
+	day    int64          // guarded by mu
+	taught map[uint32]int // guarded by mu
+}
+
+// take counts one more, unless it is too much.
+func (p *pace) take(voter uint32, today int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.day != today || p.taught == nil {
+		p.day, p.taught = today, map[uint32]int{}
+	}
+	if p.taught[voter] >= mostTaught {
+		return false
+	}
+	p.taught[voter]++
+	return true
+}
 
 func newTown(db kv.DB, h hasher, base *model.Base, now func() time.Time, log *slog.Logger) *town {
 	t := &town{db: db, hash: h, base: base, now: now, log: log, most: mostSubjects, standings: map[subject]float32{}}
@@ -199,7 +226,7 @@ func (t *town) vote(ctx context.Context, who ident.AccountID, f *features.Facts,
 			}
 			b, _ := decodeBallot(value)
 			b.cast(voter, l)
-			if b.agree(l.label, today) && b.taught < l.day {
+			if b.agree(l.label, today) && b.taught < l.day && (learned != nil || t.pace.take(voter, today)) {
 				b.taught = l.day
 				if learned == nil {
 					if learned, err = t.teach(tx, set, l.label); err != nil {
