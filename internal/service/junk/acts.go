@@ -113,13 +113,14 @@ type news struct {
 	copies  []mailbox.ItemID // added elsewhere; they count if cleared
 	sent    []mailbox.ItemID
 	cleared bool
+	old     bool // nobody marked what came into the junk
 }
 
 var errEnough = errors.New("enough")
 
-// readNews reads the log from behind a number.
-func readNews(ctx context.Context, box *mailbox.Session, after mailbox.ModSeq) (*news, error) {
-	n := &news{upTo: after, items: map[mailbox.ItemID]*happened{}}
+// readNews reads the log from behind a number; old: as in learn.
+func readNews(ctx context.Context, box *mailbox.Session, after mailbox.ModSeq, old bool) (*news, error) {
+	n := &news{upTo: after, old: old, items: map[mailbox.ItemID]*happened{}}
 	roles := map[mailbox.FolderID]mailbox.Role{}
 	for _, f := range box.Folders() {
 		roles[f.ID] = f.Role
@@ -157,7 +158,9 @@ func (n *news) add(c *mailbox.Change, role mailbox.Role) {
 	case mailbox.ItemAdded:
 		switch role {
 		case mailbox.Junk:
-			n.item(c).added = true
+			if !n.old { // else it may be a delivery
+				n.item(c).added = true
+			}
 		case mailbox.Sent:
 			if n.sent = append(n.sent, c.Item); len(n.sent) > mostSent {
 				n.sent = n.sent[1:]

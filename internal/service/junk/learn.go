@@ -3,6 +3,7 @@ package junk
 import (
 	"bytes"
 	"context"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -31,8 +32,13 @@ type lesson struct {
 
 // Learn learns from what has happened in an account since it was looked at. It is what Run does; calling it is for those who can't wait.
 func (s *Service) Learn(ctx context.Context, id ident.AccountID) error {
+	return s.learn(ctx, id, false)
+}
+
+// learn is Learn; old: what the log has may be from before there was anybody to mark what is put into the junk on arrival.
+func (s *Service) learn(ctx context.Context, id ident.AccountID, old bool) error {
 	for {
-		more, err := s.look(ctx, id)
+		more, err := s.look(ctx, id, old)
 		if err != nil || !more {
 			return err
 		}
@@ -40,7 +46,7 @@ func (s *Service) Learn(ctx context.Context, id ident.AccountID) error {
 }
 
 // look learns from one part of the log.
-func (s *Service) look(ctx context.Context, id ident.AccountID) (more bool, err error) {
+func (s *Service) look(ctx context.Context, id ident.AccountID, old bool) (more bool, err error) {
 	s.learning.Lock()
 	defer s.learning.Unlock()
 	box, err := s.o.Store.Open(ctx, id, ident.System())
@@ -53,7 +59,7 @@ func (s *Service) look(ctx context.Context, id ident.AccountID) (more bool, err 
 		return false, err
 	}
 	after := max(m.head.seen, box.State().Floor)
-	n, err := readNews(ctx, box, after)
+	n, err := readNews(ctx, box, after, old)
 	if err != nil {
 		if fault.Is(err, fault.Conflict) { // the log was cut just now
 			return true, nil
@@ -174,19 +180,33 @@ func (p *pupil) learn(ctx context.Context, lessons []lesson) error {
 		return err
 	}
 	for i := range lessons {
-		l := &lessons[i]
-		m, err := p.s.stored(ctx, p.box, &l.item.Row)
+		err := p.lesson(ctx, &lessons[i])
 		if fault.Is(err, fault.NotFound) {
 			continue // expunged meanwhile
+		}
+		if fault.Is(err, fault.Corrupt) {
+			p.s.o.Logger.ErrorContext(ctx, "cannot learn from a message", "account", p.box.Account(), "item", lessons[i].item.Row.ID, "err", err)
+			continue // the others teach something all the same
 		}
 		if err != nil {
 			return err
 		}
-		if err := p.take(ctx, m, string(labelKey(l.item.Row.Content)), l.labelled, l.had); err != nil {
-			return err
-		}
 	}
 	return nil
+}
+
+// lesson learns one lesson. What breaks at a message is no worse than one that can't be read: it would break at it at each start.
+func (p *pupil) lesson(ctx context.Context, l *lesson) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fault.New(fault.Corrupt, "panic: %v\n%s", broken, debug.Stack())
+		}
+	}()
+	m, err := p.s.stored(ctx, p.box, &l.item.Row)
+	if err != nil {
+		return err
+	}
+	return p.take(ctx, m, string(labelKey(l.item.Row.Content)), l.labelled, l.had)
 }
 
 // take learns one message, and has its senders voted on.

@@ -53,6 +53,67 @@ func (w *world) learned(id ident.AccountID) string {
 	return fmt.Sprintf("%d junk, %d good", k.Junk, k.Good)
 }
 
+// TestFirstStart: what a version without us has put into the junk on arrival says nothing of what a person thinks; what was moved there does, and
+// so does all that comes later.
+func TestFirstStart(t *testing.T) {
+	w := newWorld(t, 1)
+	for n := range 3 {
+		w.put(1, mailbox.Junk, letterFrom("shop.example", true, 7, "offer", junkText(n)), 0)
+	}
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(3)), 0)
+	w.s.catchUp(w.ctx)
+	if got := w.learned(1); got != "0 junk, 0 good" {
+		t.Errorf("%s of what nobody has touched", got)
+	}
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.s.catchUp(w.ctx)
+	w.put(1, mailbox.Junk, letterFrom("shop.example", true, 7, "offer", junkText(4)), 0)
+	w.s.catchUp(w.ctx)
+	if got := w.learned(1); got != "2 junk, 0 good" {
+		t.Error(got)
+	}
+	box := w.open(1)
+	v, err := box.View(w.ctx, w.folder(1, mailbox.Junk))
+	w.must(err)
+	for i, want := range []bool{false, false, false, true, true} {
+		if got := v.At(i).Keywords.Has("$Junk"); got != want {
+			t.Errorf("message %d is marked: %v", i, got)
+		}
+	}
+}
+
+// TestFirstStartLooksAtActs: what was moved before counts.
+func TestFirstStartLooksAtActs(t *testing.T) {
+	w := newWorld(t, 1)
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(3)), 0)
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.s.catchUp(w.ctx)
+	if got := w.learned(1); got != "1 junk, 0 good" {
+		t.Error(got)
+	}
+}
+
+// TestBreaks: a message at which learning breaks teaches nothing, once; and what comes behind it does.
+func TestBreaks(t *testing.T) {
+	w := newWorld(t, 1)
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(1)), 0)
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	extract := w.s.extract
+	w.s.extract = nil
+	w.must(w.s.Learn(w.ctx, 1))
+	w.s.extract = extract
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.learned(1); got != "0 junk, 0 good" {
+		t.Error(got)
+	}
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(2)), 0)
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.learned(1); got != "1 junk, 0 good" {
+		t.Error(got)
+	}
+}
+
 // TestPoisoning: one account, whatever it reports, changes nothing for others, and knows nothing of them; several that agree do.
 func TestPoisoning(t *testing.T) {
 	w := newWorld(t, 5)

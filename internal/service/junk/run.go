@@ -98,13 +98,28 @@ func (s *Service) catchUp(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if e := s.Learn(ctx, id); e != nil && !fault.Is(e, fault.NotFound) {
+		if e := s.catchUpOne(ctx, id); e != nil && !fault.Is(e, fault.NotFound) {
 			err = e
 		}
 	}
 	if err != nil && ctx.Err() == nil {
 		s.o.Logger.ErrorContext(ctx, "cannot learn what is junk in all accounts", "err", err)
 	}
+}
+
+// catchUpOne looks at an account. If that is the first time, what is in its log was there before we were: a version that didn't mark what it
+// put into the junk may have put it there.
+func (s *Service) catchUpOne(ctx context.Context, id ident.AccountID) error {
+	box, err := s.o.Store.Open(ctx, id, ident.System())
+	if err != nil {
+		return err
+	}
+	m, err := s.read(ctx, box)
+	box.Close()
+	if err != nil {
+		return err
+	}
+	return s.learn(ctx, id, m.head.revision == 0)
 }
 
 // Tidy learns from what people have read and kept, removes what is old from folders for junk, if that is wanted, and bounds what is remembered. It is to
