@@ -159,3 +159,44 @@ func TestDisclaimer(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TestJournalsKeepToTheirOwn: who journals a domain doesn't learn whom else, in others' domains, a stranger has sent a blind copy.
+func TestJournalsKeepToTheirOwn(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: unjudged})
+	must(t, s.Store().Admin.AddDomain(t.Context(), "other.example"))
+	for _, who := range []string{"eve@other.example", "open@other.example"} {
+		_, err := s.Store().Admin.AddAccount(t.Context(), admin.NewAccount{Address: who, Password: servertest.Password})
+		must(t, err)
+	}
+	for _, who := range []string{"ann", "bob", "archive", "every", "hers"} {
+		s.AddAccount(who)
+	}
+	const at = "@" + servertest.Domain
+	decide(t, s, admin.Policy{Kind: "journal", Scope: servertest.Domain, Pattern: "archive" + at},
+		admin.Policy{Kind: "journal", Scope: "ann" + at, Pattern: "hers" + at}, admin.Policy{Kind: "journal", Pattern: "every" + at})
+	l := s.Line(servertest.SMTP)
+	l.Ask("EHLO x.example")
+	l.Ask("MAIL FROM:<someone@elsewhere.example>")
+	for _, to := range []string{"eve@other.example", "open@other.example", "ann" + at, "bob" + at} {
+		l.Ask("RCPT TO:<%s>", to)
+	}
+	l.Ask("DATA")
+	l.Ask("%s.", strings.Replace(letter("someone@elsewhere.example"), "To: ", "Cc: open@other.example\r\nTo: ", 1))
+	kept := map[string]string{}
+	for _, who := range []string{"archive", "hers", "every"} {
+		all := mailOf(t, s, who, "INBOX")
+		if len(all) != 1 {
+			t.Fatalf("%s has %d reports", who, len(all))
+		}
+		kept[who] = all[0]
+	}
+	for _, who := range []string{"archive", "hers"} {
+		if report := kept[who]; strings.Contains(report, "eve@") || strings.Contains(report, "postmaster@other.example") ||
+			!strings.Contains(report, "\r\nCc: open@other.example\r\n") || !strings.Contains(report, "bob"+at) {
+			t.Errorf("%s:\n%s", who, report)
+		}
+	}
+	if !strings.Contains(kept["every"], "\r\nRecipient: eve@other.example\r\n") {
+		t.Errorf("the server's own:\n%s", kept["every"])
+	}
+}

@@ -35,21 +35,74 @@ func (r *run) journal(ctx context.Context) error {
 	if len(all) == 0 || r.isReport() {
 		return nil
 	}
-	told := map[string]bool{}
-	for i := range all {
-		p := &all[i]
-		if told[p.Pattern] {
-			continue
-		}
-		told[p.Pattern] = true
-		strict := slices.ContainsFunc(all, func(q policy.Policy) bool { return q.Pattern == p.Pattern && q.Strict })
-		if err := r.reportTo(ctx, p.Pattern, strict); err != nil {
-			r.a.log.ErrorContext(ctx, "a message can't be journaled", "id", r.e.ID, "to", p.Pattern, "policy", p.ID, "err", err)
+	reports, err := r.reports(ctx, all)
+	if err != nil {
+		return errNotJournaled(err)
+	}
+	for _, j := range reports {
+		if err := r.reportTo(ctx, &j); err != nil {
+			r.a.log.ErrorContext(ctx, "a message can't be journaled", "id", r.e.ID, "to", j.address, "policy", j.policies[0].ID, "err", err)
 			return errNotJournaled(err)
 		}
 	}
 	return nil
 }
+
+// report is what one archive gets of a message.
+type report struct {
+	address  string
+	home     string // the domain whose archive it is; "": that of the whole server
+	policies []policy.Policy
+}
+
+// reports are those that policies want: one for each archive and the domain that has chosen it, since who administers a domain is not to
+// learn from a report what is another's. One for the whole server stands for all at its address.
+func (r *run) reports(ctx context.Context, all []policy.Policy) (list []report, err error) {
+	wide := map[string]bool{} // addresses to which the whole server's go
+	for i := range all {
+		wide[all[i].Pattern] = wide[all[i].Pattern] || all[i].Account == 0 && all[i].Domain == ""
+	}
+	for i := range all {
+		one := report{address: all[i].Pattern}
+		if !wide[one.address] {
+			if one.home, err = r.home(ctx, &all[i]); fault.Is(err, fault.NotFound) {
+				continue // the account has gone meanwhile
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		at := slices.IndexFunc(list, func(j report) bool { return j.address == one.address && j.home == one.home })
+		if at < 0 {
+			at, list = len(list), append(list, one)
+		}
+		list[at].policies = append(list[at].policies, all[i])
+	}
+	return list, nil
+}
+
+// home is the domain that a policy is of.
+func (r *run) home(ctx context.Context, p *policy.Policy) (domain string, err error) {
+	if p.Account == 0 {
+		return p.Domain, nil
+	}
+	a, err := r.a.dir.Account(ctx, p.Account)
+	return policy.DomainOf(a.Address), err
+}
+
+func (j *report) strict() bool {
+	return slices.ContainsFunc(j.policies, func(p policy.Policy) bool { return p.Strict })
+}
+
+// names reports whether a report may name a recipient who doesn't stand in the message's header: who wrote it may know of them, and so may those whose
+// mail it is of their own. Others' blind copies are their affair.
+func (j *report) names(writer, reader *policy.Party) bool {
+	return j.ours(reader) || slices.ContainsFunc(j.policies, func(p policy.Policy) bool {
+		return p.Direction&policy.Out != 0 && p.Covers(writer) || p.Covers(reader)
+	})
+}
+
+// ours reports whether a recipient is of the archive's domain, or it is the server's.
+func (j *report) ours(reader *policy.Party) bool { return j.home == "" || j.home == reader.Domain }
 
 // seenBefore reports whether all that is done once for a message was done when it came: it comes out of the queue, but not out of the
 // quarantine. What we ourselves tell people of their mail isn't theirs; and if it weren't left out, a notification that a report could not be
@@ -71,14 +124,17 @@ func (r *run) writer() policy.Party {
 func (r *run) readers() []policy.Party {
 	all := make([]policy.Party, 0, len(r.to))
 	for i := range r.to {
-		to := &r.to[i]
-		p := policy.Party{Domain: to.at.Domain, Accounts: to.accounts}
-		for l := range to.lists {
-			p.Accounts = append(slices.Clip(p.Accounts), to.lists[l].Accounts...)
-		}
-		all = append(all, p)
+		all = append(all, readerOf(&r.to[i]))
 	}
 	return all
+}
+
+func readerOf(to *Recipient) policy.Party {
+	p := policy.Party{Domain: to.at.Domain, Accounts: to.accounts}
+	for l := range to.lists {
+		p.Accounts = append(slices.Clip(p.Accounts), to.lists[l].Accounts...)
+	}
+	return p
 }
 
 // Fields of a report. The first is how archives know one that Exchange made, and it has no value; the second is our proof that we made it.
@@ -107,15 +163,16 @@ func (a *Agent) proof(id string) string {
 }
 
 // reportTo delivers a report, or leaves it to the queue. It is from the postmaster, who hears of it if the archive never takes it.
-func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
-	id := r.child("journal " + address)
-	c, err := r.written(func(w io.Writer) error { return r.writeReport(w, id, address) })
+func (r *run) reportTo(ctx context.Context, j *report) error {
+	address := j.address
+	id := r.child(strings.TrimSuffix("journal "+address+" "+j.home, " "))
+	c, err := r.written(func(w io.Writer) error { return r.writeReport(w, id, j) })
 	if err != nil {
 		return err
 	}
 	who := ident.System()
 	e := Envelope{
-		ID: id, From: r.reporter(address), Who: &who, Source: "journal", Return: transfer.ReturnFull,
+		ID: id, From: r.reporter(j), Who: &who, Source: "journal", Return: transfer.ReturnFull,
 		EightBit: r.e.EightBit, Binary: r.e.Binary, UTF8: r.e.UTF8, RequireTLS: r.e.RequireTLS,
 		Verdict: &Verdict{Sender: true, Decided: true}, report: true,
 	}
@@ -123,21 +180,24 @@ func (r *run) reportTo(ctx context.Context, address string, strict bool) error {
 	if err == nil {
 		err = r.a.Deliver(ctx, e, []Recipient{to}, c)[0]
 	}
-	if err == nil || strict || r.a.queue == nil {
+	if err == nil || j.strict() || r.a.queue == nil {
 		return err
 	}
 	r.a.log.WarnContext(ctx, "a journal report is left to the queue", "id", id, "to", address, "err", err)
 	return r.queueReport(ctx, &e, address, c)
 }
 
-// reporter is whose reports are: the postmaster of the domain whose mail it is.
-func (r *run) reporter(address string) string {
-	domain := r.writer().Domain
+// reporter is whose reports are: the postmaster of the domain whose archive it is, or else whose mail.
+func (r *run) reporter(j *report) string {
+	domain := j.home
+	if domain == "" {
+		domain = r.writer().Domain
+	}
 	for i := 0; domain == "" && i < len(r.to); i++ {
 		domain = r.to[i].at.Domain
 	}
 	if domain == "" {
-		domain = policy.DomainOf(address)
+		domain = policy.DomainOf(j.address)
 	}
 	return "postmaster@" + domain
 }
@@ -160,9 +220,9 @@ func (r *run) queueReport(ctx context.Context, e *Envelope, address string, c *m
 }
 
 // writeReport writes a report: a multipart/mixed of the envelope in words and the message, octet by octet.
-func (r *run) writeReport(w io.Writer, id, address string) error {
+func (r *run) writeReport(w io.Writer, id string, j *report) error {
 	boundary := "=_journal-" + r.a.proof("boundary "+id)
-	head, words := r.reportHead(id, address, boundary), r.reportWords()
+	head, words := r.reportHead(id, j, boundary), r.reportWords(j)
 	typ := "message/rfc822"
 	if r.e.UTF8 && r.header().utf8 {
 		typ = "message/global" // RFC 6532 §3.7
@@ -185,11 +245,11 @@ func (r *run) writeReport(w io.Writer, id, address string) error {
 }
 
 // reportHead is a report's header.
-func (r *run) reportHead(id, address, boundary string) string {
-	domain := policy.DomainOf(r.reporter(address))
+func (r *run) reportHead(id string, j *report, boundary string) string {
+	domain := policy.DomainOf(r.reporter(j))
 	var d message.Draft
 	d.AddAddresses("From", message.Address{Name: "Journal", Mailbox: "postmaster", Host: domain})
-	d.Add("To", "<"+safe(address)+">")
+	d.Add("To", "<"+safe(j.address)+">")
 	d.AddText("Subject", safe(message.DecodeWords(r.header().subject)))
 	d.AddDate("Date", r.a.now())
 	d.AddMessageIDs("Message-ID", "journal."+id+"@"+domain)
@@ -214,16 +274,23 @@ func headOf(d *message.Draft) string {
 }
 
 // reportWords is the report's first part: the envelope, in the words that archives of Exchange's reports read.
-func (r *run) reportWords() string {
+func (r *run) reportWords(j *report) string {
 	var b strings.Builder
 	line := func(name, value string) { b.WriteString(name + ": " + safe(value) + "\r\n") }
 	h := r.header()
 	line("Sender", r.e.From)
 	line("Subject", message.DecodeWords(h.subject))
 	line("Message-Id", h.messageID)
+	writer := r.writer()
 	for i := range r.to {
 		to := &r.to[i]
-		line(h.place(to.Address, r.e.Who != nil), to.Address+r.leads(to))
+		reader, place, leads := readerOf(to), h.place(to.Address, r.e.Who != nil), ""
+		if j.ours(&reader) {
+			leads = r.leads(to)
+		}
+		if place == "To" || place == "Cc" || j.names(&writer, &reader) {
+			line(place, to.Address+leads)
+		}
 	}
 	text := message.NewText(b.String())
 	d := message.Draft{Body: text}

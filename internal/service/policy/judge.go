@@ -266,7 +266,7 @@ func (b *Book) Journals(sender Party, recipients []Party) []Policy {
 	s := b.current()
 	var all []Policy
 	for _, p := range s.journals {
-		if p.Direction&Out != 0 && p.covers(&sender) || p.Direction&In != 0 && slices.ContainsFunc(recipients, func(r Party) bool { return p.covers(&r) }) {
+		if p.Direction&Out != 0 && p.Covers(&sender) || p.Direction&In != 0 && slices.ContainsFunc(recipients, func(r Party) bool { return p.Covers(&r) }) {
 			all = append(all, *p)
 		}
 	}
@@ -282,7 +282,8 @@ type Party struct {
 	Accounts []ident.AccountID
 }
 
-func (p *Policy) covers(x *Party) bool {
+// Covers reports whether a policy is for somebody. One for the whole server is for all who are here.
+func (p *Policy) Covers(x *Party) bool {
 	switch {
 	case p.Account != 0:
 		return slices.Contains(x.Accounts, p.Account)
