@@ -129,7 +129,7 @@ func (d *Direct) readWords(p *policy.Policy, x *Policy) error {
 // readScope finds the domain or account that a policy is for.
 func (d *Direct) readScope(ctx context.Context, p *policy.Policy, scope string) error {
 	if strings.Contains(scope, "@") {
-		a, err := d.dir.AccountByAddress(ctx, scope)
+		a, err := d.changeable(ctx, scope)
 		p.Account = a.ID
 		return err
 	}
@@ -159,6 +159,11 @@ func (d *Direct) RemovePolicy(ctx context.Context, x PolicyID) error {
 			return err
 		}
 		ok = strings.EqualFold(is.Scope, x.Scope) // it may be another domain's
+		if ok && strings.Contains(x.Scope, "@") {
+			if _, err := d.changeable(ctx, x.Scope); err != nil {
+				return err
+			}
+		}
 	}
 	if !ok {
 		return fault.New(fault.NotFound, "there is no policy %d", x.ID)

@@ -132,7 +132,9 @@ const (
 	MaxText    = 16 << 10 // of a disclaimer's text, and of its HTML
 	Most       = 100_000  // policies
 	MostOf     = 10_000   // of one domain, besides those of the whole server
-	maxSize    = 1 << 50  // bytes
+	// MostJournals is how many of one domain, of one account, and of the whole server there are: each message is written once more for each.
+	MostJournals = 10
+	maxSize      = 1 << 50 // bytes
 )
 
 // Policy is one decision of an administrator.

@@ -209,6 +209,22 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Each message is written once more for each journal, so there are few of them, also where whoever administers a domain adds them.
+func TestJournalsAreFew(t *testing.T) {
+	b := openBook(t, openDB(t))
+	for _, scope := range []Policy{{Kind: Journal, Account: 7}, {Kind: Journal, Domain: "ours.example"}, {Kind: Journal}} {
+		for n := range MostJournals {
+			p := scope
+			p.Pattern = fmt.Sprintf("keep%d@archive.example", n)
+			add(t, b, p)
+		}
+		scope.Pattern = "more@archive.example"
+		if _, err := b.Add(t.Context(), scope); !fault.Is(err, fault.TooLarge) {
+			t.Errorf("%+v: %v", scope, err)
+		}
+	}
+}
+
 func refusalOf(err error) *Refusal { return RefusalOf(err) }
 
 // fileMail is a message with an attached file.

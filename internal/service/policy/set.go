@@ -73,7 +73,7 @@ func (s *set) admits(p *Policy) error {
 	if len(s.all) >= Most {
 		return fault.New(fault.TooLarge, "there are %d policies already", len(s.all))
 	}
-	of := 0
+	of, journals := 0, 0
 	for i := range s.all {
 		q := &s.all[i]
 		if q.Kind == p.Kind && q.Domain == p.Domain && q.Account == p.Account && q.Pattern == p.Pattern && q.Direction&p.Direction != 0 {
@@ -82,6 +82,12 @@ func (s *set) admits(p *Policy) error {
 		if q.Domain == p.Domain {
 			of++
 		}
+		if p.Kind == Journal && q.Kind == Journal && q.Domain == p.Domain && q.Account == p.Account {
+			journals++
+		}
+	}
+	if journals >= MostJournals {
+		return fault.New(fault.TooLarge, "there are %d journals already for the same mail", journals)
 	}
 	if p.Domain != "" && of >= MostOf {
 		return fault.New(fault.TooLarge, "%s has %d policies already", p.Domain, of)
