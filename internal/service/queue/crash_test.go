@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -75,15 +76,16 @@ func (l listener) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// runQueue opens a queue in db and runs it until stop.
-func runQueue(t testing.TB, db kv.DB, note func(event), hear func(what, id string)) (q *queue.Queue, stop func(), err error) {
+// runQueue opens a queue in db and runs it until stop. Its clock is so much ahead.
+func runQueue(t testing.TB, db kv.DB, ahead time.Duration, note func(event), hear func(what, id string)) (q *queue.Queue, stop func(), err error) {
 	logger := slog.New(listener{slog.DiscardHandler, func(what, id string) {
 		if what == "queue: delivered" || what == "queue: failed" {
 			note(event{recorded, id})
 		}
 		hear(what, id)
 	}})
-	q, err = queue.Open(t.Context(), db, queue.Options{Host: "mx.example.org", Send: remote{note}.send, Logger: logger})
+	q, err = queue.Open(t.Context(), db, queue.Options{Host: "mx.example.org", Send: remote{note}.send, Logger: logger,
+		Now: func() time.Time { return time.Now().Add(ahead) }})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +99,7 @@ func runQueue(t testing.TB, db kv.DB, note func(event), hear func(what, id strin
 }
 
 func crashWork(t testing.TB, db kv.DB, ack func(event)) {
-	q, stop, err := runQueue(t, db, ack, func(string, string) {})
+	q, stop, err := runQueue(t, db, 0, ack, func(string, string) {})
 	if err != nil {
 		return // the disk fails
 	}
@@ -163,12 +165,12 @@ func crashCheck(t testing.TB, db kv.DB, acked []event) {
 	}
 }
 
-// drain runs the queue until it is empty, and counts what arrives.
+// drain runs the queue until it is empty, and counts what arrives. It is an hour later: what a fault has put off is due.
 func drain(t testing.TB, db kv.DB) map[string]int {
 	var mu sync.Mutex
 	now := map[string]int{}
 	heard := make(chan struct{}, 1000)
-	q, stop, err := runQueue(t, db, func(e event) {
+	q, stop, err := runQueue(t, db, time.Hour, func(e event) {
 		if e.what == arrived {
 			mu.Lock()
 			defer mu.Unlock()
