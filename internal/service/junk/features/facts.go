@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"postroad/internal/format/message"
 	"postroad/internal/service/sender/authres"
 )
@@ -35,12 +37,13 @@ type Facts struct {
 // behind it those Received fields that tell how the message went on inside of our own network.
 func FactsOf(header []byte, results string) Facts {
 	var f Facts
-	received, author := false, ""
+	received, from := false, [][]byte(nil)
 	eachField(header, func(name, value []byte) bool {
 		switch {
 		case is(name, "From"):
-			author = authorOf(value)
-			return false
+			from = append(from, value)
+		case from != nil:
+			return len(from) < maxFrom
 		case is(name, "Received"):
 			received = true
 			if !f.Client.IsValid() {
@@ -54,18 +57,27 @@ func FactsOf(header []byte, results string) Facts {
 		}
 		return true
 	})
-	f.results(results, author)
+	f.results(results, authorOf(from))
 	return f
 }
 
-// authorOf is the domain of the first address in a From field.
-func authorOf(value []byte) string {
-	for _, a := range message.ParseAddresses(message.Unfold(string(value))) {
-		if a.Host != "" {
-			return strings.ToLower(a.Host)
+// maxFrom is how many From fields are looked at.
+const maxFrom = 3
+
+// authorOf is the domain of all addresses in From fields; "" if they are of several. Those in groups count as others do.
+func authorOf(fields [][]byte) (domain string) {
+	for _, value := range fields {
+		for _, a := range message.ParseAddresses(message.Unfold(string(value))) {
+			switch host := strings.ToLower(strings.TrimSuffix(a.Host, ".")); {
+			case a.Group != message.NoGroup: // the begin or end of one
+			case host == "", domain != "" && host != domain:
+				return ""
+			default:
+				domain = host
+			}
 		}
 	}
-	return ""
+	return domain
 }
 
 // hop reads a Received field. It takes it if it tells who brought the message to us: if the client isn't one of our own.
@@ -142,7 +154,7 @@ func (f *Facts) method(m *authres.Method, author string) {
 		}
 	case "dmarc":
 		f.DMARC = string(m.Result)
-		if m.Result == authres.Pass {
+		if checked := property(m, "from"); m.Result == authres.Pass && (checked == "" || checked == ascii(author)) {
 			f.Proven = author
 		}
 	case "arc":
@@ -153,6 +165,14 @@ func (f *Facts) method(m *authres.Method, author string) {
 			f.Host = strings.ToLower(m.Comment)
 		}
 	}
+}
+
+// ascii is a domain in A-labels, as results have it.
+func ascii(domain string) string {
+	if a, err := idna.Lookup.ToASCII(domain); err == nil {
+		return a
+	}
+	return domain
 }
 
 func property(m *authres.Method, name string) string {

@@ -151,6 +151,32 @@ func TestProven(t *testing.T) {
 	}
 }
 
+// TestProvenAuthor: what proves one author says nothing of another one whom the message names as well.
+func TestProvenAuthor(t *testing.T) {
+	const ok = "us; dkim=pass header.d=evil.example; dmarc=pass header.from=evil.example"
+	for from, want := range map[string]string{
+		"From: x@evil.example\r\n":                                       "evil.example",
+		"From: friends: a@bank.example;, x@evil.example\r\n":             "",
+		"From: a@bank.example, x@evil.example\r\n":                       "",
+		"From: x@evil.example, a@bank.example\r\n":                       "",
+		"From: a@bank.example\r\nSubject: x\r\nFrom: x@evil.example\r\n": "",
+		"From: x@evil.example\r\nfrom : a@bank.example\r\n":              "",
+		"From: a@bank.example\r\n":                                       "",
+		"From: x@evil.example.\r\n":                                      "evil.example",
+		"From: x@Evil.example, y@evil.EXAMPLE\r\n":                       "evil.example",
+	} {
+		if f := FactsOf([]byte(from+"To: x@y.example\r\n"), ok); f.Proven != want {
+			t.Errorf("%q: %q", from, f.Proven)
+		}
+	}
+	if f := FactsOf([]byte("From: x@b\u00fccher.example\r\n"), "us; dmarc=pass header.from=xn--bcher-kva.example"); f.Proven != "b\u00fccher.example" {
+		t.Errorf("%q", f.Proven)
+	}
+	if f := FactsOf([]byte("From: x@evil.example\r\nReceived: from a ([203.0.113.1]) by b\r\n"), ""); f.Client.IsValid() {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestFacts(t *testing.T) {
 	m := parse(plain + "x")
 	m.Facts = FactsOf([]byte("Received: from dsl-192-0-2-1.isp.example (dsl-192-0-2-1.isp.example [192.0.2.1]) by us\r\nFrom: a@b.example\r\n"),
