@@ -711,6 +711,27 @@ func TestActivity(t *testing.T) {
 	}
 }
 
+// Whoever guesses, or names what is theirs after somebody, drives nothing from the page of that person.
+func TestActivityIsNotFlooded(t *testing.T) {
+	w := newWorld(t)
+	w.signIn("ann")
+	w.pass(time.Minute)
+	for n := range activityShown + 1 {
+		w.audit.Note(audit.Entry{Kind: audit.Failure, What: string(auth.Failed), Who: "ann@example.org", Protocol: "imap", Client: fmt.Sprintf("198.51.100.%d", n)})
+		must(t, w.audit.Act(t.Context(), audit.Entry{What: "own.passkey.rename", Who: "bob@example.org", Detail: fmt.Sprintf("name=%d ann@example.org", n)}))
+	}
+	must(t, w.audit.Act(t.Context(), audit.Entry{What: "account.password", Who: "root", Detail: "address=ann@example.org"}))
+	for n := range activityShown + 1 {
+		must(t, w.audit.Act(t.Context(), audit.Entry{What: "own.passkey.rename", Who: "bob@example.org", Detail: fmt.Sprintf("name=%d ann@example.org", n)}))
+	}
+	b := w.signIn("ann")
+	b.get(activityPath)
+	b.shows("an administrator changed the password", "198.51.100.77", "signed in")
+	if strings.Contains(b.body, "you renamed") {
+		t.Error("bob's acts are shown")
+	}
+}
+
 func TestDeletedMessages(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()

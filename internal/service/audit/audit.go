@@ -267,6 +267,8 @@ type Query struct {
 	Who    string
 	Client string
 	Since  time.Time
+	// Only chooses among those; nil: all.
+	Only func(*Entry) bool
 	// Limit is how many at most, the newest; default 100.
 	Limit int
 }
@@ -325,5 +327,5 @@ func newest(ctx context.Context, r kv.Reader, k Kind, q *Query) (found []Entry, 
 
 func (q *Query) wants(e *Entry) bool {
 	who := q.Who == "" || strings.EqualFold(e.Who, q.Who) || e.Kind == Act && strings.Contains(strings.ToLower(e.Detail), strings.ToLower(q.Who))
-	return who && (q.Client == "" || e.Client == q.Client) && !e.Last.Before(q.Since)
+	return who && (q.Client == "" || e.Client == q.Client) && !e.Last.Before(q.Since) && (q.Only == nil || q.Only(e))
 }
