@@ -257,7 +257,8 @@ func (d *Direct) ReleaseQuarantined(ctx context.Context, c QuarantineChange) (Qu
 	if err != nil {
 		return QuarantineChanged{}, err
 	}
-	released, err := d.isolated.release(ctx, &e, to)
+	// Whoever asked may go: were it broken off between the delivery and the note that it was made, the next release would deliver it again.
+	released, err := d.isolated.release(context.WithoutCancel(ctx), &e, to)
 	if err != nil {
 		return QuarantineChanged{}, partly(released, err)
 	}

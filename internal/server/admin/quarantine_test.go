@@ -119,3 +119,30 @@ func TestQuarantineOfADomain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReleaseIsntBrokenOff: an administrator who goes while a message is let out doesn't have it delivered twice.
+func TestReleaseIsntBrokenOff(t *testing.T) {
+	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	store := quarantine.New(db, quarantine.Options{})
+	n, err := store.Add(t.Context(), quarantine.Entry{ID: "a", To: []transfer.Recipient{{Address: "ann@example.org"}}}, text("Subject: x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, goes := context.WithCancel(t.Context())
+	d := &Direct{}
+	d.SetQuarantine(store)
+	d.SetRelease(func(ctx context.Context, e *quarantine.Entry, to []transfer.Recipient) ([]string, error) {
+		goes() // it was delivered
+		return []string{to[0].Address}, store.Settle(ctx, e.Number, []string{to[0].Address}, true)
+	})
+	if _, err := d.ReleaseQuarantined(ctx, QuarantineChange{Number: n}); err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Get(t.Context(), n); !fault.Is(err, fault.NotFound) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
