@@ -154,21 +154,42 @@ func (r *run) known() bool {
 	return r.e.Who != nil || r.e.Trusted || r.e.Verdict != nil && r.e.Verdict.Sender
 }
 
-// hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then.
+// hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then. Who
+// has it here only gets it as it came, without what is written below mail that leaves.
 func (r *run) hold(ctx context.Context) {
-	l := &leg{e: r.transfer(), content: r.content, leaving: r.leaving(""), hold: r.e.HoldUntil}
-	if slices.ContainsFunc(r.to, func(to Recipient) bool { return len(to.remote) > 0 }) {
-		l.content, l.err = r.outgoing(ctx)
+	here := &leg{e: r.transfer(), content: r.content, leaving: r.leaving(""), hold: r.e.HoldUntil}
+	away := here
+	if slices.ContainsFunc(r.to, leaves) {
+		var content *mailbox.Content
+		if content, here.err = r.outgoing(ctx); here.err == nil && content != r.content {
+			other := *here
+			away, other.content = &other, content
+		}
 	}
 	for i := range r.to {
+		l := here
+		if leaves(r.to[i]) {
+			l = away
+		}
 		l.served = append(l.served, &r.to[i])
 		l.to = append(l.to, r.to[i].to(r.to[i].Address))
 	}
-	r.send(ctx, l)
+	if len(here.to) > 0 {
+		r.send(ctx, here)
+	}
+	if away != here {
+		if len(here.to) > 0 {
+			away.e.ID = r.child("away")
+		}
+		r.send(ctx, away)
+	}
 }
 
+// leaves reports whether a recipient's mail goes on to other servers.
+func leaves(to Recipient) bool { return len(to.remote) > 0 }
+
 // held reports whether all was left to the queue.
-func (r *run) held() bool { return len(r.legs) == 1 && !r.legs[0].hold.IsZero() }
+func (r *run) held() bool { return len(r.legs) > 0 && !r.legs[0].hold.IsZero() }
 
 // send seals a leg and begins to hand it in.
 func (r *run) send(ctx context.Context, l *leg) {

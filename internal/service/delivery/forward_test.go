@@ -8,12 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/forward"
+	"postroad/internal/service/policy"
 	"postroad/internal/service/trace"
 	"postroad/internal/service/transfer"
+	"postroad/internal/storage/kv/pebble"
 )
 
 // seal is a Sealer that says for whom it signed.
@@ -197,6 +201,33 @@ func TestHeldMail(t *testing.T) {
 	e.Who, out.late = nil, nil
 	h.deliver(t, e, letter, to[:1]...)
 	h.expect(t, "bob", "Return-Path: <ann@example.org>\r\n"+letter, "Return-Path: <ann@example.org>\r\n"+letter)
+}
+
+// TestHeldMailWithDisclaimer: what leaves has it, and what stays here doesn't.
+func TestHeldMailWithDisclaimer(t *testing.T) {
+	const text = letter + "A line.\r\n"
+	h, out, who := withQueue(t)
+	db, err := pebble.Open("policies", pebble.Options{FS: vfs.NewMem()})
+	check(t, err)
+	t.Cleanup(func() { check(t, db.Close()) })
+	h.policies, err = policy.Open(t.Context(), db, policy.Options{})
+	check(t, err)
+	_, err = h.policies.Add(t.Context(), policy.Policy{Kind: policy.Disclaimer, Domain: "example.org", Text: "Keep this secret."})
+	check(t, err)
+	e := Envelope{ID: "q1", From: "ann@example.org", Who: who, HoldUntil: h.now().Add(time.Hour)}
+	h.deliver(t, e, text, h.find(t, Sender{Who: who, From: "ann@example.org"}, "x@far.example", "bob@example.org", "both@example.org")...)
+	if len(out.got) != 2 || out.got[0].ID != "q1" || out.got[1].ID == "q1" {
+		t.Fatalf("%+v", out.got)
+	}
+	for i, want := range []struct{ text, to string }{{text, "bob@example.org"}, {text + "\r\nKeep this secret.\r\n", "x@far.example both@example.org"}} {
+		if got := strings.Join(addresses(out.got[i].Recipients), " "); got != want.to || out.texts[i] != want.text || !out.got[i].HoldUntil.Equal(e.HoldUntil) {
+			t.Errorf("%s: %q", got, out.texts[i])
+		}
+	}
+	h.deliver(t, e, text, h.find(t, Sender{Who: who, From: "ann@example.org"}, "x@far.example")...)
+	if len(out.got) != 3 || out.got[2].ID != "q1" {
+		t.Errorf("%+v", out.got)
+	}
 }
 
 // TestWhatTheQueueHasForUs: when the time has come it is delivered as if it came now, and who sent it is remembered.
