@@ -8,6 +8,10 @@ import (
 // tableSize is that of the hash table that finds duplicates: a power of two, well above Max.
 const tableSize = 8192
 
+// maxProbes bounds the search for a place in the table. It never matters for a table that is so empty, but to words that somebody
+// made to meet in one place; those that find none don't count.
+const maxProbes = 64
+
 // A collector gathers features, each once. It is reused.
 type collector struct {
 	set   []uint32
@@ -20,9 +24,6 @@ type collector struct {
 }
 
 func (c *collector) reset() {
-	for _, f := range c.set { // mostly cheaper than clearing it all
-		c.table[f%tableSize] = 0
-	}
 	if len(c.set) > 0 {
 		clear(c.table[:])
 	}
@@ -56,7 +57,8 @@ func (c *collector) put(k Kind, h uint64, a, b []byte) {
 		return
 	}
 	f := featureOf(k, h)
-	for i := uint32(h) % tableSize; ; i = (i + 1) % tableSize {
+	i := uint32(h) % tableSize
+	for range maxProbes {
 		switch c.table[i] {
 		case f:
 			return
@@ -68,6 +70,7 @@ func (c *collector) put(k Kind, h uint64, a, b []byte) {
 			}
 			return
 		}
+		i = (i + 1) % tableSize
 	}
 }
 
@@ -99,11 +102,20 @@ func hash(seed uint64, b []byte) uint64 {
 		h = mix(h^binary.LittleEndian.Uint64(b), mul1)
 		b = b[8:]
 	}
+	return mix(h^tail(b), mul2)
+}
+
+// tail is the number that up to seven octets are, the first the lowest.
+func tail(b []byte) uint64 {
+	n := len(b)
+	if n >= 4 { // the two reads overlap
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*(n-4))
+	}
 	var last uint64
 	for i, c := range b {
 		last |= uint64(c) << (8 * i)
 	}
-	return mix(h^last, mul2)
+	return last
 }
 
 func mix(a, b uint64) uint64 {

@@ -41,6 +41,52 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestUnclosedQuotes: a quote that isn't closed is none, but a document of such tags isn't searched to its end for each of them.
+func TestUnclosedQuotes(t *testing.T) {
+	for n, want := range map[int]bool{1: true, 10: true, maxUnclosed + 10: false} {
+		doc := strings.Repeat("<b x='>'", n) + "<b x='>\n" + `<a title=">" href="https://trick.example/">x</a>`
+		got := names(parse(head + "Content-Type: text/html\n\n" + doc + "\n"))
+		if slices.Contains(got, "link to: trick.example") != want {
+			t.Errorf("%d tags: %q", n, got)
+		}
+	}
+}
+
+// TestMeeting: texts that were made to meet in the table don't make it slow, and others aren't lost for them.
+func TestMeeting(t *testing.T) {
+	var c collector
+	c.reset()
+	for i := range uint64(Max / 2) {
+		c.put(Word, 7|i<<40, nil, nil)
+	}
+	if len(c.set) != maxProbes {
+		t.Errorf("%d features of %d in one place", len(c.set), maxProbes)
+	}
+	for i := range uint64(1000) {
+		c.put(Word, 1000+i|(i+5000)<<40, nil, nil)
+	}
+	if len(c.set) != maxProbes+1000 {
+		t.Errorf("%d features, not %d", len(c.set), maxProbes+1000)
+	}
+}
+
+// TestWordHash: words are hashed in words' own way, with the same outcome as Of, wherever they stand.
+func TestWordHash(t *testing.T) {
+	text := "a bb ccc dddd eeeee ffffff ggggggg hhhhhhhh iiiiiiiii 'jjjjjjjjjjjjjjjjjjjjjjj' kk"
+	x := &extraction{}
+	x.reset()
+	x.words(Word, Pair, []byte(text))
+	ws := strings.Fields(strings.ReplaceAll(text, "'", ""))
+	for i, w := range ws {
+		if !slices.Contains(x.set, Of(Word, w)) || i > 0 && !slices.Contains(x.set, Of(Pair, ws[i-1], w)) {
+			t.Errorf("%q isn't there", w)
+		}
+	}
+	if len(x.set) != 2*len(ws)-1 {
+		t.Errorf("%d features", len(x.set))
+	}
+}
+
 func benchmark(b *testing.B, raw string) {
 	m := parse(raw)
 	m.Facts = FactsOf(m.Summary.Header(), "")

@@ -1,6 +1,7 @@
 package features
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -38,22 +39,43 @@ var asciiFold = func() (t [utf8.RuneSelf]byte) {
 
 // append appends text, folded, up to limit octets in dst.
 func (f *folder) append(dst, text []byte, limit int) []byte {
-	for i := 0; i < len(text) && len(dst) < limit; {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if c >= 'A' && c <= 'Z' {
-				f.upper++
-			}
-			dst = append(dst, asciiFold[c])
-			i++
-			continue
+	for len(text) > 0 && len(dst) < limit {
+		dst, text = f.ascii(dst, text, limit)
+		for len(text) > 0 && text[0] >= utf8.RuneSelf && len(dst) < limit {
+			r, n := utf8.DecodeRune(text)
+			dst = f.rune(dst, r)
+			text = text[n:]
 		}
-		r, n := utf8.DecodeRune(text[i:])
-		dst = f.rune(dst, r)
-		i += n
 	}
 	return dst
 }
+
+// ascii is append for the ASCII at the beginning of text. It returns the rest of it.
+func (f *folder) ascii(dst, text []byte, limit int) (out, rest []byte) {
+	start := len(dst)
+	n := min(len(text), limit-start)
+	dst = slices.Grow(dst, n)
+	in, out := text[:n], dst[start:start+n]
+	upper := 0
+	for i, c := range in {
+		if c >= utf8.RuneSelf {
+			n = i
+			break
+		}
+		out[i] = asciiFold[c]
+		upper += int(isUpper[c])
+	}
+	f.upper += upper
+	return dst[:start+n], text[n:]
+}
+
+// isUpper is 1 for capitals.
+var isUpper = func() (t [utf8.RuneSelf]uint8) {
+	for c := 'A'; c <= 'Z'; c++ {
+		t[c] = 1
+	}
+	return t
+}()
 
 // rune appends one character that isn't ASCII.
 func (f *folder) rune(dst []byte, r rune) []byte {

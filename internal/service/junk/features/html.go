@@ -22,6 +22,7 @@ type htmlReader struct {
 	href                                []byte
 	anchor                              int // where the text of the present link begins in out, -1: none
 	mismatch                            int
+	unclosed                            int // quotes in tags
 }
 
 // read reads a document, and returns its text appended to out.
@@ -118,7 +119,7 @@ func (h *htmlReader) markup(b []byte) int {
 		h.text(b[:1])
 		return 1
 	}
-	end := tagEnd(b)
+	end := h.tagEnd(b)
 	h.tag(b[1:end])
 	n := min(end+1, len(b))
 	if name := tagName(b[1:end]); raw(name) {
@@ -136,8 +137,27 @@ func (h *htmlReader) cut(after []byte) {
 
 func letter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
+// maxUnclosed is how many tags of a document may have a quote that nobody closes before quotes count no longer in it: each of them takes
+// a search to the document's end.
+const maxUnclosed = 50
+
 // tagEnd is where the tag at the start of b has its ">"; len(b) if it has none.
-func tagEnd(b []byte) int {
+func (h *htmlReader) tagEnd(b []byte) int {
+	if h.unclosed < maxUnclosed {
+		end, ok := quotedEnd(b)
+		if ok {
+			return end
+		}
+		h.unclosed++ // not a quote
+	}
+	if i := bytes.IndexByte(b, '>'); i >= 0 {
+		return i
+	}
+	return len(b)
+}
+
+// quotedEnd is tagEnd where quotes hide what they enclose. ok is false if one isn't closed.
+func quotedEnd(b []byte) (end int, ok bool) {
 	quote := byte(0)
 	for i := 1; i < len(b); i++ {
 		switch c := b[i]; {
@@ -146,17 +166,12 @@ func tagEnd(b []byte) int {
 				quote = 0
 			}
 		case c == '>':
-			return i
+			return i, true
 		case (c == '"' || c == '\'') && b[i-1] == '=':
 			quote = c
 		}
 	}
-	if quote != 0 { // a quote that is never closed: not one
-		if i := bytes.IndexByte(b, '>'); i >= 0 {
-			return i
-		}
-	}
-	return len(b)
+	return len(b), quote == 0
 }
 
 // raw reports whether an element's content is not for readers.
@@ -372,13 +387,22 @@ func attr(attrs []byte, name string) []byte {
 		if start > 0 && attrs[start-1] > ' ' && attrs[start-1] != '"' && attrs[start-1] != '\'' && attrs[start-1] != '/' {
 			continue
 		}
-		v := bytes.TrimLeft(attrs[at:], " \t\r\n")
+		v := skipBlank(attrs[at:])
 		if len(v) == 0 || v[0] != '=' {
 			continue
 		}
-		return attrValue(bytes.TrimLeft(v[1:], " \t\r\n"))
+		return attrValue(skipBlank(v[1:]))
 	}
 }
+
+func skipBlank(b []byte) []byte {
+	for len(b) > 0 && blank(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 func attrValue(v []byte) []byte {
 	if len(v) > 0 && (v[0] == '"' || v[0] == '\'') {

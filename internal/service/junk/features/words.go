@@ -1,6 +1,7 @@
 package features
 
 import (
+	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
 )
@@ -18,58 +19,84 @@ var wordByte = func() (t [256]bool) {
 
 // words adds the words of a folded text, and the pairs of them.
 func (x *extraction) words(word, pair Kind, text []byte) {
-	var last []byte
+	var last token
+	seeds := [2]uint64{seedOf(word), seedOf(pair)}
 	for i := 0; i < len(text); {
-		if !wordByte[text[i]] {
-			if c := text[i]; c == '\n' || c == '.' {
-				last = nil
+		if c := text[i]; !wordByte[c] {
+			if c == '\n' || c == '.' {
+				last.n = 0
 			}
 			i++
 			continue
 		}
 		start := i
-		wide := false
+		wide := byte(0)
 		for i < len(text) && wordByte[text[i]] {
-			wide = wide || text[i] >= 0xe0 // three octets and more: perhaps a script without spaces
+			wide = max(wide, text[i])
 			i++
 		}
-		w := text[start:i]
-		if wide && x.unspaced(word, w) {
-			last = nil
+		if wide >= 0xe0 && x.unspaced(word, text[start:i]) { // three octets and more: perhaps a script without spaces
+			last.n = 0
 			continue
 		}
-		last = x.word(word, pair, last, trimWord(w))
+		lo, hi := trimWord(text, start, i)
+		x.word(word, pair, &seeds, &last, text, lo, hi-lo)
 	}
 }
 
-// word adds a word and its pair with the one before, and returns the word if it can be in a pair with the next.
-func (x *extraction) word(word, pair Kind, last, w []byte) []byte {
+// token is a word, n octets from at on, and the hash with which that of a pair begins whose first word it is. n is 0: there is none.
+type token struct {
+	at, n int
+	hash  uint64
+}
+
+// in is the word in the text that it is of.
+func (t token) in(text []byte) []byte { return text[t.at : t.at+t.n] }
+
+// word adds the word of n octets at at and its pair with the one before, last, and makes it the last one if it can be in a pair with the next.
+func (x *extraction) word(word, pair Kind, seeds *[2]uint64, last *token, text []byte, at, n int) {
 	switch {
-	case len(w) == 0:
-		return last
-	case len(w) > maxWord:
+	case n == 0:
+		return
+	case n > maxWord:
 		x.long++
-		return nil
-	case len(w) == 1:
+		last.n = 0
+		return
+	case n == 1:
 		x.single++
 	}
 	x.count++
-	x.add(word, w)
-	if last != nil {
-		x.add2(pair, last, w)
+	if len(x.set) >= x.limit {
+		return // for good: sets don't shrink
 	}
-	return w
+	now := token{at: at, n: n}
+	w := now.in(text)
+	if n < 8 && at+8 <= len(text) { // most words: hash, three times at once
+		v := binary.LittleEndian.Uint64(text[at:])&(1<<(8*n)-1) ^ uint64(n)*mul1
+		x.put(word, mix(seeds[0]^v, mul2), w, nil)
+		if last.n > 0 {
+			x.put(pair, mix(last.hash^v, mul2), last.in(text), w)
+		}
+		now.hash = mix(seeds[1]^v, mul2)
+	} else {
+		x.put(word, hash(seeds[0], w), w, nil)
+		if last.n > 0 {
+			x.put(pair, hash(last.hash, w), last.in(text), w)
+		}
+		now.hash = hash(seeds[1], w)
+	}
+	*last = now
 }
 
-// trimWord cuts quotes off, and makes long numbers the same.
-func trimWord(w []byte) []byte {
-	for len(w) > 0 && w[0] == '\'' {
-		w = w[1:]
+// trimWord returns where text[lo:hi] is without the quotes around it.
+func trimWord(text []byte, lo, hi int) (int, int) {
+	for lo < hi && text[lo] == '\'' {
+		lo++
 	}
-	for len(w) > 0 && w[len(w)-1] == '\'' {
-		w = w[:len(w)-1]
+	for lo < hi && text[hi-1] == '\'' {
+		hi--
 	}
-	return w
+	return lo, hi
 }
 
 // unspaced adds each two characters in a row of a text in a script without spaces, and reports whether w is that.

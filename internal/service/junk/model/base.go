@@ -174,9 +174,7 @@ type norms struct{ text, other float64 }
 func normsOf(s features.Set) norms {
 	text := 0
 	for _, f := range s {
-		if ofText(f) {
-			text++
-		}
+		text += groupOf(f)
 	}
 	return norms{1 / math.Sqrt(float64(max(text, minText))), 1 / math.Sqrt(float64(max(len(s)-text, minOther)))}
 }
@@ -187,13 +185,13 @@ const (
 	minOther = 100
 )
 
-func ofText(f uint32) bool {
-	switch features.KindOf(f) {
-	case features.Word, features.Pair, features.Gram:
-		return true
-	}
-	return false
-}
+// textKinds has a bit for each kind that is of the text.
+const textKinds = 1<<features.Word | 1<<features.Pair | 1<<features.Gram
+
+// groupOf is 1 for what is of the text, and 0 for all else.
+func groupOf(f uint32) int { return int(uint32(textKinds) >> (features.KindOf(f) & 31) & 1) }
+
+func ofText(f uint32) bool { return groupOf(f) == 1 }
 
 func (n norms) of(f uint32) float64 {
 	if ofText(f) {
@@ -204,15 +202,26 @@ func (n norms) of(f uint32) float64 {
 
 // sum is what the base says, before calibration.
 func (b *Base) sum(s features.Set) float64 {
-	text, other, texts := 0.0, 0.0, 0
+	if len(b.table) == 0 {
+		s = nil
+	}
+	mask := len(b.table) - 1
+	var sums, counts [2]int
 	for _, f := range s {
-		w := b.weight(f)
-		if ofText(f) {
-			text += w
-			texts++
-		} else {
-			other += w
+		group := groupOf(f)
+		counts[group]++
+		for i := int(f * 0x9e3779b1 >> b.shift); ; i++ {
+			g := b.table[i&mask]
+			if g == f {
+				sums[group] += int(b.weights[i&mask])
+			}
+			if g == f || g == 0 {
+				break
+			}
 		}
 	}
-	return float64(b.bias) + text/math.Sqrt(float64(max(texts, minText))) + other/math.Sqrt(float64(max(len(s)-texts, minOther)))
+	of := func(group, least int) float64 {
+		return float64(sums[group]) * float64(b.scale) / math.Sqrt(float64(max(counts[group], least)))
+	}
+	return float64(b.bias) + of(1, minText) + of(0, minOther)
 }

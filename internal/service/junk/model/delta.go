@@ -69,20 +69,13 @@ func (d *Delta) weight(f uint32) float64 {
 
 // sum is what the delta adds to a message's log-odds.
 func (d *Delta) sum(s features.Set, n norms) float64 {
-	text, other := 0, 0
+	var sums [2]int
 	for _, f := range s {
 		h := uint64(f) * 0x9e3779b97f4a7c15
-		w := int(d.weights[h>>(64-deltaBits)])
-		if h>>(63-deltaBits)&1 == 1 {
-			w = -w
-		}
-		if ofText(f) {
-			text += w
-		} else {
-			other += w
-		}
+		minus := -int(h >> (63 - deltaBits) & 1) // all bits, or none
+		sums[groupOf(f)] += (int(d.weights[h>>(64-deltaBits)]) ^ minus) - minus
 	}
-	return (float64(text)*n.text + float64(other)*n.other) / unit
+	return (float64(sums[1])*n.text + float64(sums[0])*n.other) / unit
 }
 
 // Learn learns that a message is junk or good. below are deltas that count as well when the account's mail is judged, such as

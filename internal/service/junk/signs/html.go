@@ -12,24 +12,12 @@ func (m *Message) html(body []byte) {
 	m.tags(body, func(t tag, rest []byte) {
 		switch t.name {
 		case "a":
-			href := t.attr("href")
-			if href == "" || m.links > maxLinks {
+			if m.links > maxLinks {
 				return
 			}
-			end := bytes.Index(rest[:min(len(rest), maxText)], []byte("</"))
-			for end >= 0 && (end+2 >= len(rest) || rest[end+2]|0x20 != 'a') { // of a tag inside
-				next := bytes.Index(rest[end+2:min(len(rest), maxText)], []byte("</"))
-				if next < 0 {
-					end = -1
-					break
-				}
-				end += 2 + next
+			if href := t.attr("href"); href != "" {
+				m.address(href, linkText(rest[:min(len(rest), maxText)]))
 			}
-			shows := ""
-			if end >= 0 {
-				shows = text(rest[:end])
-			}
-			m.address(href, shows)
 		case "area":
 			if href := t.attr("href"); href != "" {
 				m.address(href, "")
@@ -42,6 +30,32 @@ func (m *Message) html(body []byte) {
 			}
 		}
 	})
+}
+
+// linkText is what people see of the link whose text is at the beginning of rest, or "" if they see no host in it.
+func linkText(rest []byte) string {
+	end := bytes.Index(rest, []byte("</"))
+	for end >= 0 && (end+2 >= len(rest) || rest[end+2]|0x20 != 'a') { // of a tag inside
+		next := bytes.Index(rest[end+2:], []byte("</"))
+		if next < 0 {
+			return ""
+		}
+		end += 2 + next
+	}
+	if end < 0 || !mayShow(rest[:end]) {
+		return ""
+	}
+	return text(rest[:end])
+}
+
+// mayShow reports whether there can be a host in markup: a dot, or something that may stand for one.
+func mayShow(markup []byte) bool {
+	for _, c := range markup {
+		if c == '.' || c == '&' || c >= 0x80 {
+			return true
+		}
+	}
+	return false
 }
 
 // maxText is how far from its beginning a link may end, for its text to be looked at.
@@ -78,7 +92,7 @@ func (m *Message) tags(body []byte, f func(t tag, rest []byte)) {
 		if name == "" {
 			continue
 		}
-		end := tagEnd(body)
+		end := m.tagEnd(body)
 		f(tag{name, body[len(name):end]}, body[min(end+1, len(body)):])
 		body = body[end:]
 	}
@@ -86,23 +100,46 @@ func (m *Message) tags(body []byte, f func(t tag, rest []byte)) {
 
 // tagName is the name with which a text begins, if it is one of names.
 func tagName(b []byte) string {
+	switch b[0] | 0x20 {
+	case 'a', 'f', 'i', 's':
+	default: // most
+		return ""
+	}
 	for _, n := range names {
-		if len(b) > len(n) && strings.EqualFold(string(b[:len(n)]), n) && (b[len(n)] <= ' ' || b[len(n)] == '/' || b[len(n)] == '>') {
+		if len(b) > len(n) && (b[len(n)] <= ' ' || b[len(n)] == '/' || b[len(n)] == '>') && strings.EqualFold(string(b[:len(n)]), n) {
 			return n
 		}
 	}
 	return ""
 }
 
-// maxTag is how long a tag may be.
-const maxTag = 8 << 10
+// maxTag is how long a tag may be, and maxUnclosed how often a quote may be missing in a message before quotes count no longer: each
+// takes a search through so much.
+const (
+	maxTag      = 8 << 10
+	maxUnclosed = 50
+)
 
 // tagEnd is where a tag ends: at ">" that isn't within quotes.
-func tagEnd(b []byte) int {
+func (m *Message) tagEnd(b []byte) int {
+	b = b[:min(len(b), maxTag)]
+	if m.unclosed < maxUnclosed {
+		if end := quotedEnd(b); end >= 0 {
+			return end
+		}
+	}
+	if i := bytes.IndexByte(b, '>'); i >= 0 { // a quote that nobody closed
+		m.unclosed++
+		return i
+	}
+	return len(b)
+}
+
+// quotedEnd is where the first ">" stands that isn't within quotes; -1: nowhere.
+func quotedEnd(b []byte) int {
 	quote := byte(0)
-	limit := min(len(b), maxTag)
-	for i := range limit {
-		switch c := b[i]; {
+	for i, c := range b {
+		switch {
 		case quote != 0:
 			if c == quote {
 				quote = 0
@@ -113,10 +150,7 @@ func tagEnd(b []byte) int {
 			quote = c
 		}
 	}
-	if i := bytes.IndexByte(b[:limit], '>'); i >= 0 { // a quote that nobody closed
-		return i
-	}
-	return limit
+	return -1
 }
 
 // attr is the value of an attribute, with its character references undone; "" if there is none.
@@ -126,12 +160,19 @@ func (t tag) attr(name string) string {
 		if i < 0 {
 			return ""
 		}
-		before, after := i == 0 || rest[i-1] <= ' ' || rest[i-1] == '/' || rest[i-1] == '"' || rest[i-1] == '\'', bytes.TrimLeft(rest[i+len(name):], " \t\r\n\f")
+		before, after := i == 0 || rest[i-1] <= ' ' || rest[i-1] == '/' || rest[i-1] == '"' || rest[i-1] == '\'', skipBlank(rest[i+len(name):])
 		rest = rest[i+len(name):]
 		if v, ok := bytes.CutPrefix(after, []byte("=")); before && ok {
-			return attrValue(bytes.TrimLeft(v, " \t\r\n\f"))
+			return attrValue(skipBlank(v))
 		}
 	}
+}
+
+func skipBlank(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n' || b[0] == '\f') {
+		b = b[1:]
+	}
+	return b
 }
 
 func attrValue(v []byte) string {

@@ -59,12 +59,54 @@ func hostOf(s string) string {
 	return ascii(lower(s))
 }
 
+// lead is where all links lead that begin in a way.
+type lead struct {
+	start string
+	link  link
+}
+
+// leadsTo is linkOf. It knows links to the same host again, of which most messages have many.
+func (m *Message) leadsTo(raw string) (l link, ok bool) {
+	start := plainStart(raw)
+	if start == "" {
+		return linkOf(raw)
+	}
+	for i := range m.leads {
+		if m.leads[i].start == start {
+			return m.leads[i].link, true
+		}
+	}
+	if l, ok = linkOf(start); ok {
+		m.leads[m.next] = lead{start, l}
+		m.next = (m.next + 1) % len(m.leads)
+	}
+	return l, ok
+}
+
+// plainStart is the scheme and host of an address in the web that is written as most are, without anything that linkOf has to undo; else "".
+func plainStart(raw string) string {
+	n := len("https://")
+	if !strings.HasPrefix(raw, "https://") {
+		if n = len("http://"); !strings.HasPrefix(raw, "http://") {
+			return ""
+		}
+	}
+	end := n
+	for end < len(raw) && end-n <= 253 && (letterOrDigit(raw[end]) || raw[end] == '.' || raw[end] == '-') {
+		end++
+	}
+	if end == n || end < len(raw) && raw[end] != '/' && raw[end] != '?' && raw[end] != '#' {
+		return ""
+	}
+	return raw[:end]
+}
+
 // address looks at where a link leads. text is what people see of it; "" if that is the address itself.
 func (m *Message) address(raw, text string) {
 	if m.links++; m.links > maxLinks {
 		return
 	}
-	l, ok := linkOf(raw)
+	l, ok := m.leadsTo(raw)
 	if !ok {
 		return
 	}
@@ -163,16 +205,17 @@ func (m *Message) vouched(domain string) bool {
 // shownHost is the host that people see in a link's text, in lower case and A-labels; "" if they see none.
 func shownHost(text string) string {
 	text = strings.TrimSpace(text)
-	lowered := strings.ToLower(text)
-	for _, start := range [...]string{"http://", "https://"} {
-		if i := strings.Index(lowered, start); i >= 0 {
-			if l, ok := linkOf(firstWord(text[i:])); ok && !l.isAddr && hostLike(l.host) {
-				return l.host
+	if strings.Contains(text, "://") {
+		for _, start := range [...]string{"http://", "https://"} {
+			if i := indexFoldIn(text, start); i >= 0 {
+				if l, ok := linkOf(firstWord(text[i:])); ok && !l.isAddr && hostLike(l.host) {
+					return l.host
+				}
+				return ""
 			}
-			return ""
 		}
 	}
-	i := strings.Index(lowered, "www.")
+	i := indexFoldIn(text, "www.")
 	if i < 0 {
 		if strings.ContainsAny(text, " \t\r\n@") {
 			return ""
@@ -188,6 +231,30 @@ func shownHost(text string) string {
 		return ""
 	}
 	return ascii(lower(host))
+}
+
+// indexFoldIn is where part, of ASCII in lower case, stands in s, in any case; -1: nowhere. (Other letters may have other lengths in
+// lower case, so that places there are no places here.)
+func indexFoldIn(s, part string) int {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if s[i]|0x20 == part[0] && equalFoldASCII(s[i:i+len(part)], part) {
+			return i
+		}
+	}
+	return -1
+}
+
+func equalFoldASCII(s, lower string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func firstWord(s string) string {
@@ -209,7 +276,7 @@ func (m *Message) plainLinks(body []byte) {
 			start--
 		}
 		end := i + 3
-		for end < len(body) && body[end] > ' ' && !bytes.ContainsRune([]byte(`<>"`), rune(body[end])) && end-start < maxURL {
+		for end < len(body) && body[end] > ' ' && body[end] != '<' && body[end] != '>' && body[end] != '"' && end-start < maxURL {
 			end++
 		}
 		m.address(string(body[start:end]), "")

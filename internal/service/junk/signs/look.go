@@ -48,6 +48,11 @@ type Message struct {
 	room   int // of maxBodies
 	links  int
 	buffer []byte
+	// unclosed is how many tags had a quote that nobody closed.
+	unclosed int
+	// leads are links that were taken apart already, by what they begin with; next is the one to be forgotten.
+	leads [8]lead
+	next  int
 }
 
 // Look finds a message's signs. msg has the bytes that s describes; it isn't used any more afterwards.
@@ -64,7 +69,7 @@ func Look(s *message.Structure, msg io.ReaderAt, f Facts) *Message {
 		m.part(p)
 		return true
 	})
-	m.msg, m.buffer, m.facts = nil, nil, Facts{}
+	m.msg, m.buffer, m.facts, m.leads = nil, nil, Facts{}, [8]lead{}
 	return m
 }
 
