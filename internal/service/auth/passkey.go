@@ -90,7 +90,7 @@ func (e *Engine) provePasskey(ctx context.Context, a *attempt, of *directory.Pro
 	if err != nil || proof.Eligible != key.Eligible { // step 19: that never changes
 		return nil, none, e.badPasskey(ctx, a, p, with)
 	}
-	if err := e.challenges.Use(answer.Challenge()); err != nil {
+	if err := e.challenges.Use(answer.Challenge(), uint64(p.Account.ID)); err != nil {
 		return nil, none, err
 	}
 	err = e.dir.UsePasskey(ctx, p.Account.ID, key.ID, proof.Count, proof.BackedUp)
@@ -152,7 +152,7 @@ func (e *Engine) AddPasskey(ctx context.Context, id ident.AccountID, session, na
 	if err != nil {
 		return directory.Passkey{}, err
 	}
-	if err := e.challenges.Use(challenge); err != nil {
+	if err := e.challenges.Use(challenge, uint64(id)); err != nil {
 		return directory.Passkey{}, err
 	}
 	handle, err := e.dir.PasskeyHandle(ctx, id)

@@ -17,8 +17,10 @@ const ChallengeLife = 2 * timeout * time.Millisecond
 const (
 	challengeRandom = 16
 	challengeSize   = challengeRandom + 8 + 16
-	// maxUsed bounds the memory of challenges that were answered well.
-	maxUsed = 100_000
+	// maxUsed bounds the memory of challenges that were answered well, and maxUsedOf those that one account has answered: nobody's program
+	// that signs in over and over closes the door to all others.
+	maxUsed   = 100_000
+	maxUsedOf = 500
 )
 
 // Challenges makes challenges and takes each back once (§13.5.3). Nothing is kept of those that are never answered, so strangers
@@ -30,13 +32,20 @@ type Challenges struct {
 	key  [32]byte
 
 	mu   sync.Mutex
-	used map[[challengeRandom]byte]time.Time // guarded by mu: until when to remember
-	tidy time.Time                           // guarded by mu: when to look for what can be forgotten
+	used map[[challengeRandom]byte]use // guarded by mu
+	of   map[uint64]int                // guarded by mu: how many of used are an account's
+	tidy time.Time                     // guarded by mu: when to look for what can be forgotten
+}
+
+// use is that of a challenge.
+type use struct {
+	until time.Time // when it can be forgotten
+	by    uint64    // the account
 }
 
 // NewChallenges makes Challenges.
 func NewChallenges(now func() time.Time, rand io.Reader) (*Challenges, error) {
-	c := &Challenges{now: now, rand: rand, used: map[[challengeRandom]byte]time.Time{}}
+	c := &Challenges{now: now, rand: rand, used: map[[challengeRandom]byte]use{}, of: map[uint64]int{}}
 	if _, err := io.ReadFull(rand, c.key[:]); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "no randomness")
 	}
@@ -76,28 +85,39 @@ func until(challenge []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(challenge[challengeRandom:])), 0)
 }
 
-// Use takes a challenge that Check has found good, and that was answered well: it is good no more. fault.Unauthenticated: it was used before.
-func (c *Challenges) Use(challenge []byte) error {
+// Use takes a challenge that Check has found good, and that an account has answered well: it is good no more. Errors: fault.Unauthenticated
+// if it was used before; fault.RateLimited if the account, or all together, have answered too many.
+func (c *Challenges) Use(challenge []byte, account uint64) error {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !now.Before(c.tidy) || len(c.used) >= maxUsed {
-		for k, end := range c.used {
-			if !now.Before(end) {
-				delete(c.used, k)
-			}
-		}
-		c.tidy = now.Add(ChallengeLife)
+	if !now.Before(c.tidy) || len(c.used) >= maxUsed || c.of[account] >= maxUsedOf {
+		c.forget(now)
 	}
 	k := [challengeRandom]byte(challenge)
 	if _, again := c.used[k]; again {
 		return errChallenge()
 	}
-	if len(c.used) >= maxUsed {
+	if len(c.used) >= maxUsed || c.of[account] >= maxUsedOf {
 		return fault.New(fault.RateLimited, "too many sign-ins by passkeys, try again later")
 	}
-	c.used[k] = until(challenge)
+	c.used[k] = use{until(challenge), account}
+	c.of[account]++
 	return nil
+}
+
+// forget drops what has expired. The caller holds mu.
+func (c *Challenges) forget(now time.Time) {
+	for k, u := range c.used {
+		if now.Before(u.until) {
+			continue
+		}
+		delete(c.used, k)
+		if c.of[u.by]--; c.of[u.by] == 0 {
+			delete(c.of, u.by)
+		}
+	}
+	c.tidy = now.Add(ChallengeLife)
 }
 
 func errChallenge() error {

@@ -172,11 +172,11 @@ func TestChallenges(t *testing.T) {
 		forged[i] ^= 1
 		check("forged", all.Check(forged, "sign in"), false)
 	}
-	check("used", all.Use(c), true)
-	check("used twice", all.Use(c), false)
+	check("used", all.Use(c, 1), true)
+	check("used twice", all.Use(c, 1), false)
 	now = now.Add(passkey.ChallengeLife - time.Second)
 	check("in time", all.Check(c, "sign in"), true)
-	check("used twice, later", all.Use(c), false)
+	check("used twice, later", all.Use(c, 1), false)
 	now = now.Add(time.Second)
 	check("too late", all.Check(c, "sign in"), false)
 	another, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
@@ -188,6 +188,36 @@ func TestChallenges(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("another server's", all.Check(d, "sign in"), false)
+}
+
+// An account whose program signs in over and over shuts nobody else out, and comes in again itself once the first have expired.
+func TestChallengesOfOneAccount(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	all, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func(account uint64) error {
+		c, err := all.New("sign in")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.Use(c, account)
+	}
+	n := 0
+	for err = use(1); err == nil && n < 200_000; err = use(1) {
+		n++
+	}
+	if !fault.Is(err, fault.RateLimited) || n > 1000 {
+		t.Errorf("%d: %v", n, err)
+	}
+	if err := use(2); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	now = now.Add(passkey.ChallengeLife)
+	if err := use(1); err != nil {
+		t.Errorf("later: %v", err)
+	}
 }
 
 // Whatever a browser says, it is refused or read, and never more.
