@@ -175,6 +175,8 @@ type judge struct {
 	m     *Message
 	worst *Policy
 	what  string // it is about
+
+	entries int // of archives
 }
 
 // consider takes a policy's word into account: that against the mail, or the more severe one, counts. One that lets in counts only if it is
@@ -188,11 +190,8 @@ func (j *judge) consider(p *Policy, what string, proved bool) {
 	}
 }
 
-// Bounds of the search for files.
-const (
-	maxAuthors  = 20
-	maxArchives = 50
-)
+// maxAuthors bounds how many authors are looked at.
+const maxAuthors = 20
 
 // look parses the message.
 func (j *judge) look() {
@@ -205,17 +204,34 @@ func (j *judge) look() {
 	if len(j.s.files) == 0 && len(j.s.types) == 0 {
 		return
 	}
-	archives := 0
+	told := !structure.Limited
 	structure.Root.Walk(func(p *message.Part) bool {
 		j.consider(j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction), "parts of type "+printable(p.Type+"/"+p.Subtype), true)
-		if name := p.Filename(); name != "" {
-			j.file(name)
-		}
-		if archives < maxArchives && len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && j.archive(p) {
-			archives++
+		named := j.names(p)
+		if len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && (named || p.Type != "text") {
+			told = j.archives(p) && told
 		}
 		return true
 	})
+	if !told { // it has more parts or files than anybody needs, to hide one
+		j.consider(j.s.strictest(j.m.Domain, j.m.Direction), "more parts or files than can be looked at", true)
+	}
+}
+
+// names looks at all names that a part has: programs don't agree on which one counts.
+func (j *judge) names(p *message.Part) (any bool) {
+	for _, list := range [...]struct {
+		params []message.Param
+		name   string
+	}{{p.DispositionParams, "filename"}, {p.Params, "name"}} {
+		for i := range list.params {
+			if x := &list.params[i]; x.Name == list.name && x.Value != "" {
+				any = true
+				j.file(message.DecodeWords(x.Value))
+			}
+		}
+	}
+	return any
 }
 
 // authors looks at who the message says it is from.
@@ -234,19 +250,13 @@ func (j *judge) file(name string) {
 	j.consider(j.s.file(name, j.m.Domain, j.m.Direction), "files such as "+printable(name), true)
 }
 
-// archive looks at the names in an archive.
-func (j *judge) archive(p *message.Part) bool {
-	if p.Type == "text" || p.BodySize < 22 {
-		return false
-	}
-	var head [4]byte
-	if n, _ := io.ReadFull(p.Body(j.m.Content), head[:]); n < len(head) || !archive.IsZIP(head[:]) {
-		return false
-	}
-	for _, e := range archive.Names(p.Tail(j.m.Content, archive.Tail)) {
+// archives looks at the names in the archives that a part has in it. It reports whether these are all.
+func (j *judge) archives(p *message.Part) bool {
+	return archive.Scan(p.Body(j.m.Content), func(e archive.Entry) bool {
+		j.entries++
 		j.file(e.Name)
-	}
-	return true
+		return j.entries <= archive.MaxScanned
+	})
 }
 
 // printable makes strangers' text fit for a reply.

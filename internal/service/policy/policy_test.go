@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"mime/quotedprintable"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -306,6 +308,57 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %s, not %s", name, got, c.want)
 		}
 	}
+}
+
+// TestHiddenFiles: nothing that is said or put around a program keeps it from being seen.
+func TestHiddenFiles(t *testing.T) {
+	b := openBook(t, openDB(t))
+	add(t, b, Policy{Kind: File, Pattern: "exe", Action: Reject, Text: "No programs, please"})
+	part := func(header, body string) string {
+		return "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + header + "\r\n" + body + "\r\n--b--\r\n"
+	}
+	z := zipOf(t, "a.exe")
+	coded := base64.StdEncoding.EncodeToString
+	var quoted bytes.Buffer
+	w := quotedprintable.NewWriter(&quoted)
+	w.Binary = true
+	w.Write(z)
+	w.Close()
+	const b64, zipped = "Content-Transfer-Encoding: base64\r\n", "Content-Type: application/zip; name=a.zip\r\n"
+	var names []string
+	for i := range 3000 {
+		names = append(names, fmt.Sprintf("a long name of a file that fills the directory %d.txt", i))
+	}
+	for name, mail := range map[string]string{
+		"two names":         part("Content-Type: x/y; name=a.exe\r\nContent-Disposition: attachment; filename=a.txt\r\n", "MZ"),
+		"two names, turned": part("Content-Type: x/y; name=a.txt\r\nContent-Disposition: attachment; filename=a.exe\r\n", "MZ"),
+		"quoted-printable":  part(zipped+"Content-Transfer-Encoding: quoted-printable\r\n", quoted.String()),
+		"text":              part("Content-Type: text/plain; name=a.zip\r\n"+b64, coded(z)),
+		"something before":  part(zipped+b64, coded(append([]byte("hello!"), z...))),
+		"something behind":  part(zipped+b64, coded(append(slices.Clone(z), make([]byte, 300<<10)...))),
+		"many files":        part(zipped+b64, coded(zipOf(t, append(names, "a.exe")...))),
+		"many archives":     part(zipped+b64, strings.Repeat(coded(zipOf(t, "a.txt"))+"\r\n--b\r\n"+zipped+b64+"\r\n", 100)+coded(z)),
+		"many parts":        part("", strings.Repeat("x\r\n--b\r\n\r\n", 11_000)),
+		"deep":              deep(200, "Content-Type: x/y; name=a.exe\r\n\r\nMZ"),
+	} {
+		m := Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}
+		if _, err := b.Judge(&m); refusalOf(err) == nil {
+			t.Errorf("%s: not found", name)
+		}
+	}
+	for name, mail := range map[string]string{
+		"archive": part(zipped+b64, coded(zipOf(t, names...))), "letter": "From: a@b.example\r\n\r\nPK\x03\x04 a.exe\r\n", "fifty": part("", strings.Repeat("x\r\n--b\r\n\r\n", 50)), "nested": deep(20, "Content-Type: x/y; name=a.txt\r\n\r\nMZ"),
+	} {
+		m := Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}
+		if r, err := b.Judge(&m); err != nil || r.Policy != 0 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+// deep puts a part into n messages, one inside of the other.
+func deep(n int, part string) string {
+	return strings.Repeat("Content-Type: message/rfc822\r\n\r\n", n) + part
 }
 
 // TestNobodysPolicies: a nil Book and an empty one decide nothing, and cost no memory.

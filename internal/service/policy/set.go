@@ -167,6 +167,20 @@ func (s *set) file(name, domain string, d Direction) *Policy {
 	return r.decides()
 }
 
+// strictest is the most severe that is said of any file or type.
+func (s *set) strictest(domain string, d Direction) (worst *Policy) {
+	for _, lists := range [...]map[string][]*Policy{s.files, s.types} {
+		for _, list := range lists {
+			var r ruling
+			r.take(list, domain, d)
+			if p := r.decides(); p != nil && (worst == nil || p.Action > worst.Action || p.Action == worst.Action && p.ID < worst.ID) {
+				worst = p
+			}
+		}
+	}
+	return worst
+}
+
 // mediaType is what is said of a part by its type.
 func (s *set) mediaType(main, sub, domain string, d Direction) *Policy {
 	if len(s.types) == 0 {

@@ -92,7 +92,7 @@ var vbaProject = []byte("_\x00V\x00B\x00A\x00_\x00P\x00R\x00O\x00J\x00E\x00C\x00
 func (m *Message) inside(p *message.Part, name string) {
 	b := m.raw(p, head)
 	switch {
-	case archive.IsZIP(b):
+	case archive.IsZIP(b), strings.HasSuffix(strings.ToLower(name), ".zip"): // something may stand before it
 		m.archive(p, name)
 	case bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")): // [MS-CFB] section 2.2
 		if bytes.Contains(b, vbaProject) || bytes.Contains(m.tail(p, archive.Tail), vbaProject) {
