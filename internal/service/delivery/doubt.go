@@ -28,7 +28,7 @@ func (r *run) mayForward(ctx context.Context, to *Recipient, at string) error {
 // is real (RFC 9989 §4.4), because of us. Lists take no such mail at all.
 func (r *run) forged(ctx context.Context, via string) (bool, error) {
 	v := r.e.Verdict
-	if r.e.Who != nil || v == nil || !v.Junk || v.Unproved == "" {
+	if r.e.Who != nil || v == nil || !v.Doubted || v.Unproved == "" {
 		return false, nil
 	}
 	if strings.HasSuffix("."+strings.ToLower(via), "."+v.Unproved) {

@@ -15,11 +15,13 @@ func TestForgedInOurName(t *testing.T) {
 		v      *Verdict
 		status string
 	}{
-		{"ours", &Verdict{Junk: true, Unproved: "example.org", Sender: true}, "5.7.1"},
-		{"below ours", &Verdict{Junk: true, Unproved: "shop.example.org"}, "5.7.1"},
-		{"above ours", &Verdict{Junk: true, Unproved: "org"}, "5.7.1"},
-		{"another's, whose policy the next host knows", &Verdict{Junk: true, Unproved: "far.example"}, ""},
+		{"ours", &Verdict{Junk: true, Doubted: true, Unproved: "example.org", Sender: true}, "5.7.1"},
+		{"below ours", &Verdict{Junk: true, Doubted: true, Unproved: "shop.example.org"}, "5.7.1"},
+		{"above ours", &Verdict{Junk: true, Doubted: true, Unproved: "org"}, "5.7.1"},
+		{"another's, whose policy the next host knows", &Verdict{Junk: true, Doubted: true, Unproved: "far.example"}, ""},
 		{"ours, but nobody minds", &Verdict{Unproved: "example.org"}, ""},
+		{"ours, let in by a policy", &Verdict{Doubted: true, Decided: true, Unproved: "example.org", Sender: true}, "5.7.1"},
+		{"held for junk by a policy here alone", &Verdict{Junk: true, Decided: true, Unproved: "example.org"}, ""},
 		{"proved", &Verdict{}, ""},
 		{"not looked into", nil, ""},
 	} {
@@ -30,6 +32,25 @@ func TestForgedInOurName(t *testing.T) {
 		check(t, errs[1])
 		if status(errs[0]) != c.status || (len(out.got) == 1) != (c.status == "") {
 			t.Errorf("%s: %v, %+v", c.what, errs[0], out.got)
+		}
+	}
+}
+
+// TestForgedToList: nor does a list, whoever a policy lets in.
+func TestForgedToList(t *testing.T) {
+	for _, c := range []struct {
+		v      Verdict
+		status string
+	}{
+		{Verdict{Doubted: true, Decided: true, Unproved: "example.org", Sender: true}, "5.7.1"},
+		{Verdict{Doubted: true, Decided: true, Unproved: "far.example", Sender: true}, ""},
+		{Verdict{Unproved: "example.org", Sender: true}, ""},
+	} {
+		h, out, _ := withList(t, directory.Anyone)
+		to := h.find(t, Sender{From: "carol@far.example"}, "club@example.org")
+		errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example", Verdict: &c.v}, to, h.message(t, letter))
+		if status(errs[0]) != c.status || (len(out.got) == 1) != (c.status == "") {
+			t.Errorf("%+v: %v, %+v", c, errs[0], out.got)
 		}
 	}
 }

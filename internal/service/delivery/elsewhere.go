@@ -228,9 +228,10 @@ func (l *leg) wait() {
 }
 
 // keepFailed has the queue take the recipients that failed while others got the message: the client can only be told of all
-// together, and would bring all of it again (RFC 5321 §4.4). Whoever can't be written to must be told now.
+// together, and would bring all of it again (RFC 5321 §4.4). Whoever can't be written to must be told now, and so must who brings what is
+// doubtful: the queue doesn't remember that.
 func (r *run) keepFailed(ctx context.Context, results []error) {
-	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict.junk() {
+	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict.doubtful() {
 		return
 	}
 	l := &leg{e: r.transfer(), content: r.content}

@@ -85,7 +85,11 @@ func (r *run) admitPost(ctx context.Context, l *directory.ListTarget) error {
 	case l.Group.Posters != directory.Anyone && !v.Sender:
 		return errUnproved()
 	}
-	return nil
+	forged, err := r.forged(ctx, l.Address.Domain) // that a policy lets in what its bearer brings is no reason to put our name to it
+	if err == nil && forged {
+		err = errForged()
+	}
+	return err
 }
 
 // listLeg is a list's mail for members elsewhere. It is the list's own: notifications go to those who run it, and what the

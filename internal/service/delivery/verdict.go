@@ -17,6 +17,8 @@ type Verdict struct {
 	Results string
 	// Chain is the state of the ARC chain that the message came with: "none", "pass" or "fail"; "": not looked at (RFC 8617 §4.4).
 	Chain string
+	// Doubted: the author's domain wants the message held for junk (DMARC), which a policy here may have overruled in Junk.
+	Doubted bool
 	// Junk: copies go to the folders for junk instead of the INBOX.
 	Junk bool
 	// Scan is what other programs have found; nil: none was asked.
@@ -42,6 +44,9 @@ type Verdict struct {
 
 // junk reports whether the message goes to the junk where no account has an opinion.
 func (v *Verdict) junk() bool { return v != nil && (v.Junk || v.ScanJunk && !v.Decided) }
+
+// doubtful reports whether something speaks against the message that delivery has to remember.
+func (v *Verdict) doubtful() bool { return v.junk() || v != nil && v.Doubted }
 
 // Sealer signs what leaves. It must be safe for concurrent use.
 type Sealer interface {
