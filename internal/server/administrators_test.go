@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/servertest"
 )
@@ -222,6 +223,26 @@ func TestRemovedAccountsWait(t *testing.T) {
 	must(t, ad.RemoveAccount(ctx, admin.Removal{Address: ann.Address, Now: true}))
 	if list, err := ad.RemovedAccounts(ctx); len(list) != 0 || err != nil {
 		t.Error(list, err)
+	}
+	s.Check()
+}
+
+// TestRemovalGoesOnAfterACrash: an account that was to be removed for good, and whose mail is still there.
+func TestRemovalGoesOnAfterACrash(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	ann := s.AddAccount("ann")
+	s.Deliver("Subject: not for long\r\n\r\n", "ann")
+	must(t, s.Store().Directory.Condemn(t.Context(), ident.AccountID(ann.ID)))
+	if _, err := s.Store().Admin.BringBackAccount(t.Context(), admin.Restoral{Address: ann.Address}); !fault.Is(err, fault.NotFound) {
+		t.Error("it came back", err)
+	}
+	must(t, s.Stop())
+
+	gone := &listener{want: "gave up removed accounts, with their mail", seen: make(chan struct{})}
+	s = servertest.Start(t, servertest.Options{Files: s.Files, Folder: s.Folder, Logger: slog.New(gone)})
+	<-gone.seen
+	if boxes, err := s.Store().Mailboxes.Accounts(t.Context()); err != nil || len(boxes) != 0 {
+		t.Errorf("mailboxes %v are left, %v", boxes, err)
 	}
 	s.Check()
 }

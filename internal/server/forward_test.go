@@ -391,6 +391,7 @@ func TestOneOfTwoFails(t *testing.T) {
 			t.Errorf("%s, %v; want %s", got, err, c.reply)
 		}
 		ben.wait(i + 1)
+		ann.wait(1) // before there is a new account of that name
 		l.Close()
 	}
 	contains(t, ann.wait(1), "Return-Path: <>\r\n", "multipart/report", "gone@example.test", "5.1.1", "Subject: two")

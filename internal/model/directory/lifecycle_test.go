@@ -137,6 +137,30 @@ func TestRetiredAccountsCanComeBack(t *testing.T) {
 	fails(t, err, fault.NotFound)
 }
 
+// TestCondemnedAccountsDontComeBack: only their number is left, until their mail is gone.
+func TestCondemnedAccountsDontComeBack(t *testing.T) {
+	d := newDirectory(t)
+	ctx := t.Context()
+	id := add(t, d, "ann")
+	ok(t, d.Condemn(ctx, id))
+	_, err := d.Account(ctx, id)
+	fails(t, err, fault.NotFound)
+	_, err = d.Restore(ctx, id, "")
+	fails(t, err, fault.NotFound)
+	n := 0
+	for r, err := range d.RemovedAccounts(ctx) {
+		ok(t, err)
+		if n++; r.Account.ID != id || !r.Condemned() {
+			t.Errorf("listed is %+v", r)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d are listed", n)
+	}
+	ok(t, d.Forget(ctx, id))
+	fails(t, d.Forget(ctx, id), fault.NotFound)
+}
+
 func TestDomainLimits(t *testing.T) {
 	d := newDirectory(t)
 	ctx := t.Context()

@@ -13,12 +13,25 @@ import (
 // Removed is an account that was removed, but can be brought back: its number, password and mail are still there.
 type Removed struct {
 	Account Account
-	At      time.Time
+	At      time.Time // zero: it can't be brought back, see Condemn
 }
+
+// Condemned reports whether it is only there for its mail to be removed.
+func (r *Removed) Condemned() bool { return r.At.IsZero() }
 
 // Retire removes an account as RemoveAccount does, but so that Restore can bring it back. Its address is free. Its duties are
 // gone, and aliases, groups and catch-alls forget it: what led to it then is not known later.
 func (d *Directory) Retire(ctx context.Context, id ident.AccountID) error {
+	return d.retire(ctx, id, d.stamp())
+}
+
+// Condemn removes an account for good, as RemoveAccount does, while its mail is still there: its number is listed by RemovedAccounts, At
+// the zero time, until Forget. From here on nothing makes it a mailbox again.
+func (d *Directory) Condemn(ctx context.Context, id ident.AccountID) error {
+	return d.retire(ctx, id, time.Time{})
+}
+
+func (d *Directory) retire(ctx context.Context, id ident.AccountID, at time.Time) error {
 	return d.update(ctx, func(tx kv.Tx) error {
 		acc, err := getAccount(tx, id)
 		if err != nil {
@@ -28,7 +41,7 @@ func (d *Directory) Retire(ctx context.Context, id ident.AccountID) error {
 		if err != nil {
 			return err
 		}
-		value := newRecord(1).time(d.stamp()).text(string(acc.encode())).text(string(cred))
+		value := newRecord(1).time(at).text(string(acc.encode())).text(string(cred))
 		if err := tx.Set(removedKey(id), value); err != nil {
 			return err
 		}
@@ -42,6 +55,9 @@ func (d *Directory) Retire(ctx context.Context, id ident.AccountID) error {
 func (d *Directory) Restore(ctx context.Context, id ident.AccountID, address string) (acc Account, err error) {
 	err = d.update(ctx, func(tx kv.Tx) error {
 		old, cred, err := getRemoved(tx, id)
+		if err == nil && old.Condemned() {
+			err = errNotRemoved()
+		}
 		if err != nil {
 			return err
 		}
@@ -100,7 +116,7 @@ func (d *Directory) RemovedAccounts(ctx context.Context) iter.Seq2[Removed, erro
 func getRemoved(r kv.Reader, id ident.AccountID) (Removed, string, error) {
 	v, ok, err := r.Get(removedKey(id))
 	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "no such account can be brought back")
+		err = errNotRemoved()
 	}
 	if err != nil {
 		return Removed{}, "", err
@@ -118,3 +134,5 @@ func decodeRemoved(p kv.Pair) (out Removed, credential string, err error) {
 	a, err := decodeAccount(kv.Pair{Key: p.Key, Value: []byte(acc)})
 	return Removed{Account: a, At: at}, credential, err
 }
+
+func errNotRemoved() error { return fault.New(fault.NotFound, "no such account can be brought back") }

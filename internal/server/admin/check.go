@@ -49,6 +49,9 @@ func (d *Direct) Check(ctx context.Context) ([]Problem, error) {
 		if err != nil {
 			return nil, err
 		}
+		if r.Condemned() {
+			continue // its mailbox is being removed
+		}
 		found, err := d.checkMailbox(ctx, r.Account)
 		if err != nil {
 			return nil, err

@@ -54,15 +54,20 @@ func (d *Direct) RemoveAccount(ctx context.Context, r Removal) error {
 		d.endStale(ctx, a.ID)
 		return nil
 	}
-	// The mail goes first: after a crash between the steps the account is still listed, empty, and can be removed again.
-	if err := d.removeMail(ctx, a.ID); err != nil {
-		return err
-	}
-	if err := d.dir.RemoveAccount(ctx, a.ID); err != nil {
+	// The account goes first, or a delivery that is under way would make it a mailbox again. After a crash between the steps Purge goes on.
+	if err := d.dir.Condemn(ctx, a.ID); err != nil {
 		return err
 	}
 	d.endStale(ctx, a.ID)
-	return nil
+	return d.forget(ctx, a.ID)
+}
+
+// forget removes all that is left of an account that was removed.
+func (d *Direct) forget(ctx context.Context, id ident.AccountID) error {
+	if err := d.removeMail(ctx, id); err != nil {
+		return err
+	}
+	return d.dir.Forget(ctx, id)
 }
 
 // removeMail removes what an account has outside the directory, and what others have shared with it.
@@ -105,7 +110,7 @@ func (d *Direct) RemovedAccounts(ctx context.Context) ([]RemovedAccount, error) 
 		if err != nil {
 			return nil, err
 		}
-		if !c.Administers(r.Account.Address) {
+		if r.Condemned() || !c.Administers(r.Account.Address) {
 			continue
 		}
 		a, err := d.describe(ctx, r.Account)
@@ -143,7 +148,7 @@ func (d *Direct) findRemoved(ctx context.Context, r Restoral) (ident.AccountID, 
 			return 0, err
 		}
 		had, err := directory.Parse(x.Account.Address)
-		fits := err == nil && had.Fold() == want.Fold() && (r.ID == 0 || r.ID == uint64(x.Account.ID))
+		fits := err == nil && !x.Condemned() && had.Fold() == want.Fold() && (r.ID == 0 || r.ID == uint64(x.Account.ID))
 		if fits && !x.At.Before(last.At) {
 			last = x
 		}
@@ -165,10 +170,7 @@ func (d *Direct) Purge(ctx context.Context, before time.Time) (n int, err error)
 		if !r.At.Before(before) {
 			continue
 		}
-		if err := d.removeMail(ctx, r.Account.ID); err != nil {
-			return n, err
-		}
-		if err := d.dir.Forget(ctx, r.Account.ID); err != nil {
+		if err := d.forget(ctx, r.Account.ID); err != nil {
 			return n, err
 		}
 		n++

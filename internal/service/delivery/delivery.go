@@ -14,6 +14,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -139,6 +140,9 @@ func (a *Agent) open(ctx context.Context, id ident.AccountID) (*mailbox.Session,
 	err = a.store.Create(ctx, id, mailbox.Usage{Bytes: acc.QuotaBytes})
 	if err != nil && !fault.Is(err, fault.Exists) {
 		return nil, err
+	}
+	if _, err := a.dir.Account(ctx, id); err != nil { // removed meanwhile: nobody would ever find this mailbox
+		return nil, errors.Join(err, a.store.Delete(ctx, id))
 	}
 	return a.store.Open(ctx, id, ident.System())
 }
