@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -62,13 +63,25 @@ func (r *run) filter(ctx context.Context, p place, c *copied) {
 	f.owner, f.who = profile.Account.Address, profile.Identity
 	f.env = f.environment()
 	r.noteReceived()
-	out, err := r.a.filter.Decide(ctx, c.session, f.env, f.content)
+	out, err := f.decide()
 	if err != nil {
 		r.a.log.WarnContext(ctx, "a filter script failed: the message is kept", "id", r.e.ID, "account", f.owner, "err", err)
 		f.trouble = append(f.trouble, err.Error())
 	}
 	f.perform(out)
 	f.tell()
+}
+
+// decide runs the rules. If they break, the message is kept: whoever brings it would bring it again and again, and in the end it would be lost.
+func (f *filtered) decide() (out *sieve.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.a.log.ErrorContext(f.ctx, "the filter broke at a message", "id", f.e.ID, "account", f.owner, "panic", p, "stack", string(debug.Stack()))
+			out, _ = sieve.RunAll(f.ctx, nil, f.env, f.message())
+			err = fault.New(fault.Internal, "the server has a mistake, which the log tells of")
+		}
+	}()
+	return f.a.filter.Decide(f.ctx, f.copied.session, f.env, f.content)
 }
 
 // junkScore and cleanScore are what scripts hear of junk (RFC 5235) where nobody has judged, but the checks have said whether it is.

@@ -11,6 +11,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/forward"
+	"postroad/internal/service/sieve"
 	"postroad/internal/service/sieve/rules"
 	"postroad/internal/service/transfer"
 )
@@ -202,6 +203,26 @@ func TestFilterRejectsInItsWords(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// broken is a Filter that breaks.
+type broken struct{}
+
+func (broken) Apply(*mailbox.Session) bool { return true }
+
+func (broken) Decide(context.Context, *mailbox.Session, *sieve.Environment, *mailbox.Content) (*sieve.Outcome, error) {
+	panic("secret")
+}
+
+// TestFilterBreaks: the message is kept, and the owner told, who hears nothing of how.
+func TestFilterBreaks(t *testing.T) {
+	h, _ := withRules(t, `keep;`)
+	h.filter = broken{}
+	h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+	got := h.folder(t, "bob", "inbox")
+	if len(got) != 2 || strings.Contains(got[0]+got[1], "secret") {
+		t.Errorf("%q", got)
 	}
 }
 
