@@ -36,6 +36,26 @@ func TestForgedInOurName(t *testing.T) {
 	}
 }
 
+// TestForgedThroughFilter: nor does anybody's filter.
+func TestForgedThroughFilter(t *testing.T) {
+	for _, c := range []struct {
+		v    Verdict
+		sent int
+	}{
+		{Verdict{Junk: true, Doubted: true, Unproved: "example.org", Sender: true}, 0},
+		{Verdict{Doubted: true, Decided: true, Unproved: "example.org", Sender: true}, 0},
+		{Verdict{Junk: true, Doubted: true, Unproved: "far.example", Sender: true}, 1},
+		{Verdict{Unproved: "example.org"}, 1},
+	} {
+		h, out := withRules(t, `redirect "dora@there.example"; redirect "eve@there.example";`)
+		e := Envelope{ID: "q1", From: "carol@far.example", Verdict: &c.v}
+		h.deliver(t, e, letter, h.find(t, Sender{From: e.From}, "bob@example.org")...)
+		if got := h.shelf(t, "bob"); len(out.got) != 2*c.sent || (got == "") != (c.sent > 0) {
+			t.Errorf("%+v: %q, %d sent", c.v, got, len(out.got))
+		}
+	}
+}
+
 // TestForgedToList: nor does a list, whoever a policy lets in.
 func TestForgedToList(t *testing.T) {
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -371,12 +372,25 @@ func (f *filtered) redirect(a *sieve.Action) {
 	case f.header().passed(f.owner):
 		f.instead(a, "the message was redirected by you before, and has come back: it is in a loop")
 	default:
-		if content, err := f.leavingContent(a.Message); err != nil {
-			f.copied.err = err
-		} else {
-			f.onward(a, content)
-		}
+		f.redirectReal(a)
 	}
+}
+
+// redirectReal redirects what isn't forged in the name of one of our domains. What is stays here, and nobody is told: the script does its work.
+func (f *filtered) redirectReal(a *sieve.Action) {
+	forged, err := f.forged(f.ctx, f.owner[strings.LastIndexByte(f.owner, '@')+1:])
+	if err == nil && forged {
+		if !f.kept {
+			f.store(&sieve.Action{Op: sieve.Keep})
+		}
+		return
+	}
+	content, err2 := f.leavingContent(a.Message)
+	if err = cmp.Or(err, err2); err != nil {
+		f.copied.err = err
+		return
+	}
+	f.onward(a, content)
 }
 
 // leavingContent is the message as it goes on: without what was put in front for the mailbox, as far as that says who sent it (RFC 5321 §4.4)
