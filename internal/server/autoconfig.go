@@ -25,7 +25,7 @@ func (s *Server) settingsFirst(h http.Handler) http.Handler {
 	}
 	return autoconfig.New(autoconfig.Options{
 		Settings: s.mailSettings, Base: webBase(s.config), Certificate: s.profileCertificate, Logger: s.log.With("part", "autoconfig"),
-		Secure: func(r *http.Request) bool { return r.TLS != nil || onLoopback(r) }, // a web server in front may have ended TLS
+		Secure: func(r *http.Request) bool { return r.TLS != nil || viaLoopback(r) }, // a web server in front may have ended TLS
 	}).Before(h)
 }
 

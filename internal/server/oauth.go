@@ -69,7 +69,7 @@ func (s *Server) mountOAuth(mux *http.ServeMux) {
 // safely refuses what comes in the clear, but from this machine.
 func safely(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil && !onLoopback(r) {
+		if r.TLS == nil && !viaLoopback(r) {
 			http.Error(w, "use https", http.StatusForbidden)
 			return
 		}

@@ -41,7 +41,7 @@ func (s *Server) policyHost() http.Handler {
 		return policyFor(s.config, domain), ours && err == nil
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil && onLoopback(r) {
+		if r.TLS == nil && viaLoopback(r) {
 			r = r.Clone(r.Context())
 			r.TLS = &tls.ConnectionState{}
 		}

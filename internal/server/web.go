@@ -63,7 +63,10 @@ func (w *web) serverOf(h http.Handler) *http.Server {
 		Handler: w.identified(h), TLSConfig: w.server.httpsTLS(),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(w.server.log.With("part", "http").Handler(), slog.LevelDebug),
+		BaseContext: func(l net.Listener) context.Context {
+			return context.WithValue(context.Background(), listenerAt{}, l.Addr())
+		},
+		ErrorLog: slog.NewLogLogger(w.server.log.With("part", "http").Handler(), slog.LevelDebug),
 	}
 }
 
@@ -155,6 +158,16 @@ func (w *web) ourName(host string) bool {
 func onLoopback(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return ok && loopback(a)
+}
+
+// listenerAt is where a request's context has the address of the listener that it came by.
+type listenerAt struct{}
+
+// viaLoopback reports whether the request came to this server on this machine, though perhaps to another address at a web server in front of
+// it, which says so by a PROXY header and may have ended TLS.
+func viaLoopback(r *http.Request) bool {
+	a, ok := r.Context().Value(listenerAt{}).(net.Addr)
+	return ok && loopback(a) || onLoopback(r)
 }
 
 // health tells whether the server works at all: restart it if not.

@@ -61,3 +61,42 @@ func TestMetricsKnowTheirName(t *testing.T) {
 		}
 	}
 }
+
+// Who is behind a web server on this machine is told apart by the PROXY header that it sends, so that somebody who guesses closes the door for
+// themselves alone; and nobody has more authority by it than by the way around.
+func TestPagesBehindAProxyOfOurs(t *testing.T) {
+	s, stop := machineServer(t, func(c *config.Config) {
+		c.Listen[0].Proxy = []string{"127.0.0.0/8"}
+	}, server.World{})
+	defer stop()
+	ask := func(from, request string) int {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.Addresses()[0].Address)
+		must(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "PROXY TCP4 "+from+" 198.51.100.1 4000 443\r\n"+request)
+		must(t, err)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		must(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	const host = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+	const guess = "POST /account/sign-in" + host + "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 37\r\n\r\nlogin=ann%40example.test&password=bad"
+	if got := ask("203.0.113.7", "GET /account/sign-in"+host+"\r\n"); got != http.StatusOK {
+		t.Fatal(got)
+	}
+	last := 0
+	for range 10 {
+		last = ask("203.0.113.7", guess)
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("who guesses may go on: %d", last)
+	}
+	if got := ask("203.0.113.8", guess); got != http.StatusForbidden {
+		t.Errorf("another: %d", got)
+	}
+	if got := ask("203.0.113.7", "GET /metrics"+host+"\r\n"); got == http.StatusOK {
+		t.Error("strangers read the metrics")
+	}
+}
