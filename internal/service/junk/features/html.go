@@ -220,7 +220,7 @@ func (h *htmlReader) tag(tag []byte) {
 	}
 	attrs := tag[len(name):]
 	h.element(name, attrs)
-	if bytes.Contains(attrs, []byte("tyle")) || bytes.Contains(attrs, []byte("TYLE")) {
+	if len(attrs) > 4 && (bytes.Contains(attrs, []byte("tyle")) || bytes.Contains(attrs, []byte("TYLE"))) {
 		h.style(name, attr(attrs, "style"))
 	}
 	h.gap(name)

@@ -5,6 +5,14 @@ import "bytes"
 // maxLinks is how many links are looked at.
 const maxLinks = 100
 
+// endsHost has what can't be part of a link's host.
+var endsHost = func() (t [256]bool) {
+	for _, c := range []byte("/?#\\ \t\r\n\"'<>") {
+		t[c] = true
+	}
+	return t
+}()
+
 // link adds what a link tells. url is as it is written, "https://..." or "//...": others lead nowhere.
 func (x *extraction) link(url []byte) {
 	scheme, rest, ok := bytes.Cut(url, []byte("//"))
@@ -12,9 +20,9 @@ func (x *extraction) link(url []byte) {
 		return
 	}
 	x.links++
-	end := bytes.IndexAny(rest, "/?#\\ \t\r\n\"'<>")
-	if end < 0 {
-		end = len(rest)
+	end := 0
+	for end < len(rest) && !endsHost[rest[end]] {
+		end++
 	}
 	host, path := rest[:end], rest[end:]
 	if len(scheme) > 12 {

@@ -59,3 +59,15 @@ func TestSameHosts(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestHostsInDisguise: the text of a link that has a host in it is looked at, however the host is written; that of others needn't be.
+func TestHostsInDisguise(t *testing.T) {
+	for text, want := range map[string]bool{
+		"bank.com": true, "http://bank%2Ecom/": true, "bank&#46;com": true, "www.b\u00e4nk.com": true, "bank<b>.</b>com": true, "See www.bank.com.": true,
+		"The end.": false, "One. Two.": false, "bank": false, ".": false,
+	} {
+		if got := len(htmlOf(`<a href="https://evil.net/">`+text+`</a>`).Signs()) == 1; got != want {
+			t.Errorf("%q shows a host: %v", text, got)
+		}
+	}
+}

@@ -48,10 +48,15 @@ func linkText(rest []byte) string {
 	return text(rest[:end])
 }
 
-// mayShow reports whether there can be a host in markup: a dot, or something that may stand for one.
+// mayShow reports whether there can be a host in markup: a dot that ends no sentence, or something that may stand for one.
 func mayShow(markup []byte) bool {
-	for _, c := range markup {
-		if c == '.' || c == '&' || c >= 0x80 {
+	for i, c := range markup {
+		switch {
+		case c == '.':
+			if i+1 < len(markup) && markup[i+1] > ' ' {
+				return true
+			}
+		case c == '&' || c == '%' || c >= 0x80:
 			return true
 		}
 	}

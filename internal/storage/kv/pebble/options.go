@@ -25,6 +25,9 @@ const (
 	// separateFrom is the size in bytes from which a bulk value is kept apart from its
 	// key.
 	separateFrom = 512
+	// mostReferences is how many flushes' bulk values a table may refer to before a compaction writes them once more, to have them together.
+	// With 10 that was much of a compaction's work when messages are large: each flush is of one memtable.
+	mostReferences = 40
 )
 
 func engineOptions(db *DB, o Options) *engine.Options {
@@ -84,7 +87,7 @@ func separation() engine.ValueSeparationPolicy {
 	return engine.ValueSeparationPolicy{
 		Enabled:               true,
 		MinimumSize:           separateFrom,
-		MaxBlobReferenceDepth: 10,
+		MaxBlobReferenceDepth: mostReferences,
 		RewriteMinimumAge:     5 * time.Minute,
 		TargetGarbageRatio:    0.3,
 	}
