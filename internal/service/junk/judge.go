@@ -2,6 +2,7 @@ package junk
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"postroad/internal/format/dsn"
@@ -21,6 +22,9 @@ type letter struct {
 	c      *mailbox.Content
 	looked bool
 	paper
+
+	report     []string // see reported
+	readReport bool
 }
 
 // paper is a message with what is seen in it. It is the same for all accounts.
@@ -69,7 +73,7 @@ func (l *letter) For(ctx context.Context, box *mailbox.Session) delivery.Opinion
 	l.look()
 	r := l.s.rule(&l.paper, box, m)
 	l.s.heed(&r, l.e.Verdict)
-	if r.junk() && !r.demanded && l.aboutOurs(box, m) {
+	if r.junk() && !r.demanded && !r.dangerous() && l.aboutOurs(box, m) {
 		r.spare("report")
 		l.s.counts.reports.Add(1)
 	}
@@ -87,6 +91,11 @@ type ruling struct {
 }
 
 func (r *ruling) junk() bool { return r.demanded || !r.spared && r.score.Junk >= r.threshold }
+
+// dangerous reports whether the message shows what honest mail nearly never does.
+func (r *ruling) dangerous() bool {
+	return slices.ContainsFunc(r.signs, func(s signs.Sign) bool { return s.Severity >= signs.Danger })
+}
 
 // demand: it is junk, whatever else is found.
 func (r *ruling) demand(because string) { r.demanded, r.because = true, because }
@@ -141,32 +150,44 @@ func (s *Service) heed(r *ruling, v *delivery.Verdict) {
 }
 
 // aboutOurs reports whether it is a notification about mail that the account has sent: it tells of a recipient that the account
-// knows. What spammers send in the account's name comes back with recipients that it doesn't.
+// knows. What spammers send in the account's name comes back with recipients that it doesn't. Anybody can write such a notification, and guess whom
+// people know: one that is dangerous isn't spared.
 func (l *letter) aboutOurs(box *mailbox.Session, m *mind) bool {
-	if l.e.From != "" || l.c.Size() > mostReport {
-		return false
-	}
-	b := make([]byte, l.c.Size())
-	if n, _ := l.c.ReadAt(b, 0); n < len(b) {
-		return false
-	}
-	st, ok := dsn.Parse(l.c, message.Parse(b))
-	if !ok {
-		return false
-	}
-	for i := range st.Recipients {
-		for _, address := range []string{st.Recipients[i].Address, st.Recipients[i].Original} {
-			at := strings.LastIndexByte(address, '@')
-			if at > 0 && l.s.knows(m, box.Account(), []byte(address[:at]), []byte(address[at+1:])) {
-				return true
-			}
+	for _, address := range l.reported() {
+		at := strings.LastIndexByte(address, '@')
+		if at > 0 && l.s.knows(m, box.Account(), []byte(address[:at]), []byte(address[at+1:])) {
+			return true
 		}
 	}
 	return false
 }
 
-// mostReport is how large a notification may be to be read, in bytes.
-const mostReport = 1 << 20
+// reported are the recipients that a notification tells of, mostReported at most; none if it is none. It is read once.
+func (l *letter) reported() []string {
+	if l.readReport || l.e.From != "" || l.c.Size() > mostReport {
+		return l.report
+	}
+	l.readReport = true
+	b := make([]byte, l.c.Size())
+	if n, _ := l.c.ReadAt(b, 0); n < len(b) {
+		return nil
+	}
+	st, ok := dsn.Parse(l.c, message.Parse(b))
+	if !ok {
+		return nil
+	}
+	for i := range st.Recipients[:min(len(st.Recipients), mostReported)] {
+		l.report = append(l.report, st.Recipients[i].Address, st.Recipients[i].Original)
+	}
+	return l.report
+}
+
+// mostReport is how large a notification may be to be read, in bytes, and mostReported how many of its recipients are looked at: whoever tells of
+// very many hopes that one is known.
+const (
+	mostReport   = 1 << 20
+	mostReported = 20
+)
 
 // opinion says it in delivery's words.
 func (l *letter) opinion(r *ruling, m *mind) delivery.Opinion {

@@ -283,6 +283,11 @@ func TestReportsAboutOnesOwnMail(t *testing.T) {
 	if opinion("", "bob@there.example") || !opinion("", "carol@there.example") || !opinion("x@far.example", "bob@there.example") {
 		t.Errorf("known %v, unknown %v, from somebody %v", opinion("", "bob@there.example"), opinion("", "carol@there.example"), opinion("x@far.example", "bob@there.example"))
 	}
+	trap := strings.Replace(report("bob@there.example"), "Content-Type: text/plain\r\n\r\n", "Content-Type: text/html\r\n\r\n<form><input type=password></form>", 1)
+	l := w.s.Letter(&envelope{Source: "smtp"}, w.content(trap))
+	if got := l.For(w.ctx, w.open(1)); !got.Junk {
+		t.Errorf("dangerous: %+v", got)
+	}
 	if s := w.s.Stats(); s.Reports == 0 {
 		t.Errorf("%+v", s)
 	}

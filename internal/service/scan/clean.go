@@ -58,7 +58,7 @@ func Printable(s string, n int) string {
 	return strings.TrimSpace(string(b))
 }
 
-// ours are fields that say who wrote a message, when and to whom, or where it has been: a second one would make it mean something else.
+// ours, besides all that begin with our name, are fields that say who wrote a message, when and to whom, or where it has been: a second one would make it mean something else.
 var ours = map[string]bool{
 	"from": true, "sender": true, "reply-to": true, "to": true, "cc": true, "bcc": true, "date": true, "subject": true, "message-id": true,
 	"in-reply-to": true, "references": true, "mime-version": true, "content-type": true, "content-transfer-encoding": true,
@@ -67,7 +67,8 @@ var ours = map[string]bool{
 
 // allowed reports whether a program may put the field in front.
 func (x Field) allowed() bool {
-	if x.Name == "" || len(x.Name) > maxName || ours[strings.ToLower(x.Name)] {
+	name := strings.ToLower(x.Name)
+	if name == "" || len(name) > maxName || ours[name] || strings.HasPrefix(name, "x-postroad-") {
 		return false
 	}
 	for i := range len(x.Name) {
