@@ -58,6 +58,9 @@ func (s *Service) look(ctx context.Context, id ident.AccountID, old bool) (more 
 	if err != nil {
 		return false, err
 	}
+	if m.head.revision > 0 && m.head.seen < box.State().Floor {
+		return false, s.skip(ctx, box, m)
+	}
 	after := max(m.head.seen, box.State().Floor)
 	n, err := readNews(ctx, box, after, old)
 	if err != nil {
@@ -80,6 +83,14 @@ func (s *Service) look(ctx context.Context, id ident.AccountID, old bool) (more 
 		err = p.commit(ctx)
 	}
 	return n.more, err
+}
+
+// skip begins anew where the log has been cut behind what was read, as happens when a mailbox is restored: then all its messages count as
+// changed, which nobody has done. We look daily, so the log's age alone never comes to that.
+func (s *Service) skip(ctx context.Context, box *mailbox.Session, m *mind) error {
+	p := s.pupil(box, m)
+	p.head.seen = box.State().Change
+	return p.commit(ctx)
 }
 
 // lessons decides about all items that something happened to.

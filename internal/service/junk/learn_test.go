@@ -93,6 +93,29 @@ func TestFirstStartLooksAtActs(t *testing.T) {
 	}
 }
 
+// TestRestored: in a mailbox that was restored all counts as changed, which nobody has done.
+func TestRestored(t *testing.T) {
+	w := newWorld(t, 1)
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(1)), 0)
+	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	for n := range 5 {
+		w.put(1, mailbox.Inbox, letterFrom("friend.example", true, 8, "hello", goodText(n)), mailbox.Answered)
+	}
+	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "old", junkText(7)), 0, "Junk")
+	w.s.catchUp(w.ctx)
+	w.must(w.store.Renumber(w.ctx, 1))
+	w.s.catchUp(w.ctx)
+	if got := w.learned(1); got != "1 junk, 0 good" {
+		t.Error(got)
+	}
+	w.put(1, mailbox.Sent, letterFrom("shop.example", true, 7, "x", junkText(8)), 0)
+	w.moveAll(1, mailbox.Sent, mailbox.Junk)
+	w.must(w.s.Learn(w.ctx, 1))
+	if got := w.learned(1); got != "2 junk, 0 good" {
+		t.Error(got)
+	}
+}
+
 // TestBreaks: a message at which learning breaks teaches nothing, once; and what comes behind it does.
 func TestBreaks(t *testing.T) {
 	w := newWorld(t, 1)
