@@ -75,9 +75,9 @@ func (c *disclaimerShow) Run(ctx context.Context, g *Globals, t terminal) error 
 			return err
 		}
 		return g.show(t, p, func() {
-			fmt.Fprintln(t.out, p.Text)
+			fmt.Fprintln(t.out, printableLines(strings.ReplaceAll(p.Text, "\t", "    "))) // an administrator of the domain has written it
 			if p.HTML != "" {
-				fmt.Fprintf(t.out, "\nIn HTML:\n%s\n", p.HTML)
+				fmt.Fprintf(t.out, "\nIn HTML:\n%s\n", printableLines(strings.ReplaceAll(p.HTML, "\t", "    ")))
 			}
 		})
 	})

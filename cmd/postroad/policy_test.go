@@ -42,6 +42,13 @@ func TestPolicyCommands(t *testing.T) {
 	if out := s.do("", "disclaimer", "show", "example.test"); !strings.HasPrefix(out, "Keep this secret.\n") {
 		t.Errorf("%q", out)
 	}
+	if err := os.WriteFile(text, []byte("\x1b]0;x\aKeep\tthis\u202e.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.do("", "disclaimer", "set", "example.test", "--text", text, "--html", text)
+	if out := s.do("", "disclaimer", "show", "example.test"); strings.ContainsAny(out, "\x1b\a\u202e\t") || strings.Count(out, "Keep    this?.") != 2 {
+		t.Errorf("the terminal is written to: %q", out)
+	}
 	s.do("", "disclaimer", "remove", "example.test")
 	s.do("", "policy", "remove", "1", "2", "3", "4")
 	if out := s.do("", "policy", "list"); strings.Count(out, "\n") != 2 || !strings.Contains(out, "journal") {
