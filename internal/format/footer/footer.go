@@ -43,8 +43,11 @@ type Edit struct {
 	With     []byte
 }
 
-// maxPart bounds the texts that are changed, in octets.
-const maxPart = 4 << 20
+// maxPart bounds the texts that are changed, in octets, each and together, and maxParts how many there may be.
+const (
+	maxPart  = 4 << 20
+	maxParts = 20
+)
 
 // Add returns what is to be changed in a message, in order; nothing if it is to stay as it is. msg has the octets that s describes.
 func Add(s *message.Structure, msg io.ReaderAt, t Text) []Edit {
@@ -52,11 +55,15 @@ func Add(s *message.Structure, msg io.ReaderAt, t Text) []Edit {
 		return nil
 	}
 	parts := bodies(s.Root)
-	if len(parts) == 0 {
+	if len(parts) == 0 || len(parts) > maxParts {
 		return nil
 	}
 	var all []Edit
+	total := int64(0)
 	for _, p := range parts {
+		if total += p.BodySize; total > maxPart {
+			return nil
+		}
 		edits, ok := add(p, msg, &t)
 		if !ok {
 			return nil // all forms of the text have it, or none

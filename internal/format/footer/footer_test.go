@@ -116,3 +116,18 @@ func FuzzAdd(f *testing.F) {
 		}
 	})
 }
+
+// TestMany: what has more forms, or longer ones, than anybody needs is left alone.
+func TestMany(t *testing.T) {
+	forms := func(n int, text string) string {
+		return "Content-Type: multipart/alternative; boundary=b\n\n--b\n" + strings.Repeat("Content-Type: text/plain\n\n"+text+"\n--b\n", n-1) + "\n" + text + "\n--b--\n"
+	}
+	for n, want := range map[int]int{maxParts: maxParts, maxParts + 1: 0} {
+		if got := strings.Count(with(t, forms(n, "Hello"), ascii1), "Confidential."); got != want {
+			t.Errorf("%d forms: %d", n, got)
+		}
+	}
+	if long := forms(5, strings.Repeat("x\n", maxPart/8)); with(t, long, ascii1) != long {
+		t.Error("a very long message was changed")
+	}
+}

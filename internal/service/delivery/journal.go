@@ -281,10 +281,10 @@ func (r *run) reportWords(j *report) string {
 	line("Sender", r.e.From)
 	line("Subject", message.DecodeWords(h.subject))
 	line("Message-Id", h.messageID)
-	writer := r.writer()
+	writer, places := r.writer(), h.places()
 	for i := range r.to {
 		to := &r.to[i]
-		reader, place, leads := readerOf(to), h.place(to.Address, r.e.Who != nil), ""
+		reader, place, leads := readerOf(to), placeOf(places, to.Address, r.e.Who != nil), ""
 		if j.ours(&reader) {
 			leads = r.leads(to)
 		}
@@ -305,18 +305,26 @@ func (r *run) leads(to *Recipient) string {
 	return ", Forwarded: " + strings.Join(to.remote, " ")
 }
 
-// place is the field that names a recipient. Who is in none was a blind copy's, if somebody here wrote the message; else who knows.
-func (h *head) place(address string, ours bool) string {
+// places are the fields that name addresses, which are in lower case: To before Cc.
+func (h *head) places() map[string]string {
+	all := map[string]string{}
 	for _, x := range [...]struct {
 		name   string
 		fields []string
-	}{{"To", h.to}, {"Cc", h.cc}} {
+	}{{"Cc", h.cc}, {"To", h.to}} {
 		for _, v := range x.fields {
-			as := message.ParseAddresses(v)
-			if slices.ContainsFunc(as, func(a message.Address) bool { return strings.EqualFold(a.Addr(), address) }) {
-				return x.name
+			for _, a := range message.ParseAddresses(v) {
+				all[strings.ToLower(a.Addr())] = x.name
 			}
 		}
+	}
+	return all
+}
+
+// placeOf is the field that names a recipient. Who is in none was a blind copy's, if somebody here wrote the message; else who knows.
+func placeOf(places map[string]string, address string, ours bool) string {
+	if name, ok := places[strings.ToLower(address)]; ok {
+		return name
 	}
 	if ours {
 		return "Bcc"
