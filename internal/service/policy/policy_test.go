@@ -394,3 +394,25 @@ func BenchmarkSenderAmong10000(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJudgeFile is a message with 8 MB attached.
+func BenchmarkJudgeFile(b *testing.B) {
+	book := openBook(b, openDB(b))
+	add(b, book, Policy{Kind: File, Pattern: "exe", Action: Reject})
+	content := make([]byte, 8<<20)
+	for i := range content {
+		content[i] = byte(i * i >> 3)
+	}
+	coded := base64.StdEncoding.EncodeToString(content)
+	var lines strings.Builder
+	for ; len(coded) > 76; coded = coded[76:] {
+		lines.WriteString(coded[:76] + "\r\n")
+	}
+	mail := "From: a@b.example\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + lines.String() + coded + "\r\n"
+	b.SetBytes(int64(len(mail)))
+	for b.Loop() {
+		if r, err := book.Judge(&Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}); err != nil || r.Policy != 0 {
+			b.Fatal(r, err)
+		}
+	}
+}
