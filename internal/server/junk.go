@@ -55,12 +55,16 @@ func localDomains(dir *directory.Directory) func(string) bool {
 // judge is who judges mail: nobody, if nothing is to be known of it.
 func (s *Server) judge() delivery.Judge { return s.store.Junk }
 
-// tidyJunkEvery: what people have kept is looked at daily.
-const tidyJunkEvery = 24 * time.Hour
+// tidyJunkEvery: what people have kept is looked at daily, and at first so long after the start that nobody who comes back then waits for it: also
+// where the server is started anew each day.
+const (
+	tidyJunkFirst = time.Hour
+	tidyJunkEvery = 24 * time.Hour
+)
 
 // tidyJunk learns from what people keep, and removes what is old.
 func (s *Server) tidyJunk(ctx context.Context) {
-	every(ctx, tidyJunkEvery, func() {
+	firstThenEvery(ctx, tidyJunkFirst, tidyJunkEvery, func() {
 		if err := s.store.Junk.Tidy(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("cannot tidy what is known of junk", "err", err)
 		}

@@ -118,3 +118,16 @@ func every(ctx context.Context, interval time.Duration, fn func()) {
 		}
 	}
 }
+
+// firstThenEvery runs fn after a while, and then at each interval, until ctx ends.
+func firstThenEvery(ctx context.Context, first, interval time.Duration, fn func()) {
+	t := time.NewTimer(first)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-t.C:
+		fn()
+	}
+	every(ctx, interval, fn)
+}
