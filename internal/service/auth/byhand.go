@@ -99,7 +99,7 @@ func (e *Engine) secondHalf(ctx context.Context, a *attempt, half string) error 
 	}
 	a.login = login
 	p, err := e.dir.ProfileByID(ctx, id)
-	if err != nil || !p.Account.Enabled || versionOf(p) != version || !p.TwoStep {
+	if err != nil || !p.Account.Enabled || versionOf(p) != version || !p.TwoStep || p.Credential == nil && p.Link == nil {
 		return errWrong()
 	}
 	k, err := e.keyOf(ctx, a)

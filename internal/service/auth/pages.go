@@ -218,6 +218,7 @@ func (e *Engine) Pages(ctx context.Context, cookie string) (s Pages, p *director
 func (e *Engine) pagesHold(s *Pages, p *directory.Profile) bool {
 	now := e.now()
 	return p.Account.Enabled && !p.Account.Shared && now.Before(s.ends()) && s.version == versionOf(p) && (s.strong || !p.TwoStep) &&
+		(s.Key.Kind != Password || p.Credential != nil || p.Link != nil) &&
 		(s.Key.Kind != Passkey || slices.ContainsFunc(p.Passkeys, func(k directory.Passkey) bool { return k.ID == s.Key.id }))
 }
 

@@ -529,3 +529,28 @@ func TestRenewedPagesTakeNoPlace(t *testing.T) {
 		t.Errorf("%d %v", len(all), err)
 	}
 }
+
+// A browser that the password of an outside directory has opened is signed out when the account has no more to do with that.
+func TestPagesEndWithTheLink(t *testing.T) {
+	h := newPagesHouse(t, Options{Outside: &elsewhere{}})
+	ctx := t.Context()
+	dan, err := h.dir.AddAccount(ctx, directory.NewAccount{Address: "dan@example.org", Link: &directory.Link{Source: "corp", Key: "1"}})
+	check(t, err)
+	in, err := h.Enter(ctx, web, ByHand{Login: "dan@example.org", Password: "outside"})
+	check(t, err)
+	cookie, _, err := h.OpenPages(ctx, web, in, "Netscape")
+	check(t, err)
+	_, _, err = h.Pages(ctx, cookie)
+	check(t, err)
+	h.passkey(t, dan.ID, "phone")
+	codes, err := h.dir.StartTwoStep(ctx, dan.ID)
+	check(t, err)
+	in, err = h.Enter(ctx, web, ByHand{Login: "dan@example.org", Password: "outside"})
+	check(t, err)
+	check(t, h.dir.UnlinkAccount(ctx, dan.ID))
+	_, err = h.Enter(ctx, web, ByHand{Half: in.Half, Code: codes[0]}) // who has come half the way
+	fails(t, err, fault.Unauthenticated)
+	check(t, h.dir.EndTwoStep(ctx, dan.ID))
+	_, _, err = h.Pages(ctx, cookie)
+	fails(t, err, fault.Unauthenticated)
+}
