@@ -46,6 +46,11 @@ func (c *quarantineList) Run(ctx context.Context, g *Globals, t terminal) error 
 	})
 }
 
+// headerLine shows a line of a header: a tab that folds it is room.
+func headerLine(line string) string {
+	return printable(strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", "    "))
+}
+
 func fromOf(from string) string { return "<" + printable(from) + ">" }
 
 type quarantineShow struct {
@@ -73,7 +78,7 @@ func (c *quarantineShow) Run(ctx context.Context, g *Globals, t terminal) error 
 			}
 			fmt.Fprintln(t.out)
 			for line := range strings.SplitSeq(m.Header, "\n") {
-				fmt.Fprintln(t.out, printable(strings.TrimSuffix(line, "\r")))
+				fmt.Fprintln(t.out, headerLine(line))
 			}
 		})
 	})

@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what a failure means to whoever asked.
@@ -102,7 +103,11 @@ func (e *Error) Error() string {
 	case e.Text == "":
 		return e.Kind.String() + ": " + e.Err.Error()
 	}
-	return e.Text + ": " + e.Err.Error()
+	cause := e.Err.Error()
+	if rest, again := strings.CutPrefix(cause, e.Text); again && (rest == "" || strings.HasPrefix(rest, ": ")) {
+		return cause // the cause's own words, which aren't said twice
+	}
+	return e.Text + ": " + cause
 }
 
 // Unwrap returns the cause.

@@ -48,6 +48,9 @@ func TestErrorTellsTheLogEverything(t *testing.T) {
 		"over quota":         &fault.Error{Kind: fault.OverQuota},
 		"disk: EOF":          fault.Wrap(fault.Unavailable, io.EOF, "disk"),
 		"unavailable: EOF":   fault.Wrap(fault.Unavailable, io.EOF, ""),
+		"EOF":                fault.Wrap(fault.Unavailable, io.EOF, io.EOF.Error()),
+		"no file: EOF":       fault.Wrap(fault.Denied, fault.Wrap(fault.NotFound, io.EOF, "no file"), "no file"),
+		"E: EOF":             fault.Wrap(fault.Denied, io.EOF, "E"),
 		"7 of 8 is too many": fault.New(fault.TooLarge, "%d of %d is too many", 7, 8),
 	} {
 		if err.Error() != want {

@@ -23,7 +23,7 @@ func (s *Server) openScanners() error {
 		c := &s.config.Scanner[i]
 		p, err := s.scanner(c)
 		if err != nil {
-			return fault.Wrap(fault.Invalid, err, "scanner "+c.Title()+": "+fault.TextOf(err))
+			return fault.Wrap(fault.Invalid, err, "scanner "+c.Title())
 		}
 		all = append(all, p)
 	}

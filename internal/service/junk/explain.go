@@ -48,7 +48,7 @@ func (s *Service) explain(m features.Message, box *mailbox.Session, mind *mind) 
 	p := s.see(m, nil, nil)
 	r := s.rule(&p, box, mind)
 	e := Explanation{
-		Junk: r.junk(), Score: r.score.Points(), Limit: points(r.threshold), Because: r.because, Signs: r.signs, Proven: p.m.Facts.Proven,
+		Junk: r.junk(), Score: r.points(), Limit: points(r.threshold), Because: r.because, Signs: r.signs, Proven: p.m.Facts.Proven,
 	}
 	if len(p.from.Host) > 0 {
 		e.Author = string(p.from.Mailbox) + "@" + string(p.from.Host)

@@ -28,7 +28,7 @@ func field(r *ruling, o *delivery.Opinion, reasons []string) string {
 	} else {
 		b = append(b, "no; score="...)
 	}
-	b = strconv.AppendInt(b, int64(r.score.Points()), 10)
+	b = strconv.AppendInt(b, int64(r.points()), 10)
 	b = append(b, "; limit="...)
 	b = strconv.AppendInt(b, int64(points(r.threshold)), 10)
 	if r.because != "" {

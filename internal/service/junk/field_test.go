@@ -20,6 +20,8 @@ func TestField(t *testing.T) {
 		reasons []string
 	}{
 		"X-Postroad-Junk: no; score=3; limit=99\r\n":                                   {ruling{score: model.Score{Junk: 0.03}, threshold: 0.99}, false, nil},
+		"X-Postroad-Junk: no; score=99; limit=100\r\n":                                 {ruling{score: model.Score{Junk: 0.9985}, threshold: 0.999}, false, nil},
+		"X-Postroad-Junk: yes; score=100; limit=100\r\n":                               {ruling{score: model.Score{Junk: 0.9991}, threshold: 0.999}, true, nil},
 		"X-Postroad-Junk: no; score=100; limit=99; because=known\r\n":                  {ruling{score: model.Score{Junk: 0.999}, threshold: 0.99, because: "known"}, false, nil},
 		"X-Postroad-Junk: yes; score=99; limit=90;\r\n\twhy=\"one;\r\n\t two ??\"\r\n": {ruling{score: model.Score{Junk: 0.99}, threshold: 0.9}, true, []string{"one", "two üx"[:6] + "\xff"}},
 		"X-Postroad-Junk: yes; score=50; limit=99; because=policy;\r\n\tsigns=\"link-text:3:bank.example%20%3E%20evil.example\r\n\t file-program:2:setup.exe\"\r\n": {
@@ -31,7 +33,7 @@ func TestField(t *testing.T) {
 		}
 		h := message.ParseHeader(got + "\r\n")
 		r, ok := ParseField(h.Get(delivery.JunkField))
-		if !ok || r.Junk != c.junk || r.Because != c.r.because || r.Score != c.r.score.Points() || r.Limit != points(c.r.threshold) || len(r.Why) != len(c.reasons) {
+		if !ok || r.Junk != c.junk || r.Because != c.r.because || r.Score != c.r.points() || r.Limit != points(c.r.threshold) || len(r.Why) != len(c.reasons) {
 			t.Errorf("%q is read as %+v", got, r)
 		}
 		if diff := cmp.Diff(c.r.signs, r.Signs); diff != "" {

@@ -92,6 +92,15 @@ type ruling struct {
 
 func (r *ruling) junk() bool { return r.demanded || !r.spared && r.score.Junk >= r.threshold }
 
+// points is the score in percent, as it is told beside the limit: what is below the limit (99.9 %, say) never looks like what is beyond it.
+func (r *ruling) points() int {
+	n, limit := r.score.Points(), points(r.threshold)
+	if r.score.Junk < r.threshold && n >= limit {
+		return limit - 1
+	}
+	return n
+}
+
 // dangerous reports whether the message shows what honest mail nearly never does.
 func (r *ruling) dangerous() bool {
 	return slices.ContainsFunc(r.signs, func(s signs.Sign) bool { return s.Severity >= signs.Danger })
@@ -191,7 +200,7 @@ const (
 
 // opinion says it in delivery's words.
 func (l *letter) opinion(r *ruling, m *mind) delivery.Opinion {
-	o := delivery.Opinion{Judged: true, Junk: r.junk(), Score: max(1, r.score.Points())}
+	o := delivery.Opinion{Judged: true, Junk: r.junk(), Score: max(1, r.points())}
 	c := &l.s.counts
 	switch {
 	case o.Junk:
