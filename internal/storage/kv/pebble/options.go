@@ -19,9 +19,9 @@ import (
 
 const (
 	defaultCache = 64 << 20
-	// Memtables grow to that; the first has 256 KB, so an idle store is small. Two are in memory while much is written; with 64 MB each the
-	// same work took as much of the processors, and 100 MB more.
-	defaultMemtable = 16 << 20
+	// Memtables grow to that; the first has 256 KB, so an idle store is small. Two are in memory while much is written. Taking in 50 KB
+	// messages without end costs a sixth less of the processor's time than with 16 MB, and 25 MB more of memory.
+	defaultMemtable = 32 << 20
 	// separateFrom is the size in bytes from which a bulk value is kept apart from its
 	// key.
 	separateFrom = 512
@@ -64,7 +64,7 @@ func engineOptions(db *DB, o Options) *engine.Options {
 	if eo.MemTableSize == 0 {
 		eo.MemTableSize = defaultMemtable
 	}
-	db.room.memory = 4 * int64(eo.MemTableSize)
+	db.room.memory = 2 * int64(eo.MemTableSize)
 	if eo.CacheSize == 0 {
 		eo.CacheSize = defaultCache
 	}
