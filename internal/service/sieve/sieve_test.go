@@ -624,6 +624,9 @@ func TestManyExpressions(t *testing.T) {
 
 // On the hot path rules that don't match cost no memory.
 func TestNoAllocationPerRule(t *testing.T) {
+	if underRace {
+		t.Skip("allocations can't be counted")
+	}
 	for _, rule := range []string{
 		`anyof(header :contains ["subject", "x-list"] "nothing", address :domain "from" "no.example", header :matches "from" "*@x*")`,
 		`header :is "subject" "nothing"`, `header :contains ["subject", "to"] ["a b c", "nothing"]`, `header :regex "subject" "^x.*y$"`, `header :contains "subject" "${x}"`, `header :index 1 "received" "x"`,
