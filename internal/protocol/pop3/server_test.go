@@ -226,6 +226,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 func testConnectionsAreLimited(t *testing.T, w *world) {
 	open := func(from, want string) *client {
 		t.Helper()
+		synctest.Wait() // who was sent away has left
 		c := w.dial(t, from)
 		c.expect(want)
 		return c
