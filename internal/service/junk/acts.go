@@ -57,6 +57,18 @@ func decide(s state) (label, act) {
 	return l, how
 }
 
+// unmarked reports whether an item whose label is known already lacks its keyword where it is now: it was moved on before it could be
+// set, and has come back.
+func (s *state) unmarked() bool {
+	if !s.movedIn {
+		return false
+	}
+	if s.role == mailbox.Junk {
+		return s.had == labelJunk && !s.junkWord
+	}
+	return s.had == labelGood && s.fromJunk && !s.goodWord
+}
+
 func (s *state) wanted(believed label) (label, act) {
 	aside := s.role == mailbox.Trash || s.role == mailbox.Drafts || s.role == mailbox.Sent
 	switch {

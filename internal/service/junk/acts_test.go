@@ -98,3 +98,25 @@ func TestDecideIsStable(t *testing.T) {
 		}
 	}
 }
+
+// TestUnmarked: what was moved on before its keyword could be set, and came back, gets it now.
+func TestUnmarked(t *testing.T) {
+	in := happened{movedIn: true}
+	back := happened{movedIn: true, fromJunk: true}
+	for i, c := range []struct {
+		s    state
+		want bool
+	}{
+		{state{happened: in, role: mailbox.Junk, had: labelJunk}, true},
+		{state{happened: in, role: mailbox.Junk, had: labelJunk, junkWord: true}, false},
+		{state{happened: in, role: mailbox.Junk}, false}, // it is decided
+		{state{role: mailbox.Junk, had: labelJunk}, false},
+		{state{happened: back, role: mailbox.Inbox, had: labelGood}, true},
+		{state{happened: back, role: mailbox.Inbox, had: labelGood, goodWord: true}, false},
+		{state{happened: in, role: mailbox.Inbox, had: labelGood}, false},
+	} {
+		if got := c.s.unmarked(); got != c.want {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+}

@@ -28,6 +28,8 @@ type lesson struct {
 	labelled
 	had label // that it is to lose
 	at  time.Time
+	// known: it has been learned, and only its keyword is missing.
+	known bool
 }
 
 // Learn learns from what has happened in an account since it was looked at. It is what Run does; calling it is for those who can't wait.
@@ -115,13 +117,18 @@ func (s *Service) lessons(ctx context.Context, box *mailbox.Session, n *news) ([
 	for i, it := range items {
 		r := &it.Row
 		h := n.items[r.ID]
-		l, how := decide(state{
+		now := state{
 			happened: *h, role: roles[it.Folder], answered: r.Flags&mailbox.Answered != 0, seen: r.Flags&mailbox.Seen != 0,
 			junkWord: hasAny(r.Keywords, junkWords), goodWord: hasAny(r.Keywords, goodWords), had: had[i].label,
 			copied: uint64(r.Content) < uint64(r.ID), cleared: n.cleared,
-		})
+		}
+		l, how := decide(now)
+		known := l == unlabelled && now.unmarked()
+		if known {
+			l, how = now.had, moved
+		}
 		if l != unlabelled {
-			all = append(all, lesson{it, labelled{l, how, dayOf(h.at)}, had[i].label, h.at})
+			all = append(all, lesson{it, labelled{l, how, dayOf(h.at)}, had[i].label, h.at, known})
 		}
 	}
 	return all[max(0, len(all)-mostLessons):], nil
@@ -180,7 +187,7 @@ func (p *pupil) writable() (*model.Delta, error) {
 // nobody ever moves anything needs no memory.
 func (p *pupil) learn(ctx context.Context, lessons []lesson) error {
 	for i := range lessons {
-		if lessons[i].explicit() {
+		if lessons[i].explicit() && !lessons[i].known {
 			p.head.explicit++
 		}
 	}
@@ -191,6 +198,9 @@ func (p *pupil) learn(ctx context.Context, lessons []lesson) error {
 		return err
 	}
 	for i := range lessons {
+		if lessons[i].known {
+			continue
+		}
 		err := p.lesson(ctx, &lessons[i])
 		if fault.Is(err, fault.NotFound) {
 			continue // expunged meanwhile
