@@ -14,7 +14,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -141,8 +140,10 @@ func (a *Agent) open(ctx context.Context, id ident.AccountID) (*mailbox.Session,
 	if err != nil && !fault.Is(err, fault.Exists) {
 		return nil, err
 	}
-	if _, err := a.dir.Account(ctx, id); err != nil { // removed meanwhile: nobody would ever find this mailbox
-		return nil, errors.Join(err, a.store.Delete(ctx, id))
+	// Removed meanwhile: mail that nobody would find isn't taken. The mailbox stays, empty or not, for whoever checks the store: the error
+	// may be another one, and the mail in it somebody else's delivery.
+	if _, err := a.dir.Account(ctx, id); err != nil {
+		return nil, err
 	}
 	return a.store.Open(ctx, id, ident.System())
 }
