@@ -80,6 +80,7 @@ func TestRestoreAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.must("", "import", "ann@example.test", mail)
+	p.must("", "alias", "add", "sales@example.test", "ann@example.test")
 	dir := p.path("backup")
 	for range 3 {
 		p.must("", "backup", dir)
@@ -88,7 +89,7 @@ func TestRestoreAccount(t *testing.T) {
 		t.Error(out)
 	}
 	p.must("", "account", "remove", "--yes", "ann@example.test")
-	if out := p.must("", "restore", dir, "--account", "ann@example.test"); !strings.HasPrefix(out, "ann@example.test is there again, with 1 messages") {
+	if out := p.must("", "restore", dir, "--account", "ann@example.test"); !strings.HasPrefix(out, "ann@example.test is there again, with 1 messages") || !strings.HasSuffix(out, "\n  alias sales@example.test\n") {
 		t.Error(out)
 	}
 	if out := p.must("", "restore", dir, "--account", "ann@example.test"); !strings.HasPrefix(out, "0 messages came back (0), 1 were there") {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/server"
 	"postroad/internal/server/admin"
 	"postroad/internal/service/backup"
@@ -102,7 +104,31 @@ func (c *restoreCmd) remake(ctx context.Context, g *Globals, t terminal, a admin
 	}
 	return g.show(t, made, func() {
 		fmt.Fprintf(t.out, "%s is there again, with %d messages (%s)\n", made.Address, made.UsedItems, size(made.UsedBytes, "0"))
+		for _, line := range returned(made) {
+			fmt.Fprintln(t.out, "  "+printable(line))
+		}
 	})
+}
+
+// returned says what has come back beside the mail, and what hasn't.
+func returned(made admin.Restored) (lines []string) {
+	for n, what := range map[string]int{"app passwords": made.AppPasswords, "passkeys": made.Passkeys, "external accounts that are fetched from": made.Fetched} {
+		if what > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %d", n, what))
+		}
+	}
+	if made.TwoStep {
+		lines = append(lines, "two-step verification is on")
+	}
+	for _, w := range made.Ways {
+		lines = append(lines, map[string]string{directory.WayAlias: "alias ", directory.WayMember: "member of ", directory.WayOwner: "owner of ",
+			directory.WayCatchAll: "catch-all of "}[w.Kind]+w.From)
+	}
+	slices.Sort(lines)
+	for _, s := range made.Left {
+		lines = append(lines, "not brought back: "+s)
+	}
+	return lines
 }
 
 // bringBack adds what is missing to an account that is there.

@@ -13,6 +13,7 @@ import (
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server/admin"
 	"postroad/internal/service/backup"
+	"postroad/internal/service/fetch"
 	"postroad/internal/service/move"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
@@ -98,7 +99,7 @@ type BackedUp struct {
 func FindBackedUp(ctx context.Context, r *backup.Repository, run backup.Run, address, dir string) (*BackedUp, error) {
 	b := &BackedUp{repository: r, run: run, dir: dir}
 	err := inNewStore(filepath.Join(dir, "directory"), func(db kv.DB) error {
-		if err := r.Restore(ctx, run, db, nil, directory.Partition); err != nil {
+		if err := r.Restore(ctx, run, db, nil, directory.Partition, fetch.Partition); err != nil {
 			return err
 		}
 		d, err := directory.Open(ctx, db, directory.Options{})
@@ -112,7 +113,13 @@ func FindBackedUp(ctx context.Context, r *backup.Repository, run backup.Run, add
 		b.id = a.ID
 		b.AccountCopy = admin.AccountCopy{Address: a.Address, Name: a.DisplayName, Enabled: a.Enabled, QuotaBytes: a.QuotaBytes,
 			Shared: a.Shared, Installation: admin.Installation(d)}
-		b.Credential, err = d.CredentialRecord(ctx, a.ID)
+		if b.Credential, err = d.CredentialRecord(ctx, a.ID); err != nil {
+			return err
+		}
+		if b.Belongings, err = d.Belongings(ctx, a.ID); err != nil {
+			return err
+		}
+		b.Fetched, err = fetch.Copies(ctx, db, a.ID)
 		return err
 	})
 	return b, err

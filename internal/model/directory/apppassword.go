@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base32"
@@ -34,7 +35,11 @@ type AppPassword struct {
 	hash   string
 	scram  scramSet
 	sealed string
+	keyed  ident.AccountID // the number that the hash is bound to, of an account that was restored under another; 0: its own
 }
+
+// keyedTo is the number that the hash is bound to, if the password is of account id.
+func (a *AppPassword) keyedTo(id ident.AccountID) ident.AccountID { return cmp.Or(a.keyed, id) }
 
 // NewAppPassword is an app password to be.
 type NewAppPassword struct {
@@ -166,8 +171,12 @@ func (d *Directory) MatchAppPassword(p *Profile, text string) *AppPassword {
 	if !ok || p == nil || len(p.AppPasswords) == 0 {
 		return nil
 	}
-	hash := d.appHash(p.Account.ID, plain)
+	var hash string
+	var keyed ident.AccountID
 	for i := range p.AppPasswords {
+		if to := p.AppPasswords[i].keyedTo(p.Account.ID); to != keyed {
+			hash, keyed = d.appHash(to, plain), to
+		}
 		if subtle.ConstantTimeCompare([]byte(hash), []byte(p.AppPasswords[i].hash)) == 1 {
 			return &p.AppPasswords[i]
 		}
@@ -247,12 +256,13 @@ func (a *AppPassword) encode() []byte {
 	if !a.Expires.IsZero() {
 		expires = a.Expires.UnixMicro()
 	}
-	return newRecord(1).text(a.Name).texts(a.Protocols).time(a.Created).uint(uint64(expires)).
-		text(a.hash).scram(&a.scram).text(a.sealed)
+	return newRecord(2).text(a.Name).texts(a.Protocols).time(a.Created).uint(uint64(expires)).
+		text(a.hash).scram(&a.scram).text(a.sealed).uint(uint64(a.keyed))
 }
 
+// decodeAppPassword reads the record. Version 1 knew no accounts that were restored.
 func decodeAppPassword(p kv.Pair) (AppPassword, error) {
-	r := readRecord(p.Value, 1)
+	r := readRecord(p.Value, 2)
 	if len(p.Key) != len(appPasswordKey(0, 0)) {
 		return AppPassword{}, fault.New(fault.Corrupt, "directory: an app password's key can't be read")
 	}
@@ -261,6 +271,9 @@ func decodeAppPassword(p kv.Pair) (AppPassword, error) {
 		a.Expires = time.UnixMicro(int64(expires)).UTC()
 	}
 	a.hash, a.scram, a.sealed = r.text(), r.scram(), r.text()
+	if r.version >= 2 {
+		a.keyed = ident.AccountID(r.uint())
+	}
 	if len(a.Protocols) == 0 {
 		a.Protocols = nil
 	}

@@ -17,28 +17,3 @@ func (d *Directory) CredentialRecord(ctx context.Context, id ident.AccountID) (r
 	})
 	return record, err
 }
-
-// RestoreAccount is AddAccount for one that was backed up: with the credential it had, if any, under a new number.
-func (d *Directory) RestoreAccount(ctx context.Context, n NewAccount, enabled bool, credential []byte) (acc Account, err error) {
-	a, err := parseOwn(n.Address)
-	if err != nil {
-		return acc, err
-	}
-	if err := checkNew(n); err != nil {
-		return acc, err
-	}
-	var cred *Credential
-	if len(credential) > 0 {
-		if cred, err = decodeCredential(credential); err != nil {
-			return acc, err
-		}
-	}
-	err = d.update(ctx, func(tx kv.Tx) (err error) {
-		if acc, err = d.addAccount(tx, a, n, cred); err != nil || enabled {
-			return err
-		}
-		acc.Enabled = false
-		return tx.Set(accountKey(acc.ID), acc.encode())
-	})
-	return acc, err
-}

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base32"
@@ -38,11 +39,12 @@ type Enrolment struct {
 // twoStep is the record.
 type twoStep struct {
 	on       bool
-	since    time.Time // of the last change
-	sealed   string    // the secret; "": none
-	fresh    string    // a secret that no code was seen of yet; "": none
-	last     uint64    // the last period whose code was used
-	recovery []string  // keyed hashes
+	since    time.Time       // of the last change
+	sealed   string          // the secret; "": none
+	fresh    string          // a secret that no code was seen of yet; "": none
+	last     uint64          // the last period whose code was used
+	recovery []string        // keyed hashes
+	keyed    ident.AccountID // the number that these are bound to, if the account was restored from another; 0: its own
 }
 
 // TwoStep tells how an account's two-step verification stands; fault.NotFound.
@@ -130,7 +132,7 @@ func (d *Directory) ConfirmTwoStep(ctx context.Context, id ident.AccountID, code
 			codes = nil
 			return nil
 		}
-		t.on, t.since, t.recovery = true, d.stamp(), hashes
+		t.on, t.since, t.recovery, t.keyed = true, d.stamp(), hashes, 0
 		return nil
 	})
 	if err != nil {
@@ -202,7 +204,7 @@ func (d *Directory) UseCode(ctx context.Context, id ident.AccountID, code string
 		}
 		right, err := d.useCode(t, code)
 		if err == nil && !right {
-			right = t.useRecovery(d.recoveryHash(id, code))
+			right = t.useRecovery(d.recoveryHash(cmp.Or(t.keyed, id), code))
 		}
 		if err != nil || !right {
 			return wrongCode(err)
@@ -222,7 +224,7 @@ func (d *Directory) RenewRecoveryCodes(ctx context.Context, id ident.AccountID) 
 		if !t.on {
 			return fault.New(fault.Conflict, "two-step verification is not on")
 		}
-		t.recovery = hashes
+		t.recovery, t.keyed = hashes, 0
 		return nil
 	})
 	if err != nil {
@@ -311,17 +313,21 @@ func (d *Directory) recoveryHash(id ident.AccountID, code string) string {
 }
 
 func (t *twoStep) encode() []byte {
-	return newRecord(2).bool(t.on).time(t.since).text(t.sealed).uint(t.last).texts(t.recovery).text(t.fresh)
+	return newRecord(3).bool(t.on).time(t.since).text(t.sealed).uint(t.last).texts(t.recovery).text(t.fresh).uint(uint64(t.keyed))
 }
 
-// decodeTwoStep reads the record. In version 1 the secret was fresh until two-step verification was on.
+// decodeTwoStep reads the record. In version 1 the secret was fresh until two-step verification was on; version 2 knew
+// no accounts that were restored.
 func decodeTwoStep(value []byte) (twoStep, error) {
-	r := readRecord(value, 2)
+	r := readRecord(value, 3)
 	t := twoStep{on: r.bool(), since: r.time(), sealed: r.text(), last: r.uint(), recovery: r.texts()}
 	if r.version >= 2 {
 		t.fresh = r.text()
 	} else if !t.on {
 		t.sealed, t.fresh = "", t.sealed
+	}
+	if r.version >= 3 {
+		t.keyed = ident.AccountID(r.uint())
 	}
 	return t, r.end("two-step")
 }

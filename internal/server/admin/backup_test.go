@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/directory"
 	"postroad/internal/service/backup"
 	"postroad/internal/storage/kv"
 )
@@ -162,11 +163,15 @@ func TestRestoreAccountThroughTheServer(t *testing.T) {
 	if _, err := c.RestoreAccount(t.Context(), ann, func(put func(kv.Pair) error) error { return put(kv.Pair{Key: []byte("x"), Value: []byte("y")}) }); !fault.Is(err, fault.Invalid) {
 		t.Errorf("what is no mailbox: %v", err)
 	}
+	for range 2000 { // a line longer than a buffer
+		ann.Belongings.Ways = append(ann.Belongings.Ways, directory.Way{Kind: directory.WayAlias, From: strings.Repeat("a", 60) + "@elsewhere.example", To: "ann@example.org", Direct: true})
+	}
+	ann.Belongings.Address = ann.Address
 	made, err := c.RestoreAccount(t.Context(), ann, from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.Name != "Ann" || made.Enabled || made.QuotaBytes != 1<<30 || made.UsedItems != 2 {
+	if made.Name != "Ann" || made.Enabled || made.QuotaBytes != 1<<30 || made.UsedItems != 2 || len(made.Left) != 2000 {
 		t.Errorf("made %+v", made)
 	}
 	if d := cmp.Diff(before, exported(t, c)); d != "" {

@@ -13,6 +13,8 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/ident"
+	"postroad/internal/service/fetch"
 	"postroad/internal/storage/kv"
 )
 
@@ -20,7 +22,14 @@ import (
 type Restorer interface {
 	// RestoreAccount makes an account with the mailbox that from gives: from calls put with each key and value.
 	// Errors: fault.Exists if the address is taken.
-	RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Account, error)
+	RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Restored, error)
+}
+
+// Restored is an account that was made of one in a backup.
+type Restored struct {
+	Account
+	directory.Returned
+	Fetched int `json:"fetched,omitempty"` // external accounts that are fetched from again
 }
 
 // PairSource calls put with each pair, whose slices are put's until it returns, until it returns an error.
@@ -34,6 +43,9 @@ type AccountCopy struct {
 	QuotaBytes int64  `json:"quota_bytes,omitempty"`
 	Credential []byte `json:"credential,omitempty"` // as the directory stores it: a secret
 	Shared     bool   `json:"shared,omitempty"`     // nobody's own
+	// Belongings are what people sign in by beside the password, and what led to the account: a secret.
+	Belongings directory.Belongings `json:"belongings,omitzero"`
+	Fetched    []fetch.Copy         `json:"fetched,omitempty"` // external accounts
 	// Installation tells stores apart: rights are given to numbers, which are other people's elsewhere. Those from another
 	// installation, or of none, are left out.
 	Installation []byte `json:"installation,omitempty"`
@@ -43,22 +55,62 @@ type AccountCopy struct {
 const restoreName = "account.restore"
 
 // RestoreAccount implements Restorer. After a crash in it, Repair finds an account without a mailbox, and makes an empty one.
-func (d *Direct) RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (Account, error) {
+func (d *Direct) RestoreAccount(ctx context.Context, c AccountCopy, from PairSource) (back Restored, err error) {
 	d.accounts.Lock()
 	defer d.accounts.Unlock()
+	same := bytes.Equal(c.Installation, Installation(d.dir))
 	n := directory.NewAccount{Address: c.Address, DisplayName: c.Name, QuotaBytes: c.QuotaBytes, Shared: c.Shared}
-	a, err := d.dir.RestoreAccount(ctx, n, c.Enabled, c.Credential)
+	a, returned, err := d.dir.RestoreAccount(ctx, n, c.Enabled, c.Credential, c.Belongings, same)
 	if err != nil {
-		return Account{}, err
+		return Restored{}, err
 	}
+	back.Returned = returned
 	err = d.store.Restore(ctx, a.ID, from)
 	if err == nil {
-		err = d.store.MendShares(ctx, a.ID, bytes.Equal(c.Installation, Installation(d.dir)))
+		err = d.store.MendShares(ctx, a.ID, same)
+	}
+	if err == nil {
+		err = d.fetchAgain(ctx, a.ID, c.Fetched, same, &back)
 	}
 	if err != nil {
-		return Account{}, errors.Join(err, d.dir.RemoveAccount(context.WithoutCancel(ctx), a.ID))
+		return Restored{}, errors.Join(err, d.takeBack(context.WithoutCancel(ctx), a.ID))
 	}
-	return d.describe(ctx, a)
+	back.Account, err = d.describe(ctx, a)
+	return back, err
+}
+
+// takeBack removes what a restoration that failed has made.
+func (d *Direct) takeBack(ctx context.Context, id ident.AccountID) error {
+	err := d.dir.RemoveAccount(ctx, id)
+	if e := d.store.Delete(ctx, id); !fault.Is(e, fault.NotFound) {
+		err = errors.Join(err, e)
+	}
+	if d.fetch != nil {
+		err = errors.Join(err, d.fetch.Forget(ctx, id))
+	}
+	return err
+}
+
+// fetchAgain gives an account its external accounts back.
+func (d *Direct) fetchAgain(ctx context.Context, id ident.AccountID, all []fetch.Copy, same bool, back *Restored) error {
+	if len(all) == 0 {
+		return nil
+	}
+	if d.fetch == nil || !same {
+		back.Left = append(back.Left, "external accounts: set them up again")
+		return nil
+	}
+	for _, c := range all {
+		err := d.fetch.Restore(ctx, id, c)
+		if fault.Is(err, fault.Exists) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		back.Fetched++
+	}
+	return nil
 }
 
 // Installation is what tells a store from those of other installations. It is no secret.
@@ -76,13 +128,11 @@ func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger)
 	}
 	body := bufio.NewReaderSize(&patient{r: r.Body, c: http.NewResponseController(w)}, 256<<10)
 	var q AccountCopy
-	line, err := body.ReadSlice('\n')
+	line, err := readArgument(body)
 	if err == nil {
 		err = decode(line, &q)
-	} else {
-		err = fault.Wrap(fault.Invalid, err, "the body doesn't begin with a short line of JSON")
 	}
-	var made Account
+	var made Restored
 	if err == nil {
 		made, err = to.RestoreAccount(r.Context(), q, func(put func(kv.Pair) error) error { return readPairs(body, put) })
 	}
@@ -96,9 +146,25 @@ func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger)
 	return true
 }
 
+// maxArgument is how long the line of JSON may be: external accounts have a record for each message that came.
+const maxArgument = 64 << 20
+
+// readArgument reads the line that a body begins with.
+func readArgument(body *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := body.ReadSlice('\n')
+		if line = append(line, part...); err == nil {
+			return line, nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) || len(line) > maxArgument {
+			return nil, fault.Wrap(fault.Invalid, err, "the body doesn't begin with a line of JSON")
+		}
+	}
+}
+
 // RestoreAccount implements Restorer.
-func (c *Client) RestoreAccount(ctx context.Context, q AccountCopy, from PairSource) (Account, error) {
-	var made Account
+func (c *Client) RestoreAccount(ctx context.Context, q AccountCopy, from PairSource) (Restored, error) {
+	var made Restored
 	argument, err := json.Marshal(q)
 	if err != nil {
 		return made, fault.Wrap(fault.Internal, err, "")

@@ -82,15 +82,12 @@ func (s *Service) Add(ctx context.Context, src Source, secret string) (Source, e
 		if err := roomFor(tx, src.Account); err != nil {
 			return err
 		}
-		v, _, err := tx.Get([]byte{keyCounter})
+		last, err := lastNumber(tx)
 		if err != nil {
 			return err
 		}
-		src.ID = 1
-		if len(v) == 4 {
-			src.ID = binary.BigEndian.Uint32(v) + 1
-		}
-		if err := tx.Set([]byte{keyCounter}, binary.BigEndian.AppendUint32(nil, src.ID)); err != nil {
+		src.ID = last + 1
+		if err := setLastNumber(tx, src.ID); err != nil {
 			return err
 		}
 		if err := s.putSecret(tx, src.ID, secret); err != nil {
@@ -103,6 +100,19 @@ func (s *Service) Add(ctx context.Context, src Source, secret string) (Source, e
 	})
 	s.look()
 	return src, err
+}
+
+// lastNumber is the last number given to a source; 0: none was.
+func lastNumber(r kv.Reader) (uint32, error) {
+	v, _, err := r.Get([]byte{keyCounter})
+	if err != nil || len(v) != 4 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint32(v), nil
+}
+
+func setLastNumber(tx kv.Tx, id uint32) error {
+	return tx.Set([]byte{keyCounter}, binary.BigEndian.AppendUint32(nil, id))
 }
 
 func roomFor(r kv.Reader, account ident.AccountID) error {
