@@ -95,7 +95,8 @@ func (s *Server) imapFront(engine *auth.Engine) (frontEnd, *imap.Server) {
 		Logger: s.log, Metrics: s.metrics.protocol(config.IMAP), Now: s.world.Now, Rand: s.world.Rand,
 		Principals: principals{s.store.Directory}, Anyone: s.config.Sharing.Anyone, Quotas: s.quotas(), Events: s.imapEvents(),
 		Admin: s.config.IMAP.Admin, Comment: s.config.IMAP.Comment,
-		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress},
+		Limits: imap.Limits{Message: int64(l.MessageSize), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerAddress,
+			Messages: s.config.IMAP.MessageLimit},
 	})
 	return &front{
 		func(ctx context.Context, n net.Listener, c config.Listener) error {

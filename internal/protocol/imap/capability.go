@@ -89,7 +89,11 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 		if s.deflated == nil {
 			dst = append(dst, " COMPRESS=DEFLATE"...) // RFC 4978
 		}
-		dst = strconv.AppendInt(append(dst, " SAVELIMIT="...), saveLimit, 10)        // RFC 9738
+		if n := s.lim.Messages; n > 0 { // RFC 9738 §3: one or the other
+			dst = strconv.AppendInt(append(dst, " MESSAGELIMIT="...), int64(n), 10)
+		} else {
+			dst = strconv.AppendInt(append(dst, " SAVELIMIT="...), saveLimit, 10)
+		}
 		return strconv.AppendInt(append(dst, " APPENDLIMIT="...), s.lim.Message, 10) // RFC 7889
 	}
 	if s.mayStartTLS() {

@@ -11,7 +11,7 @@ import (
 	"postroad/internal/model/mailbox"
 )
 
-// An APPEND of several messages (RFC 3502) may bring so many, and so many bytes: they wait in memory
+// An APPEND of several messages (RFC 3502) may bring so many, unless the settings say how many, and so many bytes: they wait in memory
 // and go in by one transaction.
 const (
 	maxAppend      = 1000
@@ -44,8 +44,8 @@ func (s *session) append(ctx context.Context) (reply, error) {
 		}
 		items = append(items, item)
 		a.before += item.Content.Size()
-		if more = !s.dec.atEnd(); more && len(items) >= maxAppend {
-			return reply{}, no(messageLimit(maxAppend), "too many messages in one APPEND") // RFC 9738 §3.1
+		if more = !s.dec.atEnd(); more && len(items) >= s.lim.append() {
+			return reply{}, no(messageLimit(s.lim.append()), "too many messages in one APPEND") // RFC 9738 §3.1
 		}
 	}
 	done, err := f.mail.Append(ctx, f.ID, items...)

@@ -35,7 +35,7 @@ type (
 )
 
 // transfer copies or moves, and returns the response code COPYUID (RFC 4315 §3), "" if there was nothing to do. most is how many
-// messages there may be; 0: any number.
+// messages there may be, all of which or none are transferred; 0: as many as one command may work on.
 func (s *session) transfer(ctx context.Context, most int, within transferFunc, across crossingFunc) (code string, err error) {
 	s.dec.sp()
 	set := s.messageSet()
@@ -59,6 +59,9 @@ func (s *session) transfer(ctx context.Context, most int, within transferFunc, a
 		done     []mailbox.Copied
 		validity uint32
 	)
+	if most == 0 {
+		msgs = s.limit(msgs)
+	}
 	uids := msgs.uids(s.sel.shown)
 	if most > 0 && len(uids) > most {
 		return "", no(messageLimit(most, uids...), "too many messages to copy at once")
@@ -122,11 +125,37 @@ func (s *session) expunge(ctx context.Context) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		if uids = msgs.uids(s.sel.shown); len(uids) == 0 {
+		if uids, err = s.mayGo(ctx, msgs); err != nil {
+			return reply{}, err
+		}
+		if len(uids) == 0 {
 			return reply{text: "nothing to expunge"}, nil
 		}
 	}
 	gone, err := s.sel.mail.Expunge(ctx, s.sel.id, uids, true)
 	s.removed = len(gone) > 0
 	return reply{text: "expunged"}, err
+}
+
+// mayGo are the UIDs of messages that UID EXPUNGE is to look at. Where there is a limit those marked for it count (RFC 9738 §3.1).
+func (s *session) mayGo(ctx context.Context, msgs messages) ([]mailbox.UID, error) {
+	if s.lim.Messages == 0 || msgs.count() <= s.lim.Messages {
+		return msgs.uids(s.sel.shown), nil
+	}
+	now, err := s.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var marked []mailbox.UID
+	find := mailbox.Finder{View: now}
+	for _, old := range msgs.rows(s.sel.shown) {
+		if _, row := find.Find(old.UID); row != nil && row.Flags&mailbox.Deleted != 0 {
+			marked = append(marked, row.UID)
+		}
+	}
+	if n := len(marked) - s.lim.Messages; n > 0 {
+		marked = marked[n:]
+		s.overLimit(marked[0])
+	}
+	return marked, nil
 }

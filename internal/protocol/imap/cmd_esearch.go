@@ -101,6 +101,7 @@ func (s *session) correlator(path string, v *mailbox.View) []byte {
 
 // searchFolders searches one folder after the other, each once.
 func (s *session) searchFolders(ctx context.Context, q *searching, key criterion, sources []mailboxFilter) error {
+	q.several = true
 	boxes, err := s.boxesOf(ctx, sources)
 	if err != nil {
 		return err

@@ -70,6 +70,9 @@ func (s *session) fetch(ctx context.Context) (reply, error) {
 	if f.fresh, err = s.fresh(ctx); err != nil {
 		return reply{}, err
 	}
+	if err := f.limit(); err != nil {
+		return reply{}, err
+	}
 	if f.gones {
 		if err := s.tellVanished(ctx, s.wholeSet(set), f.since, 0); err != nil {
 			return reply{}, err

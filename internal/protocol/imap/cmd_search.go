@@ -25,6 +25,9 @@ type searching struct {
 	filters int                               // FILTER keys so far
 	filter  func(name string) ([]byte, error) // gives a filter's text (RFC 5466)
 
+	several bool // in several folders
+	looked  int  // at how many messages, of the folders before; counted where there is a limit
+
 	found
 }
 
@@ -216,9 +219,13 @@ func (s *session) runSearch(ctx context.Context, q *searching, key criterion, sc
 	m := &matching{s: s, now: s.srv.now().Unix(), scope: sc, few: sc.shown.Len() < fewMessages}
 	q.listing = q.sort != nil || q.thread != nil || q.partial != nil || q.relevancy
 	q.counting = q.extended && !q.all && !q.save && !q.update && !q.modseq && !q.listing
-	f := &sifting{m: m, key: &key, q: q}
+	from, err := q.limitSearch(s, &key, sc)
+	if err != nil {
+		return err
+	}
+	f := &sifting{m: m, key: &key, q: q, from: from}
 	n := sc.shown.Len()
-	for at := 0; at < n; {
+	for at := from; at < n; {
 		err := searchStep(ctx, sc.mail, key.cost, func(b *mailbox.Batch) (err error) {
 			m.begin(b)
 			at, err = f.step(at)

@@ -77,6 +77,7 @@ func (s *session) parseStore() (st storing, err error) {
 		s.enableCondstore()
 	}
 	st.msgs, err = s.resolve(set)
+	st.msgs = s.limit(st.msgs)
 	return st, err
 }
 

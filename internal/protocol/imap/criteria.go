@@ -3,6 +3,7 @@ package imap
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -28,6 +29,8 @@ type criterion struct {
 	exact bool
 	// judge, if not nil, tells of a group at once whether none of its rows, or all, meet the criterion.
 	judge judgeFunc
+	// where, if not nil, gives the messages that numbers or UIDs let in, of which some may not meet the criterion.
+	where whereFunc
 }
 
 // onRow is a criterion that needs only the view's row.
@@ -51,6 +54,7 @@ func allOf(keys []criterion) criterion {
 	}}
 	k.sift, k.exact = siftAll(keys)
 	k.judge = judgeAll(keys)
+	k.where = whereAll(keys)
 	return k
 }
 
@@ -168,7 +172,11 @@ func (s *session) numberKey(q *searching) criterion {
 		return resolved
 	}
 	return criterion{
-		cost:  byRow,
+		cost: byRow,
+		where: func(sc *scope) messages {
+			msgs, _ := numbersIn(sc.shown, set)
+			return msgs
+		},
 		match: func(m *matching, at int, _ *mailbox.Row) (bool, error) { return in(m).contains(uint32(at + 1)), nil },
 		exact: true,
 		sift: func(m *matching, first int, p *mailbox.Page) (b mailbox.Bits) {
@@ -180,16 +188,19 @@ func (s *session) numberKey(q *searching) criterion {
 	}
 }
 
-func uidKey(set numSet) criterion { return inUIDs(func(*matching) numSet { return set }) }
+func uidKey(set numSet) criterion { return inUIDs(func(*scope) numSet { return set }) }
 
 // inUIDs is met by messages whose UIDs are in a set.
-func inUIDs(in func(m *matching) numSet) criterion {
+func inUIDs(in func(sc *scope) numSet) criterion {
 	return criterion{
-		cost:  byRow,
-		match: func(m *matching, _ int, r *mailbox.Row) (bool, error) { return in(m).contains(uint32(r.UID)), nil },
+		cost: byRow,
+		match: func(m *matching, _ int, r *mailbox.Row) (bool, error) {
+			return in(m.scope).contains(uint32(r.UID)), nil
+		},
+		where: func(sc *scope) messages { return byUID(sc.shown, in(sc)) },
 		exact: true,
 		sift: func(m *matching, _ int, p *mailbox.Page) (b mailbox.Bits) {
-			for _, r := range in(m).within(uint32(p.At(0).UID), uint32(p.At(p.Len()-1).UID)) {
+			for _, r := range in(m.scope).within(uint32(p.At(0).UID), uint32(p.At(p.Len()-1).UID)) {
 				b = b.Or(p.UIDs(mailbox.UID(r.lo), mailbox.UID(r.hi)))
 			}
 			return b
@@ -199,8 +210,8 @@ func inUIDs(in func(m *matching) numSet) criterion {
 
 // savedKey is "$", which are messages of the selected folder (RFC 5182 §2.1).
 func savedKey(set numSet) criterion {
-	return inUIDs(func(m *matching) numSet {
-		if m.scope.sel == nil {
+	return inUIDs(func(sc *scope) numSet {
+		if sc.sel == nil {
 			return nil
 		}
 		return set
@@ -211,9 +222,9 @@ func savedKey(set numSet) criterion {
 func uidsKey(set numSet) criterion {
 	var of *scope
 	var resolved numSet
-	return inUIDs(func(m *matching) numSet {
-		if m.scope != of {
-			of, resolved = m.scope, slices.Clone(set).resolve(largestUID(m.scope.shown))
+	return inUIDs(func(sc *scope) numSet {
+		if sc != of {
+			of, resolved = sc, slices.Clone(set).resolve(largestUID(sc.shown))
 		}
 		return resolved
 	})
@@ -243,11 +254,11 @@ var flagKeys = map[string]mailbox.Flags{
 
 // recentKey: RFC 3501 §6.4.4.
 func (s *session) recentKey(name string) (criterion, bool) {
-	recent := inUIDs(func(m *matching) numSet {
-		if m.scope.sel == nil {
+	recent := inUIDs(func(sc *scope) numSet {
+		if sc.sel == nil {
 			return nil
 		}
-		return m.scope.sel.recent
+		return sc.sel.recent
 	})
 	switch name {
 	case "RECENT":
@@ -277,11 +288,9 @@ func (s *session) argumentKey(q *searching, name string) (criterion, bool) {
 		}
 		return uidsKey(slices.Clone(sent.set)), true
 	case "UIDAFTER": // RFC 9738 §3.2
-		n := mailbox.UID(d.nzNumber())
-		return onRow(func(r *mailbox.Row) bool { return r.UID > n }), true
+		return uidKey(numSet{{1, math.MaxUint32}}.above(d.nzNumber())), true
 	case "UIDBEFORE":
-		n := mailbox.UID(d.nzNumber())
-		return onRow(func(r *mailbox.Row) bool { return r.UID < n }), true
+		return uidKey(numSet{{1, math.MaxUint32}}.below(d.nzNumber())), true
 	case "FILTER": // RFC 5466 §3.1
 		return s.filterKey(q), true
 	case "FUZZY": // RFC 6203 §3

@@ -20,6 +20,9 @@ type Limits struct {
 	Message int64
 	// Copy is how many messages one COPY may name. Default, and at most, mailbox.MaxCopy.
 	Copy int
+	// Messages is how many messages one command may work on (MESSAGELIMIT, RFC 9738): FETCH, SEARCH, STORE, MOVE and UID EXPUNGE work on
+	// the newest, the others are refused. 0: any number.
+	Messages int
 	// Depth is how deep parentheses, NOT and OR may nest in a command. Default 500:
 	// programs chain hundreds of ORs.
 	Depth int
@@ -55,6 +58,9 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Message, 150<<20)
 	def(&l.Copy, mailbox.MaxCopy)
 	l.Copy = min(l.Copy, mailbox.MaxCopy)
+	if l.Messages > 0 {
+		l.Copy = min(l.Copy, l.Messages)
+	}
 	def(&l.Depth, 500)
 	def(&l.BadCommands, 20)
 	def(&l.LoginFailures, 5)
@@ -67,6 +73,14 @@ func (l Limits) withDefaults() Limits {
 	def(&l.ConnsPerAddr, 5000)
 	def(&l.ConnsPerAccount, 2000)
 	return l
+}
+
+// append is how many messages one APPEND may bring.
+func (l *Limits) append() int {
+	if l.Messages > 0 {
+		return l.Messages
+	}
+	return maxAppend
 }
 
 // beforeLogin are the limits for strangers: room for a name and a password, a line of an authentication

@@ -57,3 +57,55 @@ func TestAppendLimit(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// TestFetchLimitOfChanges: messages that haven't changed aren't fetched, and don't count.
+func TestFetchLimitOfChanges(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Messages = 3 })
+	ann := w.open("ann")
+	inbox, _ := ann.FolderByRole(mailbox.Inbox)
+	for i := range 10 {
+		w.deliver(ann, inbox.ID, testMessage(i+1), 0)
+	}
+	c := w.user("ann")
+	c.ok("SELECT INBOX (CONDSTORE)")
+	now := ann.State().Change
+	for _, x := range []struct{ change, told, want string }{
+		{"2,4", "2,4", "OK fetched"},
+		{"6", "2,4,6", "OK fetched"},
+		{"9", "4,6,9", "OK [MESSAGELIMIT 3 4] fetched"},
+		{"1:10", "8,9,10", "OK [MESSAGELIMIT 3 8] fetched"},
+	} {
+		c2 := w.user("ann")
+		c2.ok("SELECT INBOX")
+		for _, n := range strings.Split(strings.ReplaceAll(x.change, "1:10", "1,2,3,4,5,6,7,8,9,10"), ",") {
+			c2.ok("STORE " + n + " +FLAGS.SILENT (" + fmt.Sprintf("k%d", len(x.told)+len(x.want)) + ")")
+		}
+		c.ok("NOOP")
+		lines, r := c.do(fmt.Sprintf("FETCH 1:* (UID) (CHANGEDSINCE %d)", now))
+		var told []string
+		for _, l := range lines {
+			told = append(told, strings.Fields(l)[1])
+		}
+		if got := strings.Join(told, ","); got != x.told || r != x.want {
+			t.Errorf("%s: %s %s", x.change, got, r)
+		}
+	}
+}
+
+// TestLimitInTheMiddleOfAPage: a search begins between the rows of pages and groups that are dealt with at once.
+func TestLimitInTheMiddleOfAPage(t *testing.T) {
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Messages = 1000 })
+	w.fill(t, "big", 1333, 100)
+	c := w.user("ann")
+	c.ok("SELECT big")
+	for _, key := range []string{"ALL", "UNSEEN", "NOT SEEN", "LARGER 1", "SINCE 1-Jan-1999"} {
+		lines, r := c.do("UID SEARCH RETURN (COUNT MIN MAX ALL) " + key)
+		if want := " UID MIN 334 MAX 1333 ALL 334:1333 COUNT 1000"; !strings.HasSuffix(lines[0], want) || !strings.HasPrefix(r, "OK [MESSAGELIMIT 1000 334]") {
+			t.Error(key, lines, r)
+		}
+		lines, r = c.do("UID SEARCH RETURN (COUNT) " + key)
+		if !strings.HasSuffix(lines[0], " UID COUNT 1000") || !strings.HasPrefix(r, "OK [MESSAGELIMIT 1000 334]") {
+			t.Error(key, lines, r)
+		}
+	}
+}

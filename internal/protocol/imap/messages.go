@@ -63,8 +63,9 @@ func byNumber(v *mailbox.View, set numSet) (messages, error) {
 }
 
 // resolveNumbers is byNumber for searches, where numbers of messages that don't exist are no error (RFC 7377 §2).
-func (s *session) resolveNumbers(set numSet) (messages, error) {
-	v := s.sel.shown
+func (s *session) resolveNumbers(set numSet) (messages, error) { return numbersIn(s.sel.shown, set) }
+
+func numbersIn(v *mailbox.View, set numSet) (messages, error) {
 	if v.Len() == 0 {
 		return nil, nil
 	}

@@ -190,6 +190,14 @@ func (s numSet) above(n uint32) numSet {
 	return nil
 }
 
+// below is what a resolved set has before n. It shares nothing that is changed.
+func (s numSet) below(n uint32) numSet {
+	if n <= 1 {
+		return nil
+	}
+	return s.intersect(numSet{{1, n - 1}})
+}
+
 // intersect is what two resolved sets have in common.
 func (s numSet) intersect(o numSet) numSet {
 	var both numSet

@@ -54,6 +54,7 @@ type session struct {
 	numbered bool      // it has asked for messages by number, so none may be told to be gone
 	held     bool      // news of the selected folder had to wait
 	own      numSet    // UIDs of messages that it has put into the selected folder
+	over     string    // how many it was cut down to (MESSAGELIMIT); "": it wasn't
 	removed  bool      // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
 
 	ended    bool // no further command is read
@@ -192,7 +193,7 @@ type running struct {
 
 // command runs the command whose first line has been read.
 func (s *session) command(ctx context.Context) error {
-	s.byUID, s.numbered, s.removed, s.held, s.own = false, false, false, false, nil
+	s.byUID, s.numbered, s.removed, s.held, s.own, s.over = false, false, false, false, nil, ""
 	s.begun, s.toldAt = time.Now(), time.Time{}
 	s.tag = s.dec.tag()
 	s.dec.sp()
@@ -270,7 +271,7 @@ func (s *session) answer(r reply, err error, name string) (outcome string, _ err
 		if r.code == "" && s.removed && s.condstore && s.sel != nil { // RFC 7162 §3.2.7
 			r.code = s.highestCode()
 		}
-		s.tagged("OK", r.code, r.text)
+		s.tagged("OK", s.completion(r.code), r.text)
 		if s.mail != nil {
 			s.bads = 0 // it is no program that has lost its way
 		}

@@ -209,6 +209,7 @@ type sifting struct {
 	key *criterion
 	q   *searching
 
+	from  int           // no message before this place is looked at
 	start int           // place of the first row of the page at hand
 	end   int           // and behind its last
 	now   *mailbox.Page // the page as it is now; nil: its rows have to be looked for one by one
@@ -240,7 +241,7 @@ func (f *sifting) pass(page, start int) bool {
 		return false
 	}
 	g, end := sc.shown.GroupIn(sc.fresh, page)
-	if g == nil {
+	if g == nil || start < f.from {
 		return false
 	}
 	switch f.key.judge(f.m, g) {
@@ -303,6 +304,9 @@ func (f *sifting) load(at int) bool {
 	f.rest = f.now.All()
 	if f.key.sift != nil {
 		f.rest = f.key.sift(f.m, start, f.now)
+	}
+	if start < f.from {
+		f.rest = f.rest.And(mailbox.Run(f.from-start, mailbox.PageRows))
 	}
 	if f.key.exact {
 		f.q.addAll(start, f.now, f.rest)

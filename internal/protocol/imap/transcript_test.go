@@ -24,6 +24,7 @@ import (
 //	given FILE.eml           the message testdata/FILE.eml comes into ann's INBOX
 //	given clear              the listener takes no passwords without TLS
 //	given principals         rights can be given to ann@demo.test and bob@demo.test
+//	given limit N            a command works on N messages at most
 //	given office             there is an account office@demo.test that is nobody's own
 //	given MAILBOX for WHO RIGHTS   office gives somebody rights on a mailbox of its own, which is made if it isn't there
 //	C: text                  the client sends a line (C1:, C2:, ... if there are several)
@@ -54,6 +55,7 @@ type transcript struct {
 	lines   []string
 	clear   bool
 	acl     bool
+	limit   int
 	clients map[string]*player
 }
 
@@ -117,18 +119,21 @@ func (tr *transcript) play() {
 	for _, l := range tr.lines {
 		tr.clear = tr.clear || l == "given clear"
 		tr.acl = tr.acl || l == "given principals"
+		if n, ok := strings.CutPrefix(l, "given limit "); ok {
+			tr.limit, _ = strconv.Atoi(n)
+		}
 	}
 	tr.w = newWorld(tr.t, func(c *Config, o *ListenerOptions) {
 		c.TLS = selfSigned(tr.t)
 		o.PlainAllowed = !tr.clear
-		c.Limits.Message = 1 << 20
+		c.Limits.Message, c.Limits.Messages = 1<<20, tr.limit
 		c.Rand = &counting{}
 		if tr.acl {
 			c.Principals, c.Anyone = &people{tr}, true
 		}
 	})
 	for i, l := range tr.lines {
-		if l == "" || l[0] == '#' || l == "given clear" || l == "given principals" {
+		if l == "" || l[0] == '#' || l == "given clear" || l == "given principals" || strings.HasPrefix(l, "given limit ") {
 			continue
 		}
 		if rest, ok := strings.CutPrefix(l, "given "); ok {
