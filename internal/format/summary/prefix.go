@@ -19,13 +19,19 @@ func (r Record) Prefixed(fields []byte) Record {
 
 func (r Record) prefixed(fields []byte, withHeader bool) Record {
 	w := &writer{buf: make([]byte, tableStart+4*sections, len(r)+len(fields)+64)}
+	behind := len(r.Header())
+	withHeader = withHeader && behind > 0 && len(fields)+behind <= MaxHeader
 	for sec := range sections {
 		switch old := r.section(sec); {
 		case sec == secParts:
 			w.buf = appendShifted(w.buf, old, len(fields))
-		case sec == secHeader && len(old) > 0:
-			if withHeader && len(fields)+len(old) <= MaxHeader {
+		case sec == secHeader:
+			if withHeader {
 				w.buf = append(append(w.buf, fields...), old...)
+			}
+		case sec == secFields:
+			if withHeader {
+				w.buf = appendPrefixedPlaces(w.buf, old, fields, behind)
 			}
 		default:
 			w.buf = append(w.buf, old...)

@@ -40,7 +40,8 @@ const (
 	secTo
 	secCc
 	secBcc
-	secDate // varint of the seconds since 1970, varint of the zone in minutes east
+	secDate   // varint of the seconds since 1970, varint of the zone in minutes east
+	secFields // where fields of the header are, see fields.go
 	sections
 )
 
@@ -91,7 +92,8 @@ func (w *writer) record(s *message.Structure, preview string) {
 	w.end(secBodyStructure)
 	w.appendParts(root)
 	w.end(secParts)
-	if w.detail.header && root.HeaderSize <= MaxHeader && root.HeaderSize == int64(len(s.Header.Raw)) {
+	kept := w.detail.header && root.HeaderSize <= MaxHeader && root.HeaderSize == int64(len(s.Header.Raw))
+	if kept {
 		w.buf = append(w.buf, s.Header.Raw...)
 	}
 	w.end(secHeader)
@@ -101,6 +103,10 @@ func (w *writer) record(s *message.Structure, preview string) {
 	w.appendThread(e)
 	w.appendAddresses(e)
 	w.appendDate(e)
+	if kept {
+		w.buf = appendPlaces(w.buf, &s.Header)
+	}
+	w.end(secFields)
 	w.buf[0], w.buf[1] = version, sections
 }
 

@@ -317,12 +317,43 @@ func TestHeaderFields(t *testing.T) {
 }
 
 func FuzzHeaderFields(f *testing.F) {
-	f.Add([]byte("From: a\r\n b\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, header []byte) {
-		only := appendFields(nil, header, [][]byte{[]byte("from")}, true)
-		rest := appendFields(nil, header, [][]byte{[]byte("from")}, false)
+	f.Add([]byte("From: a\r\n b\r\n\r\n"), "from")
+	f.Add([]byte("From \t\r\n : a\nFromm: b\nFrom\n:x\nfroM"), "from")
+	f.Add([]byte(" : a\n"), "")
+	f.Add([]byte("a:b: c\na : d\n"), "a:b")
+	f.Fuzz(func(t *testing.T, header []byte, name string) {
+		name = strings.ToLower(name)
+		only := appendFields(nil, header, [][]byte{[]byte(name)}, true)
+		rest := appendFields(nil, header, [][]byte{[]byte(name)}, false)
 		if len(only)+len(rest) > len(header)+3*len(crlf) || !bytes.HasSuffix(only, []byte(crlf)) {
 			t.Fatalf("%q: %q %q", header, only, rest)
 		}
+		for len(header) > 0 {
+			field := header[:fieldLen(header)]
+			header = header[len(field):]
+			if want := equalFold(fieldName(field), name); named(field, [][]byte{[]byte(name)}) != want {
+				t.Fatalf("%q is called %q: %v", field, name, !want)
+			}
+		}
 	})
+}
+
+// equalFold compares ASCII letters without case.
+func equalFold(b []byte, low string) bool {
+	return len(b) == len(low) && equalLower([]byte(low), b)
+}
+
+// What a mailing list sends, as it arrives.
+var longHeader = []byte(strings.Repeat("Received: from mx.example.net (mx.example.net [192.0.2.1])\r\n\tby mail.example.com with ESMTPS; Tue, 3 Mar 2026 10:11:12 +0000\r\n", 4) +
+	"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=sel;\r\n\th=from:to:subject:date;\r\n\tb=dzdVyOfAKCdLXdJOc9G2q8Lo\r\n" +
+	"From: Ann <ann@example.org>\r\nTo: Ben <ben@example.org>\r\nSubject: the minutes of Monday\r\nDate: Mon, 2 Mar 2026 10:00:00 +0100\r\n" +
+	"Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n")
+
+func BenchmarkHeaderFields(b *testing.B) {
+	names := [][]byte{[]byte("from"), []byte("to"), []byte("subject"), []byte("date")}
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = appendFields(dst[:0], longHeader, names, true)
+	}
 }

@@ -15,6 +15,8 @@ type section struct {
 	part   []uint32
 	kind   sectionKind
 	fields [][]byte // of HEADER.FIELDS, in lower case
+	noted  bool     // of HEADER.FIELDS: records say where all these fields are,
+	set    summary.FieldSet
 	slice  slice
 }
 
@@ -140,6 +142,7 @@ func (d *decoder) headerList(sec *section) {
 	}
 	label[len(label)-1] = ')'
 	sec.text += string(label)
+	sec.set, sec.noted = summary.FieldsOf(sec.fields)
 }
 
 // appendAstring writes an atom if s can be one, else a quoted string or a literal.
@@ -210,16 +213,8 @@ func (s *session) send(r *mailbox.Row, sp summary.Span) error {
 
 // locate finds the section in the message; for HEADER.FIELDS it is the whole header.
 func (sec *section) locate(rec summary.Record, r *mailbox.Row) (summary.Span, bool) {
-	whole := summary.Span{Size: r.Size}
 	if len(sec.part) == 0 {
-		root, ok := rec.Root()
-		switch sec.kind {
-		case wholePart:
-			return whole, true
-		case textPart:
-			return root.Body, ok
-		}
-		return root.Header, ok
+		return sec.locateWhole(rec, r)
 	}
 	switch sec.kind {
 	case wholePart:
@@ -236,11 +231,34 @@ func (sec *section) locate(rec summary.Record, r *mailbox.Row) (summary.Span, bo
 	return p.Header, ok
 }
 
+// locateWhole finds a section of the message itself.
+func (sec *section) locateWhole(rec summary.Record, r *mailbox.Row) (summary.Span, bool) {
+	h := int64(len(rec.Header()))
+	switch {
+	case sec.kind == wholePart:
+		return summary.Span{Size: r.Size}, true
+	case sec.kind != textPart && h > 0: // it is kept whole or not at all
+		return summary.Span{Size: h}, true
+	}
+	root, ok := rec.Root()
+	if sec.kind == textPart {
+		return root.Body, ok
+	}
+	return root.Header, ok
+}
+
 // maxHeader is how much of a header is looked at for HEADER.FIELDS, in bytes.
 const maxHeader = 1 << 20
 
 // writeFields appends the header fields that are asked for, and the empty line (RFC 9051 §6.4.5.1).
 func (sec *section) writeFields(f *fetching, dst []byte, r *mailbox.Row, rec summary.Record, sp summary.Span) ([]byte, error) {
+	start := len(dst)
+	if sec.noted && len(sec.part) == 0 && sec.kind == headerFields {
+		var ok bool
+		if dst, ok = rec.AppendFields(dst, sec.set); ok {
+			return sec.endFields(append(dst, crlf...), start), nil
+		}
+	}
 	header := rec.Header()
 	if sp.Offset != 0 || int64(len(header)) != sp.Size {
 		var err error
@@ -249,12 +267,14 @@ func (sec *section) writeFields(f *fetching, dst []byte, r *mailbox.Row, rec sum
 		}
 		f.scratch = header
 	}
-	// The size stands before the bytes: write them, then move them behind it.
-	start := len(dst)
-	dst = appendFields(dst, header, sec.fields, sec.kind == headerFields)
+	return sec.endFields(appendFields(dst, header, sec.fields, sec.kind == headerFields), start), nil
+}
+
+// endFields makes the literal of fields at dst[start:]. The size stands before the bytes, which are moved behind it.
+func (sec *section) endFields(dst []byte, start int) []byte {
 	maskNUL(dst[start:])
 	part := sec.slice.clip(summary.Span{Size: int64(len(dst) - start)})
-	return insertSize(dst[:start+int(part.End())], start, int(part.Offset)), nil
+	return insertSize(dst[:start+int(part.End())], start, int(part.Offset))
 }
 
 // insertSize makes dst[start:] without its first skip bytes a literal.
@@ -282,7 +302,7 @@ func appendFields(dst, header []byte, names [][]byte, only bool) []byte {
 		if isBlank(field) {
 			break
 		}
-		if hasName(names, fieldName(field)) == only {
+		if named(field, names) == only {
 			dst = append(dst, field...)
 			if field[n-1] != '\n' {
 				dst = append(dst, crlf...)
@@ -317,14 +337,37 @@ func fieldName(field []byte) []byte {
 	return bytes.TrimRight(name, " \t\r\n")
 }
 
-// hasName reports whether name is in the list, whose names are in lower case.
-func hasName(names [][]byte, name []byte) bool {
+// named reports whether a field, not empty, has one of the names, which are in lower case.
+func named(field []byte, names [][]byte) bool {
+	first := lower(field[0])
 	for _, n := range names {
-		if len(n) == len(name) && equalLower(n, name) {
+		if len(n) > 0 && n[0] != first || len(n) > len(field) {
+			continue
+		}
+		if equalLower(n, field[:len(n)]) && endsName(field[len(n):]) && isName(n) {
 			return true
 		}
 	}
 	return false
+}
+
+// endsName reports whether a field's name ends here: with blanks at most before the colon, or before the end if there is none.
+func endsName(rest []byte) bool {
+	for _, c := range rest {
+		switch c {
+		case ':':
+			return true
+		case ' ', '\t', '\r', '\n':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isName reports whether fieldName can give n.
+func isName(n []byte) bool {
+	return bytes.IndexByte(n, ':') < 0 && (len(n) == 0 || n[len(n)-1] > ' ' || !endsName(n[len(n)-1:]))
 }
 
 func equalLower(low, b []byte) bool {
