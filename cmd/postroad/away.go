@@ -37,7 +37,9 @@ type awayOff struct {
 
 func (c *awayOff) Run(ctx context.Context, g *Globals, t terminal) error {
 	off := "off"
-	return setAway(ctx, g, t, admin.AwayChange{Address: c.Address, State: &off})
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		return setAway(ctx, a, g, t, admin.AwayChange{Address: c.Address, State: &off})
+	})
 }
 
 type awayOn struct {
@@ -76,7 +78,29 @@ func (c *awayOn) Run(ctx context.Context, g *Globals, t terminal) error {
 		}
 	}
 	change.State = &state
-	return setAway(ctx, g, t, change)
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		if err := c.heard(ctx, a); err != nil {
+			return err
+		}
+		return setAway(ctx, a, g, t, change)
+	})
+}
+
+// heard makes sure that senders will hear something: the server's refusal can't name this command's flags.
+func (c *awayOn) heard(ctx context.Context, a admin.Admin) error {
+	old, err := a.Away(ctx, c.Address)
+	if err != nil {
+		return err
+	}
+	for _, text := range []struct {
+		given *string
+		was   string
+	}{{c.Text, old.Text}, {c.HTML, old.HTML}, {c.OutsideText, old.OutsideText}, {c.OutsideHTML, old.OutsideHTML}} {
+		if text.given != nil && *text.given != "" || text.given == nil && text.was != "" {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "there is no text yet: say with --text what senders are to hear")
 }
 
 func (c *awayOn) times(change *admin.AwayChange, now time.Time) error {
@@ -121,14 +145,12 @@ func moment(s string, zone *time.Location) (at time.Time, day bool, err error) {
 	return at, false, fault.New(fault.Invalid, "%q is no time: want 2026-12-24, or 2026-12-24 12:00", s)
 }
 
-func setAway(ctx context.Context, g *Globals, t terminal, c admin.AwayChange) error {
-	return g.withAdmin(ctx, func(a admin.Admin) error {
-		away, err := a.SetAway(ctx, c)
-		if err != nil {
-			return err
-		}
-		return g.show(t, away, func() { printAway(t, &away) })
-	})
+func setAway(ctx context.Context, a admin.Admin, g *Globals, t terminal, c admin.AwayChange) error {
+	away, err := a.SetAway(ctx, c)
+	if err != nil {
+		return err
+	}
+	return g.show(t, away, func() { printAway(t, &away) })
 }
 
 // printAway tells a setting to people.

@@ -14,6 +14,11 @@ func TestAwayCommands(t *testing.T) {
 	if out := away("show", "ann@example.test"); !strings.HasPrefix(out, "out of office: off\n") {
 		t.Errorf("%q", out)
 	}
+	for _, args := range [][]string{{"on", "ann@example.test"}, {"on", "ann@example.test", "--until", "2027-01-02"}, {"on", "ann@example.test", "--text", ""}} {
+		if status, _, got := s.try("", append([]string{"account", "away"}, args...)...); status == exitOK || !strings.Contains(got, "no text yet: say with --text") {
+			t.Errorf("%v: %d %q", args, status, got)
+		}
+	}
 	out := away("on", "ann@example.test", "--text", "Away.", "--from", "2026-12-24", "--until", "2027-01-02", "--zone", "Europe/Berlin", "--days", "7")
 	if want := "out of office: scheduled from 2026-12-24 00:00 CET until 2027-01-03 00:00 CET, not in force now\nothers who are answered: all; a sender is answered again after 7 days\ntext:\n    Away.\nfor others:\n    Away.\n"; out != want {
 		t.Errorf("%q", out)

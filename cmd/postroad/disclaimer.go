@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -39,14 +40,21 @@ func (c *disclaimerSet) Run(ctx context.Context, g *Globals, t terminal) error {
 	}
 	return g.change(ctx, t, "set the disclaimer of "+c.Domain, func(a admin.Admin) error {
 		old, err := disclaimerOf(ctx, a, c.Domain)
+		if fault.Is(err, fault.NotFound) {
+			_, err = a.AddPolicy(ctx, p)
+			return err
+		}
 		if err == nil {
 			err = a.RemovePolicy(ctx, admin.PolicyID{ID: old.ID, Scope: old.Scope})
 		}
-		if err != nil && !fault.Is(err, fault.NotFound) {
+		if err != nil {
 			return err
 		}
-		_, err = a.AddPolicy(ctx, p)
-		return err
+		if _, err = a.AddPolicy(ctx, p); err != nil {
+			_, again := a.AddPolicy(ctx, old) // a text that is refused changes nothing
+			return errors.Join(err, again)
+		}
+		return nil
 	})
 }
 

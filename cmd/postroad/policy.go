@@ -42,8 +42,16 @@ func addPolicy(ctx context.Context, g *Globals, t terminal, p admin.Policy) erro
 		if err != nil {
 			return err
 		}
-		return g.show(t, added, func() { fmt.Fprintf(t.out, "added policy %d\n", added.ID) })
+		return g.show(t, added, func() { fmt.Fprintf(t.out, "added %s %d\n", kindWord(added.Kind), added.ID) })
 	})
+}
+
+// kindWord is what a policy of a kind is called where it is changed.
+func kindWord(kind string) string {
+	if kind == "journal" || kind == "disclaimer" {
+		return kind
+	}
+	return "policy"
 }
 
 type policySize struct {
@@ -116,16 +124,16 @@ func (c *policyRemove) Run(ctx context.Context, g *Globals, t terminal) error {
 			return err
 		}
 		for _, id := range c.IDs {
-			which := admin.PolicyID{ID: id}
+			which, word := admin.PolicyID{ID: id}, "policy"
 			for _, p := range all {
 				if p.ID == id {
-					which.Scope = p.Scope
+					which.Scope, word = p.Scope, kindWord(p.Kind)
 				}
 			}
 			if err := a.RemovePolicy(ctx, which); err != nil {
 				return err
 			}
-			g.say(t, fmt.Sprintf("removed policy %d", id))
+			g.say(t, "removed %s %d", word, id)
 		}
 		return nil
 	})

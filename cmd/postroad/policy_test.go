@@ -20,7 +20,7 @@ func TestPolicyCommands(t *testing.T) {
 		{"policy", "size", "20M", "--for", "ann@example.test", "--direction", "out"},
 		{"journal", "add", "ann@example.test", "--for", "example.test", "--strict"},
 	} {
-		if out := s.do("", c...); !strings.HasPrefix(out, "added policy ") {
+		if out := s.do("", c...); !strings.HasPrefix(out, "added policy ") && (c[0] != "journal" || out != "added journal 5\n") {
 			t.Errorf("%v: %q", c, out)
 		}
 	}
@@ -49,8 +49,19 @@ func TestPolicyCommands(t *testing.T) {
 	if out := s.do("", "disclaimer", "show", "example.test"); strings.ContainsAny(out, "\x1b\a\u202e\t") || strings.Count(out, "Keep    this?.") != 2 {
 		t.Errorf("the terminal is written to: %q", out)
 	}
-	s.do("", "disclaimer", "remove", "example.test")
-	s.do("", "policy", "remove", "1", "2", "3", "4")
+	if err := os.WriteFile(text, []byte("\xff"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, said := s.try("", "disclaimer", "set", "example.test", "--text", text); status == exitOK || !strings.Contains(said, "UTF-8") {
+		t.Errorf("%d %q", status, said)
+	}
+	s.do("", "disclaimer", "show", "example.test") // what was refused has left the one before alone
+	if out := s.do("", "disclaimer", "remove", "example.test"); out != "removed the disclaimer of example.test\n" {
+		t.Errorf("%q", out)
+	}
+	if out := s.do("", "policy", "remove", "1", "2", "3", "4"); out != "removed policy 1\nremoved policy 2\nremoved policy 3\nremoved policy 4\n" {
+		t.Errorf("%q", out)
+	}
 	if out := s.do("", "policy", "list"); strings.Count(out, "\n") != 2 || !strings.Contains(out, "journal") {
 		t.Errorf("%s", out)
 	}

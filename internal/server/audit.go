@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"time"
 
 	"postroad/internal/server/config"
 	"postroad/internal/service/audit"
@@ -14,7 +13,7 @@ import (
 
 // openAudit opens the log of sign-ins and acts.
 func openAudit(ctx context.Context, db kv.DB, c config.Audit, w World) (*audit.Log, error) {
-	return audit.Open(ctx, db, audit.Options{Now: w.Now, Logger: w.Logger.With("part", "audit"), Keep: time.Duration(c.Keep), Entries: c.Entries})
+	return audit.Open(ctx, db, audit.Options{Now: w.Now, Logger: w.Logger.With("part", "audit"), Keep: c.Keep.OrZero(), Entries: c.Entries})
 }
 
 // runAudit writes down what is noted, until ctx ends.

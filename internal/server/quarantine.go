@@ -20,7 +20,7 @@ import (
 
 // openQuarantine opens the quarantine.
 func openQuarantine(db kv.DB, c config.Config, w World) *quarantine.Store {
-	return quarantine.New(db, quarantine.Options{Keep: time.Duration(c.Quarantine.Keep), Bytes: int64(c.Quarantine.Size), Now: w.Now})
+	return quarantine.New(db, quarantine.Options{Keep: c.Quarantine.Keep.OrZero(), Bytes: int64(c.Quarantine.Size), Now: w.Now})
 }
 
 // isolation is the quarantine as the delivery agent wants it.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,7 +13,7 @@ import (
 // openTrace opens the trace of what happens to messages.
 func openTrace(ctx context.Context, db kv.DB, c config.Trace, w World) (*trace.Log, error) {
 	return trace.Open(ctx, db, trace.Options{
-		Now: w.Now, Logger: w.Logger.With("part", "trace"), Horizon: time.Duration(c.Keep), Bytes: int64(c.Size),
+		Now: w.Now, Logger: w.Logger.With("part", "trace"), Horizon: c.Keep.OrZero(), Bytes: int64(c.Size),
 	})
 }
 

@@ -109,7 +109,7 @@ func (c *AwayChange) apply(a *mailbox.Away, t *mailbox.AwayTexts) error {
 	set(&t.Outside.Plain, c.OutsideText)
 	set(&t.Outside.HTML, c.OutsideHTML)
 	if a.State != mailbox.AwayOff && t.Inside.Empty() && t.Outside.Empty() {
-		return fault.New(fault.Invalid, "say what senders are to hear")
+		return fault.New(fault.Invalid, "say what senders are to hear: there is no text yet")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 // Accounts says what becomes of accounts, and of messages, that are removed.
 type Accounts struct {
 	// KeepRemoved is how long an account that was removed can be brought back; default 30 days.
-	KeepRemoved Duration `toml:"keep_removed"`
+	KeepRemoved *Duration `toml:"keep_removed"`
 	// KeepExpunged is how long messages that were expunged can be brought back; default 14 days, "0s": not at all.
 	KeepExpunged *Duration `toml:"keep_expunged"`
 }
@@ -19,10 +19,7 @@ const keepExpunged = 14 * 24 * time.Hour
 
 // KeptExpunged is how long expunged messages can be brought back; zero: not at all.
 func (a Accounts) KeptExpunged() time.Duration {
-	if a.KeepExpunged == nil {
-		return keepExpunged
-	}
-	return time.Duration(*a.KeepExpunged)
+	return a.KeepExpunged.or(keepExpunged)
 }
 
 // keepRemoved is the default of KeepRemoved.
@@ -30,14 +27,11 @@ const keepRemoved = 30 * 24 * time.Hour
 
 // Kept is how long a removed account can be brought back.
 func (a Accounts) Kept() time.Duration {
-	if a.KeepRemoved == 0 {
-		return keepRemoved
-	}
-	return time.Duration(a.KeepRemoved)
+	return a.KeepRemoved.or(keepRemoved)
 }
 
 func (a Accounts) validate() error {
-	if a.KeepRemoved != 0 && time.Duration(a.KeepRemoved) < time.Hour {
+	if a.KeepRemoved != nil && time.Duration(*a.KeepRemoved) < time.Hour {
 		return fault.New(fault.Invalid, "accounts.keep_removed: at least 1h")
 	}
 	if a.KeepExpunged != nil && *a.KeepExpunged < 0 {

@@ -201,3 +201,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestZeroSpans: who writes that nothing is to be kept doesn't get the default.
+func TestZeroSpans(t *testing.T) {
+	for _, key := range []string{"quarantine.keep", "audit.keep", "trace.keep", "accounts.keep_removed"} {
+		for value, ok := range map[string]bool{"0s": false, "0d": false, "59m": false, "1h": true, "30d": true} {
+			_, err := Parse([]byte("hostname = \"mail.example.org\"\n" + key + " = \"" + value + "\"\n"))
+			if (err == nil) != ok || !ok && !strings.Contains(err.Error(), key+": at least 1h") {
+				t.Errorf("%s = %s: %v", key, value, err)
+			}
+		}
+	}
+	if c, err := Parse([]byte("hostname = \"mail.example.org\"\n")); err != nil || c.Accounts.Kept() != keepRemoved || c.Audit.Keep.OrZero() != 0 {
+		t.Error(c.Accounts.Kept(), err)
+	}
+}

@@ -65,3 +65,14 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	*d = Duration(v)
 	return nil
 }
+
+// or is a span that may be left out. One that is written as "0s" is not left out: it is checked like any other.
+func (d *Duration) or(left time.Duration) time.Duration {
+	if d == nil {
+		return left
+	}
+	return time.Duration(*d)
+}
+
+// OrZero is the span; 0 if it is left out.
+func (d *Duration) OrZero() time.Duration { return d.or(0) }
