@@ -12,6 +12,7 @@ import (
 type accountLimits struct {
 	Show  limitsShow  `cmd:"" help:"Show what an account has sent, and its limits."`
 	Held  limitsHeld  `cmd:"" help:"List the accounts from which nothing is taken until their limits are reset."`
+	From  limitsFrom  `cmd:"" help:"Say whom an account may name as authors of its mail (From)."`
 	Reset limitsReset `cmd:"" help:"Forget what an account has sent, and release it if it is held."`
 }
 
@@ -30,7 +31,11 @@ func (c *limitsShow) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 func printUsage(t terminal, u *admin.AccountUsage) {
-	fmt.Fprintf(t.out, "address  %s\nstate    %s\n\n", u.Address, holding(u))
+	authors := u.Authors
+	if u.AuthorsOwn {
+		authors += " (a rule of its own)"
+	}
+	fmt.Fprintf(t.out, "address  %s\nstate    %s\nauthors  %s\n\n", u.Address, holding(u), authors)
 	table(t, "WHAT COUNT LIMIT", [][]string{
 		usageRow("messages this hour", u.MessagesHour), usageRow("messages in 24 hours", u.MessagesDay),
 		usageRow("recipients this hour", u.RecipientsHour), usageRow("recipients in 24 hours", u.RecipientsDay),
@@ -70,6 +75,17 @@ func (*limitsHeld) Run(ctx context.Context, g *Globals, t terminal) error {
 				fmt.Fprintf(t.out, "%s: %s\n", all[i].Address, holding(&all[i]))
 			}
 		})
+	})
+}
+
+type limitsFrom struct {
+	Address string `arg:"" help:"The account's address."`
+	Rule    string `arg:"" help:"any; local: addresses at this server's domains only if they are its own; domain: all in domains where it has an address; own: only its own; default: as the settings say." enum:"any,local,domain,own,default"`
+}
+
+func (c *limitsFrom) Run(ctx context.Context, g *Globals, t terminal) error {
+	return g.change(ctx, t, "set whom "+c.Address+" may name as authors: "+c.Rule, func(a admin.Admin) error {
+		return a.SetAccountAuthors(ctx, admin.AuthorsChange{Address: c.Address, Rule: c.Rule})
 	})
 }
 

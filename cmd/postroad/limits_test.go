@@ -13,6 +13,7 @@ func TestLimitsCommands(t *testing.T) {
 	s := newShell(t)
 	want := `address  ann@example.test
 state    may send
+authors  local
 
 WHAT                            COUNT  LIMIT
 messages this hour              0      500
@@ -33,6 +34,17 @@ refused recipients in 24 hours  0      100
 	}
 	if out := s.do("", "account", "limits", "reset", "ann@example.test"); out != "reset\n" {
 		t.Errorf("%q", out)
+	}
+	s.do("", "account", "limits", "from", "ann@example.test", "any")
+	if out := s.do("", "account", "limits", "show", "ann@example.test"); !strings.Contains(out, "\nauthors  any (a rule of its own)\n") {
+		t.Errorf("%s", out)
+	}
+	s.do("", "account", "limits", "from", "ann@example.test", "default")
+	if out := s.do("", "account", "limits", "show", "ann@example.test"); out != want {
+		t.Errorf("%s", out)
+	}
+	if status, _, said := s.try("", "account", "limits", "from", "nobody@example.test", "own"); status == exitOK || said == "" {
+		t.Errorf("%d %q", status, said)
 	}
 	for _, what := range []string{"show", "reset"} {
 		if status, _, said := s.try("", "account", "limits", what, "nobody@example.test"); status == exitOK || said == "" {

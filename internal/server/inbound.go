@@ -53,10 +53,11 @@ func (s *Server) openGuard() error {
 }
 
 // openAccounts reads what people here have sent.
-func openAccounts(db kv.DB, c config.Config, w World) *inbound.Accounts {
+func openAccounts(db kv.DB, names inbound.Names, c config.Config, w World) *inbound.Accounts {
+	authors, _ := inbound.AuthorsNamed(c.Sending.From) // the settings were checked
 	l := c.Limits.Account
 	return inbound.NewAccounts(inbound.AccountOptions{
-		DB: db, Now: w.Now, Logger: w.Logger.With("part", "limits"),
+		DB: db, Now: w.Now, Logger: w.Logger.With("part", "limits"), Authors: authors, Names: names,
 		Limits: inbound.AccountLimits{MessagesPerHour: l.MessagesPerHour, MessagesPerDay: l.MessagesPerDay, RecipientsPerHour: l.RecipientsPerHour,
 			RecipientsPerDay: l.RecipientsPerDay, NewRecipientsPerDay: l.NewRecipientsPerDay, Refused: l.RefusedPerDay, RefusedPercent: l.RefusedPercent},
 	})

@@ -99,7 +99,7 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	s.Admin.SetTrace(s.Trace)
 	s.Admin.SetAudit(s.Audit)
 	s.Admin.SetPolicies(s.Policies)
-	s.Accounts = openAccounts(db, c, w)
+	s.Accounts = openAccounts(db, s.Directory, c, w)
 	s.Admin.SetAccounts(s.Accounts)
 	s.Fetch = openFetch(db, s.Directory, s.Mailboxes, spools, w)
 	s.Admin.SetFetch(s.Fetch)

@@ -393,6 +393,18 @@ func TestMaySend(t *testing.T) {
 			t.Errorf("%q: %t, %v; want %t", from, got, err, want)
 		}
 	}
+	for _, domain := range []string{"alias.example", "group.example"} {
+		_, err := d.AddDomain(ctx, domain)
+		ok(t, err)
+	}
+	ok(t, d.AddAlias(ctx, "a@alias.example", []string{"aa@example.org"}))
+	_, err = d.NewGroup(ctx, NewGroup{Address: "g@group.example", Members: []string{"ann@example.org"}})
+	ok(t, err)
+	for domain, want := range map[string]bool{"example.org": true, "alias.example": true, "group.example": false, "elsewhere.example": false} {
+		if got, err := d.MaySendIn(ctx, ann, domain); err != nil || got != want {
+			t.Errorf("%q: %t, %v; want %t", domain, got, err, want)
+		}
+	}
 }
 
 // A second Directory on the same store, as another process would be, makes

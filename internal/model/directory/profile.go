@@ -192,6 +192,25 @@ func (d *Directory) MaySend(ctx context.Context, id ident.AccountID, from string
 	return found, err
 }
 
+// MaySendIn reports whether an account's own address, or an alias that leads to it, is in a domain, as ParseDomain gives it.
+func (d *Directory) MaySendIn(ctx context.Context, id ident.AccountID, domain string) (found bool, err error) {
+	p, err := d.ProfileByID(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	own, err := Parse(p.Account.Address)
+	if err != nil || own.Domain == domain {
+		return err == nil, err
+	}
+	err = d.view(ctx, func(r kv.Reader) error {
+		return walkUp(r, own.Fold(), func(source Address, e entry) bool {
+			found = found || e.kind == isAlias && source.Domain == domain
+			return e.kind == isAlias
+		})
+	})
+	return found, err
+}
+
 // speaksFor reports whether an address is an account's own, or an alias that leads to it.
 func speaksFor(r kv.Reader, own, from Address) (found bool, err error) {
 	dom, ok, err := getDomain(r, from.Domain)

@@ -298,6 +298,12 @@ func (s stranger) Message(e *Envelope) Check {
 type member struct{ *inbound.Sending }
 
 func (member) Hello(context.Context, string) error     { return nil }
-func (member) Message(*Envelope) Check                 { return nil }
 func (member) Recipient(context.Context, string) error { return nil }
 func (member) Close()                                  {}
+
+func (m member) Message(e *Envelope) Check {
+	if c := m.Sending.Message(e.From); c != nil {
+		return c
+	}
+	return nil
+}

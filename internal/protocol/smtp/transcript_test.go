@@ -133,6 +133,8 @@ func (s *script) given(words []string) {
 		g, err := refusals(words)
 		g.no = map[string]error{words[1]: err}
 		s.conf.Gate = g
+	case "authors": // "authors RULE"
+		s.conf.Gate = authorsGate(s.t, words[1])
 	case "policy": // "policy KIND PATTERN ACTION [DOMAIN]", or "policy size BYTES DIRECTION"
 		if s.conf.Policies == nil {
 			s.conf.Policies = noPolicies(s.t)

@@ -78,6 +78,8 @@ type Admin interface {
 	AccountLimits(ctx context.Context, address string) (AccountUsage, error)
 	// ResetAccountLimits forgets what an account has sent, and releases it if it is held.
 	ResetAccountLimits(ctx context.Context, address string) error
+	// SetAccountAuthors says whom an account may name as authors. fault.Invalid: there is no such rule.
+	SetAccountAuthors(ctx context.Context, c AuthorsChange) error
 	// HeldAccounts lists those from which nothing is taken.
 	HeldAccounts(ctx context.Context) ([]AccountUsage, error)
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-var aUsage = AccountUsage{Address: "a@x.example", Held: time.Unix(1e9, 0).UTC(), Reason: "because", MessagesHour: Count{1, 2}, RefusedDay: Count{3, -1}}
+var aUsage = AccountUsage{Address: "a@x.example", Held: time.Unix(1e9, 0).UTC(), Reason: "because", Authors: "own", AuthorsOwn: true, MessagesHour: Count{1, 2}, RefusedDay: Count{3, -1}}
 
 func (r *recorder) AccountLimits(_ context.Context, a string) (AccountUsage, error) {
 	return aUsage, r.note("limits %s", a)
@@ -15,4 +15,7 @@ func (r *recorder) ResetAccountLimits(_ context.Context, a string) error {
 }
 func (r *recorder) HeldAccounts(context.Context) ([]AccountUsage, error) {
 	return []AccountUsage{aUsage}, r.note("held")
+}
+func (r *recorder) SetAccountAuthors(_ context.Context, c AuthorsChange) error {
+	return r.note("authors of %s: %s", c.Address, c.Rule)
 }

@@ -90,8 +90,9 @@ var operations = map[string]operation{
 	"account.limits": asking(func(ctx context.Context, a Admin, x addressArg) (AccountUsage, error) {
 		return a.AccountLimits(ctx, x.Address)
 	}),
-	"account.limits.reset": doing(func(ctx context.Context, a Admin, x addressArg) error { return a.ResetAccountLimits(ctx, x.Address) }),
-	"account.limits.held":  asking(func(ctx context.Context, a Admin, _ none) ([]AccountUsage, error) { return a.HeldAccounts(ctx) }),
+	"account.limits.reset":   doing(func(ctx context.Context, a Admin, x addressArg) error { return a.ResetAccountLimits(ctx, x.Address) }),
+	"account.limits.authors": doing(func(ctx context.Context, a Admin, c AuthorsChange) error { return a.SetAccountAuthors(ctx, c) }),
+	"account.limits.held":    asking(func(ctx context.Context, a Admin, _ none) ([]AccountUsage, error) { return a.HeldAccounts(ctx) }),
 	"account.enabled": doing(func(ctx context.Context, a Admin, x enabledArg) error {
 		return a.SetEnabled(ctx, x.Address, x.Enabled)
 	}),

@@ -26,6 +26,9 @@ type Sending struct {
 	Names map[string]string `toml:"names"`
 	// Family is "ipv4" or "ipv6" if the other is not to be used.
 	Family string `toml:"family"`
+	// From is whom people who have signed in may name as authors: any, local (the default: at domains of this server only their own
+	// addresses), domain (any address in a domain where they have one) or own. Accounts may have a rule of their own.
+	From string `toml:"from"`
 }
 
 // Families of addresses.
@@ -68,6 +71,9 @@ func (s Sending) validate() error {
 	}
 	if s.Family != "" && s.Family != IPv4 && s.Family != IPv6 {
 		return fault.New(fault.Invalid, "sending.family %q: want ipv4 or ipv6, or nothing for both", s.Family)
+	}
+	if s.From != "" && !slices.Contains([]string{"any", "local", "domain", "own"}, s.From) {
+		return fault.New(fault.Invalid, "sending.from %q: want any, local, domain or own", s.From)
 	}
 	return nil
 }

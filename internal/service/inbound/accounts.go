@@ -45,6 +45,9 @@ type AccountOptions struct {
 	// DB is required.
 	DB     kv.DB
 	Limits AccountLimits
+	// Authors is whom all may name as authors who have no rule of their own; Names tells whose an address is. nil: nobody looks at authors.
+	Authors Authors
+	Names   Names
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 	// Logger hears of accounts that send too much; nil: nobody does.
@@ -54,23 +57,28 @@ type AccountOptions struct {
 // Accounts know how much people have sent, and say when it is too much: as a rule somebody else uses their password then.
 // What they know outlasts a restart. They are safe for concurrent use.
 type Accounts struct {
-	db     kv.DB
-	limits AccountLimits
-	now    func() time.Time
-	log    *slog.Logger
+	db      kv.DB
+	limits  AccountLimits
+	authors Authors
+	names   Names
+	now     func() time.Time
+	log     *slog.Logger
 
-	limited, held            atomic.Uint64
-	refusedRate, refusedHeld atomic.Uint64
+	limited, held                           atomic.Uint64
+	refusedRate, refusedHeld, refusedAuthor atomic.Uint64
 }
 
 // NewAccounts makes Accounts.
 func NewAccounts(o AccountOptions) *Accounts {
-	a := &Accounts{db: o.DB, limits: o.Limits.withDefaults(), now: o.Now, log: o.Logger}
+	a := &Accounts{db: o.DB, limits: o.Limits.withDefaults(), authors: o.Authors, names: o.Names, now: o.Now, log: o.Logger}
 	if a.now == nil {
 		a.now = time.Now
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.authors == AuthorsDefault {
+		a.authors = AuthorsLocal
 	}
 	return a
 }
@@ -79,13 +87,13 @@ func NewAccounts(o AccountOptions) *Accounts {
 type AccountStats struct {
 	// Limited counts accounts that came to a limit, each once a day at most; Held those that were held.
 	Limited, Held uint64
-	// Refused counts refusals by reason: AccountRate and AccountHeld.
+	// Refused counts refusals by reason: AccountRate, AccountHeld and Author.
 	Refused map[Reason]uint64
 }
 
 // Stats returns the counts.
 func (a *Accounts) Stats() AccountStats {
-	return AccountStats{a.limited.Load(), a.held.Load(), map[Reason]uint64{AccountRate: a.refusedRate.Load(), AccountHeld: a.refusedHeld.Load()}}
+	return AccountStats{a.limited.Load(), a.held.Load(), map[Reason]uint64{AccountRate: a.refusedRate.Load(), AccountHeld: a.refusedHeld.Load(), Author: a.refusedAuthor.Load()}}
 }
 
 // Sending is one connection of somebody who has signed in. It is not safe for concurrent use.
@@ -94,6 +102,9 @@ type Sending struct {
 	who ident.Identity
 	// begun: the message has a recipient, and was counted with it.
 	begun bool
+	// authors is the account's own rule, as it was when the message began; check is that of the message.
+	authors Authors
+	check   AuthorCheck
 }
 
 // Begin begins a connection.
@@ -102,7 +113,10 @@ func (a *Accounts) Begin(who ident.Identity) *Sending { return &Sending{all: a, 
 // Mail begins a message. Errors: a Refusal, and what the store may fail with.
 func (s *Sending) Mail(ctx context.Context, _ string) error {
 	s.begun = false
-	return s.all.change(ctx, s.who, func(_ kv.Tx, c *account) (bool, error) {
+	return s.all.change(ctx, s.who, func(tx kv.Tx, c *account) (changed bool, err error) {
+		if s.authors, err = readAuthors(tx, s.who.Account); err != nil {
+			return false, err
+		}
 		if c.over(tally{messages: 1}, &s.all.limits) == "" && c.held.IsZero() {
 			return false, nil
 		}
@@ -296,6 +310,9 @@ func (a *Accounts) Reset(ctx context.Context, id ident.AccountID) error {
 func (a *Accounts) Forget(ctx context.Context, id ident.AccountID) error {
 	return a.db.Update(ctx, AccountPartition, func(tx kv.Tx) error {
 		if err := tx.DeleteRange(toKeys(id), toKeys(id+1)); err != nil {
+			return err
+		}
+		if err := tx.Delete(authorsKey(id)); err != nil {
 			return err
 		}
 		return tx.Delete(accountKey(id))

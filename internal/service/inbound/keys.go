@@ -27,11 +27,13 @@ const (
 //
 //	a <account>           what the account has sent, by the hour, and whether it is held: see account.go
 //	t <account> <hash>    the account has written to the address with that hash (8 bytes): day of the last time
+//	f <account>           whom it may name as author, if not as everybody: 01, rule (1 any, 2 local, 3 domain, 4 own)
 const (
 	keyGrey    = 'g'
 	keyRecord  = 'r'
 	keyAccount = 'a'
 	keyTo      = 't'
+	keyAuthors = 'f'
 )
 
 // hash names what is too long or too private for a key.

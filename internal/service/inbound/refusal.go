@@ -22,11 +22,12 @@ const (
 	SPF            Reason = "spf"
 	AccountRate    Reason = "account-rate"
 	AccountHeld    Reason = "account-held"
+	Author         Reason = "author"
 )
 
 // Reasons lists all, for metrics.
 func Reasons() []Reason {
-	return []Reason{ConnectionRate, MessageRate, DomainRate, BlockList, BadHelo, Greylisted, DMARC, SPF, AccountRate, AccountHeld}
+	return []Reason{ConnectionRate, MessageRate, DomainRate, BlockList, BadHelo, Greylisted, DMARC, SPF, AccountRate, AccountHeld, Author}
 }
 
 // Refusal is a no, as it is to be said in SMTP. It is the cause within a fault of kind fault.RateLimited (come back
