@@ -43,7 +43,6 @@ var neighbours = map[string][]string{
 	"service/crowd":      {"service/peer"},                                                                        // counts clients
 	"service/imapclient": {"service/dialer"},                                                                      // speaks over a connection
 	"service/pop3client": {"service/dialer"},                                                                      // likewise
-	"service/fetch":      {"service/dialer", "service/imapclient", "service/pop3client", "service/move"},          // asks other servers
 	"service/move":       {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along
 	"service/junk":       {"service/delivery", "service/sender/authres"},                                          // judges what is delivered, and reads what was found out about its sender
 	"service/reports":    {"service/dns", "service/sender/dmarc"},
@@ -56,6 +55,8 @@ var neighbours = map[string][]string{
 	"server/servertest":  {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
 
 	"service/quarantine": {"service/transfer"}, // keeps envelopes
+	// asks other servers, and their providers of tokens
+	"service/fetch": {"service/dialer", "service/imapclient", "service/pop3client", "service/move", "service/oauthclient"},
 }
 
 // filters are what delivery asks for people's own rules, and what other programs say of messages.

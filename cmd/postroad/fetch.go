@@ -15,26 +15,28 @@ import (
 
 // fetchCmd groups the commands on accounts elsewhere whose mail is fetched.
 type fetchCmd struct {
-	Add    fetchAdd    `cmd:"" help:"Fetch mail from an account on another server, from now on."`
-	List   fetchList   `cmd:"" help:"List the external accounts, and how they are."`
-	Run    fetchRun    `cmd:"" help:"Fetch now."`
-	Set    fetchSet    `cmd:"" help:"Change the password of an external account."`
-	Remove fetchRemove `cmd:"" help:"Don't fetch from an external account any more; mail that came stays."`
+	Add       fetchAdd       `cmd:"" help:"Fetch mail from an account on another server, from now on."`
+	List      fetchList      `cmd:"" help:"List the external accounts, and how they are."`
+	Run       fetchRun       `cmd:"" help:"Fetch now."`
+	Set       fetchSet       `cmd:"" help:"Change the password of an external account."`
+	Authorize fetchAuthorize `cmd:"" help:"Let somebody allow it in a browser, where the mail is somebody's by OAuth 2.0 (fetch add --oauth)."`
+	Remove    fetchRemove    `cmd:"" help:"Don't fetch from an external account any more; mail that came stays."`
 }
 
 type fetchAdd struct {
-	Address      string        `arg:"" help:"The account here."`
-	From         string        `arg:"" help:"imaps://USER@HOST, pop3s://USER@HOST; imap:// and pop3:// for STARTTLS."`
-	PasswordFile string        `help:"The file with the password, one line; without, it is asked for." placeholder:"FILE" type:"existingfile"`
-	Token        bool          `help:"What is given is no password, but an OAuth 2.0 access token."`
-	Policy       string        `help:"When messages are removed there: keep (never), delete (when they are here), days (--days later), mirror (when they are deleted here)." enum:"keep,delete,days,mirror" default:"keep"`
-	Days         int           `help:"With --policy days." placeholder:"N"`
-	Every        time.Duration `help:"How often to ask." default:"10m"`
-	Mailbox      string        `help:"By IMAP: the mailbox there; INBOX if not given." placeholder:"NAME"`
-	Folder       string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
-	Cleartext    bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
-	Unchecked    bool          `help:"Don't sign in there first."`
-	ServerCA     string        `name:"server-ca" help:"The certificate to trust there, or its authority's, if the system doesn't." placeholder:"FILE" type:"existingfile"`
+	Address      string `arg:"" help:"The account here."`
+	From         string `arg:"" help:"imaps://USER@HOST, pop3s://USER@HOST; imap:// and pop3:// for STARTTLS."`
+	PasswordFile string `help:"The file with the password, one line; without, it is asked for." placeholder:"FILE" type:"existingfile"`
+	Token        bool   `help:"What is given is no password, but an OAuth 2.0 access token."`
+	fetchOAuth
+	Policy    string        `help:"When messages are removed there: keep (never), delete (when they are here), days (--days later), mirror (when they are deleted here)." enum:"keep,delete,days,mirror" default:"keep"`
+	Days      int           `help:"With --policy days." placeholder:"N"`
+	Every     time.Duration `help:"How often to ask." default:"10m"`
+	Mailbox   string        `help:"By IMAP: the mailbox there; INBOX if not given." placeholder:"NAME"`
+	Folder    string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
+	Cleartext bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
+	Unchecked bool          `help:"Don't sign in there first."`
+	ServerCA  string        `name:"server-ca" help:"The certificate to trust there, or its authority's, if the system doesn't." placeholder:"FILE" type:"existingfile"`
 }
 
 func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -45,13 +47,21 @@ func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
 	if n.Trust, err = c.trust(); err != nil {
 		return err
 	}
-	if n.Secret, err = (imapFlags{PasswordFile: c.PasswordFile}).secret(t, n.User, n.Address); err != nil {
+	if n.OAuth, n.Secret, err = c.fetchOAuth.by(); err != nil {
 		return err
+	}
+	if c.OAuth == "" {
+		if n.Secret, err = (imapFlags{PasswordFile: c.PasswordFile}).secret(t, n.User, n.Address); err != nil {
+			return err
+		}
 	}
 	return g.withAdmin(ctx, func(a admin.Admin) error {
 		f, err := a.AddFetch(ctx, n)
 		if err != nil {
 			return err
+		}
+		if c.OAuth != "" && n.Secret == "" && !g.JSON {
+			fmt.Fprintf(t.out, "somebody has to allow it: postroad fetch authorize %d\n", f.ID)
 		}
 		return g.show(t, f, func() {
 			fmt.Fprintf(t.out, "external account %d: mail of %s at %s comes to %s every %v\n", f.ID, printable(f.User), f.Address, f.Account, c.Every)

@@ -2,13 +2,17 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
+	"net/http"
+	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/fetch"
+	"postroad/internal/service/oauthclient"
 	"postroad/internal/storage/kv"
 )
 
@@ -25,7 +29,10 @@ func openFetch(db kv.DB, dir *directory.Directory, boxes *mailbox.Store, spool s
 		_, err := dir.Account(ctx, id)
 		return err
 	}
-	return fetch.New(db, boxes, fetch.Options{Takes: takes, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+	providers := oauthclient.New(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: w.Roots}, TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true, // they are asked seldom
+	}}, w.Now, w.Rand)
+	return fetch.New(db, boxes, fetch.Options{Providers: providers, Takes: takes, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
 }
 
 // runFetch fetches what is due, until ctx ends.

@@ -17,3 +17,9 @@ func (r *recorder) RemoveFetch(_ context.Context, id uint32) error {
 func (r *recorder) RunFetch(_ context.Context, id uint32) (Fetched, error) {
 	return Fetched{Fetched: 1}, r.note("run fetch %d", id)
 }
+func (r *recorder) AskFetch(_ context.Context, q FetchQuestion) (FetchPermission, error) {
+	return FetchPermission{URL: "https://id.example"}, r.note("ask fetch %v", q)
+}
+func (r *recorder) AllowFetch(_ context.Context, x FetchAnswer) (FetchAllowed, error) {
+	return FetchAllowed{Allowed: true}, r.note("allow fetch %v", x)
+}

@@ -151,7 +151,11 @@ var operations = map[string]operation{
 	"fetch.add":    asking(func(ctx context.Context, a Admin, f NewFetch) (Fetch, error) { return a.AddFetch(ctx, f) }),
 	"fetch.secret": doing(func(ctx context.Context, a Admin, s FetchSecret) error { return a.SetFetchSecret(ctx, s) }),
 	"fetch.remove": doing(func(ctx context.Context, a Admin, x fetchArg) error { return a.RemoveFetch(ctx, x.ID) }),
-	"fetch.run":    asking(func(ctx context.Context, a Admin, x fetchArg) (Fetched, error) { return a.RunFetch(ctx, x.ID) }),
+	"fetch.ask": asking(func(ctx context.Context, a Admin, q FetchQuestion) (FetchPermission, error) {
+		return a.AskFetch(ctx, q)
+	}),
+	"fetch.allow": asking(func(ctx context.Context, a Admin, x FetchAnswer) (FetchAllowed, error) { return a.AllowFetch(ctx, x) }),
+	"fetch.run":   asking(func(ctx context.Context, a Admin, x fetchArg) (Fetched, error) { return a.RunFetch(ctx, x.ID) }),
 
 	"account.junk":        asking(func(ctx context.Context, a Admin, x addressArg) (JunkState, error) { return a.Junk(ctx, x.Address) }),
 	"account.junk.set":    asking(func(ctx context.Context, a Admin, c JunkChange) (JunkState, error) { return a.SetJunk(ctx, c) }),

@@ -8,7 +8,8 @@
 // say "pending"; the items carry the digest in their property bags; afterwards the records say "done". After a crash in between,
 // the pending ones are looked for in the mailbox. Only what is done is removed there.
 //
-// Passwords are kept encrypted (AES-256-GCM) by a key that is derived from the installation's secret.
+// Passwords and tokens are kept encrypted (AES-256-GCM) by a key that is derived from the installation's secret. Where a source signs in by OAuth 2.0,
+// access tokens are renewed before they end and when the server refuses one; what the provider gives is durable before it is used.
 //
 // What this package does not do: the messages are not checked as those that strangers hand in are.
 package fetch
@@ -27,6 +28,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/oauthclient"
 	"postroad/internal/storage/kv"
 )
 
@@ -71,6 +73,7 @@ type Source struct {
 	Security string          `json:"security"`
 	User     string          `json:"user"`
 	Token    bool            `json:"token,omitempty"`   // the secret is an OAuth 2.0 access token
+	OAuth    *OAuth          `json:"oauth,omitempty"`   // how access tokens are renewed; nil: the secret is all there is
 	Mailbox  string          `json:"mailbox,omitempty"` // there, by IMAP; empty: INBOX
 	Folder   []string        `json:"folder,omitempty"`  // here; empty: the inbox
 	Policy   Policy          `json:"policy"`
@@ -78,6 +81,12 @@ type Source struct {
 	Every    time.Duration   `json:"every"`
 	Trust    string          `json:"trust,omitempty"` // certificates in PEM that the server\'s must be of; empty: the system\'s authorities
 	Created  time.Time       `json:"created"`
+}
+
+// OAuth is the provider that gives a source's access tokens, and what it knows us by.
+type OAuth struct {
+	oauthclient.App
+	Provider string `json:"provider"` // as people call it: "google", an issuer, ...
 }
 
 // Status is how a source is.
@@ -109,6 +118,8 @@ type Options struct {
 	Roots  *x509.CertPool                                                       // nil: the system's
 	// Takes fails if an account takes no mail any more, since it was removed; nil: all do.
 	Takes func(ctx context.Context, account ident.AccountID) error
+	// Providers gives and renews OAuth 2.0 tokens; nil: sources that need them are refused.
+	Providers *oauthclient.Client
 	// Key encrypts passwords: 32 bytes that belong to the installation.
 	Key []byte
 	// Spool is where messages wait in case; empty: the system's folder for temporary files.
@@ -126,8 +137,11 @@ type Service struct {
 
 	patience time.Duration // maxRun
 
-	mu      sync.Mutex
-	running map[uint32]chan struct{} // guarded by mu; closed when the run ends
+	providers *oauthclient.Client
+
+	mu          sync.Mutex
+	running     map[uint32]chan struct{} // guarded by mu; closed when the run ends
+	permissions map[uint32]*permission   // guarded by mu; that somebody is being asked for
 }
 
 // atOnce is how many sources are asked at a time.
@@ -141,7 +155,8 @@ func New(db kv.DB, boxes *mailbox.Store, o Options) *Service {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), patience: maxRun, running: map[uint32]chan struct{}{}}
+	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), patience: maxRun,
+		providers: o.Providers, running: map[uint32]chan struct{}{}, permissions: map[uint32]*permission{}}
 }
 
 func (s *Service) tls(src *Source) *tls.Config {

@@ -24,6 +24,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/oauthclient"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
 )
@@ -38,6 +39,8 @@ type world struct {
 	serve   func(net.Conn)
 	dials   atomic.Int64
 	serving sync.WaitGroup
+
+	providers *oauthclient.Client
 }
 
 // faulty is a store of which updates of sources fail, if it is told to.
@@ -79,7 +82,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) clock() time.Time { return w.now }
 
 func (w *world) restart() {
-	w.service = New(w.db, w.boxes, Options{Now: w.clock, Key: make([]byte, 32), Dial: w.dial})
+	w.service = New(w.db, w.boxes, Options{Now: w.clock, Key: make([]byte, 32), Dial: w.dial, Providers: w.providers})
 }
 
 func (w *world) dial(context.Context, string, string) (net.Conn, error) {

@@ -41,6 +41,29 @@ type remote interface {
 	drop()
 }
 
+// signIn opens a source by what is stored. An access token that is refused may have ended early: it is renewed, once.
+func (s *Service) signIn(ctx context.Context, src *Source) (remote, error) {
+	if src.OAuth == nil {
+		secret, err := s.secret(ctx, src.ID)
+		if err != nil {
+			return nil, err
+		}
+		return s.connect(ctx, *src, secret)
+	}
+	token, fresh, err := s.token(ctx, src, "")
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.connect(ctx, *src, token)
+	if fresh || !fault.Is(err, fault.Unauthenticated) {
+		return r, err
+	}
+	if token, _, err = s.token(ctx, src, token); err != nil {
+		return nil, err
+	}
+	return s.connect(ctx, *src, token)
+}
+
 // connect opens a source.
 func (s *Service) connect(ctx context.Context, src Source, secret string) (remote, error) {
 	if src.Protocol == POP3 {
@@ -87,7 +110,7 @@ func (s *Service) connectPOP3(ctx context.Context, src Source, secret string) (r
 		return nil, err
 	}
 	login := c.Login
-	if src.Token {
+	if src.Token || src.OAuth != nil {
 		login = c.LoginToken
 	}
 	if err := login(src.User, secret); err != nil {
@@ -142,7 +165,7 @@ func (s *Service) connectIMAP(ctx context.Context, src Source, secret string) (r
 		return nil, err
 	}
 	login := c.Login
-	if src.Token {
+	if src.Token || src.OAuth != nil {
 		login = c.LoginToken
 	}
 	if err := login(src.User, secret); err != nil {

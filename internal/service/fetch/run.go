@@ -53,11 +53,7 @@ type got struct {
 	content *mailbox.Content
 }
 
-func (r *run) all(ctx context.Context) error {
-	secret, err := r.s.secret(ctx, r.src.ID)
-	if err != nil {
-		return err
-	}
+func (r *run) all(ctx context.Context) (err error) {
 	if r.box, err = r.s.boxes.Open(ctx, r.src.Account, ident.System()); err != nil {
 		return err
 	}
@@ -65,7 +61,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.remember(ctx); err != nil {
 		return err
 	}
-	if r.remote, err = r.s.connect(ctx, r.src, secret); err != nil {
+	if r.remote, err = r.s.signIn(ctx, &r.src); err != nil {
 		return err
 	}
 	defer r.remote.drop()

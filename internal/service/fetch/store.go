@@ -17,6 +17,7 @@ import (
 	"postroad/internal/format/record"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/oauthclient"
 	"postroad/internal/storage/kv"
 )
 
@@ -27,7 +28,8 @@ const Partition kv.Partition = 12 << 56
 //
 //	n                  last number given to a source (4 bytes)
 //	a source           the source: version, JSON
-//	p source           its password or token, encrypted: nonce, ciphertext, tag; the key is bound to it
+//	p source           its password or token, or, by OAuth, JSON with the client's secret and tokens (grant.go); encrypted: nonce,
+//	                   ciphertext, tag; the key is bound to it
 //	t source           its status: version, JSON
 //	u source digest    a message that came, or may have: version, state, Unix seconds, item, UID there
 const (
@@ -71,11 +73,21 @@ func readJSON(value []byte, v any) error {
 // Add keeps a source, which is due at once. The secret is its password or token. Errors: fault.Invalid, fault.TooLarge if the account
 // has too many.
 func (s *Service) Add(ctx context.Context, src Source, secret string) (Source, error) {
+	if err := checkSecret(secret); err != nil {
+		return src, err
+	}
+	if src.OAuth != nil {
+		return src, fault.New(fault.Invalid, "a password, or a provider: not both")
+	}
+	return s.add(ctx, src, Status{}, secret)
+}
+
+func (s *Service) add(ctx context.Context, src Source, status Status, secret string) (Source, error) {
 	if err := src.check(); err != nil {
 		return src, err
 	}
-	if err := checkSecret(secret); err != nil {
-		return src, err
+	if src.OAuth != nil && s.providers == nil {
+		return src, fault.New(fault.Unsupported, "no providers of tokens are asked here")
 	}
 	src.Created = s.o.Now().UTC().Truncate(time.Second)
 	err := s.db.Update(ctx, Partition, func(tx kv.Tx) error {
@@ -93,7 +105,7 @@ func (s *Service) Add(ctx context.Context, src Source, secret string) (Source, e
 		if err := s.putSecret(tx, src.ID, secret); err != nil {
 			return err
 		}
-		if err := putJSON(tx, sourceKey(keyStatus, src.ID), Status{}); err != nil {
+		if err := putJSON(tx, sourceKey(keyStatus, src.ID), status); err != nil {
 			return err
 		}
 		return putJSON(tx, sourceKey(keySource, src.ID), src)
@@ -157,6 +169,17 @@ func (src *Source) check() error {
 	case src.Trust != "" && src.Security == None:
 		return bad("without TLS there are no certificates to trust")
 	}
+	if src.OAuth != nil {
+		if err := src.OAuth.Check(); err != nil {
+			return err
+		}
+		if src.Security == None {
+			return bad("without TLS everybody on the way could use the tokens")
+		}
+		if !plain(src.OAuth.Provider) {
+			return bad("the provider's name is too long")
+		}
+	}
 	for _, name := range src.Folder {
 		if !plain(name) || name == "" {
 			return bad("no folder can be called %q", name)
@@ -182,10 +205,17 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// SetSecret changes a source's password or token, and has it asked soon. Errors: fault.NotFound.
+// SetSecret changes a source's password or token, or its refresh token, if it signs in by OAuth, and has it asked soon. Errors: fault.NotFound.
 func (s *Service) SetSecret(ctx context.Context, id uint32, secret string) error {
 	if err := checkSecret(secret); err != nil {
 		return err
+	}
+	src, _, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if src.OAuth != nil {
+		return s.allowed(ctx, id, oauthclient.Tokens{Refresh: secret})
 	}
 	defer s.look()
 	return s.db.Update(ctx, Partition, func(tx kv.Tx) error {
@@ -330,21 +360,25 @@ func (s *Service) putSecret(tx kv.Tx, id uint32, secret string) error {
 }
 
 func (s *Service) secret(ctx context.Context, id uint32) (secret string, err error) {
+	err = s.db.View(ctx, Partition, func(r kv.Reader) error {
+		secret, err = s.openSecret(r, id)
+		return err
+	})
+	return secret, err
+}
+
+func (s *Service) openSecret(r kv.Reader, id uint32) (string, error) {
 	gcm, err := s.sealer()
 	if err != nil {
 		return "", err
 	}
-	err = s.db.View(ctx, Partition, func(r kv.Reader) error {
-		key := sourceKey(keySecret, id)
-		sealed, _, err := r.Get(key)
-		if err != nil {
-			return err
-		}
-		opened, err := gcm.Open(nil, nil, sealed, key)
-		secret = string(opened)
-		return fault.Wrap(fault.Corrupt, err, "the password can't be decrypted: set it again")
-	})
-	return secret, err
+	key := sourceKey(keySecret, id)
+	sealed, _, err := r.Get(key)
+	if err != nil {
+		return "", err
+	}
+	opened, err := gcm.Open(nil, nil, sealed, key)
+	return string(opened), fault.Wrap(fault.Corrupt, err, "the password can't be decrypted: set it again")
 }
 
 // state is what is known of a message.

@@ -5,7 +5,7 @@
 //
 // The server may be anybody's: lines and lists are bounded, each wait has a limit, and what makes no sense is an error.
 //
-// Implements the client's side of RFC 1939 but for APOP, of RFC 2449 (CAPA), RFC 2595 (STLS), RFC 5034 (AUTH PLAIN), and
+// Implements the client's side of RFC 1939 but for APOP, of RFC 2449 (CAPA), RFC 2595 (STLS), RFC 5034 (AUTH PLAIN), RFC 7628 (OAUTHBEARER), and
 // reads RFC 3206's response codes.
 package pop3client
 
@@ -217,10 +217,15 @@ func (c *Client) LoginToken(user, token string) error {
 	if strings.ContainsAny(user+token, "\x00\x01\r\n") {
 		return fault.New(fault.Invalid, "a name or token has a control character in it")
 	}
-	if !strings.Contains(" "+c.caps["SASL"]+" ", " XOAUTH2 ") {
-		return fault.New(fault.Unsupported, "%s takes no access tokens", c.o.Address)
+	mechanisms := " " + c.caps["SASL"] + " "
+	switch {
+	case strings.Contains(mechanisms, " OAUTHBEARER "): // RFC 7628 §3.1
+		name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user)
+		return c.signedIn(c.authenticate("OAUTHBEARER", "n,a="+name+",\x01auth=Bearer "+token+"\x01\x01"))
+	case strings.Contains(mechanisms, " XOAUTH2 "):
+		return c.signedIn(c.authenticate("XOAUTH2", "user="+user+"\x01auth=Bearer "+token+"\x01\x01"))
 	}
-	return c.signedIn(c.authenticate("XOAUTH2", "user="+user+"\x01auth=Bearer "+token+"\x01\x01"))
+	return fault.New(fault.Unsupported, "%s takes no access tokens", c.o.Address)
 }
 
 // authenticate gives a SASL mechanism's one response, on a line of its own, since it may be long (RFC 5034 §4).

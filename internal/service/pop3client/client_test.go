@@ -81,6 +81,7 @@ func TestLogin(t *testing.T) {
 		{"user and pass", "", false, []string{"C: USER ann", "+OK\r\n", "C: PASS px", "+OK\r\n"}, 0, true},
 		{"plain", "SASL LOGIN PLAIN\r\n", false, []string{"C: AUTH PLAIN", "+ \r\n", "C: AGFubgBweA==", "+OK\r\n"}, 0, true},
 		{"xoauth2", "SASL XOAUTH2\r\n", true, []string{"C: AUTH XOAUTH2", "+ \r\n", "C: dXNlcj1hbm4BYXV0aD1CZWFyZXIgcHgBAQ==", "+OK\r\n"}, 0, true},
+		{"oauthbearer", "SASL XOAUTH2 OAUTHBEARER\r\n", true, []string{"C: AUTH OAUTHBEARER", "+ \r\n", "C: bixhPWFubiwBYXV0aD1CZWFyZXIgcHgBAQ==", "+OK\r\n"}, 0, true},
 		{"a token that has expired", "SASL XOAUTH2\r\n", true, []string{"C: AUTH XOAUTH2", "+ \r\n", "C: dXNlcj1hbm4BYXV0aD1CZWFyZXIgcHgBAQ==", "+ eyJ9\r\n", "C: *", "-ERR no\r\n"}, fault.Unauthenticated, false},
 		{"wrong", "", false, []string{"C: USER ann", "+OK\r\n", "C: PASS px", "-ERR [AUTH] no\r\n"}, fault.Unauthenticated, false},
 		{"in use", "", false, []string{"C: USER ann", "+OK\r\n", "C: PASS px", "-ERR [IN-USE] later\r\n"}, fault.Unavailable, false},
