@@ -25,7 +25,7 @@ var packagesOf = map[string][]string{
 	"transport.md":    {"service/dns", "service/route", "service/mtasts", "service/dane", "service/outbound", "server"},
 	"managesieve.md":  {"protocol/managesieve", "server"},
 	"sieve.md":        {"service/sieve", "service/sieve/rules", "protocol/imap", "format/sieve", "service/delivery", "server", "model/mailbox"},
-	"auth.md":         {"service/auth", "service/audit", "service/oidc", "service/oauth", "protocol/oauthweb", "model/directory", "format/address", "server", "../cmd/postroad"},
+	"auth.md":         {"service/auth", "service/audit", "service/oidc", "service/oauth", "service/oauthclient", "service/fetch", "protocol/oauthweb", "model/directory", "format/address", "server", "../cmd/postroad"},
 	"pages.md":        {"service/passkey", "service/auth", "protocol/selfweb", "protocol/oauthweb", "model/directory", "server", "server/config", "../cmd/postroad"},
 	"queue.md":        {"service/queue", "service/outbound", "server", "../cmd/postroad"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
