@@ -36,7 +36,11 @@ func tendGarbage() (end func()) {
 	}
 	g := &gardener{now: gardening{garbage: minGarbage, set: 100}}
 	g.wait()
-	return func() { g.ended.Store(true) }
+	rested := tidyWhenQuiet()
+	return func() {
+		g.ended.Store(true)
+		rested()
+	}
 }
 
 // A bell is garbage at once: it rings when garbage is collected.
@@ -51,19 +55,21 @@ func (g *gardener) look() {
 	// Pauses aren't counted: on a busy machine they are mostly waiting for a processor.
 	s := []metrics.Sample{{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
 		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/idle:cpu-seconds"},
-		{Name: "/gc/heap/live:bytes"}}
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	metrics.Read(s)
 	seconds := func(n int) float64 { return s[n].Value.Float64() }
+	bytes := func(n int) uint64 { return s[n].Value.Uint64() }
 	before := g.now.set
-	g.now.collected(s[5].Value.Uint64(), seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
+	g.now.collected(bytes(5), bytes(6)+bytes(7), seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
 	if g.now.set != before { // it stops the world for some 20 µs
 		debug.SetGCPercent(g.now.set)
 	}
 	g.wait()
 }
 
-// collected decides anew, after a collection that has left live bytes.
-func (n *gardening) collected(live uint64, gc, used float64) {
+// collected decides anew, after a collection that has left live bytes. The collector allows a share of these and of the other bytes that
+// it looks through, stacks and variables: thousands of connections have much of those.
+func (n *gardening) collected(live, other uint64, gc, used float64) {
 	share := (gc - n.gc) / max(used-n.used, 1e-6)
 	n.gc, n.used = gc, used
 	switch {
@@ -72,16 +78,16 @@ func (n *gardening) collected(live uint64, gc, used float64) {
 	case share < cheap:
 		n.garbage -= n.garbage / 8
 	}
-	n.garbage = max(minGarbage, min(n.garbage, live))
-	n.set = percent(n.garbage, live)
+	n.garbage = max(minGarbage, min(n.garbage, live+other))
+	n.set = percent(n.garbage, live+other)
 }
 
-// percent is garbage in percent of what is live: in steps of an eighth, so that it seldom changes.
-func percent(garbage, live uint64) int {
-	if garbage >= live {
+// percent is garbage in percent of what is looked through: in steps of an eighth, so that it seldom changes.
+func percent(garbage, looked uint64) int {
+	if garbage >= looked {
 		return 100
 	}
-	p := int(garbage * 100 / live)
+	p := int(garbage * 100 / looked)
 	for step := 8; step > 1; step /= 2 {
 		if p >= step*8 {
 			return p / step * step

@@ -12,30 +12,32 @@ func TestGarbage(t *testing.T) {
 	steps := []struct {
 		what     string
 		live     uint64
+		other    uint64
 		gc, used float64 // since the last one
 		percent  int
 	}{
-		{"little is live: as by default", 10 * mb, 0.001, 1, 100},
-		{"much is, and costs little", 200 * mb, 0.001, 1, 12},
-		{"it costs something", 200 * mb, 0.05, 1, 12},
-		{"it costs much: more garbage each time", 200 * mb, 0.2, 1, 15},
-		{"", 200 * mb, 0.2, 1, 18},
-		{"", 200 * mb, 0.2, 1, 22},
-		{"", 200 * mb, 0.2, 1, 28},
-		{"", 200 * mb, 0.2, 1, 36},
-		{"", 200 * mb, 0.2, 1, 44},
-		{"", 200 * mb, 0.2, 1, 56},
-		{"", 200 * mb, 0.2, 1, 64},
-		{"", 200 * mb, 0.2, 1, 88},
-		{"never more than by default", 200 * mb, 0.2, 1, 100},
-		{"", 200 * mb, 0.2, 1, 100},
-		{"less again", 200 * mb, 0.001, 1, 80},
-		{"an hour without anything to do", 200 * mb, 0, 0, 72},
+		{"little is live: as by default", 10 * mb, 0, 0.001, 1, 100},
+		{"much is, and costs little", 200 * mb, 0, 0.001, 1, 12},
+		{"it costs something", 200 * mb, 0, 0.05, 1, 12},
+		{"it costs much: more garbage each time", 200 * mb, 0, 0.2, 1, 15},
+		{"", 200 * mb, 0, 0.2, 1, 18},
+		{"", 200 * mb, 0, 0.2, 1, 22},
+		{"", 200 * mb, 0, 0.2, 1, 28},
+		{"", 200 * mb, 0, 0.2, 1, 36},
+		{"", 200 * mb, 0, 0.2, 1, 44},
+		{"", 200 * mb, 0, 0.2, 1, 56},
+		{"", 200 * mb, 0, 0.2, 1, 64},
+		{"", 200 * mb, 0, 0.2, 1, 88},
+		{"never more than by default", 200 * mb, 0, 0.2, 1, 100},
+		{"", 200 * mb, 0, 0.2, 1, 100},
+		{"less again", 200 * mb, 0, 0.001, 1, 80},
+		{"stacks of many connections", 100 * mb, 200 * mb, 0.05, 1, 56},
+		{"an hour without anything to do", 200 * mb, 0, 0, 0, 72},
 	}
 	gc, used := 0.0, 0.0
 	for i, s := range steps {
 		gc, used = gc+s.gc, used+s.used
-		if n.collected(s.live, gc, used); n.set != s.percent {
+		if n.collected(s.live, s.other, gc, used); n.set != s.percent {
 			t.Errorf("%d. %s: %d %%, want %d", i, s.what, n.set, s.percent)
 		}
 	}
