@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,11 +16,22 @@ type use struct {
 	asked atomic.Int64 // when the view was asked for last, Unix seconds
 }
 
-// Open says that somebody shows the folder from now on, until done is called, so that its views stay in memory. Others leave it
-// when they are many: see Trim.
-func (v *View) Open() (done func()) {
+// Shown says that somebody shows a folder, whose views stay in memory therefore. The zero Shown says nothing. It isn't safe for
+// concurrent use.
+type Shown struct{ use *use }
+
+// Open says that somebody shows the folder from now on, until End is called. Other views leave the memory when they are many: see Trim.
+func (v *View) Open() Shown {
 	v.use.open.Add(1)
-	return sync.OnceFunc(func() { v.use.open.Add(-1) })
+	return Shown{v.use}
+}
+
+// End says that it is shown no more. Ending twice does nothing.
+func (s *Shown) End() {
+	if s.use != nil {
+		s.use.open.Add(-1)
+		s.use = nil
+	}
 }
 
 // touch notes that the view was asked for.

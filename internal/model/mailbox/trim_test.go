@@ -35,7 +35,7 @@ func TestTrim(t *testing.T) {
 	}
 	there(true, true, true) // just asked for
 	w.now = w.now.Add(trimAfter)
-	done := views[0].Open()
+	shown := views[0].Open()
 	there(true, false, true) // 20 of 25 are not shown by anybody
 	w.fill(folders[0], 1)
 	_, err := ses.SetFlags(w.ctx, folders[0], FlagChange{UIDs: []UID{1}, Flags: Seen})
@@ -47,8 +47,8 @@ func TestTrim(t *testing.T) {
 	}
 	w.now = w.now.Add(2 * trimAfter)
 	there(true, true, false)
-	done()
-	done()
+	shown.End()
+	shown.End()
 	_, err = ses.View(w.ctx, folders[0])
 	w.must(err)
 	there(true, false, false) // 21 rows

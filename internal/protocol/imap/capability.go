@@ -102,7 +102,7 @@ func (s *session) appendCapabilities(dst []byte) []byte {
 	if !s.plainAllowed() {
 		dst = append(dst, " LOGINDISABLED"...) // RFC 9051 §6.2.3
 	}
-	for _, m := range s.srv.auth.Mechanisms(s.peer) {
+	for _, m := range s.srv.auth.Mechanisms(s.client()) {
 		dst = append(append(dst, " AUTH="...), m...)
 	}
 	return dst

@@ -11,8 +11,8 @@ import (
 	"postroad/internal/service/auth"
 )
 
-func (s *session) mayStartTLS() bool  { return s.srv.tls != nil && !s.tlsOn }
-func (s *session) plainAllowed() bool { return s.tlsOn || s.opts.PlainAllowed }
+func (s *session) mayStartTLS() bool  { return s.srv.tls != nil && s.tls == nil }
+func (s *session) plainAllowed() bool { return s.tls != nil || s.opts.PlainAllowed }
 
 // startTLS: RFC 9051 §6.2.1.
 func (s *session) startTLS(ctx context.Context) (reply, error) {
@@ -47,18 +47,26 @@ func (s *session) startTLSNow(ctx context.Context) error {
 	c := tls.Server(s.raw, s.srv.tls)
 	ctx, shown := auth.NoteCertificate(ctx)
 	if err := c.HandshakeContext(ctx); err != nil {
-		s.log.Debug("imap: TLS handshake", "addr", s.addr, "error", err)
+		s.log.Debug("imap: TLS handshake", "addr", s.peer.Addr, "error", err)
 		return err
 	}
 	s.setConn(c)
-	s.tlsOn = true
-	state := c.ConnectionState()
-	s.peer.TLS = &state
+	s.tls = c
 	s.peer.Certificate = shown.Leaf()
 	if s.peer.Certificate == nil && s.srv.cert != nil { // the session was resumed
-		s.peer.Certificate = s.srv.cert(state.ServerName)
+		s.peer.Certificate = s.srv.cert(c.ConnectionState().ServerName)
 	}
 	return nil
+}
+
+// client is whoever wants to sign in, with what is known of their TLS: too much to be kept by those who wait.
+func (s *session) client() auth.Peer {
+	p := s.peer
+	if s.tls != nil {
+		state := s.tls.ConnectionState()
+		p.TLS = &state
+	}
+	return p
 }
 
 // login: RFC 9051 §6.2.3.
@@ -73,7 +81,7 @@ func (s *session) login(ctx context.Context) (reply, error) {
 	if !s.plainAllowed() {
 		return reply{}, no("PRIVACYREQUIRED", "passwords are taken over TLS only") // RFC 5530 §3
 	}
-	who, err := s.srv.auth.Login(ctx, s.peer, string(user), string(password))
+	who, err := s.srv.auth.Login(ctx, s.client(), string(user), string(password))
 	clear(password)
 	if err != nil {
 		return reply{}, s.loginFailed(err)
@@ -123,7 +131,7 @@ func (s *session) authenticate(ctx context.Context) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
-	x, err := s.srv.auth.Start(s.peer, mechanism)
+	x, err := s.srv.auth.Start(s.client(), mechanism)
 	if fault.Is(err, fault.Unsupported) {
 		return reply{}, no("CANNOT", "that mechanism is not offered")
 	}

@@ -80,7 +80,7 @@ func (s *session) find(ctx context.Context, path string, readOnly bool) (*select
 	if f.rights()&changing == 0 {
 		readOnly = true // RFC 4314 §5.2
 	}
-	return &selected{mail: f.mail, id: f.ID, path: path, readOnly: readOnly, shown: view, done: view.Open(), keywords: -1}, nil
+	return &selected{mail: f.mail, id: f.ID, path: path, readOnly: readOnly, shown: view, use: view.Open(), keywords: -1}, nil
 }
 
 // introduce tells what the client must know of a folder it has selected, and has called by a name.

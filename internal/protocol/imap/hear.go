@@ -95,7 +95,7 @@ func (s *session) ready(ctx context.Context) error {
 		if err := s.tellUnasked(ctx); err != nil {
 			return err
 		}
-		if err := s.out.flush(); err != nil || !s.listens && s.in.wire == nil {
+		if err := s.out.flush(); err != nil || !s.listens && !s.in.layered() {
 			return err
 		}
 		err := s.drain()
@@ -108,7 +108,7 @@ func (s *session) ready(ctx context.Context) error {
 
 // drain reads what lies in layers upon the connection.
 func (s *session) drain() error {
-	if s.in.wire == nil {
+	if !s.in.layered() {
 		return nil
 	}
 	s.interrupt()

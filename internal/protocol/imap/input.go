@@ -10,46 +10,98 @@ import (
 )
 
 // input reads a connection by lines and counted bytes. While it waits with
-// nothing read ahead it holds no buffer but a small one of its own.
+// nothing read ahead it holds no buffer.
 type input struct {
 	conn  net.Conn
 	bufs  *buffers
-	out   *output         // flushed before waiting, since the client may wait for it
-	data  []byte          // read ahead, not yet consumed; points into small or big
-	big   *[]byte         // lent by bufs; nil if none
-	wire  syscall.RawConn // below conn; nil if conn itself can be waited for as well
-	small [256]byte
+	out   *output               // flushed before waiting, since the client may wait for it
+	data  []byte                // read ahead, not yet consumed; points into big or small
+	big   *[]byte               // lent by bufs; nil if none
+	wire  syscall.RawConn       // conn, or what it lies upon; nil if that isn't one of the system's
+	bare  func(fd uintptr) bool // takes what has come, as wire.Read wants it; nil: layers lie upon wire
+	err   error                 // of bare
+	small []byte                // without wire: what is read into
 }
 
 // errLineTooLong says that a line went over its limit; it has been read to its end.
 var errLineTooLong = errors.New("line too long")
 
-// await waits for something to read, when there is nothing. It gives the large buffer back meanwhile. Where layers lie upon the
+// await waits for something to read, when there is nothing. It gives the buffer back meanwhile. Where layers lie upon the
 // connection it waits below them, where less of the stack is in use: so drain must have found nothing in them.
 func (in *input) await() error {
 	if len(in.data) > 0 {
 		return nil
 	}
 	in.release()
-	if in.wire != nil {
-		if err := in.wire.Read(readable); err != nil {
+	switch {
+	case in.wire == nil:
+		return in.awaitRead()
+	case in.bare != nil:
+		if err := in.wire.Read(in.bare); err != nil {
 			return err
 		}
+		return in.err
 	}
-	n, err := readSome(in.conn, in.small[:])
+	if err := in.wire.Read(readable); err != nil {
+		return err
+	}
+	return in.fill()
+}
+
+// awaitRead waits with a buffer: the connection can't be asked whether there is something to read.
+func (in *input) awaitRead() error {
+	if in.small == nil {
+		in.small = make([]byte, 256)
+	}
+	n, err := readSome(in.conn, in.small)
 	in.data = in.small[:n]
 	return err
 }
 
+// take reads what has come, without waiting; false if there is nothing.
+func (in *input) take(fd uintptr) bool {
+	in.lend()
+	n, err := 0, error(syscall.EINTR)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), *in.big)
+	}
+	switch {
+	case err == syscall.EAGAIN:
+		in.release()
+		return false
+	case err == nil && n == 0:
+		err = io.EOF
+	}
+	in.data, in.err = (*in.big)[:max(n, 0)], err
+	return true
+}
+
+// layered reports whether something may lie in layers upon the connection.
+func (in *input) layered() bool { return in.wire != nil && in.bare == nil }
+
 // drain reads what lies in layers upon the connection, which must have been interrupted: so nothing else comes.
 func (in *input) drain() error {
-	in.release()
-	n, err := readSome(in.conn, in.small[:])
-	in.data = in.small[:n]
+	err := in.fill()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		in.release()
 		return nil
 	}
 	return err
+}
+
+// fill reads once.
+func (in *input) fill() error {
+	in.lend()
+	n, err := readSome(in.conn, *in.big)
+	in.data = (*in.big)[:n]
+	return err
+}
+
+// lend borrows the large buffer.
+func (in *input) lend() {
+	if in.big == nil {
+		in.big = in.bufs.getIn()
+	}
 }
 
 // readable reports whether reading from a socket would give something, be it an error.
@@ -65,15 +117,10 @@ func readable(fd uintptr) bool {
 
 // more reads more, when what was there has been consumed in the middle of something.
 func (in *input) more() error {
-	if in.big == nil {
-		in.big = in.bufs.getIn()
-	}
 	if err := in.out.flush(); err != nil {
 		return err
 	}
-	n, err := readSome(in.conn, *in.big)
-	in.data = (*in.big)[:n]
-	return noEOF(err)
+	return noEOF(in.fill())
 }
 
 // readSome reads at least one byte, or gives an error.

@@ -17,7 +17,7 @@ type selected struct {
 	readOnly bool
 	// shown is what the client has been told: message n is its row n-1.
 	shown *mailbox.View
-	done  func() // lets the view go
+	use   mailbox.Shown // keeps it in memory
 	// recent are the UIDs that are \Recent in this session (RFC 3501 §2.3.2); always none with IMAP4rev2.
 	recent numSet
 	// claimed is up to where messages have been looked at for being recent.
@@ -41,7 +41,7 @@ func (s *session) selected(b *box) bool { return s.sel != nil && b.is(s.sel.mail
 // deselect leaves the selected folder.
 func (s *session) deselect() {
 	if s.sel != nil {
-		s.sel.done()
+		s.sel.use.End()
 	}
 	s.sel, s.saved = nil, nil
 }

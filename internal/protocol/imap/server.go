@@ -157,7 +157,7 @@ func (s *Server) begin(conn net.Conn, o ListenerOptions) {
 func (s *Server) serveConn(l *line, o ListenerOptions) {
 	defer s.crowd.Leave(l)
 	c := newSession(s, l.Conn, o)
-	if !s.crowd.Count(l, c.addr) {
+	if !s.crowd.Count(l, c.peer.Addr) {
 		s.crowd.Leave(l) // it takes nobody's place while it is told
 		turnAway(l.Conn, o, "too many connections", time.Second)
 		return

@@ -2,10 +2,10 @@ package imap
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -23,7 +23,6 @@ type session struct {
 	srv  *Server
 	raw  net.Conn // never changes; deadlines are set here
 	opts ListenerOptions
-	addr netip.Addr
 	lim  *Limits
 	log  *slog.Logger
 
@@ -34,8 +33,8 @@ type session struct {
 	tag   []byte // of the command at hand
 	byUID bool   // the command at hand was prefixed by UID
 
-	peer     auth.Peer
-	tlsOn    bool
+	peer     auth.Peer                            // without TLS: see client
+	tls      *tls.Conn                            // nil: in the clear
 	loginBy  time.Time                            // until when the client must have logged in
 	who      ident.Identity                       // once logged in
 	mail     *mailbox.Session                     // on the client's own account; nil before login
@@ -74,9 +73,9 @@ type enabled struct {
 }
 
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
-	s := &session{srv: srv, raw: conn, opts: o, addr: peer.Addr(conn.RemoteAddr()), lim: &srv.lim}
+	s := &session{srv: srv, raw: conn, opts: o, lim: &srv.lim}
 	s.log = srv.log
-	s.peer = auth.Peer{Addr: s.addr, Protocol: "imap", PlainAllowed: o.PlainAllowed, Connection: srv.auth.Connect(func() { conn.Close() })}
+	s.peer = auth.Peer{Addr: peer.Addr(conn.RemoteAddr()), Protocol: "imap", PlainAllowed: o.PlainAllowed, Connection: srv.auth.Connect(func() { conn.Close() })}
 	s.dec.src, s.dec.lim = s, &srv.early
 	s.loginBy = time.Now().Add(s.lim.Login)
 	s.setConn(conn)
@@ -86,10 +85,22 @@ func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
 func (s *session) setConn(c net.Conn) {
 	s.conn = c
 	s.in = input{conn: c, bufs: &s.srv.bufs, out: &s.out}
-	if under, ok := s.raw.(syscall.Conn); ok && c != s.raw {
+	if under, ok := s.raw.(syscall.Conn); ok && (c != s.raw || ofSystem(c)) {
 		s.in.wire, _ = under.SyscallConn() // nil: it waits in layers above
 	}
+	if s.in.wire != nil && c == s.raw {
+		s.in.bare = s.in.take
+	}
 	s.out = output{conn: c, bufs: &s.srv.bufs, timeout: s.lim.Write}
+}
+
+// ofSystem reports whether reading a connection is reading its socket, and nothing else.
+func ofSystem(c net.Conn) bool {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
 }
 
 // interrupt wakes the session from waiting for its client. Any goroutine may call it.

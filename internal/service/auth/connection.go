@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +21,28 @@ type Connection struct {
 	end    func()
 
 	// guarded by engine.connections.mu
-	number  uint64 // 0: nobody is signed in
-	session Session
-	key     Key
-	program string
+	number    uint64 // 0: nobody is signed in
+	account   ident.AccountID
+	address   string
+	protocol  string
+	mechanism string
+	client    netip.Addr
+	since     time.Time
+	key       Key
+	program   string
+	tls       bool
 }
+
+// session is what is told of the connection. It isn't kept, since there may be many thousands.
+func (c *Connection) session() Session {
+	return Session{
+		ID: sessionID(c.number), Account: c.account, Address: c.address, Protocol: c.protocol, Client: c.client, Program: c.program,
+		Key: c.key.String(), Mechanism: c.mechanism, TLS: c.tls, Since: c.since,
+	}
+}
+
+// sessionID names the connection with a number.
+func sessionID(number uint64) string { return strconv.FormatUint(number, 36) }
 
 // Session is a connection on which somebody is signed in.
 type Session struct {
@@ -82,7 +100,7 @@ func (c *Connection) Program(name string) {
 	all := &c.engine.connections
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	c.program = name[:min(len(name), maxProgram)]
+	c.program = strings.Clone(name[:min(len(name), maxProgram)])
 }
 
 // signIn lists the connection.
@@ -95,11 +113,9 @@ func (c *Connection) signIn(a *attempt, p *directory.Profile, k Key, now time.Ti
 	defer all.mu.Unlock()
 	delete(all.open, c.number)
 	all.last++
-	c.number, c.key = all.last, k
-	c.session = Session{
-		ID: strconv.FormatUint(all.last, 36), Account: p.Account.ID, Address: p.Account.Address, Protocol: a.peer.Protocol, Client: a.peer.Addr,
-		Key: k.String(), Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Since: now,
-	}
+	c.number, c.key, c.since = all.last, k, now
+	c.account, c.address = p.Account.ID, p.Account.Address
+	c.protocol, c.client, c.mechanism, c.tls = a.peer.Protocol, a.peer.Addr, a.mechanism, a.peer.TLS != nil
 	if all.open == nil {
 		all.open = map[uint64]*Connection{}
 	}
@@ -118,20 +134,20 @@ func (e *Engine) Sessions() []Session {
 	slices.Sort(numbers)
 	list := make([]Session, len(numbers))
 	for i, n := range numbers {
-		list[i] = all.open[n].session
-		list[i].Program = all.open[n].program
+		list[i] = all.open[n].session()
 	}
 	return list
 }
 
 // EndSession ends the session with an ID; false if there is none.
 func (e *Engine) EndSession(id string) bool {
-	return e.endWhere(func(c *Connection) bool { return c.session.ID == id }) > 0
+	number, err := strconv.ParseUint(id, 36, 64)
+	return err == nil && e.endWhere(func(c *Connection) bool { return c.number == number }) > 0
 }
 
 // EndSessions ends all sessions of an account, and returns how many there were.
 func (e *Engine) EndSessions(id ident.AccountID) int {
-	return e.endWhere(func(c *Connection) bool { return c.session.Account == id })
+	return e.endWhere(func(c *Connection) bool { return c.account == id })
 }
 
 // EndStale ends the sessions of an account whose key opens nothing any more: because the account is disabled or gone, its
@@ -159,7 +175,7 @@ func (e *Engine) keysOf(id ident.AccountID) map[uint64]Key {
 	defer all.mu.Unlock()
 	keys := map[uint64]Key{}
 	for n, c := range all.open {
-		if c.session.Account == id {
+		if c.account == id {
 			keys[n] = c.key
 		}
 	}

@@ -1,0 +1,5 @@
+//go:build race
+
+package imap
+
+func init() { raceEnabled = true }
