@@ -142,7 +142,7 @@ func TestManyBatches(t *testing.T) {
 	if lines := cl.ok("STORE 1:* +FLAGS.SILENT (\\Deleted $x)"); len(lines) != 2 { // FLAGS and PERMANENTFLAGS
 		t.Error(len(lines))
 	}
-	if lines := cl.ok("EXPUNGE"); len(lines) != n || lines[0] != fmt.Sprintf("* %d EXPUNGE", n) {
+	if lines := cl.ok("EXPUNGE"); len(lines) != n+1 || lines[n] != "* 0 RECENT" || lines[0] != fmt.Sprintf("* %d EXPUNGE", n) {
 		t.Error(len(lines))
 	}
 }

@@ -35,6 +35,11 @@ func (sel *selected) isRecent(r *mailbox.Row) bool {
 	return len(sel.recent) > 0 && sel.recent.contains(uint32(r.UID))
 }
 
+// anyRecent reports whether one of the rows at these places was shown as \Recent.
+func (sel *selected) anyRecent(v *mailbox.View, places []int) bool {
+	return len(sel.recent) > 0 && slices.ContainsFunc(places, func(i int) bool { return sel.isRecent(v.At(i)) })
+}
+
 // selected reports whether a folder is the selected one.
 func (s *session) selected(b *box) bool { return s.sel != nil && b.is(s.sel.mail, s.sel.id) }
 
@@ -95,6 +100,8 @@ func (s *session) tell(ctx context.Context, newest *mailbox.View, mayExpunge boo
 	s.sel.shown = newest
 	if d.Added < newest.Len() {
 		s.out.number(newest.Len(), "EXISTS")
+	}
+	if d.Added < newest.Len() || s.sel.anyRecent(old, d.Removed) { // RFC 3501 §7.3.2: whenever the mailbox's size changes
 		s.tellRecent()
 	}
 	if len(d.Changed) > 0 || d.Added < newest.Len() {
