@@ -35,7 +35,7 @@ grep -q 'Ctrl-C ends it' "$work/server.log" || { cat "$work/server.log"; exit 1;
 run() { # run NAME ARGUMENTS...: what it complains of is shown, numbers made alike
     local name=$1
     shift
-    "$imaptest" host=127.0.0.1 "port=$((offset + 143))" pass=demo "mbox=$tests/default.mbox" "$@" >"$work/run.log" 2>&1
+    timeout "$((secs + 120))" "$imaptest" host=127.0.0.1 "port=$((offset + 143))" pass=demo "mbox=$tests/default.mbox" "$@" >"$work/run.log" 2>&1
     local status=$?
     grep -E '^(Error|Panic|Fatal|\*\*\*| - )' "$work/run.log" | grep -v 'Raw backtrace' | sed 's/[0-9][0-9]*/N/g' | sort | uniq -c | sort -rn | head -20
     tail -3 "$work/run.log"
@@ -47,11 +47,23 @@ run() { # run NAME ARGUMENTS...: what it complains of is shown, numbers made ali
     fi
 }
 
-# Set aside: "urlauth-binary", which wants a text of three lines to have none once its transfer encoding is undone (RFC 9051 §7.5.2: its size
-# in lines); and "notify" of before 2023, which asks for what RFC 5465 §5 forbids.
-cp -r "$tests" "$work/tests" && rm -f "$work/tests/urlauth-binary"
+# Set aside: the last command of "urlauth-binary", which wants a text of three lines to have none once its transfer encoding is undone
+# (RFC 9051 §7.5.2: its size in lines); and "notify" of before 2023, which asks for what RFC 5465 §5 forbids. "urlauth2" needs a mailbox
+# that two people see under one name, with two messages, for which it doesn't ask.
+cp -r "$tests" "$work/tests" && rm -rf "$work/tests/broken"
+sed -i '/^ok URLFETCH (\$mail_url2sub4 binary/,$d' "$work/tests/urlauth-binary"
 grep -q 'status (mailboxes ${mailbox}2 (MessageExpunge))' "$work/tests/notify" && rm -f "$work/tests/notify"
+two=$(grep -l '^user 2:' "$work/tests/urlauth2" 2>/dev/null)
+[ -n "$two" ] && mkdir "$work/two" && cp "$work/tests/default.mbox" "$work/two" && sed 's/^user 2:.*/&\nmessages: 2/' "$two" >"$work/two/urlauth2" && rm "$two"
 run 'scripted tests' user=user0@demo.test "test=$work/tests"
+if [ -n "$two" ]; then
+    office="$work/postroad --data $work/data account"
+    $office add office@demo.test --shared >/dev/null
+    for u in user1 user2; do
+        $office share office@demo.test Tests "$u@demo.test" all --create >/dev/null
+    done
+    run 'URLs of two people' user=user1@demo.test user2=user2@demo.test 'box=Shared/office@demo.test/Tests/box' "test=$work/two"
+fi
 run '50 clients on one account' user=user0@demo.test clients=50 "secs=$secs" checkpoint=5 random
 run '50 clients on 50 accounts' user=user%d@demo.test users=1-50 clients=50 "secs=$secs" random
 "$work/postroad" --data "$work/data" check >"$work/check.log" 2>&1 || { cat "$work/check.log"; failures=$((failures + 1)); }

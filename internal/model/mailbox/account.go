@@ -178,7 +178,7 @@ func readState(r kv.Reader) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{head: h}
+	s := &state{head: h, shaped: h.change}
 	if s.scripts, err = readScripts(r); err != nil {
 		return nil, err
 	}
@@ -237,8 +237,10 @@ func catchUp(r kv.Reader, s, old *state) error {
 		return nil
 	}
 	edits := map[FolderID][]edit{}
+	shaped := old.shaped
 	err := readLog(r, old.head.change, func(c Change) error {
 		if c.UID == 0 {
+			shaped = c.Seq
 			return nil
 		}
 		e, err := editOf(r, s.kw, c)
@@ -248,6 +250,7 @@ func catchUp(r kv.Reader, s, old *state) error {
 	if err != nil {
 		return err
 	}
+	s.shaped = shaped
 	for _, n := range s.folders {
 		o := old.folder(n.ID)
 		switch {

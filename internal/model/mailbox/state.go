@@ -16,6 +16,7 @@ type state struct {
 	origins bool    // there are contents that came from other accounts, or were
 	scripts *Scripts
 	away    *Away  // nil: never set
+	shaped  ModSeq // the last change that wasn't one of items; or a later one, if that isn't known
 	acted   ModSeq // see noteAct; 0: nothing has happened since the state was read
 }
 

@@ -86,6 +86,9 @@ func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
 func (t *txn) change(op ChangeOp, folder FolderID, uid UID, item ItemID) ModSeq {
 	t.dirty = true
 	t.next.head.change++
+	if uid == 0 {
+		t.next.shaped = t.next.head.change
+	}
 	t.noteAct(op, folder)
 	t.log = appendChange(t.log, Change{Seq: t.next.head.change, Op: op, Folder: folder, UID: uid, Item: item, At: t.now})
 	return t.next.head.change

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +20,7 @@ type hearing struct {
 	rung    atomic.Bool      // there may be news
 	listens bool             // news are told
 	watches [2]mailbox.Watch // on the client's own account, and on that of the selected mailbox
-	far     *farBells        // nil: none
+	far     farWatches       // on accounts of others
 }
 
 // Ring implements mailbox.Watcher.
@@ -81,8 +80,7 @@ func (s *session) hush() {
 		return
 	}
 	s.listens = false
-	s.far.end()
-	s.far = nil
+	s.far.end(s)
 	s.watches[0].End()
 	s.watches[1].End()
 	s.arm(s.until) // the last ring may have come too late
@@ -136,58 +134,4 @@ func (s *session) tellUnasked(ctx context.Context) error {
 		return io.EOF // BYE has been said
 	}
 	return nil
-}
-
-// farBells ring when there may be news in accounts of others.
-type farBells struct{ stop, done chan struct{} }
-
-// listenFar listens to accounts of others, if the client has asked for what happens there (RFC 5465). That costs a second goroutine:
-// these may be many.
-func (s *session) listenFar(ctx context.Context) {
-	s.far.end()
-	s.far = nil
-	if !s.notify.reaches() {
-		return
-	}
-	f := &farBells{make(chan struct{}), make(chan struct{})}
-	bells := append([]<-chan struct{}{f.stop}, s.bells(ctx)...)
-	s.far = f
-	go func() {
-		defer close(f.done)
-		if first(bells) > 0 {
-			s.Ring()
-		}
-	}()
-}
-
-func (f *farBells) end() {
-	if f != nil {
-		close(f.stop)
-		<-f.done
-	}
-}
-
-// bells are those of all others.
-func (s *session) bells(ctx context.Context) []<-chan struct{} {
-	all := []<-chan struct{}{s.srv.store.SharesBell()}
-	others, err := s.others(ctx)
-	if err != nil { // the next bell may find it working again
-		s.log.Error("imap: accounts of others", "login", s.who.Login, "error", err)
-	}
-	for _, o := range others {
-		if mail, err := s.guest(ctx, o.id); err == nil {
-			all = append(all, mail.Bell())
-		}
-	}
-	return all
-}
-
-// first waits for one of bells, and tells which it is.
-func first(bells []<-chan struct{}) int {
-	cases := make([]reflect.SelectCase, len(bells))
-	for i, b := range bells {
-		cases[i] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(b)}
-	}
-	i, _, _ := reflect.Select(cases)
-	return i
 }

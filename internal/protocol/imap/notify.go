@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -17,11 +18,13 @@ type notifying struct {
 	delayed  bool        // removals wait for a command that allows them
 	groups   []eventGroup
 
-	marks  []mark // up to where accounts have been looked at
+	marks  []mark // up to where accounts have been looked at: the client's own, then those of others
 	known  map[folderKey]watched
 	order  []folderKey // of known, parents first
 	lost   []string    // subscriptions without a folder
 	server annotations // of the server
+
+	groupsThen []ident.GroupID // the client's, when it was looked
 }
 
 // mark is up to where an account has been looked at.
@@ -59,6 +62,7 @@ type events struct {
 // watched is a folder as the client knows it.
 type watched struct {
 	placed
+	place    int         // in order
 	metadata annotations // nil unless it is looked at
 }
 
@@ -222,24 +226,33 @@ func (n *notifying) reaches() bool {
 	return n != nil && n.any(func(g *eventGroup) bool { return g.mailboxFilter.reaches() })
 }
 
-// position is how far the accounts are now that something is to be told of.
+// position is how far the accounts are now that something is to be told of. An account that isn't there is nowhere.
 func (n *notifying) position(ctx context.Context, s *session) ([]mark, error) {
 	marks := []mark{{s.who.Account, s.mail.State().Change}}
-	if !n.reaches() {
-		return marks, nil
-	}
-	others, err := s.others(ctx)
-	for _, o := range others {
-		mail, err := s.guest(ctx, o.id)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
+	ids, err := n.accounts(ctx, s)
+	for _, id := range ids {
+		m := mark{account: id}
+		mail, err := s.guest(ctx, id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
-		marks = append(marks, mark{o.id, mail.State().Change})
+		if err == nil {
+			m.change = mail.State().Change
+		}
+		marks = append(marks, m)
 	}
 	return marks, err
+}
+
+// accounts are those of others that something is to be told of. The client acts with the groups that it is in now.
+func (n *notifying) accounts(ctx context.Context, s *session) ([]ident.AccountID, error) {
+	if !n.reaches() || s.srv.principals == nil {
+		return nil, nil
+	}
+	if err := s.renewGroups(ctx); err != nil {
+		return nil, err
+	}
+	return s.srv.store.Sharers(ctx, s.who)
 }
 
 // look notes how everything is now.
@@ -248,13 +261,13 @@ func (n *notifying) look(ctx context.Context, s *session) (err error) {
 		return err
 	}
 	before := n.known
-	n.known = map[folderKey]watched{}
+	n.known, n.groupsThen = map[folderKey]watched{}, s.who.Groups
 	boxes, err := s.boxesOf(ctx, n.filters())
 	if err != nil {
 		return err
 	}
 	for i := range boxes {
-		w := watched{placed: boxes[i]}
+		w := watched{placed: boxes[i], place: i}
 		if was := before[boxes[i].key()]; was.metadata != nil && was.Changed == w.Changed {
 			w.metadata = was.metadata
 		} else if n.on(&boxes[i]).metadata {
@@ -329,10 +342,95 @@ func (s *session) notifyOthers(ctx context.Context) error {
 	if n == nil || len(n.groups) == 0 {
 		return nil
 	}
-	marks, err := n.position(ctx, s)
-	if err != nil || slices.Equal(marks, n.marks) {
+	if done, err := n.glance(ctx, s); done || err != nil {
 		return err
 	}
+	return n.lookAgain(ctx, s)
+}
+
+// stir is a folder whose messages have changed.
+type stir struct {
+	key folderKey
+	now mailbox.Folder
+}
+
+// glance tells what has happened, if it has happened to messages alone, as nearly always: that costs nothing for the folders that are
+// as they were. done is false if there is more to look for; then nothing was told.
+func (n *notifying) glance(ctx context.Context, s *session) (done bool, err error) {
+	ids, err := n.accounts(ctx, s)
+	if err != nil || len(ids)+1 != len(n.marks) || !slices.Equal(n.groupsThen, s.who.Groups) {
+		return false, err
+	}
+	marks := slices.Clone(n.marks)
+	var stirs []stir
+	for i := range marks {
+		mail := s.mail
+		if i > 0 {
+			if ids[i-1] != marks[i].account {
+				return false, nil
+			}
+			mail, err = s.guest(ctx, ids[i-1])
+			if fault.Is(err, fault.NotFound) && marks[i].change == 0 {
+				continue // it still isn't there
+			}
+			if err != nil || marks[i].change == 0 {
+				return false, nil
+			}
+		}
+		is, ok := mail.Stirred(marks[i].change)
+		if !ok {
+			return false, nil
+		}
+		for _, f := range is.Folders {
+			stirs = append(stirs, stir{folderKey{marks[i].account, f.ID}, f})
+		}
+		marks[i].change = is.Change
+	}
+	n.marks = marks
+	return true, n.tellStirs(ctx, s, stirs)
+}
+
+// tellStirs tells of folders whose messages have changed, in their order.
+func (n *notifying) tellStirs(ctx context.Context, s *session, stirs []stir) error {
+	slices.SortFunc(stirs, func(a, b stir) int { return cmp.Compare(n.known[a.key].place, n.known[b.key].place) })
+	for _, st := range stirs {
+		w, known := n.known[st.key]
+		if !known {
+			continue // beyond what is told of
+		}
+		was := w.Folder
+		st.now.Subscribed = was.Subscribed // of those of others it says what the client has subscribed to
+		w.Folder = st.now
+		if w.foreign {
+			mail, err := s.guest(ctx, st.key.account)
+			if err != nil {
+				return err
+			}
+			w.mail = mail
+		}
+		n.known[st.key] = w
+		if err := n.tellMessages(ctx, s, &was, &w.placed); err != nil {
+			return err
+		}
+		s.out.sized()
+	}
+	return nil
+}
+
+// tellMessages tells how a folder's messages are now, unless it is the selected one.
+func (n *notifying) tellMessages(ctx context.Context, s *session, was *mailbox.Folder, now *placed) error {
+	if s.selected(&now.box) || now.rights()&mailbox.RightRead == 0 {
+		return nil
+	}
+	e := n.on(now)
+	if items := e.status(was, &now.Folder, s.condstore); len(items) > 0 {
+		return s.tellStatus(ctx, now, items...)
+	}
+	return nil
+}
+
+// lookAgain looks at everything, and tells what is new.
+func (n *notifying) lookAgain(ctx context.Context, s *session) error {
 	old := *n
 	n.order = nil
 	if err := n.look(ctx, s); err != nil {
@@ -375,13 +473,10 @@ func (n *notifying) tellFolder(ctx context.Context, s *session, old *notifying, 
 	if e.metadata && known {
 		s.tellAnnotations(now.path, was.metadata, now.metadata)
 	}
-	if s.selected(&now.box) || now.rights()&mailbox.RightRead == 0 {
+	if !known {
 		return nil
 	}
-	if items := e.status(&was.Folder, &now.Folder, s.condstore); len(items) > 0 && known {
-		return s.tellStatus(ctx, &now.placed, items...)
-	}
-	return nil
+	return n.tellMessages(ctx, s, &was.Folder, &now.placed)
 }
 
 // status lists what STATUS is to tell of a folder's messages (RFC 5465 §5.1 to §5.3).

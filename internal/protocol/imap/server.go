@@ -94,6 +94,7 @@ type Server struct {
 	languages  map[string]*language // by tag; nil: i-default
 	bufs       buffers
 
+	shares   shareListeners
 	crowd    *crowd.Crowd
 	accounts accountCounts
 }
