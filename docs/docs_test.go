@@ -28,6 +28,7 @@ var packagesOf = map[string][]string{
 	"auth.md":         {"service/auth", "service/audit", "service/oidc", "service/oauth", "service/oauthclient", "service/fetch", "protocol/oauthweb", "model/directory", "format/address", "server", "../cmd/postroad"},
 	"pages.md":        {"service/passkey", "service/auth", "protocol/selfweb", "protocol/oauthweb", "model/directory", "server", "server/config", "../cmd/postroad"},
 	"queue.md":        {"service/queue", "service/outbound", "server", "../cmd/postroad"},
+	"milter.md":       {"service/scan", "service/scan/milter", "server"},
 	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 

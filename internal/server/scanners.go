@@ -36,6 +36,7 @@ func (s *Server) openScanners() error {
 var (
 	virusActions  = map[string]scan.Action{"": scan.Reject, config.Reject: scan.Reject, config.Quarantine: scan.Quarantine, config.ToJunk: scan.Junk, config.NoteOnly: scan.Accept}
 	followActions = map[string]scan.Action{"": scan.Reject, config.FollowAll: scan.Reject, config.ToJunk: scan.Junk, config.NoteOnly: scan.Accept}
+	extents       = map[string]scan.Extent{"": scan.ChangeAll, config.ChangeAll: scan.ChangeAll, config.ChangeHeaders: scan.ChangeHeaders, config.ChangeNone: scan.ChangeNone}
 	failActions   = map[string]scan.Action{config.AcceptMail: scan.Accept, config.TempFail: scan.TempFail}
 )
 
@@ -43,7 +44,7 @@ var (
 func (s *Server) scanner(c *config.Scanner) (p scan.Program, err error) {
 	p = scan.Program{
 		Name: c.Title(), Timeout: time.Duration(c.Timeout), OnFailure: failActions[c.Fails()], Outgoing: c.SeesOutgoing(), Relayed: c.SeesRelayed(),
-		MaxSize: c.Largest(), AtOnce: c.Connections, Virus: virusActions[c.Virus], Most: followActions[c.Follow],
+		MaxSize: c.Largest(), AtOnce: c.Connections, Virus: virusActions[c.Virus], Most: followActions[c.Follow], Changes: extents[c.Changes],
 	}
 	switch c.Kind {
 	case config.Clamd:
@@ -51,7 +52,7 @@ func (s *Server) scanner(c *config.Scanner) (p scan.Program, err error) {
 		p.Scanner = clamd.New(clamd.Options{Network: network, Address: address, Dial: s.world.Dial})
 	case config.Milter:
 		network, address := c.Endpoint()
-		p.Scanner = milter.New(milter.Options{Network: network, Address: address, Dial: s.world.Dial})
+		p.Scanner = milter.New(milter.Options{Network: network, Address: address, Dial: s.world.Dial, Connections: c.Connections, Now: s.world.Now})
 	default:
 		p.Scanner, err = s.webScanner(c)
 	}

@@ -140,7 +140,7 @@ func (p *programs) judge(w http.ResponseWriter, r *http.Request) {
 	case strings.Contains(text, "new here"):
 		action = "soft reject"
 	}
-	fmt.Fprintf(w, `{"action":%q,"score":%v,"required_score":15,"thresholds":{"add header":6},"symbols":{"WORDS":{"score":%v}},"milter":{"add_headers":{"X-Spam-Score":"%v"}}}`, action, score, score, score)
+	fmt.Fprintf(w, `{"action":%q,"score":%v,"required_score":15,"thresholds":{"add header":6},"symbols":{"WORDS":{"score":%v}},"milter":{"add_headers":{"X-Spam-Score":"%v"},"remove_headers":{"X-Spam-Score":0,"X-Spam-Flag":1}}}`, action, score, score, score)
 }
 
 // withPrograms starts a server that asks them.
@@ -285,6 +285,21 @@ func TestScannedMailIsDelivered(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestForgedFieldsGo: what rspamd holds for a stranger's imitation of its own fields is taken out, unless the administrator wants nothing changed.
+func TestForgedFieldsGo(t *testing.T) {
+	for changes, want := range map[string]string{"": "", config.ChangeHeaders: "", config.ChangeNone: "X-Spam-Flag: NO\r\nX-Spam-Score: -5\r\n"} {
+		s, _ := withPrograms(t, func(_, spam *config.Scanner) { spam.Changes = changes })
+		if got := from(t, s, "192.0.2.1", "eve@other.example", "ann", "X-Spam-Flag: NO\r\nX-Spam-Score: -5\r\n"+unproved("x")); !strings.HasPrefix(got, "250 ") {
+			t.Fatal(got)
+		}
+		got := bytesOf(t, s.IMAP("ann", nil), 1)
+		front, ok := strings.CutSuffix(got, want+unproved("x"))
+		if !ok || strings.Contains(front, "Flag") || strings.Count(front, "X-Spam-Score: 1.5") != 1 || strings.Contains(front, "-5") {
+			t.Errorf("%q:\n%s", changes, got)
+		}
+	}
 }
 
 // TestQuarantine: what has a virus in it waits for an administrator, who lets it go on or not; nobody else is to doubt it again.

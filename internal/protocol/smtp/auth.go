@@ -60,7 +60,11 @@ func (s *session) auth(ctx context.Context, args []byte) reply {
 	if err != nil {
 		return s.signInFailed(err)
 	}
-	return s.exchange(ctx, exchange, response)
+	r = s.exchange(ctx, exchange, response)
+	if s.who != nil {
+		s.mechanism = upper(mechanism)
+	}
+	return r
 }
 
 // decodeInitial decodes an initial response: "=" is an empty one (RFC 4954 §4).

@@ -26,6 +26,10 @@ func (s *session) bdat(ctx context.Context, args []byte) reply {
 		return s.dropChunk(size, r)
 	}
 	if s.tx.message == nil {
+		if r := s.scanData(ctx); !r.ok() {
+			s.reset()
+			return s.dropChunk(size, r)
+		}
 		s.beginMessage(false)
 	}
 	m := s.tx.message

@@ -80,6 +80,10 @@ func (s *session) burl(ctx context.Context, args []byte) reply {
 		return r
 	}
 	if s.tx.message == nil {
+		if r := s.scanData(ctx); !r.ok() {
+			s.reset()
+			return r
+		}
 		s.beginMessage(false)
 	}
 	if !ok {

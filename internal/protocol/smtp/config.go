@@ -26,7 +26,7 @@ type Config struct {
 	URLs URLs
 	// Gate decides who may hand in mail. Nil: everybody may, and nothing is checked.
 	Gate Gate
-	// Scan shows messages to other programs, at the same time as the Gate checks them. Nil: nobody else looks.
+	// Scan shows messages to other programs, at the same time as the Gate checks them; some go along with a client from its beginning. Nil: nobody else looks.
 	Scan *scan.Set
 	// Policies are what administrators have decided. Nil: nothing.
 	Policies *policy.Book

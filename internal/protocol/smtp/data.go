@@ -32,6 +32,10 @@ func (s *session) data(ctx context.Context, _ []byte) reply {
 	case len(s.tx.envelope.Recipients) == 0:
 		return replyNoRecipients
 	}
+	if r := s.scanData(ctx); !r.ok() {
+		s.reset()
+		return r
+	}
 	s.beginMessage(true)
 	s.reply(replyGoAhead)
 	if err := s.receive(); err != nil {
@@ -109,7 +113,7 @@ func (s *session) dataError(ctx context.Context, err error) reply {
 // endMessage delivers the message, or refuses it, and ends the transaction. In
 // LMTP each recipient gets a reply (RFC 2033 §4.2).
 func (s *session) endMessage(ctx context.Context) reply {
-	defer func() { s.tx = nil }()
+	defer s.endTransaction()
 	tx := s.tx
 	if r := tx.message.refused; r.code != 0 {
 		tx.message.content.Discard()
@@ -118,12 +122,13 @@ func (s *session) endMessage(ctx context.Context) reply {
 		return s.replyEach(r)
 	}
 	if r, err := s.judge(ctx); !r.ok() {
+		tx.restore()
 		tx.message.content.Discard()
 		s.logMessage(ctx, slog.LevelInfo, r, err)
 		s.server.counts.messagesRefused.Add(1)
 		return s.replyEach(r)
 	}
-	results := s.server.config.Post.Deliver(ctx, &tx.envelope, tx.message.content)
+	results := s.deliver(ctx)
 	s.countDelivery(results)
 	if s.opts.Mode == LMTP {
 		return s.replyResults(ctx, results)

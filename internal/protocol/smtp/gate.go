@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"postroad/internal/fault"
@@ -65,14 +66,9 @@ const (
 
 // enter asks the gate whether the client may come in. If not, all has been said.
 func (s *session) enter(ctx context.Context) bool {
-	if s.opts.Mode != MX {
-		return true
-	}
-	r := s.policyConnect(ctx)
-	if g := s.server.config.Gate; r.ok() && g != nil {
-		v, err := g.Connect(ctx, s.peer, peer.Addr(s.raw.LocalAddr()))
-		s.visit = v
-		r = s.gated(ctx, stageConnect, "", err)
+	r := s.askConnect(ctx)
+	if r.ok() {
+		r = s.scanConnect(ctx)
 	}
 	if r.ok() {
 		return true
@@ -81,6 +77,20 @@ func (s *session) enter(ctx context.Context) bool {
 	s.reply(r.closing())
 	s.hungUp = true
 	return false
+}
+
+// askConnect asks policies and the gate.
+func (s *session) askConnect(ctx context.Context) reply {
+	if s.opts.Mode != MX {
+		return reply{}
+	}
+	r := s.policyConnect(ctx)
+	if g := s.server.config.Gate; r.ok() && g != nil {
+		v, err := g.Connect(ctx, s.peer, peer.Addr(s.raw.LocalAddr()))
+		s.visit = v
+		r = s.gated(ctx, stageConnect, "", err)
+	}
+	return r
 }
 
 // leaveGate ends the visit.
@@ -176,7 +186,7 @@ func (s *session) noteRefusal(stage, to string, r reply, err error) {
 	e := history.Event{
 		At: s.server.config.Now(), Kind: history.Refused, Stage: stage,
 		Client:  history.Client{Addr: s.peer, Helo: s.helo, Protocol: withProtocol(s.opts.Mode, s.extended, false, s.tls != nil, s.who != nil)},
-		Outcome: transfer.Outcome{Result: transfer.Failed, Code: r.code, Status: r.status, Text: r.text},
+		Outcome: transfer.Outcome{Result: transfer.Failed, Code: r.code, Status: r.status, Text: strings.ReplaceAll(r.text, "\n", " ")},
 	}
 	if s.who != nil {
 		e.Client.Account = s.who.Login
@@ -228,7 +238,7 @@ func (s *session) judge(ctx context.Context) (reply, error) {
 		if v == nil {
 			v = s.unchecked()
 		}
-		if err := shown.judge(v); err != nil {
+		if err := s.heed(ctx, shown, v); err != nil {
 			return gateReply(err), err
 		}
 	}

@@ -47,6 +47,9 @@ func (s *session) introduce(ctx context.Context, args []byte, extended bool) rep
 	if r := s.askHello(ctx, name); !r.ok() {
 		return r
 	}
+	if r := s.scanHello(ctx, name); !r.ok() {
+		return r
+	}
 	s.helo, s.extended = name, extended
 	if !extended {
 		return reply{code: 250, text: s.server.config.Hostname}

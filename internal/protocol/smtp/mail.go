@@ -47,8 +47,12 @@ func (s *session) mail(ctx context.Context, args []byte) reply {
 	if r := s.askMail(ctx, tx.envelope.From); !r.ok() {
 		return r
 	}
-	s.messages++
 	s.tx = tx
+	if r := s.scanMail(ctx, args); !r.ok() {
+		s.reset()
+		return r
+	}
+	s.messages++
 	return r
 }
 

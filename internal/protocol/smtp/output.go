@@ -59,6 +59,7 @@ func (s *session) finish() {
 		s.linger()
 	}
 	s.reset()
+	s.others.Close()
 	s.leaveGate()
 	s.in.release()
 }

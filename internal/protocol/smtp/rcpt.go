@@ -54,10 +54,10 @@ func (s *session) rcpt(ctx context.Context, args []byte) reply {
 	if r := s.policyRoom(ctx, rcpt.Address, mailbox); !r.ok() {
 		return r
 	}
-	if r := s.scanRecipient(ctx, rcpt.Address); !r.ok() {
+	rcpt.Mailbox = mailbox
+	if r := s.scanRecipient(ctx, &rcpt, args); !r.ok() {
 		return r
 	}
-	rcpt.Mailbox = mailbox
 	e.Recipients = append(e.Recipients, rcpt)
 	return replyRecipientOK
 }

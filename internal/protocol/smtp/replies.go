@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"strconv"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/delivery"
@@ -11,7 +12,7 @@ import (
 type reply struct {
 	code   int
 	status string // enhanced status code (RFC 3463); empty: none, as EHLO demands (RFC 2034 §4)
-	text   string // ASCII, one line, tells nothing about us
+	text   string // ASCII, one line or several with LF between them, tells nothing about us
 	close  bool   // hang up after it
 }
 
@@ -30,10 +31,23 @@ func (r reply) closing() reply {
 	return r
 }
 
-// appendTo appends the reply as a line.
+// appendTo appends the reply, each line of which has the codes (RFC 5321 §4.2.1, RFC 2034 §4).
 func (r reply) appendTo(b []byte) []byte {
+	for rest, more := r.text, true; more; {
+		r.text, rest, more = strings.Cut(rest, "\n")
+		b = r.appendLine(b, more)
+	}
+	return b
+}
+
+// appendLine appends a line. more: others follow.
+func (r reply) appendLine(b []byte, more bool) []byte {
 	b = strconv.AppendInt(b, int64(r.code), 10)
-	b = append(b, ' ')
+	if more {
+		b = append(b, '-')
+	} else {
+		b = append(b, ' ')
+	}
 	if r.status != "" {
 		b = append(append(b, r.status...), ' ')
 	}

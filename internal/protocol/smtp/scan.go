@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"postroad/internal/service/delivery"
-	"postroad/internal/service/inbound"
 	"postroad/internal/service/scan"
 )
 
@@ -15,6 +14,7 @@ import (
 type shown struct {
 	cancel context.CancelFunc
 	found  chan *scan.Report // has the report, and is closed then
+	drafts []*draft          // theirs, until found is closed
 }
 
 // show begins to show the message, which is complete, to other programs. The caller must call end before it lets go of the content.
@@ -31,10 +31,12 @@ func (s *session) show(ctx context.Context) *shown {
 	m := s.prospect(ctx)
 	trail := int64(s.tx.message.trail)
 	m.Size, m.Content = content.Size()-trail, io.NewSectionReader(content, trail, content.Size()-trail)
-	x := &shown{cancel, make(chan *scan.Report, 1)}
+	x := &shown{cancel: cancel, found: make(chan *scan.Report, 1)}
+	m.Limit = s.limits.MessageBytes
+	m.Draft = func() scan.Draft { return x.draft(s.server.config.Post, content, trail) }
 	go func() {
 		defer close(x.found)
-		x.found <- set.Scan(ctx, m)
+		x.found <- set.Scan(ctx, m, s.others)
 	}()
 	return x
 }
@@ -45,75 +47,91 @@ type scannable interface {
 	Size() int64
 }
 
-// direction is whose mail it is.
+// draft is what a program wants instead of a message, behind our trace fields.
+type draft struct {
+	Content
+	scannable
+	trail int64
+}
+
+// draft begins one. What goes wrong shows when more is written.
+func (x *shown) draft(p Post, old scannable, trail int64) *draft {
+	c := p.NewContent()
+	d := &draft{c, c.(scannable), trail}
+	x.drafts = append(x.drafts, d)
+	io.Copy(c, io.NewSectionReader(old, 0, trail)) //nolint:errcheck // after a failed Write all later ones fail
+	return d
+}
+
+// ReadAt and Size leave out the trace fields.
+func (d *draft) ReadAt(p []byte, off int64) (int, error) { return d.scannable.ReadAt(p, off+d.trail) }
+func (d *draft) Size() int64                             { return d.scannable.Size() - d.trail }
+
+// end breaks off what is still under way, and waits for it.
+func (x *shown) end() {
+	if x == nil {
+		return
+	}
+	x.cancel()
+	<-x.found
+	for _, d := range x.drafts {
+		d.Discard()
+	}
+	x.drafts = nil
+}
+
+// direction is whose mail it is, or will be.
 func (s *session) direction() scan.Direction {
-	switch e := &s.tx.envelope; {
-	case e.Who != nil:
+	switch {
+	case s.who != nil || s.opts.Mode == Submission:
 		return scan.Outgoing
-	case e.Trusted:
+	case s.trusted():
 		return scan.Relayed
 	}
 	return scan.Incoming
 }
 
-// prospect is the message as other programs see it, without its content.
+// prospect is the message as other programs see it, as far as it is known, without its content.
 func (s *session) prospect(ctx context.Context) *scan.Message {
-	e := &s.tx.envelope
 	m := &scan.Message{
-		ID: e.ID, Direction: s.direction(), From: e.From, To: make([]string, len(e.Recipients)), Client: e.Peer, Helo: e.Helo, Protocol: e.Protocol,
-		Hostname: s.server.config.Hostname,
+		Direction: s.direction(), Client: s.peer, Helo: s.helo, Hostname: s.server.config.Hostname, Listener: s.opts.Mode.String(),
 	}
-	for i := range e.Recipients {
-		m.To[i] = e.Recipients[i].Address
-	}
+	s.introduction(m)
 	if s.tls != nil {
 		m.TLSVersion, m.Cipher = strings.ReplaceAll(tls.VersionName(s.tls.Version), "TLS ", "TLSv"), tls.CipherSuiteName(s.tls.CipherSuite)
+		if len(s.tls.PeerCertificates) > 0 {
+			m.Certificate = s.tls.PeerCertificates[0]
+		}
 	}
-	if e.Who != nil {
-		m.Login = e.Who.Login
+	if s.who != nil {
+		m.Login, m.Mechanism = s.who.Login, s.mechanism
 	}
 	if n, ok := s.visit.(interface {
 		ClientName(context.Context) string
 	}); ok {
 		m.ClientName = func() string { return n.ClientName(ctx) }
 	}
+	if s.tx != nil {
+		s.tx.describe(m)
+		m.Protocol = withProtocol(s.opts.Mode, s.extended, s.tx.envelope.UTF8, s.tls != nil, s.who != nil)
+	}
 	return m
 }
 
-// scanRecipient asks other programs about a recipient that we would take.
-func (s *session) scanRecipient(ctx context.Context, address string) reply {
-	set := s.server.config.Scan
-	if !set.AsksRecipients(s.direction()) {
-		return reply{}
+// describe tells of the envelope.
+func (tx *transaction) describe(m *scan.Message) {
+	e := &tx.envelope
+	m.ID, m.From, m.To = e.ID, e.From, make([]string, len(e.Recipients), len(e.Recipients)+1)
+	for i := range e.Recipients {
+		m.To[i] = e.Recipients[i].Address
 	}
-	m := s.prospect(ctx)
-	m.To = append(m.To, address)
-	return s.gated(ctx, stageRcpt, address, refusal(set.Recipient(ctx, m)))
-}
-
-// refusal is the programs' no; nil if there is none.
-func refusal(r *scan.Report) error {
-	f := r.Decision()
-	if f.Action != scan.Reject && f.Action != scan.TempFail {
-		return nil
-	}
-	code, status, text := f.Reply()
-	return inbound.Refuse(inbound.Refusal{Reason: inbound.Reason("scanner " + f.Why()), Code: code, Status: status, Text: text})
-}
-
-// end breaks off what is still under way, and waits for it.
-func (x *shown) end() {
-	if x != nil {
-		x.cancel()
-		<-x.found
+	if tx.said != nil {
+		m.FromArgs, m.ToArgs, m.Locals, m.Author = tx.said.fromArgs, tx.said.toArgs, tx.said.locals, tx.said.author
 	}
 }
 
-// judge waits for what the programs have to say, and puts it into the verdict. Errors: a Refusal.
-func (x *shown) judge(v *delivery.Verdict) error {
-	if x == nil {
-		return nil
-	}
+// heed waits for what the programs have to say, puts it into the verdict, and changes what they want changed. Errors: a Refusal, and what is in the way of that.
+func (s *session) heed(ctx context.Context, x *shown, v *delivery.Verdict) error {
 	r := <-x.found
 	f := r.Decision()
 	v.Scan, v.ScanJunk = r, r.Junk()
@@ -126,5 +144,31 @@ func (x *shown) judge(v *delivery.Verdict) error {
 	case scan.Discard:
 		v.Discard = f.Why()
 	}
-	return refusal(r)
+	if err := refusalOf(&f); err != nil {
+		return err
+	}
+	if d, ok := r.Edited.(*draft); ok {
+		s.adopt(x, d)
+	}
+	for _, c := range r.Changes {
+		s.changeEnvelope(ctx, &c, v)
+	}
+	return nil
+}
+
+// adopt takes a draft for the message.
+func (s *session) adopt(x *shown, d *draft) {
+	m := s.tx.message
+	m.content.Discard()
+	m.content = d.Content
+	m.size = d.Size()
+	for i := range x.drafts {
+		if x.drafts[i] == d {
+			x.drafts = append(x.drafts[:i], x.drafts[i+1:]...)
+			break
+		}
+	}
+	if s.tx.envelope.Body == Body7Bit { // nobody has said so of the new bytes
+		s.tx.envelope.Body = Body8BitMIME
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postroad/internal/model/ident"
+	"postroad/internal/service/scan"
 )
 
 // session is one connection. Only its own goroutine touches it, but for what mu guards.
@@ -34,11 +35,14 @@ type session struct {
 	in    input
 	out   *[]byte // replies not sent yet, in a buffer from the pool; nil: none
 
-	helo     string // as given; empty: not yet
-	extended bool   // EHLO or LHLO
-	who      *ident.Identity
-	tx       *transaction // nil: none
-	visit    Visit        // what the gate knows of the client; nil: nobody looks
+	helo      string // as given; empty: not yet
+	extended  bool   // EHLO or LHLO
+	who       *ident.Identity
+	mechanism string       // by which they signed in
+	tx        *transaction // nil: none
+	visit     Visit        // what the gate knows of the client; nil: nobody looks
+	others    *scan.Visit  // other programs that go along; nil: none does
+	known     *introduced  // what these are told of the client; nil: nobody asked yet
 
 	messages int   // transactions so far
 	errors   int   // wrong commands since the last accepted message
@@ -68,6 +72,8 @@ type transaction struct {
 
 	first [1]Recipient // most messages have one
 	room  message      // what message points to
+	said  *said        // for other programs; nil: none goes along
+	named recipients   // those whom the client has named, if a program has changed them; nil: it hasn't
 }
 
 // run is the whole session.
@@ -193,7 +199,13 @@ func (s *session) reset() {
 	if s.tx != nil && s.tx.message != nil {
 		s.tx.message.content.Discard()
 	}
+	s.endTransaction()
+}
+
+// endTransaction forgets the transaction.
+func (s *session) endTransaction() {
 	s.tx = nil
+	s.others.Abort()
 }
 
 // peerForAuth describes the client to Auth.

@@ -29,6 +29,11 @@ func (p post) Recipient(ctx context.Context, e *Envelope, address string) (Mailb
 	return p.agent.Recipient(ctx, delivery.Sender{Who: e.Who, From: e.From}, address)
 }
 
+// Onward implements Onward.
+func (p post) Onward(by Mailbox, address string) (Mailbox, error) {
+	return p.agent.Onward(by.(delivery.Recipient), address)
+}
+
 func (p post) NewContent() Content { return p.store.NewContent() }
 
 func (p post) Deliver(ctx context.Context, e *Envelope, c Content) []error {

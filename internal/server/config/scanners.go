@@ -28,6 +28,8 @@ type Scanner struct {
 	// Follow says what else is done because it says so: all (default); junk: what it wants to be refused goes to the
 	// junk; note: its opinion only counts where mail is judged.
 	Follow string `toml:"follow"`
+	// Changes says how much it may change of messages: all (default), headers, or none but for fields that it adds in front.
+	Changes string `toml:"changes"`
 	// Outgoing: it also sees mail of people here; Relayed: that which trusted networks and LMTP bring. Default: for clamd alone.
 	Outgoing *bool `toml:"outgoing"`
 	Relayed  *bool `toml:"relayed"`
@@ -59,6 +61,10 @@ const (
 	ToJunk     = "junk"
 	NoteOnly   = "note"
 	FollowAll  = "all"
+
+	ChangeAll     = "all"
+	ChangeHeaders = "headers"
+	ChangeNone    = "none"
 )
 
 // scannerKinds are all kinds.
@@ -152,6 +158,7 @@ func (s *Scanner) validate() error {
 		{"on_failure", s.OnFailure, []string{AcceptMail, TempFail}},
 		{"virus", s.Virus, []string{Reject, Quarantine, ToJunk, NoteOnly}},
 		{"follow", s.Follow, []string{FollowAll, ToJunk, NoteOnly}},
+		{"changes", s.Changes, []string{ChangeAll, ChangeHeaders, ChangeNone}},
 	} {
 		if err := oneOf(w.name, w.value, w.known...); err != nil {
 			return err

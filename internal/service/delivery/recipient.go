@@ -74,6 +74,16 @@ func (a *Agent) Recipient(ctx context.Context, s Sender, address string) (Recipi
 	return r, nil
 }
 
+// Onward finds how mail for by, whom Recipient found, goes on to an address elsewhere too, because a program of the administrator's wants it: as an
+// alias would take it there. Errors: fault.Unsupported: mail can't leave, or by isn't an address of ours.
+func (a *Agent) Onward(by Recipient, address string) (Recipient, error) {
+	if a.queue == nil || by.at == (directory.Address{}) {
+		return Recipient{}, errNoWayOut
+	}
+	at := by.at.String()
+	return Recipient{Address: address, remote: []string{address}, at: by.at, via: strings.ToLower(at[strings.LastIndexByte(at, '@')+1:])}, nil
+}
+
 // returning finds who gets the notifications for a rewritten reverse-path. Only notifications go back this way: whoever else
 // would use it has it from a message, and writes to somebody they don't know. ours is false if the domain isn't.
 func (a *Agent) returning(ctx context.Context, s Sender, address string) (r Recipient, ours bool, err error) {

@@ -3,6 +3,7 @@ package inbound
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"postroad/internal/fault"
 )
@@ -37,7 +38,7 @@ type Refusal struct {
 	// Code and Status are those of the reply: 554, "5.7.1".
 	Code   int
 	Status string
-	// Text is one line of printable ASCII.
+	// Text is printable ASCII, of one line or, with LF between them, several.
 	Text string
 	// Close: the connection is to end.
 	Close bool
@@ -50,7 +51,11 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s %d %s", r.Reason, r.Co
 
 // Refuse makes an error of a refusal that others decide on. It isn't counted here.
 func Refuse(r Refusal) error {
-	r.Text = printable(r.Text)
+	lines := strings.Split(r.Text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	r.Text = strings.Join(lines, "\n")
 	return r.fault()
 }
 

@@ -12,7 +12,7 @@ import (
 
 // clean makes what a program said fit for replies, header fields and logs: bounded, and without anything that could begin a line.
 func (f *Finding) clean() {
-	f.Text, f.Reason, f.Virus = Printable(f.Text, maxText), Printable(f.Reason, maxText), Printable(f.Virus, maxName)
+	f.Text, f.Reason, f.Virus = printableLines(f.Text), Printable(f.Reason, maxText), Printable(f.Virus, maxName)
 	if !goodReply(f.Code, f.Status, f.Action) {
 		f.Code, f.Status = 0, ""
 	}
@@ -44,6 +44,19 @@ func goodReply(code int, status string, a Action) bool {
 	return status == "" || status[0] == byte('0'+first) && strings.Count(status, ".") == 2 && strings.Trim(status, "0123456789.") == "" && len(status) <= 9
 }
 
+// maxLines bounds the lines of a reply.
+const maxLines = 32
+
+// printableLines makes lines of printable ASCII of a text.
+func printableLines(s string) string {
+	lines := strings.SplitN(strings.ReplaceAll(s, "\r\n", "\n"), "\n", maxLines+1)
+	lines = lines[:min(len(lines), maxLines)]
+	for i := range lines {
+		lines[i] = Printable(lines[i], maxText)
+	}
+	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
+}
+
 // Printable makes one line of at most n bytes of printable ASCII of a text.
 func Printable(s string, n int) string {
 	b := []byte(s[:min(len(s), n)])
@@ -66,9 +79,15 @@ var ours = map[string]bool{
 }
 
 // allowed reports whether a program may put the field in front.
-func (x Field) allowed() bool {
+func (x Field) allowed() bool { return x.named() && !ours[strings.ToLower(x.Name)] }
+
+// Frontal reports whether the field may stand in front of any message: it says nothing of who wrote it, to whom, and what it is.
+func (x Field) Frontal() bool { return x.allowed() }
+
+// named reports whether the field has a name, and one that isn't ours.
+func (x Field) named() bool {
 	name := strings.ToLower(x.Name)
-	if name == "" || len(name) > maxName || ours[name] || strings.HasPrefix(name, "x-postroad-") {
+	if name == "" || len(name) > maxName || strings.HasPrefix(name, "x-postroad-") {
 		return false
 	}
 	for i := range len(x.Name) {
@@ -83,25 +102,38 @@ func (x Field) allowed() bool {
 const maxLine = 800
 
 // append writes the field with its final CRLF. Line ends in the value, bare or not, fold it; nothing can begin a field of its own.
-func (x Field) append(b []byte) []byte {
+func (x Field) append(b []byte) []byte { return x.appendUpTo(b, maxValue) }
+
+// appendUpTo is append for a value of at most so many bytes.
+func (x Field) appendUpTo(b []byte, most int) []byte {
 	b = append(append(b, x.Name...), ':')
-	value := cut(x.Value, maxValue)
+	value := cut(x.Value, most)
 	if !isASCII(value) && utf8.ValidString(value) {
 		value = message.EncodeWords(value)
 	}
 	for i, line := range strings.FieldsFunc(value, func(r rune) bool { return r == '\r' || r == '\n' }) {
-		line = strings.TrimSpace(line)
-		if line == "" {
+		text := strings.TrimSpace(line)
+		if text == "" {
 			continue // a line of spaces alone would end the header for some
 		}
 		if i > 0 {
-			b = append(b, "\r\n\t"...)
+			b = append(append(b, "\r\n"...), indent(line)...)
 		} else {
 			b = append(b, ' ')
 		}
+		line = text
 		b = appendFolded(b, line)
 	}
 	return append(b, "\r\n"...)
+}
+
+// indent is the white space that a line begins with, as signatures may count on; a tab if there is none.
+func indent(line string) string {
+	n := len(line) - len(strings.TrimLeft(line, " \t"))
+	if n == 0 || n > maxName {
+		return "\t"
+	}
+	return line[:n]
 }
 
 // appendFolded writes a line, folded where it is too long, and without control characters.

@@ -84,7 +84,8 @@ type Finding struct {
 	Scanner string
 	// Action is what it wants.
 	Action Action
-	// Code, Status and Text are the reply with which it wants the message refused or put off: 550, "5.7.1"; 0 and "": the usual.
+	// Code, Status and Text are the reply with which it wants the message refused or put off: 550, "5.7.1"; 0 and "": the usual. A text may have
+	// several lines, with LF between them.
 	Code         int
 	Status, Text string
 	// Reason says in a few words why, for the log, the history and the quarantine.
@@ -98,6 +99,10 @@ type Finding struct {
 	Symbols         []Symbol
 	// Fields are to stand in front of the message, the first on top.
 	Fields []Field
+	// Changes are what else it wants changed; nil: nothing.
+	Changes *Changes
+	// Final: it has nothing more to say, of the message, or, at AtConnect and AtHello, of the client.
+	Final bool
 	// Failed: it gave no answer, because of Reason. Skipped: it wasn't asked, because of Reason.
 	Failed, Skipped bool
 	// Took is how long it took.

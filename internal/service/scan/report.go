@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,6 +10,20 @@ import (
 type Report struct {
 	// Findings are in the order of the settings.
 	Findings []Finding
+	// Front are the fields that go in front of the message, the first on top.
+	Front []Field
+	// Edited are the bytes that take the place of the message's; nil: they stay.
+	Edited Draft
+	// Changes are what is to be changed in the envelope; those of the header and the body are done.
+	Changes []EnvelopeChange
+}
+
+// only leaves out those that weren't asked.
+func (r *Report) only(without []asked) *Report {
+	for _, o := range slices.Backward(without) {
+		r.Findings = slices.Delete(r.Findings, o.at, o.at+1)
+	}
+	return r
 }
 
 // decides is the finding whose word counts: the first of the most severe. Nil if none was asked.
@@ -75,10 +90,8 @@ func (r *Report) Score() (share float64, ok bool) {
 // Fields are the header fields that go in front of the message, each with its final CRLF; "": none.
 func (r *Report) Fields() string {
 	var b []byte
-	for i := range r.Findings {
-		for _, x := range r.Findings[i].Fields {
-			b = x.append(b)
-		}
+	for _, x := range r.Front {
+		b = x.append(b)
 	}
 	return string(b)
 }

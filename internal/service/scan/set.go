@@ -38,6 +38,8 @@ type Program struct {
 	// Most is the most severe thing that else is done because it says so. Junk: what it wants to be refused goes to the junk.
 	// Accept: what it says is only noted.
 	Most Action
+	// Changes are those that are done because it wants them.
+	Changes Extent
 }
 
 // Options are what a Set needs of the world.
@@ -102,25 +104,61 @@ func (p *program) wants(d Direction) bool {
 	return d == Incoming || d == Relayed && p.Relayed || d == Outgoing && p.Outgoing
 }
 
-// Scan shows a message to all who are to see it, at the same time, and returns when each has answered or failed. If ctx
-// ends they are broken off, and what they would have said counts as a failure; nobody uses the message after Scan has returned.
-func (s *Set) Scan(ctx context.Context, m *Message) *Report {
-	var asked []*program
+// Scan shows a message to all who are to see it, and returns when each has answered or failed: those that go along with the client one
+// after the other, each with what those before it have changed; then all others at the same time, with what is to be delivered. It ends
+// as soon as one of the former refuses the message. If ctx ends they are broken off, and what they would have said counts as a failure; nobody uses the
+// message after Scan has returned. v is the client's visit; nil: those who would go along with it hear of all at once.
+func (s *Set) Scan(ctx context.Context, m *Message, v *Visit) *Report {
+	r := &Report{}
+	if v == nil {
+		v = s.Visit()
+		defer v.Close()
+	}
+	e := edition{m: *m}
+	var others []asked
 	for _, p := range s.programs {
-		if p.wants(m.Direction) {
-			asked = append(asked, p)
+		if !p.wants(m.Direction) {
+			continue
+		}
+		r.Findings = append(r.Findings, Finding{Scanner: p.Name})
+		last := len(r.Findings) - 1
+		if _, ok := p.Scanner.(Companion); !ok {
+			others = append(others, asked{p, last})
+			continue
+		}
+		f := v.content(ctx, v.of(p), &e.m)
+		f = e.apply(p, f)
+		p.counts.outcome(&f)
+		if r.Findings[last] = f; f.Action == Reject || f.Action == TempFail {
+			return r.only(others)
 		}
 	}
-	r := &Report{Findings: make([]Finding, len(asked))}
-	var all sync.WaitGroup
-	for i, p := range asked[min(1, len(asked)):] {
-		all.Go(func() { r.Findings[i+1] = s.ask(ctx, p, m) })
+	s.askAll(ctx, others, &e.m, r)
+	for _, o := range others {
+		r.Findings[o.at] = e.apply(o.program, r.Findings[o.at])
+		o.counts.add(&r.Findings[o.at])
 	}
-	if len(asked) > 0 {
-		r.Findings[0] = s.ask(ctx, asked[0], m) // which needs no goroutine of its own
-	}
-	all.Wait()
+	r.Front, r.Edited, r.Changes = e.m.Front, e.draft, e.envelope
 	return r
+}
+
+// asked is a program and the place of its finding.
+type asked struct {
+	*program
+	at int
+}
+
+// askAll asks all at the same time.
+func (s *Set) askAll(ctx context.Context, others []asked, m *Message, r *Report) {
+	if len(others) == 0 {
+		return
+	}
+	var all sync.WaitGroup
+	for _, o := range others[1:] {
+		all.Go(func() { r.Findings[o.at] = s.ask(ctx, o.program, m) })
+	}
+	r.Findings[others[0].at] = s.ask(ctx, others[0].program, m) // which needs no goroutine of its own
+	all.Wait()
 }
 
 // Why a program isn't asked, or gives no answer.
@@ -135,23 +173,22 @@ const (
 // ask asks one program.
 func (s *Set) ask(ctx context.Context, p *program, m *Message) (f Finding) {
 	began := time.Now()
-	defer func() {
-		f.Scanner, f.Took = p.Name, time.Since(began)
-		p.counts.add(&f)
-	}()
-	if p.MaxSize > 0 && m.Size > p.MaxSize {
+	defer func() { f.Scanner, f.Took = p.Name, time.Since(began) }()
+	if p.tooLarge(m) {
 		return Finding{Skipped: true, Reason: tooLarge}
 	}
-	return s.question(ctx, p, m, p.Scanner.Scan)
+	return s.question(ctx, p, m, p.Timeout, p.Scanner.Scan)
 }
 
+func (p *program) tooLarge(m *Message) bool { return p.MaxSize > 0 && m.Size > p.MaxSize }
+
 // question puts a question, unless the program is out of order or busy.
-func (s *Set) question(ctx context.Context, p *program, m *Message, put func(context.Context, *Message) (Finding, error)) Finding {
+func (s *Set) question(ctx context.Context, p *program, m *Message, limit time.Duration, put func(context.Context, *Message) (Finding, error)) Finding {
 	began := time.Now()
 	if !p.breaker.allows(s.now()) {
 		return p.failed(resting)
 	}
-	limited, cancel := context.WithTimeout(ctx, p.Timeout)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	select {
 	case p.open <- struct{}{}:

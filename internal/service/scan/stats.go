@@ -25,6 +25,11 @@ type counts struct {
 
 func (c *counts) add(f *Finding) {
 	c.took.Add(int64(f.Took))
+	c.outcome(f)
+}
+
+// outcome counts what came of a message, without the time.
+func (c *counts) outcome(f *Finding) {
 	switch {
 	case f.Failed:
 		c.failed.Add(1)

@@ -112,6 +112,8 @@ type Answer struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"fields"`
+	// Remove names fields that are to go: all of a name.
+	Remove []string `json:"remove"`
 }
 
 // Scan implements scan.Scanner.
@@ -202,6 +204,12 @@ func parse(body []byte) (f scan.Finding, err error) {
 	}
 	for _, x := range a.Fields {
 		f.Fields = append(f.Fields, scan.Field{Name: x.Name, Value: x.Value})
+	}
+	if len(a.Remove) > 0 {
+		f.Changes = &scan.Changes{}
+		for _, name := range a.Remove {
+			f.Changes.Header = append(f.Changes.Header, scan.HeaderChange{Name: name, Do: scan.RemoveField})
+		}
 	}
 	return f, nil
 }

@@ -81,11 +81,11 @@ func TestRequest(t *testing.T) {
 		if b, _ := io.ReadAll(f); string(b) != string(text) {
 			t.Errorf("message %q", b)
 		}
-		return answering(200, `{"action":"quarantine","reason":"odd","score":3,"required":5,"clean":true,"fields":[{"name":"X-A","value":"b"}],"symbols":[{"name":"S","score":3}],"more":1}`)
+		return answering(200, `{"action":"quarantine","reason":"odd","score":3,"required":5,"clean":true,"fields":[{"name":"X-A","value":"b"}],"remove":["X-B"],"symbols":[{"name":"S","score":3}],"more":1}`)
 	}))
 	defer scantest.Close(s)
 	f, err := s.Scan(t.Context(), m)
-	if err != nil || f.Action != scan.Quarantine || f.Reason != "odd" || !f.Scored || f.Score != 3 || f.Certainty != scan.Clean || len(f.Fields) != 1 || len(f.Symbols) != 1 {
+	if err != nil || f.Action != scan.Quarantine || f.Reason != "odd" || !f.Scored || f.Score != 3 || f.Certainty != scan.Clean || len(f.Fields) != 1 || f.Changes == nil || f.Changes.Header[0] != (scan.HeaderChange{Name: "X-B", Do: scan.RemoveField}) || len(f.Symbols) != 1 {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

@@ -14,9 +14,9 @@
 // There is no specification but the source of libmilter (Sendmail) and its headers mfapi.h and mfdef.h; the names of
 // letters and bits here are theirs.
 //
-// All steps are taken when the message is complete; a filter that has something to say about recipients hears of each, in a
-// conversation of its own, before that. A filter's header fields (SMFIR_ADDHEADER, SMFIR_INSHEADER) go in front, and
-// its quarantine (SMFIR_QUARANTINE) is ours. A message's bytes stay as they came: what it wants changed in or removed from the header is
-// left, which its finding says. A filter that wants another body, sender or recipients would have people get what it
-// holds for wrong, so that counts as a failure.
+// A filter goes along with a client: it hears of each step when that is taken, over one connection for all of the client's messages, as far as
+// it wants to. A connection that has gone, or that another client has had to have, is made anew, and all is told again: what the filter has
+// heard is kept in one place (heard), and every step first tells what is missing.
+//
+// What it wants changed becomes scan.Changes, and the fields that it adds scan.Fields, which stand in front of the message whatever place it names.
 package milter

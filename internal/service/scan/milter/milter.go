@@ -2,10 +2,10 @@ package milter
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,80 +19,110 @@ type Options struct {
 	Network, Address string
 	// Dial connects. It is required.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Connections is how many are open at most; 0: scan.DefaultAtOnce. It must not be less than how many questions are put at once.
+	Connections int
+	// Now tells the time for macros; nil: time.Now.
+	Now func() time.Time
 }
 
-// Scanner is a scan.Scanner and scan.Gatekeeper. It makes a connection for each message, and, if the filter has something to say about
-// recipients, for each of these.
+// Scanner is a scan.Companion. It has a connection to the filter for each client, as far as there may be so many: else who has
+// been quiet for longest loses theirs, and tells all anew over another.
 type Scanner struct {
 	o Options
-	// heedless: by what it negotiated last, the filter says nothing about recipients.
-	heedless atomic.Bool
+	// steps are those that the filter wanted left out, or didn't answer, when it negotiated last; known: it has.
+	steps atomic.Uint32
+	known atomic.Bool
+
+	mu    sync.Mutex
+	lines lines // guarded by mu
 }
 
 // New makes a Scanner.
-func New(o Options) *Scanner { return &Scanner{o: o} }
-
-// Heeds implements scan.Gatekeeper.
-func (s *Scanner) Heeds() bool { return !s.heedless.Load() }
-
-// Recipient implements scan.Gatekeeper.
-func (s *Scanner) Recipient(ctx context.Context, m *scan.Message) (scan.Finding, error) {
-	var f scan.Finding
-	err := s.converse(ctx, func(t *talk) error {
-		if t.has(noRcpt | quietRcpt) {
-			return nil
-		}
-		last := *m
-		last.To = m.To[max(0, len(m.To)-1):]
-		if done, err := t.client(&last, &f); done || err != nil {
-			return err
-		}
-		_, err := t.addresses(&last, &f)
-		t.put(cmdAbort)
-		return err
-	})
-	if err != nil {
-		return scan.Finding{}, err
+func New(o Options) *Scanner {
+	if o.Connections <= 0 {
+		o.Connections = scan.DefaultAtOnce
 	}
-	return f, nil
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Scanner{o: o}
 }
 
-// Scan implements scan.Scanner.
-func (s *Scanner) Scan(ctx context.Context, m *scan.Message) (scan.Finding, error) {
-	var f scan.Finding
-	err := s.converse(ctx, func(t *talk) error { return t.message(m, &f) })
-	if err != nil {
-		return scan.Finding{}, err
+// Heeds implements scan.Companion. A step to which the filter doesn't answer can wait for one to which it does.
+func (s *Scanner) Heeds(at scan.Stage) bool {
+	if !s.known.Load() {
+		return true
 	}
-	return f, nil
+	var silent uint32
+	switch at {
+	case scan.AtConnect:
+		silent = noConnect | quietConnect
+	case scan.AtHello:
+		silent = noHelo | quietHelo
+	case scan.AtMail:
+		silent = noMail | quietMail
+	case scan.AtRecipient:
+		silent = noRcpt | quietRcpt
+	case scan.AtData:
+		silent = noData | quietData
+	}
+	return s.steps.Load()&silent == 0
+}
+
+// Begin implements scan.Companion.
+func (s *Scanner) Begin() scan.Conversation { return &conversation{s: s} }
+
+// Scan implements scan.Scanner: all is told at once.
+func (s *Scanner) Scan(ctx context.Context, m *scan.Message) (scan.Finding, error) {
+	c := s.Begin()
+	defer c.Close()
+	return c.Step(ctx, scan.AtContent, m)
 }
 
 // Ping implements scan.Scanner: it negotiates, and goes.
-func (s *Scanner) Ping(ctx context.Context) (version string, err error) {
-	err = s.converse(ctx, func(t *talk) error {
-		version = fmt.Sprintf("milter, version %d of the protocol", t.version)
-		return nil
-	})
-	return version, err
+func (s *Scanner) Ping(ctx context.Context) (string, error) {
+	t, err := s.dial(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer t.bye()
+	return fmt.Sprintf("milter, version %d of the protocol", t.version), nil
 }
 
-// converse connects, negotiates, and says goodbye after do.
-func (s *Scanner) converse(ctx context.Context, do func(*talk) error) error {
+// Close implements io.Closer: it closes connections that aren't in use.
+func (s *Scanner) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.lines.idle.Len() > 0 {
+		s.lines.oldest().bye()
+	}
+	return nil
+}
+
+// dial connects, and negotiates.
+func (s *Scanner) dial(ctx context.Context) (*talk, error) {
 	c, err := s.o.Dial(ctx, s.o.Network, s.o.Address)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "no connection")
+		return nil, fault.Wrap(fault.Unavailable, err, "no connection")
 	}
-	defer c.Close()                                                           //nolint:errcheck // all was said
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then nothing waits for it
-	defer stop()
-	t := &talk{wire: newWire(c)}
-	if err = t.negotiate(); err == nil {
-		s.heedless.Store(t.has(noRcpt | quietRcpt))
-		err = do(t)
+	t := &talk{wire: newWire(c), conn: c, now: s.o.Now}
+	if err := t.within(ctx, t.negotiate); err != nil {
+		c.Close() //nolint:errcheck // there is nothing to lose
+		return nil, err
+	}
+	s.steps.Store(t.steps)
+	s.known.Store(true)
+	return t, nil
+}
+
+// within does what talks to the filter, until ctx ends; then the connection can't be used any more. Errors are of kinds that Scan may have.
+func (t *talk) within(ctx context.Context, do func() error) error {
+	stop := context.AfterFunc(ctx, func() { t.conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then nothing waits for it
+	err := do()
+	if !stop() && err == nil {
+		err = ctx.Err()
 	}
 	if err == nil {
-		t.put(cmdQuit)
-		t.flush() //nolint:errcheck // it has said all that we want to know
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -104,86 +134,13 @@ func (s *Scanner) converse(ctx context.Context, do func(*talk) error) error {
 	return err
 }
 
-// talk is a conversation with a filter.
-type talk struct {
-	*wire
-	version uint32
-	steps   uint32 // those that it wants left out, or doesn't answer
-}
+// farewell bounds how long a filter may take to hear that we go.
+const farewell = time.Second
 
-// negotiate agrees on what will be said.
-func (t *talk) negotiate() error {
-	offer := binary.BigEndian.AppendUint32(nil, newest)
-	offer = binary.BigEndian.AppendUint32(offer, mayAll)
-	offer = binary.BigEndian.AppendUint32(offer, stepsOffered)
-	t.put(cmdOptions, offer)
-	if err := t.flush(); err != nil {
-		return err
-	}
-	p, err := t.next()
-	if err != nil {
-		return err
-	}
-	if p.letter != cmdOptions || len(p.data) < 12 {
-		return errNoMilter()
-	}
-	t.version = binary.BigEndian.Uint32(p.data)
-	t.steps = binary.BigEndian.Uint32(p.data[8:]) & stepsOffered
-	if t.version < oldest || t.version > newest {
-		return fault.New(fault.Unavailable, "it speaks version %d of the protocol", t.version)
-	}
-	if t.version < newest {
-		t.steps = t.steps&stepsVersion2 | noData | noUnknown // what there wasn't before isn't said
-	}
-	return nil
-}
-
-// has reports whether a bit was agreed on.
-func (t *talk) has(bit uint32) bool { return t.steps&bit != 0 }
-
-// macros tells a step's macros, in pairs. Empty values aren't told.
-func (t *talk) macros(step byte, pairs ...string) {
-	b := []byte{step}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			b = append(append(b, cstring(pairs[i])...), cstring(pairs[i+1])...)
-		}
-	}
-	t.put(cmdMacro, b)
-}
-
-// step is a step of the conversation.
-type step struct {
-	skip, quiet uint32 // bits: the filter wants none of it; it doesn't answer
-	letter      byte
-	data        [][]byte
-}
-
-// take takes a step, and hears what the filter has to say to it. done: it has decided.
-func (t *talk) take(f *scan.Finding, s step) (done bool, err error) {
-	if t.has(s.skip) {
-		return false, nil
-	}
-	t.put(s.letter, s.data...)
-	if t.has(s.quiet) {
-		return false, nil
-	}
-	p, err := t.answer()
-	if err != nil {
-		return false, err
-	}
-	return decide(f, p)
-}
-
-// answer sends what there is to send, and reads the answer.
-func (t *talk) answer() (packet, error) {
-	if err := t.flush(); err != nil {
-		return packet{}, err
-	}
-	for range maxPackets {
-		if p, err := t.next(); err != nil || p.letter != actProgress {
-			return p, err
-		}
-	}
-	return packet{}, errNoMilter()
+// bye says goodbye.
+func (t *talk) bye() {
+	t.conn.SetDeadline(time.Now().Add(farewell)) //nolint:errcheck // all was said
+	t.put(cmdQuit)
+	t.flush()      //nolint:errcheck // likewise
+	t.conn.Close() //nolint:errcheck // likewise
 }

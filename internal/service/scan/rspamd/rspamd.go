@@ -123,7 +123,8 @@ type answer struct {
 	Symbols  map[string]symbol `json:"symbols"`
 	Messages messages          `json:"messages"`
 	Milter   struct {
-		Add map[string]additions `json:"add_headers"`
+		Add    map[string]additions `json:"add_headers"`
+		Remove map[string]removals  `json:"remove_headers"`
 	} `json:"milter"`
 	Error string `json:"error"`
 }
@@ -183,6 +184,36 @@ func (a *additions) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// removals are places of fields of a name: 1 is the first, -1 the last, 0 all. One, or several.
+type removals []int
+
+// UnmarshalJSON implements json.Unmarshaler. What it doesn't know is left out.
+func (r *removals) UnmarshalJSON(b []byte) error {
+	var one int
+	if json.Unmarshal(b, &one) == nil {
+		*r = removals{one}
+		return nil
+	}
+	var all []int
+	if json.Unmarshal(b, &all) == nil {
+		*r = all
+	}
+	return nil
+}
+
+// removed are the fields that rspamd wants out of the header: those that others might take for its own.
+func (a *answer) removed() (all []scan.HeaderChange) {
+	for name, places := range a.Milter.Remove {
+		for _, n := range places {
+			all = append(all, scan.HeaderChange{Name: name, Place: n, Do: scan.RemoveField})
+		}
+	}
+	slices.SortFunc(all, func(a, b scan.HeaderChange) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Place, b.Place))
+	})
+	return all
+}
+
 // parse reads an answer.
 func parse(body []byte) (scan.Finding, error) {
 	var a answer
@@ -199,6 +230,9 @@ func parse(body []byte) (scan.Finding, error) {
 	}
 	f := scan.Finding{Scored: true, Score: *a.Score, Required: cmp.Or(a.Limits.of("add header"), a.Limits.of("rewrite subject"), a.Required)}
 	f.Fields, f.Symbols = a.fields(), a.symbols()
+	if c := a.removed(); len(c) > 0 {
+		f.Changes = &scan.Changes{Header: c}
+	}
 	a.act(&f)
 	return f, nil
 }

@@ -91,6 +91,21 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// Fields that rspamd wants out are told by name and place.
+func TestRemovals(t *testing.T) {
+	f, err := parse([]byte(`{"score":1,"action":"no action","milter":{"remove_headers":{"X-Spam":0,"X-Old":[1,-1],"X-Odd":"x","X-Last":-1}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []scan.HeaderChange{{Name: "X-Last", Place: -1, Do: scan.RemoveField}, {Name: "X-Old", Place: -1, Do: scan.RemoveField}, {Name: "X-Old", Place: 1, Do: scan.RemoveField}, {Name: "X-Spam", Do: scan.RemoveField}}
+	if f.Changes == nil || !reflect.DeepEqual(f.Changes.Header, want) {
+		t.Errorf("%+v", f.Changes)
+	}
+	if f, _ := parse([]byte(`{"score":1,"action":"no action","milter":{"remove_headers":[]}}`)); f.Changes != nil {
+		t.Errorf("%+v", f.Changes)
+	}
+}
+
 func TestActions(t *testing.T) {
 	for action, want := range map[string]scan.Action{"no action": scan.Accept, "greylist": scan.Accept, "add header": scan.Junk, "add_header": scan.Junk,
 		"rewrite subject": scan.Junk, "soft reject": scan.TempFail, "reject": scan.Reject, "discard": scan.Discard, "quarantine": scan.Quarantine, "something new": scan.Accept} {

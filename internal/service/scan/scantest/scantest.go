@@ -109,7 +109,7 @@ func misbehave(t *testing.T, p Program, serve func(net.Conn), onFailure scan.Act
 	}()
 	set := scan.New([]scan.Program{{Name: "one", Scanner: scanner, Timeout: timeout, OnFailure: onFailure, Virus: scan.Reject, Most: scan.Reject}}, scan.Options{})
 	began := time.Now()
-	r := set.Scan(t.Context(), Message(200_000))
+	r := set.Scan(t.Context(), Message(200_000), nil)
 	if took := time.Since(began); took > timeout {
 		t.Errorf("it took %v", took)
 	}
