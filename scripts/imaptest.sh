@@ -4,7 +4,9 @@
 #
 # IMAPTEST is the program (default: imaptest), IMAPTESTS the folder of its scripted tests with default.mbox, SECS how long each
 # stress run takes (default 300), OFFSET what is added to the standard ports. Programs of 2022 and before stop in their
-# checkpoints by assertions of their own (seq_range_flags_ref; with users=, checkpoint_neg), whatever the server does.
+# checkpoints by assertions of their own (seq_range_flags_ref; with users=, checkpoint_neg), whatever the server does. Nor do they wait at a
+# checkpoint for the APPENDs of clients that haven't selected the mailbox yet: on a busy machine one of these can come between two
+# clients' CHECKs, and the first of them "has only N of N+1 messages" (rawlog shows it).
 set -u
 cd "$(dirname "$0")/.."
 imaptest=${IMAPTEST:-imaptest}
