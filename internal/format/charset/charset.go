@@ -105,6 +105,9 @@ func clean(name string) string {
 	if len(name) > maxName {
 		return "?"
 	}
+	if name == "" {
+		return ""
+	}
 	name = strings.Trim(name, " \t\"'")
 	if i := strings.IndexByte(name, '*'); i >= 0 {
 		name = name[:i]

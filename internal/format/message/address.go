@@ -36,18 +36,33 @@ func (a *Address) DisplayName() string { return DecodeWords(a.Name) }
 
 // ParseAddresses reads the value of an address field. It never fails: what can't be understood is left out, or becomes a
 // mailbox without a host. Groups are marked by their ends and always closed.
-func ParseAddresses(v string) []Address { return appendAddresses(nil, Unfold(v)) }
+func ParseAddresses(v string) []Address {
+	var l addressLexer
+	return l.appendTo(nil, Unfold(v))
+}
 
-func appendAddresses(as []Address, v string) []Address {
-	var room [4]word // most names have fewer words
-	l := addressLexer{s: v, out: as, words: room[:0]}
+// appendTo reads another list. What the lexer has needed for others is used again.
+func (l *addressLexer) appendTo(as []Address, v string) []Address {
+	if l.words == nil {
+		l.words = make([]word, 0, 4) // most names have fewer words
+	}
+	*l = addressLexer{s: v, out: as, words: l.words[:0]}
+	if as == nil {
+		l.out = make([]Address, 0, 1+min(strings.Count(v, ","), maxGuess))
+	}
 	for l.pos < len(l.s) {
 		l.step()
 	}
 	l.endMailbox()
 	l.endGroup()
+	if len(l.out) == len(as) {
+		return as
+	}
 	return l.out
 }
+
+// maxGuess bounds for how many addresses room is made because of commas.
+const maxGuess = 16
 
 // An addressLexer reads an address list from left to right. It holds what it has seen of the mailbox at hand.
 type addressLexer struct {
@@ -341,7 +356,7 @@ func (l *addressLexer) verbatim(words []word) (string, bool) {
 // parseAddrSpec reads what stands in angle brackets.
 func parseAddrSpec(s string) Address {
 	var a Address
-	s = strings.Trim(s, " \t\r\n")
+	s = trim(s)
 	if strings.HasPrefix(s, "@") {
 		if i := strings.IndexByte(s, ':'); i >= 0 {
 			a.Route = stripCFWS(s[:i])
@@ -379,7 +394,7 @@ func lastAt(s string) int {
 
 // stripCFWS returns s without blanks and comments outside quotes, and with its quotes resolved.
 func stripCFWS(s string) string {
-	if !strings.ContainsAny(s, " \t\r\n(\"") {
+	if !hasCFWS(s) {
 		return s
 	}
 	var b strings.Builder
@@ -399,6 +414,16 @@ func stripCFWS(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// hasCFWS reports whether there is anything that stripCFWS would change.
+func hasCFWS(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; isWSP(c) || c == '(' || c == '"' {
+			return true
+		}
+	}
+	return false
 }
 
 func isWSP(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }

@@ -24,33 +24,34 @@ type Envelope struct {
 // newEnvelope reads the envelope from a header.
 func newEnvelope(h *Header) *Envelope {
 	e := &Envelope{}
+	var l addressLexer
 	for _, f := range h.Fields {
 		if name := h.Name(f); len(name) >= 2 && len(name) <= len("in-reply-to") {
-			e.set(name, h.Value(f))
+			e.set(name, h.Value(f), &l)
 		}
 	}
 	return e
 }
 
-func (e *Envelope) set(name, raw string) {
+func (e *Envelope) set(name, raw string, l *addressLexer) {
 	switch name[0] | 0x20 {
 	case 'd':
 		setFirst(&e.Date, &e.HasDate, name, "date", raw)
 	case 's':
 		setFirst(&e.Subject, &e.HasSubject, name, "subject", raw)
-		addAddresses(&e.Sender, name, "sender", raw)
+		addAddresses(&e.Sender, name, "sender", raw, l)
 	case 'f':
-		addAddresses(&e.From, name, "from", raw)
+		addAddresses(&e.From, name, "from", raw, l)
 	case 'r':
-		addAddresses(&e.ReplyTo, name, "reply-to", raw)
+		addAddresses(&e.ReplyTo, name, "reply-to", raw, l)
 		var seen bool
 		setFirst(&e.References, &seen, name, "references", raw)
 	case 't':
-		addAddresses(&e.To, name, "to", raw)
+		addAddresses(&e.To, name, "to", raw, l)
 	case 'c':
-		addAddresses(&e.Cc, name, "cc", raw)
+		addAddresses(&e.Cc, name, "cc", raw, l)
 	case 'b':
-		addAddresses(&e.Bcc, name, "bcc", raw)
+		addAddresses(&e.Bcc, name, "bcc", raw, l)
 	case 'i':
 		setFirst(&e.InReplyTo, &e.HasInReplyTo, name, "in-reply-to", raw)
 	case 'm':
@@ -64,8 +65,8 @@ func setFirst(to *string, seen *bool, name, want, raw string) {
 	}
 }
 
-func addAddresses(to *[]Address, name, want, raw string) {
+func addAddresses(to *[]Address, name, want, raw string, l *addressLexer) {
 	if strings.EqualFold(name, want) {
-		*to = appendAddresses(*to, Unfold(raw))
+		*to = l.appendTo(*to, Unfold(raw))
 	}
 }

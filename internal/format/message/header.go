@@ -134,10 +134,25 @@ func field(raw string, pos, end int) (Field, bool) {
 // isBlank reports whether line is the empty line that ends a header.
 func isBlank(line string) bool { return line == "\r\n" || line == "\n" }
 
+// trim returns s without blanks and line ends around it. (strings.Trim makes a table of them each time.)
+func trim(s string) string {
+	for s != "" && isWSP(s[0]) {
+		s = s[1:]
+	}
+	return trimRight(s)
+}
+
+func trimRight(s string) string {
+	for s != "" && isWSP(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
 // Unfold returns a field's value on one line, without blanks around it: each line end with the blank after it becomes a
 // space. RFC 5322 section 2.2.3 (a tab is left over when folding at a blank, which nobody wants to see).
 func Unfold(v string) string {
-	v = strings.Trim(v, " \t\r\n")
+	v = trim(v)
 	i := strings.IndexByte(v, '\n')
 	if i < 0 {
 		return v

@@ -165,7 +165,7 @@ func (l *fieldLexer) value() string {
 		}
 		l.pos++
 	}
-	return strings.TrimRight(l.s[start:l.pos], " \t\r\n")
+	return trimRight(l.s[start:l.pos])
 }
 
 // quoted reads a quoted string without its quotes and backslashes. One that does not end takes the rest.

@@ -256,6 +256,9 @@ func (p *Part) earlyPreview(msg io.ReaderAt) (text string, ok bool) {
 	if !charset.IsASCII(p.Charset(), b) {
 		return "", false
 	}
+	if bytes.IndexByte(b, '>') < 0 {
+		return oneLinePreview(b)
+	}
 	return oneLinePreview(withoutQuotes(string(b)))
 }
 
@@ -308,29 +311,39 @@ func withoutQuotes(text string) string {
 }
 
 // oneLinePreview puts text on one line: runs of blanks and controls become one space. full says that it was cut, or fits exactly.
-func oneLinePreview(text string) (line string, full bool) {
-	var b strings.Builder
+func oneLinePreview[S string | []byte](text S) (line string, full bool) {
+	var room [PreviewLen * 2]byte
+	b := room[:0]
 	n, blank := 0, false
-	for _, r := range text {
+	for i := 0; i < len(text); {
+		r, size := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(string(text[i:min(len(text), i+utf8.UTFMax)]))
+		}
+		i += size
 		switch {
 		case r <= ' ' || r == 0x7f || r == 0xa0 || r == utf8.RuneError:
 			blank = true
 			continue
-		case invisible(r):
+		case r >= utf8.RuneSelf && invisible(r):
 			continue
 		case n > 0 && blank:
 			if n++; n >= PreviewLen {
-				return b.String(), true
+				return string(b), true
 			}
-			b.WriteByte(' ')
+			b = append(b, ' ')
 		}
 		blank = false
-		b.WriteRune(r)
+		if r < utf8.RuneSelf {
+			b = append(b, byte(r))
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
 		if n++; n >= PreviewLen {
-			return b.String(), true
+			return string(b), true
 		}
 	}
-	return b.String(), false
+	return string(b), false
 }
 
 // invisible reports whether r has no width: senders fill previews with such.

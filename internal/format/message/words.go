@@ -35,7 +35,7 @@ func DecodeWordsIn(s, name string) string {
 			i += j + 2
 			continue
 		}
-		if gap := s[i : i+j]; !d.open || strings.Trim(gap, " \t\r\n") != "" {
+		if gap := s[i : i+j]; !d.open || trim(gap) != "" {
 			d.text(gap)
 		}
 		d.word(w)
@@ -85,8 +85,12 @@ func (d *wordDecoder) word(w encodedWord) {
 
 func (d *wordDecoder) flush() {
 	if len(d.octets) > 0 {
-		s, _ := charset.Decode(d.charset, d.octets)
-		d.out.WriteString(s)
+		if charset.IsUTF8(d.charset, d.octets) {
+			d.out.Write(d.octets)
+		} else {
+			s, _ := charset.Decode(d.charset, d.octets)
+			d.out.WriteString(s)
+		}
 		d.octets = d.octets[:0]
 	}
 }

@@ -72,9 +72,9 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 	}
 	weight := len(items)
 	for i := range items {
-		if c := items[i].Content; c.textNow() {
-			c.text.chunks() // takes time, which others need not wait for
-		} else {
+		c := items[i].Content
+		c.Prepare() // takes time, which others need not wait for
+		if !c.textNow() {
 			weight += bareWeight
 		}
 	}

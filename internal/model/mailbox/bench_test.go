@@ -264,3 +264,20 @@ func BenchmarkCopyTo(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/msg")
 }
+
+// BenchmarkContent: a message taken in and prepared, without being put anywhere.
+func BenchmarkContent(b *testing.B) {
+	s := benchStore(b, 1)
+	msg := []byte(benchText(2 << 10))
+	b.ReportAllocs()
+	for b.Loop() {
+		w := s.NewContent()
+		w.Write(msg)
+		c, err := w.Finish()
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Prepare()
+		c.Close()
+	}
+}

@@ -75,10 +75,7 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	w.parser.Reset()
 	w.from.Put(w.parser)
 	w.parser = nil
-	c := &Content{
-		store: w.store, spool: w.spool, summary: summary.Make(st, message.Preview(st, w.spool)),
-		text: &lazyText{spool: w.spool}, extra: w.lines.end(),
-	}
+	c := &Content{store: w.store, spool: w.spool, parsed: st, text: &lazyText{spool: w.spool}, extra: w.lines.end()}
 	c.text.parsed.Store(st)
 	w.spool = nil
 	return c, nil
@@ -90,6 +87,8 @@ type Content struct {
 	store   *Store // nil: closed, or another's front
 	front   []byte // before what the spool has
 	spool   *spool.Spool
+	once    sync.Once          // of summary
+	parsed  *message.Structure // nil once summary is there
 	summary summary.Record
 	text    *lazyText
 	extra   int64 // see Session.LineOctets
@@ -106,14 +105,31 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(c.front) > 0 {
 		front = slices.Concat(fields, c.front)
 	}
-	return &Content{front: front, spool: c.spool, summary: c.summary.Prefixed(fields), text: c.text, extra: c.extra}
+	return &Content{front: front, spool: c.spool, summary: c.Summary().Prefixed(fields), text: c.text, extra: c.extra}
 }
 
 // Size is the message's size in bytes.
 func (c *Content) Size() int64 { return int64(len(c.front)) + c.spool.Size() }
 
 // Summary is what was learned when the message was parsed.
-func (c *Content) Summary() summary.Record { return c.summary }
+func (c *Content) Summary() summary.Record {
+	c.once.Do(func() {
+		if c.parsed != nil {
+			c.summary = summary.Make(c.parsed, message.Preview(c.parsed, c.spool))
+			c.parsed = nil
+		}
+	})
+	return c.summary
+}
+
+// Prepare does what else the message's first append would begin with, so that it needs not be done by the one who has to take in other
+// messages meanwhile. It is no error if it has been done.
+func (c *Content) Prepare() {
+	c.Summary()
+	if c.textNow() {
+		c.text.chunks()
+	}
+}
 
 // ReadAt reads the message's bytes.
 func (c *Content) ReadAt(p []byte, off int64) (int, error) {
@@ -206,7 +222,7 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
 		return 0, err
 	}
-	return id, t.tx.Set(summaryKey(id), c.summary)
+	return id, t.tx.Set(summaryKey(id), c.Summary())
 }
 
 // putText puts a content into the index's tail, with its text if that is taken out already, and returns how many records that

@@ -32,7 +32,9 @@ func (s *session) append(ctx context.Context) (reply, error) {
 	}
 	a := &appending{s: s, to: f.mail}
 	var items []mailbox.Append
+	var ahead preparer
 	defer func() {
+		ahead.drop()
 		for _, it := range items {
 			it.Content.Close()
 		}
@@ -43,11 +45,13 @@ func (s *session) append(ctx context.Context) (reply, error) {
 			return reply{}, err
 		}
 		items = append(items, item)
+		ahead.add(item.Content)
 		a.before += item.Content.Size()
 		if more = !s.dec.atEnd(); more && len(items) >= s.lim.append() {
 			return reply{}, no(messageLimit(s.lim.append()), "too many messages in one APPEND") // RFC 9738 §3.1
 		}
 	}
+	ahead.finish()
 	done, err := f.mail.Append(ctx, f.ID, items...)
 	if err != nil {
 		return reply{}, tooBig(tryCreate(err))
