@@ -26,12 +26,11 @@ type session struct {
 	lim  *Limits
 	log  *slog.Logger
 
-	conn  net.Conn // raw, or TLS over it
-	in    input
-	out   output
-	dec   decoder
-	tag   []byte // of the command at hand
-	byUID bool   // the command at hand was prefixed by UID
+	conn net.Conn // raw, or TLS over it
+	in   input
+	out  output
+	dec  decoder
+	tag  []byte // of the command at hand
 
 	peer     auth.Peer                            // without TLS: see client
 	tls      *tls.Conn                            // nil: in the clear
@@ -50,6 +49,7 @@ type session struct {
 	// Of the command at hand:
 	begun    time.Time
 	toldAt   time.Time // when the client was told last that it goes on
+	byUID    bool      // it was prefixed by UID
 	numbered bool      // it has asked for messages by number, so none may be told to be gone
 	held     bool      // news of the selected folder had to wait
 	own      numSet    // UIDs of messages that it has put into the selected folder
