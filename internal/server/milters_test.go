@@ -13,7 +13,7 @@ import (
 
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
-	"postroad/internal/server/servertest/memnet"
+	"postroad/internal/service/memnet"
 )
 
 // opinions is a milter by somebody else's library that does as the test wants.

@@ -19,7 +19,7 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
-	"postroad/internal/server/servertest/memnet"
+	"postroad/internal/service/memnet"
 	"postroad/internal/service/setup"
 	"postroad/internal/service/transfer"
 )

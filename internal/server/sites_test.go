@@ -26,8 +26,8 @@ import (
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
-	"postroad/internal/server/servertest/memnet"
 	"postroad/internal/service/dns/dnstest"
+	"postroad/internal/service/memnet"
 )
 
 // scripts/sites.sh has the same with real networks and Postfix.

@@ -38,10 +38,9 @@ func TestTruncatedCommands(t *testing.T) {
 		"a", "a LOGIN x", "a LOGIN {5}\r\nab", "a1 LOGIN ann@demo.test secret\r\na2 APPEND INBOX {100+}\r\nabc",
 		"a1 LOGIN ann@demo.test secret\r\na2 IDLE\r\n", "a1 LOGIN ann@demo.test secret\r\na2 IDLE\r\nDON", "a1 AUTHENTICATE PLAIN\r\nAG",
 	} {
-		conn, err := w.listener.dial()
-		must(t, err)
+		conn := w.connect()
 		go io.Copy(io.Discard, conn)
-		_, err = io.WriteString(conn, text)
+		_, err := io.WriteString(conn, text)
 		must(t, err)
 		conn.Close()
 	}
@@ -297,12 +296,11 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		for i := range 50 {
 			w.deliver(s, inbox.ID, testMessage(i)+strings.Repeat("long line of text\r\n", 1000), 0)
 		}
-		conn, err := w.listener.dial()
-		must(t, err)
+		conn := w.connect()
 		defer conn.Close()
 		go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\nb SELECT INBOX\r\nc FETCH 1:* BODY.PEEK[]\r\n")
 		buf := make([]byte, 1000)
-		_, err = io.ReadFull(conn, buf)
+		_, err := io.ReadFull(conn, buf)
 		must(t, err)
 		other := w.user("ann")
 		other.ok("SELECT INBOX")
@@ -347,11 +345,11 @@ func TestFloodWithoutReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var count commandCount
 		w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Metrics = &count })
-		conn, err := w.listener.dial()
-		must(t, err)
+		w.net.Window = 1
+		conn := w.connect()
 		defer conn.Close()
 		go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\n"+strings.Repeat("b SELECT INBOX\r\n", 3000))
-		_, err = io.ReadFull(conn, make([]byte, 10_000)) // what the first read has brought, and more
+		_, err := io.ReadFull(conn, make([]byte, 10_000)) // what the first read has brought, and more
 		must(t, err)
 		synctest.Wait()
 		if n := count.n.Load(); n == 0 || n > 500 {
@@ -376,7 +374,7 @@ func TestShutdown(t *testing.T) {
 			t.Error(l)
 		}
 	}
-	if _, err := w.listener.dial(); err == nil {
+	if _, err := w.net.Dial(t.Context(), "imap"); err == nil {
 		t.Error("still listening")
 	}
 }

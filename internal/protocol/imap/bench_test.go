@@ -164,8 +164,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 	var conns []net.Conn
 	b.ReportAllocs()
 	for b.Loop() {
-		conn, err := w.listener.dial()
-		must(b, err)
+		conn := w.pipe()
 		conns = append(conns, conn)
 		go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\nb SELECT INBOX\r\nc IDLE\r\n")
 		buf := make([]byte, 4096)

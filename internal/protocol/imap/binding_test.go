@@ -18,8 +18,7 @@ func TestScramBoundToCertificate(t *testing.T) {
 		must(t, err)
 		c.Certificate = func(string) *x509.Certificate { return leaf }
 	})
-	raw, err := w.listener.dial()
-	must(t, err)
+	raw := w.connect()
 	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
 	must(t, conn.Handshake())
 	state := conn.ConnectionState()

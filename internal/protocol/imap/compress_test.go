@@ -53,8 +53,7 @@ func readTo(t testing.TB, r io.Reader, text string) string {
 func say(c net.Conn, text string) { go io.WriteString(c, text) }
 
 func (w *world) compressed() (net.Conn, *squeezed) {
-	conn, err := w.listener.dial()
-	must(w.t, err)
+	conn := w.pipe()
 	readTo(w.t, conn, "ready\r\n")
 	say(conn, "a LOGIN ann@demo.test secret\r\n")
 	readTo(w.t, conn, "logged in\r\n")

@@ -209,8 +209,7 @@ func TestSlowReaderOfCompressed(t *testing.T) {
 func TestManyCommandsAtOnce(t *testing.T) {
 	const commands = 100_000
 	w := newWorld(t)
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	defer conn.Close()
 	var b bytes.Buffer
 	b.WriteString("a LOGIN ann@demo.test secret\r\n")

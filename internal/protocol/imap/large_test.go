@@ -18,8 +18,7 @@ import (
 // fetchLiteral runs a command and returns the bytes of the first literal in the answer.
 func fetchLiteral(t *testing.T, w *world, command string) (string, []byte) {
 	t.Helper()
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	defer conn.Close()
 	r := bufio.NewReader(conn)
 	go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\nb EXAMINE INBOX\r\nc "+command+"\r\n")

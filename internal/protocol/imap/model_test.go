@@ -223,8 +223,7 @@ func (r *reference) connect(who, mode string) *sessionClient {
 }
 
 func (c *sessionClient) dial() {
-	conn, err := c.r.w.listener.dial()
-	must(c.r.w.t, err)
+	conn := c.r.w.connect()
 	c.client, c.box, c.idle = newClientOf(c.r.w.t, conn, 500), nil, false
 	c.line()
 	c.ok("LOGIN " + c.who + "@demo.test secret")

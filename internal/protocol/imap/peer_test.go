@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postroad/internal/service/memnet"
+
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
@@ -18,8 +20,7 @@ import (
 
 func (w *world) goIMAP(o *imapclient.Options) *imapclient.Client {
 	w.t.Helper()
-	conn, err := w.listener.dial()
-	must(w.t, err)
+	conn := w.connect()
 	c := imapclient.New(conn, o)
 	w.t.Cleanup(func() { c.Close() })
 	return c
@@ -120,8 +121,7 @@ func TestGoIMAPClient(t *testing.T) {
 
 func TestStartTLS(t *testing.T) {
 	w := newWorld(t, func(c *Config, o *ListenerOptions) { c.TLS, o.PlainAllowed = selfSigned(t), false })
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	c, err := imapclient.NewStartTLS(conn, &imapclient.Options{TLSConfig: &tls.Config{InsecureSkipVerify: true}})
 	must(t, err)
 	defer c.Close()
@@ -135,8 +135,7 @@ func TestImplicitTLS(t *testing.T) {
 		c.TLS = selfSigned(t)
 		*o = ListenerOptions{ImplicitTLS: true}
 	})
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	c := newClient(t, tls.Client(conn, &tls.Config{InsecureSkipVerify: true}))
 	if l := c.line(); strings.Contains(l, "STARTTLS") || strings.Contains(l, "LOGINDISABLED") || !strings.Contains(l, "AUTH=SCRAM-SHA-256-PLUS") || !strings.Contains(l, "AUTH=PLAIN") {
 		t.Error(l)
@@ -151,8 +150,7 @@ func TestImplicitTLS(t *testing.T) {
 // What was sent in the clear behind STARTTLS is never carried out (CVE-2011-0411).
 func TestStartTLSInjection(t *testing.T) {
 	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.TLS = selfSigned(t) })
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	c := newClient(t, conn)
 	c.line()
 	c.send("a STARTTLS\r\nb LOGIN ann@demo.test secret\r\n")
@@ -167,8 +165,7 @@ func TestStartTLSInjection(t *testing.T) {
 // A connection that breaks in the handshake ends.
 func TestBrokenTLS(t *testing.T) {
 	w := newWorld(t, func(c *Config, o *ListenerOptions) { c.TLS, o.ImplicitTLS = selfSigned(t), true })
-	conn, err := w.listener.dial()
-	must(t, err)
+	conn := w.connect()
 	go io.WriteString(conn, "a LOGIN ann@demo.test secret\r\n")
 	io.ReadAll(conn)
 	conn.Close()
@@ -193,7 +190,9 @@ func TestTCP(t *testing.T) {
 
 func TestImplicitTLSNeedsACertificate(t *testing.T) {
 	w := newWorld(t)
-	if err := w.server.Serve(t.Context(), newMemListener(), ListenerOptions{ImplicitTLS: true}); err == nil {
+	l, err := new(memnet.Network).Listen("imap")
+	must(t, err)
+	if err := w.server.Serve(t.Context(), l, ListenerOptions{ImplicitTLS: true}); err == nil {
 		t.Error("it serves")
 	}
 }

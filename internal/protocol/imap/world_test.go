@@ -4,15 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -25,6 +19,8 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/memnet"
 	"postroad/internal/storage/kv/pebble"
 )
 
@@ -36,7 +32,7 @@ type world struct {
 	accounts map[string]ident.AccountID
 	server   *Server
 	config   Config
-	listener *memListener
+	net      memnet.Network
 }
 
 // testTime is what the fixed clock shows.
@@ -59,7 +55,7 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 	must(t, err)
 	_, err = dir.AddDomain(ctx, "demo.test")
 	must(t, err)
-	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}, listener: newMemListener()}
+	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}}
 	w.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
 	w.add("ann")
 	w.add("bob")
@@ -70,7 +66,8 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 	}
 	w.server = New(w.config)
 	served := make(chan error, 1)
-	go func() { served <- w.server.Serve(ctx, w.listener, o) }()
+	l := w.listen()
+	go func() { served <- w.server.Serve(ctx, l, o) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
@@ -151,9 +148,30 @@ type client struct {
 
 func (w *world) dial() *client {
 	w.t.Helper()
-	conn, err := w.listener.dial()
+	return newClient(w.t, w.connect())
+}
+
+// connect comes from an address that the limits for each client don't count.
+func (w *world) connect() net.Conn {
+	w.t.Helper()
+	conn, err := w.net.DialFrom(context.Background(), "127.0.0.1", "imap")
 	must(w.t, err)
-	return newClient(w.t, conn)
+	return conn
+}
+
+// pipe is a connection in which each write arrives by itself, and which holds nothing that a benchmark would count.
+func (w *world) pipe() net.Conn {
+	w.t.Helper()
+	near, far := net.Pipe()
+	must(w.t, w.net.Hand(context.Background(), "imap", far))
+	return near
+}
+
+func (w *world) listen() net.Listener {
+	w.t.Helper()
+	l, err := w.net.Listen("imap")
+	must(w.t, err)
+	return l
 }
 
 func newClient(t testing.TB, conn net.Conn) *client { return newClientOf(t, conn, 100_000) }
@@ -244,56 +262,12 @@ func (c *client) ok(command string) []string {
 	return lines
 }
 
-// memListener is a network of its own.
-type memListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newMemListener() *memListener {
-	return &memListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *memListener) dial() (net.Conn, error) {
-	a, b := net.Pipe()
-	select {
-	case l.conns <- b:
-		return a, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
-
-// selfSigned makes a certificate for mail.demo.test.
+// selfSigned is a configuration with a certificate for mail.demo.test.
 func selfSigned(t testing.TB) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.demo.test"},
-		DNSNames: []string{"mail.demo.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	must(t, err)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return &tls.Config{Certificates: []tls.Certificate{certtest.Server(t, "mail.demo.test")}}
 }
 
-// message makes a small message.
+// testMessage makes a small message.
 func testMessage(n int) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "From: Sender %d <s%d@example.org>\r\nTo: ann@demo.test\r\nSubject: Message %d\r\n", n, n, n)

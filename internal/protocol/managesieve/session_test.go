@@ -113,7 +113,7 @@ func TestSCRAMSaysLast(t *testing.T) {
 
 // Implicit TLS: RFC 8314 §3.
 func TestImplicitTLS(t *testing.T) {
-	w := newWorld(t, ListenerOptions{ImplicitTLS: true}, func(c *Config) { c.TLS = testTLS(t) })
+	w := newWorld(t, ListenerOptions{ImplicitTLS: true}, withTLS(t))
 	c := w.dial(t, "192.0.2.1")
 	c.startTLS()
 	if got := c.reply(); !strings.Contains(got, "\"SASL\" \"") || strings.Contains(got, "STARTTLS") {

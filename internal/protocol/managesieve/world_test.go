@@ -3,17 +3,11 @@ package managesieve
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +18,8 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/memnet"
 	"postroad/internal/service/sieve/rules"
 	"postroad/internal/storage/kv/pebble"
 )
@@ -35,7 +31,7 @@ type world struct {
 	*Server
 	store  *mailbox.Store
 	ann    ident.AccountID
-	listen *listener
+	net    memnet.Network
 	served chan error
 }
 
@@ -46,12 +42,19 @@ func check(t testing.TB, err error) {
 	}
 }
 
+// withTLS lets a Server offer it.
+func withTLS(t testing.TB) func(*Config) {
+	return func(c *Config) {
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{certtest.Server(t, "mail.example.org")}}
+	}
+}
+
 // newWorld starts a Server. It ends with the test, which then must have left no session behind.
 func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	t.Helper()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
-	w := &world{listen: newListener(), served: make(chan error, 1)}
+	w := &world{served: make(chan error, 1)}
 	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
 	check(t, err)
 	_, err = dir.AddDomain(t.Context(), "example.org")
@@ -69,7 +72,9 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 		change(&c)
 	}
 	w.Server = New(c)
-	go func() { w.served <- w.Serve(context.Background(), w.listen, o) }()
+	l, err := w.net.Listen("sieve")
+	check(t, err)
+	go func() { w.served <- w.Serve(context.Background(), l, o) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -86,39 +91,6 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	return w
 }
 
-// listener is a net.Listener in memory.
-type listener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newListener() *listener { return &listener{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4190} }
-
-// pipeEnd is a net.Pipe's end with an address.
-type pipeEnd struct {
-	net.Conn
-	addr net.Addr
-}
-
-func (p pipeEnd) RemoteAddr() net.Addr { return p.addr }
-
 // client is a connection to a Server.
 type client struct {
 	t    testing.TB
@@ -128,11 +100,10 @@ type client struct {
 
 func (w *world) dial(t testing.TB, from string) *client {
 	t.Helper()
-	mine, theirs := net.Pipe()
-	w.listen.conns <- pipeEnd{theirs, &net.TCPAddr{IP: net.ParseIP(from), Port: 999}}
-	c := &client{t, mine, bufio.NewReader(mine)}
-	t.Cleanup(func() { c.conn.Close() })
-	return c
+	conn, err := w.net.DialFrom(t.Context(), from, "sieve")
+	check(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &client{t, conn, bufio.NewReader(conn)}
 }
 
 // send writes while nobody waits for it: the server may answer before it has read all.
@@ -175,14 +146,4 @@ func (c *client) startTLS() {
 	conn := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
 	check(c.t, conn.HandshakeContext(c.t.Context()))
 	c.conn, c.r = conn, bufio.NewReader(conn)
-}
-
-func testTLS(t testing.TB) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mail.example.org"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	check(t, err)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }

@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -18,6 +19,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/memnet"
 )
 
 func TestEveryKindHasAReply(t *testing.T) {
@@ -203,7 +205,7 @@ func TestPasswordsWithSpaces(t *testing.T) {
 }
 
 func TestImplicitTLS(t *testing.T) {
-	w := newWorld(t, ListenerOptions{ImplicitTLS: true}, func(c *Config) { c.TLS = serverTLS(t) })
+	w := newWorld(t, ListenerOptions{ImplicitTLS: true}, withTLS(t))
 	c := w.dial(t, "192.0.2.1")
 	c.startTLS()
 	c.expect("+OK mail.example.org Postroad POP3 ready")
@@ -279,7 +281,7 @@ func TestShutdownTakesLeave(t *testing.T) {
 	if n := w.count(t, w.ann); n != 1 {
 		t.Error("a message was deleted without QUIT")
 	}
-	check(t, w.Serve(t.Context(), newListener(), plain)) // at once
+	check(t, w.Serve(t.Context(), w.listen(t), plain)) // at once
 }
 
 func TestShutdownCutsThoseWhoDontListen(t *testing.T) {
@@ -296,21 +298,31 @@ func TestShutdownCutsThoseWhoDontListen(t *testing.T) {
 
 func TestServeTellsWhyItEnds(t *testing.T) {
 	w := newWorld(t, plain, nil)
-	l := newListener()
-	l.fail = errors.New("boom")
-	l.Close()
-	if err := w.Serve(t.Context(), l, plain); err == nil || !strings.Contains(err.Error(), "boom") {
+	if err := w.Serve(t.Context(), broken{}, plain); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	check(t, w.Serve(ctx, newListener(), plain))
+	l, err := new(memnet.Network).Listen("pop3")
+	check(t, err)
+	check(t, w.Serve(ctx, l, plain))
 }
 
-// inFakeTime runs a test with clients that take theirs.
+// broken is a listener that fails.
+type broken struct{}
+
+func (broken) Accept() (net.Conn, error) { return nil, errors.New("boom") }
+func (broken) Close() error              { return nil }
+func (broken) Addr() net.Addr            { return &net.UnixAddr{Name: "broken", Net: "mem"} }
+
+// inFakeTime runs a test with clients that take theirs. Nothing lies on the way to them: what they don't read, the server can't write.
 func inFakeTime(t *testing.T, change func(*Config), fn func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { fn(t, newWorld(t, plain, change)) })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, plain, change)
+		w.net.Window = 1
+		fn(t, w)
+	})
 }
 
 func TestSilentClients(t *testing.T) {
@@ -438,7 +450,7 @@ func TestTCP(t *testing.T) {
 	go func() { ended <- w.Serve(t.Context(), l, plain) }()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	check(t, err)
-	c := &client{t: t, conn: conn, r: newReader(conn)}
+	c := &client{t: t, conn: conn, r: bufio.NewReader(conn)}
 	c.expect("+OK mail.example.org Postroad POP3 ready")
 	c.ask("USER ann@example.org")
 	c.expectAsk("PASS secret", "+OK 0 messages (0 octets)")
@@ -455,8 +467,8 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("AUTH PLAIN\r\n*\r\nAUTH LOGIN =\r\nUSER x\r\nPASS y\r\n"), uint8(0))
 	f.Add([]byte("LANG *\r\nUTF8\r\nSTLS\r\n\x00\r\n"+strings.Repeat("a", 300)+"\r\n"), uint8(7))
 	f.Fuzz(func(t *testing.T, said []byte, portion uint8) {
-		near, far := net.Pipe()
-		x := newSession(w.Server, pipeEnd{far, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}, plain)
+		near, far := memnet.Pipe(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, &net.TCPAddr{})
+		x := newSession(w.Server, far, plain)
 		ended := make(chan struct{})
 		go func() { defer close(ended); x.serve() }()
 		go func() {
@@ -490,7 +502,7 @@ func BenchmarkRetr(b *testing.B) {
 	conn, err := net.Dial("tcp", l.Addr().String())
 	check(b, err)
 	defer conn.Close()
-	c := &client{t: b, conn: conn, r: newReader(conn)}
+	c := &client{t: b, conn: conn, r: bufio.NewReader(conn)}
 	c.line()
 	c.ask("USER ann@example.org")
 	c.ask("PASS secret")

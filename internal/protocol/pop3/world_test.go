@@ -4,15 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -26,6 +21,8 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/memnet"
 	"postroad/internal/storage/kv/pebble"
 )
 
@@ -42,7 +39,7 @@ type world struct {
 	mu     sync.Mutex
 	now    time.Time // guarded by mu
 	log    safeBuffer
-	listen *listener
+	net    memnet.Network
 	served chan error
 }
 
@@ -75,6 +72,13 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
+// withTLS lets a Server offer it.
+func withTLS(t testing.TB) func(*Config) {
+	return func(c *Config) {
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{certtest.Server(t, "mail.example.org")}}
+	}
+}
+
 // newWorld starts a Server. It ends with the test, which then must have left no session behind.
 func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	t.Helper()
@@ -86,7 +90,7 @@ func newWorldWith(t testing.TB, o ListenerOptions, signIn auth.Options, change f
 	t.Helper()
 	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
 	check(t, err)
-	w := &world{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), listen: newListener(), served: make(chan error, 1)}
+	w := &world{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), served: make(chan error, 1)}
 	w.dir, err = directory.Open(t.Context(), db, directory.Options{
 		Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096, Recoverable: signIn.APOP},
 	})
@@ -108,7 +112,8 @@ func newWorldWith(t testing.TB, o ListenerOptions, signIn auth.Options, change f
 		change(&c)
 	}
 	w.Server = New(c)
-	go func() { w.served <- w.Serve(context.Background(), w.listen, o) }()
+	l := w.listen(t)
+	go func() { w.served <- w.Serve(context.Background(), l, o) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -175,42 +180,12 @@ func (w *world) count(t testing.TB, id ident.AccountID) (n int) {
 	return n
 }
 
-// listener is a net.Listener in memory.
-type listener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-	fail  error
+func (w *world) listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := w.net.Listen("pop3")
+	check(t, err)
+	return l
 }
-
-func newListener() *listener { return &listener{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		if l.fail != nil {
-			return nil, l.fail
-		}
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 110} }
-
-// pipeEnd is a net.Pipe's end with an address.
-type pipeEnd struct {
-	net.Conn
-	remote net.Addr
-}
-
-func (p pipeEnd) RemoteAddr() net.Addr { return p.remote }
 
 // client is a program that speaks to the Server.
 type client struct {
@@ -222,13 +197,10 @@ type client struct {
 // dial connects from an address.
 func (w *world) dial(t testing.TB, from string) *client {
 	t.Helper()
-	near, far := net.Pipe()
-	addr, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(from, "1024"))
+	conn, err := w.net.DialFrom(t.Context(), from, "pop3")
 	check(t, err)
-	w.listen.conns <- pipeEnd{far, addr}
-	c := &client{t: t, conn: near, r: bufio.NewReader(near)}
-	t.Cleanup(func() { near.Close() })
-	return c
+	t.Cleanup(func() { conn.Close() })
+	return &client{t: t, conn: conn, r: bufio.NewReader(conn)}
 }
 
 // enter connects as a program at home and signs in as ann.
@@ -315,16 +287,4 @@ func (c *client) startTLS() {
 	c.conn, c.r = conn, bufio.NewReader(conn)
 }
 
-func serverTLS(t testing.TB) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	spec := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"mail.example.org"}}
-	der, err := x509.CreateCertificate(rand.Reader, spec, spec, key.Public(), key)
-	check(t, err)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-}
-
 var plain = ListenerOptions{PlainAllowed: true}
-
-func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }

@@ -69,7 +69,7 @@ func (d *urlData) CopyTo(w io.Writer) error {
 func TestBURLOf8Bit(t *testing.T) {
 	w := &world{}
 	srv := w.server(t, func(c *Config) { c.URLs = theURLs })
-	c := serve(t, srv, ListenerOptions{Mode: Submission, PlainAllowed: true}).client(t, "192.0.2.7:1")
+	c := serve(t, srv, ListenerOptions{Mode: Submission, PlainAllowed: true}).client(t, "192.0.2.7")
 	defer c.Close()
 	c.hear("220 ")
 	c.say("EHLO x\r\n")

@@ -105,7 +105,7 @@ func (l *looking) Verdict(context.Context) (*delivery.Verdict, error) {
 }
 
 // guardedWorld is a server with a Gate.
-func guardedWorld(t *testing.T, g *guard, o ListenerOptions, change func(*Config)) (*world, *memListener) {
+func guardedWorld(t *testing.T, g *guard, o ListenerOptions, change func(*Config)) (*world, *door) {
 	w := &world{}
 	s := w.server(t, func(c *Config) {
 		c.Gate, c.Note = g, g.note

@@ -18,7 +18,7 @@ func BenchmarkIdle(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		conns := make([]net.Conn, clients)
 		for i := range conns {
-			c := l.client(b, "127.0.0.1:1")
+			c := newClient(b, l.pipe())
 			c.in.Reset(c.Conn)
 			conns[i] = c.Conn
 			c.hear("220 ")

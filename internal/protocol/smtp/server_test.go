@@ -30,8 +30,9 @@ type client struct {
 	in *bufio.Reader
 }
 
-func (l *memListener) client(t testing.TB, remote memAddr) *client {
-	conn := l.dial(remote)
+func (d *door) client(t testing.TB, from string) *client { return newClient(t, d.dial(from)) }
+
+func newClient(t testing.TB, conn net.Conn) *client {
 	return &client{Conn: conn, t: t, in: bufio.NewReader(conn)}
 }
 
@@ -63,14 +64,25 @@ func (c *client) closed() {
 	}
 }
 
+// counted counts what is written in one piece.
+type counted struct {
+	net.Conn
+	writes *int
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	*c.writes++
+	return c.Conn.Write(p)
+}
+
 // TestOneWritePerGroup: a delivery costs two writes (RFC 2920 §3.2).
 func TestOneWritePerGroup(t *testing.T) {
 	w := &world{}
 	l := serve(t, w.server(t, nil), ListenerOptions{})
 	writes := 0
 	near, far := net.Pipe()
-	l.conns <- memConn{Conn: far, remote: "192.0.2.7:1", writes: &writes}
-	c := &client{Conn: near, t: t, in: bufio.NewReader(near)}
+	l.hand(counted{Conn: far, writes: &writes})
+	c := newClient(t, near)
 	defer c.Close()
 	c.hear("220 ")
 	c.say(hello)
@@ -105,7 +117,7 @@ func TestTimeouts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{}
 				l := serve(t, w.server(t, nil), ListenerOptions{})
-				c := l.client(t, "192.0.2.7:1")
+				c := l.client(t, "192.0.2.7")
 				began, gone := time.Now(), make(chan struct{})
 				defer func() {
 					c.Close()
@@ -141,7 +153,7 @@ func TestTransactionTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
 		l := serve(t, w.server(t, nil), ListenerOptions{})
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		began, gone := time.Now(), make(chan struct{})
 		defer func() {
 			c.Close()
@@ -168,7 +180,7 @@ func TestSlowButSteady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
 		l := serve(t, w.server(t, nil), ListenerOptions{})
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		defer c.Close()
 		c.hear("220 ")
 		c.say(hello + toAlice + "DATA\r\n")
@@ -187,7 +199,7 @@ func TestDeafClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := (&world{}).server(t, nil)
 		l := serve(t, s, ListenerOptions{})
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		defer c.Close()
 		time.Sleep(5*time.Minute + time.Second)
 		synctest.Wait()
@@ -202,7 +214,7 @@ func TestGuessingIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
 		l := serve(t, w.server(t, nil), ListenerOptions{})
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		defer c.Close()
 		began := time.Now()
 		go io.WriteString(c, hello+"MAIL FROM:<>\r\n"+strings.Repeat("RCPT TO:<x@example.org>\r\n", 100_000))
@@ -239,7 +251,7 @@ func TestHugeChunkTakesNoMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for _, size := range []string{"150000000", "299999999", "1000000000", "1000000000000"} {
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		c.hear("220 ")
 		c.say(hello + toAlice + "BDAT " + size + " LAST\r\nhello")
 		c.Close()
@@ -272,7 +284,7 @@ func TestEndlessLine(t *testing.T) {
 func TestAuthLineLimit(t *testing.T) {
 	l := serve(t, (&world{}).server(t, nil), ListenerOptions{Mode: Submission, PlainAllowed: true})
 	for n, want := range map[int]string{12284: "501 5.5.2 ", 12288: "500 5.5.6 ", 60_000: "500 5.5.6 "} {
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		c.hear("220 ")
 		c.say(hello + "AUTH PLAIN\r\n")
 		c.hear("334 ")
@@ -290,15 +302,15 @@ func TestConnectionLimits(t *testing.T) {
 	s := (&world{}).server(t, func(c *Config) { c.Limits = Limits{Connections: 4, ConnectionsPerAddress: 2} })
 	l := serve(t, s, ListenerOptions{})
 	for _, tc := range []struct {
-		from memAddr
+		from string
 		want string
 	}{
-		{"[2001:db8:0:1::1]:1", "220 "},
-		{"[2001:db8:0:1:ffff::2]:1", "220 "},
-		{"[2001:db8:0:1::3]:1", "421 4.7.0 "}, // the same /64
-		{"[2001:db8:0:2::1]:1", "220 "},
-		{"192.0.2.1:1", "220 "},
-		{"192.0.2.2:1", "421 4.7.0 "}, // the fifth
+		{"2001:db8:0:1::1", "220 "},
+		{"2001:db8:0:1:ffff::2", "220 "},
+		{"2001:db8:0:1::3", "421 4.7.0 "}, // the same /64
+		{"2001:db8:0:2::1", "220 "},
+		{"192.0.2.1", "220 "},
+		{"192.0.2.2", "421 4.7.0 "}, // the fifth
 	} {
 		c := l.client(t, tc.from)
 		defer c.Close()
@@ -322,7 +334,7 @@ func TestLeaving(t *testing.T) {
 		}
 	}
 	for range 3 {
-		c := l.client(t, "127.0.0.1:1")
+		c := l.client(t, "127.0.0.1")
 		defer c.Close()
 		c.hear("220 ")
 	}
@@ -334,7 +346,7 @@ func TestShutdown(t *testing.T) {
 		w := &world{}
 		s := w.server(t, nil)
 		l := serve(t, s, ListenerOptions{})
-		idle, busy := l.client(t, "192.0.2.7:1"), l.client(t, "192.0.2.8:1")
+		idle, busy := l.client(t, "192.0.2.7"), l.client(t, "192.0.2.8")
 		defer idle.Close()
 		defer busy.Close()
 		idle.hear("220 ")
@@ -369,7 +381,7 @@ func TestImpatientShutdown(t *testing.T) {
 		w := &world{}
 		s := w.server(t, nil)
 		l := serve(t, s, ListenerOptions{})
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		defer c.Close()
 		c.hear("220 ")
 		c.say(hello + toAlice + "DATA\r\nhello\r\n")
@@ -394,7 +406,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	s := (&world{}).server(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, newListener(), ListenerOptions{}) }()
+	go func() { ended <- s.Serve(ctx, (&door{t: t}).listen(), ListenerOptions{}) }()
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -402,7 +414,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := s.Serve(t.Context(), newListener(), ListenerOptions{}); err != nil {
+	if err := s.Serve(t.Context(), (&door{t: t}).listen(), ListenerOptions{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -423,7 +435,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 func TestAcceptFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := (&world{}).server(t, nil).Serve(t.Context(), &failingListener{newListener(), 10}, ListenerOptions{})
+		err := (&world{}).server(t, nil).Serve(t.Context(), &failingListener{(&door{t: t}).listen(), 10}, ListenerOptions{})
 		if err == nil || !strings.Contains(err.Error(), "broken for good") {
 			t.Errorf("Serve: %v", err)
 		}
@@ -470,7 +482,7 @@ func TestHalfOpen(t *testing.T) {
 	l := serve(t, s, ListenerOptions{})
 	all := hello + toAlice + "DATA\r\nhello\r\n.\r\n" + toAlice + "BDAT 9 LAST\r\nhello\r\n\r\nAUTH PLAIN\r\nSTARTTLS\r\n"
 	for cut := range len(all) {
-		conn := l.dial("192.0.2.7:1")
+		conn := l.dial("192.0.2.7")
 		go io.Copy(io.Discard, conn)
 		io.WriteString(conn, all[:cut])
 		conn.Close()
@@ -491,13 +503,13 @@ func TestOthersAreUndisturbed(t *testing.T) {
 		l := serve(t, w.server(t, nil), ListenerOptions{})
 		for i, stuck := range []string{"EH", hello, hello + toAlice + "DATA\r\n", hello + toAlice + "DATA\r\nhel", hello + toAlice + "BDAT 9999999\r\nx", "STARTTLS\r\n"} {
 			for j := range 20 {
-				c := l.client(t, memAddr(fmt.Sprintf("192.0.%d.%d:1", i, j)))
+				c := l.client(t, fmt.Sprintf("192.0.%d.%d", i, j))
 				defer c.Close()
 				go io.Copy(io.Discard, c)
 				c.say(stuck)
 			}
 		}
-		c := l.client(t, "192.0.2.7:1")
+		c := l.client(t, "192.0.2.7")
 		defer c.Close()
 		began := time.Now()
 		c.hear("220 ")
@@ -561,7 +573,7 @@ func TestTLSOnly(t *testing.T) {
 	if said := talk(t, l, hello); strings.Contains(said, "220") {
 		t.Errorf("%q", said)
 	}
-	c := tls.Client(l.dial("192.0.2.7:1"), &tls.Config{InsecureSkipVerify: true})
+	c := tls.Client(l.dial("192.0.2.7"), &tls.Config{InsecureSkipVerify: true})
 	defer c.Close()
 	line, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil || line != "220 mx.example.org ESMTP Postroad\r\n" {
@@ -605,7 +617,7 @@ func (c *tape) Read(p []byte) (int, error) {
 
 func (c *tape) Write(p []byte) (int, error)      { return c.said.Write(p) }
 func (c *tape) Close() error                     { c.once.Do(func() { close(c.done) }); return nil }
-func (c *tape) RemoteAddr() net.Addr             { return memAddr("192.0.2.7:1") }
+func (c *tape) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 1} }
 func (c *tape) SetDeadline(time.Time) error      { return nil }
 func (c *tape) SetReadDeadline(time.Time) error  { return nil }
 func (c *tape) SetWriteDeadline(time.Time) error { return nil }
@@ -615,11 +627,12 @@ func play(t *testing.T, w *world, input []byte, piece int, mode Mode) string {
 	s := w.server(t, func(c *Config) {
 		c.Limits = Limits{MessageBytes: 1000, CommandLine: 200, Errors: 5, RefusedRecipients: 5}
 	})
-	l := newListener()
+	d := &door{t: t}
+	l := d.listen()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(t.Context(), l, ListenerOptions{Mode: mode, PlainAllowed: true}) }()
 	c := &tape{rest: input, piece: piece, done: make(chan struct{})}
-	l.conns <- c
+	d.hand(c)
 	<-c.done
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
@@ -672,7 +685,7 @@ func BenchmarkDelivery(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKB", kb), func(b *testing.B) {
 			s := (&world{}).server(b, func(c *Config) { c.Post, c.Limits.Messages = nullPost{&world{}}, 1<<40 })
 			l := serve(b, s, ListenerOptions{})
-			c := l.client(b, "192.0.2.7:1")
+			c := newClient(b, l.pipe())
 			defer c.Close()
 			c.hear("220 ")
 			c.say(hello)

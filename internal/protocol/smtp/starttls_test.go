@@ -10,7 +10,7 @@ import (
 func TestStrangerAfterStartTLS(t *testing.T) {
 	g := &guard{}
 	_, l := guardedWorld(t, g, ListenerOptions{OfferAuth: true, PlainAllowed: true}, nil)
-	raw := l.dial("192.0.2.7:40000")
+	raw := l.dial("192.0.2.7")
 	defer raw.Close()
 	c := textproto.NewConn(raw)
 	ask := func(code int, line string) {

@@ -1,110 +1,51 @@
 package smtp
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/transcript"
 )
 
-// TestTranscripts runs the conversations in testdata. See testdata/README.
+// TestTranscripts plays the conversations in testdata, whose README says what package transcript doesn't.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, part := range strings.Split("\n"+string(text), "\n== ") {
-				title, body, _ := strings.Cut(part, "\n")
-				if i == 0 {
-					continue // what stands before the first conversation is for the reader
-				}
-				t.Run(title, func(t *testing.T) {
-					runTranscript(t, file, strings.Count(string(text[:strings.Index(string(text), part)]), "\n"), body)
-				})
-			}
-		})
-	}
+	transcript.Run(t, func(t *testing.T, lines transcript.Script) {
+		s := &script{t: t, world: &world{fail: map[string]error{}}}
+		transcript.World{Given: s.given, Dial: s.dial, Do: s.do}.Play(t, lines)
+	})
 }
 
-// script is a transcript being played.
+// script is what a conversation has said of its world.
 type script struct {
 	t     *testing.T
 	world *world
 	conf  Config
 	opts  ListenerOptions
-	conn  net.Conn
-	in    *bufio.Reader
-	skip  bool // "..." was the last expectation
-
-	pending strings.Builder // what the client says next, in one piece
-	sent    chan struct{}
-	at      string // file:line
 }
 
-func runTranscript(t *testing.T, file string, line int, body string) {
-	s := &script{t: t, world: &world{fail: map[string]error{}}}
-	for i, text := range strings.Split(body, "\n") {
-		s.at = fmt.Sprintf("%s:%d", file, line+i+2)
-		s.step(strings.TrimRight(text, " "))
-	}
-	s.send()
-	if s.conn != nil {
-		s.conn.Close()
-		<-s.sent
-	}
-}
-
-func (s *script) step(text string) {
+func (s *script) do(l transcript.Line) bool {
 	s.t.Helper()
-	word, rest, _ := strings.Cut(text, " ")
-	switch word {
-	case "", "#":
-	case "given":
-		s.given(strings.Fields(rest))
-	case "C:":
-		s.connect()
-		s.pending.WriteString(rest + "\r\n")
-	case "C>":
-		s.connect()
-		raw, err := strconv.Unquote(rest)
-		if err != nil {
-			s.t.Fatalf("%s: %v", s.at, err)
-		}
-		s.pending.WriteString(raw)
-	case "S:":
-		s.expect(rest)
-	case "TLS":
-		s.send()
-		<-s.sent
-		s.conn = tls.Client(s.conn, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS13})
-		s.in = bufio.NewReader(s.conn)
-	case "closed":
-		s.closed()
+	switch l.Word {
 	case "delivered":
-		s.delivered(rest)
+		s.delivered(l)
 	case "|":
-		s.contains(rest)
+		s.contains(l)
 	default:
-		s.t.Fatalf("%s: what is %q?", s.at, text)
+		return false
 	}
+	return true
 }
 
 // given changes the world before the connection: see testdata/README.
-func (s *script) given(words []string) {
+func (s *script) given(l transcript.Line) {
+	s.t.Helper()
+	words := strings.Fields(l.Rest)
 	limits := map[string]*int{
 		"recipients": &s.conf.Limits.Recipients, "errors": &s.conf.Limits.Errors, "line": &s.conf.Limits.CommandLine,
 		"messages": &s.conf.Limits.Messages, "logins": &s.conf.Limits.AuthFailures, "hops": &s.conf.Limits.Hops,
@@ -145,7 +86,7 @@ func (s *script) given(words []string) {
 	case "limit":
 		n, err := strconv.Atoi(words[2])
 		if err != nil {
-			s.t.Fatalf("%s: %v", s.at, err)
+			s.t.Fatalf("%s: %v", l.At, err)
 		}
 		if words[1] == "size" {
 			s.conf.Limits.MessageBytes = int64(n)
@@ -153,7 +94,7 @@ func (s *script) given(words []string) {
 		}
 		*limits[words[1]] = n
 	default:
-		s.t.Fatalf("%s: given what?", s.at)
+		s.t.Fatalf("%s: given what?", l.At)
 	}
 }
 
@@ -166,10 +107,9 @@ func kindNamed(name string) fault.Kind {
 	return fault.Internal
 }
 
-func (s *script) connect() {
-	if s.conn != nil {
-		return
-	}
+// dial starts the server with what has been given.
+func (s *script) dial(string) net.Conn {
+	s.t.Helper()
 	server := s.world.server(s.t, func(c *Config) {
 		c.Limits, c.BareLineEndings, c.Gate = s.conf.Limits, s.conf.BareLineEndings, s.conf.Gate
 		c.URLs, c.Policies = s.conf.URLs, s.conf.Policies
@@ -177,94 +117,20 @@ func (s *script) connect() {
 			c.TLS = nil
 		}
 	})
-	s.conn = serve(s.t, server, s.opts).dial("192.0.2.7:40000")
-	s.conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn := serve(s.t, server, s.opts).dial("192.0.2.7")
 	if s.opts.ImplicitTLS {
-		s.conn = tls.Client(s.conn, &tls.Config{InsecureSkipVerify: true})
+		return tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
-	s.in = bufio.NewReader(s.conn)
-	s.sent = make(chan struct{})
-	close(s.sent)
-}
-
-// send lets the client say what has gathered, in one write.
-func (s *script) send() {
-	if s.pending.Len() == 0 {
-		return
-	}
-	<-s.sent
-	text := s.pending.String()
-	s.pending.Reset()
-	s.sent = make(chan struct{})
-	go func(conn net.Conn, sent chan struct{}) {
-		defer close(sent)
-		conn.Write([]byte(text))
-	}(s.conn, s.sent)
-}
-
-func (s *script) expect(want string) {
-	s.t.Helper()
-	s.connect()
-	s.send()
-	if want == "..." {
-		s.skip = true
-		return
-	}
-	for {
-		got, err := s.in.ReadString('\n')
-		if err != nil {
-			s.t.Fatalf("%s: want %q, got %q and %v", s.at, want, got, err)
-		}
-		line, crlf := strings.CutSuffix(got, "\r\n")
-		if !crlf {
-			s.t.Fatalf("%s: line ends badly: %q", s.at, got)
-		}
-		if matches(want, line) {
-			s.skip = false
-			return
-		}
-		if !s.skip {
-			s.t.Fatalf("%s:\nwant S: %s\n got S: %s", s.at, want, line)
-		}
-	}
-}
-
-// matches compares; a "*" in want stands for anything.
-func matches(want, got string) bool {
-	parts := strings.Split(want, "*")
-	if !strings.HasPrefix(got, parts[0]) {
-		return false
-	}
-	if len(parts) == 1 {
-		return want == got
-	}
-	got = got[len(parts[0]):]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(got, p)
-		if i < 0 {
-			return false
-		}
-		got = got[i+len(p):]
-	}
-	return strings.HasSuffix(got, parts[len(parts)-1])
-}
-
-func (s *script) closed() {
-	s.t.Helper()
-	s.send()
-	if got, err := s.in.ReadString('\n'); err == nil {
-		s.t.Fatalf("%s: not closed, but %q", s.at, got)
-	}
+	return conn
 }
 
 // delivered compares the last delivery's envelope: "delivered N" counts them all,
 // "delivered FROM to RCPT..." tells the last one's.
-func (s *script) delivered(want string) {
+func (s *script) delivered(l transcript.Line) {
 	s.t.Helper()
-	s.send()
-	if n, err := strconv.Atoi(want); err == nil {
+	if n, err := strconv.Atoi(l.Rest); err == nil {
 		if got := s.world.count(); got != n {
-			s.t.Fatalf("%s: %d delivered, want %d", s.at, got, n)
+			s.t.Fatalf("%s: %d delivered, want %d", l.At, got, n)
 		}
 		return
 	}
@@ -303,19 +169,20 @@ func (s *script) delivered(want string) {
 	if e.RequireTLS {
 		got += " over TLS"
 	}
-	if got != want {
-		s.t.Fatalf("%s:\nwant %s\n got %s", s.at, want, got)
+	if got != l.Rest {
+		s.t.Fatalf("%s:\nwant %s\n got %s", l.At, l.Rest, got)
 	}
 }
 
-// contains demands a line of the last message; lines must come in order of the message.
-func (s *script) contains(want string) {
+// contains demands a line of the last message.
+func (s *script) contains(l transcript.Line) {
 	s.t.Helper()
-	for _, line := range strings.SplitAfter(s.world.last(s.t).Text, "\n") {
+	text := s.world.last(s.t).Text
+	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\r\n")
-		if matches(want, strings.ReplaceAll(line, "\t", "    ")) {
+		if transcript.Fits(strings.ReplaceAll(line, "\t", "    "), l.Rest, "*") {
 			return
 		}
 	}
-	s.t.Fatalf("%s: no line %q in\n%s", s.at, want, s.world.last(s.t).Text)
+	s.t.Fatalf("%s: no line %q in\n%s", l.At, l.Rest, text)
 }

@@ -63,7 +63,7 @@ func newHouseWith(t testing.TB, options func(kv.DB, *house) delivery.Options) *h
 	agent := delivery.New(h.dir, h.store, options(db, h))
 	h.Server, err = New(Config{
 		Hostname: "mx.example.org", Post: NewPost(agent, h.store), Auth: NewAuth(auth.New(h.dir, auth.Options{}), nil),
-		Senders: agent, TLS: serverTLS(),
+		Senders: agent, TLS: serverTLS(t),
 	})
 	check(t, err)
 	for _, m := range []Mode{MX, Submission, LMTP} {

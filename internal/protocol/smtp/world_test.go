@@ -3,15 +3,9 @@ package smtp
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -22,6 +16,8 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -212,7 +208,7 @@ func (x *exchange) check(password string, last []byte) ([]byte, bool, error) {
 func (w *world) server(t testing.TB, change func(*Config)) *Server {
 	t.Helper()
 	c := Config{
-		Hostname: "mx.example.org", Post: w, Auth: w, Senders: w, TLS: serverTLS(),
+		Hostname: "mx.example.org", Post: w, Auth: w, Senders: w, TLS: serverTLS(t),
 		Now:  func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		Rand: bytes.NewReader(make([]byte, 8)), Hold: 30 * 24 * time.Hour,
 	}
@@ -226,65 +222,52 @@ func (w *world) server(t testing.TB, change func(*Config)) *Server {
 	return s
 }
 
-// memListener hands out the server's ends of connections in memory.
-type memListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+// door is where clients come in.
+type door struct {
+	net memnet.Network
+	t   testing.TB
 }
 
-func newListener() *memListener {
-	return &memListener{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-func (l *memListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
+func (d *door) listen() net.Listener {
+	d.t.Helper()
+	l, err := d.net.Listen("smtp")
+	if err != nil {
+		d.t.Fatal(err)
 	}
-}
-
-func (l *memListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *memListener) Addr() net.Addr { return memAddr("192.0.2.25:25") }
-
-type memAddr string
-
-func (memAddr) Network() string  { return "tcp" }
-func (a memAddr) String() string { return string(a) }
-
-// memConn is a pipe's end that says where the other is, and counts writes.
-type memConn struct {
-	net.Conn
-	remote memAddr
-	writes *int
-}
-
-func (c memConn) RemoteAddr() net.Addr { return c.remote }
-
-func (c memConn) Write(p []byte) (int, error) {
-	if c.writes != nil {
-		*c.writes++
-	}
-	return c.Conn.Write(p)
+	return l
 }
 
 // dial gives the client's end of a new connection.
-func (l *memListener) dial(remote memAddr) net.Conn {
-	client, server := net.Pipe()
-	l.conns <- memConn{Conn: server, remote: remote}
-	return client
+func (d *door) dial(from string) net.Conn {
+	d.t.Helper()
+	conn, err := d.net.DialFrom(context.Background(), from, "smtp")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return conn
+}
+
+// hand lets the server accept a connection of the test's own make.
+func (d *door) hand(conn net.Conn) {
+	d.t.Helper()
+	if err := d.net.Hand(context.Background(), "smtp", conn); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// pipe is a connection that costs a benchmark nothing.
+func (d *door) pipe() net.Conn {
+	d.t.Helper()
+	near, far := net.Pipe()
+	d.hand(far)
+	return near
 }
 
 // serve runs the server on a new listener until the test ends.
-func serve(t testing.TB, s *Server, o ListenerOptions) *memListener {
+func serve(t testing.TB, s *Server, o ListenerOptions) *door {
 	t.Helper()
-	l := newListener()
+	d := &door{t: t}
+	l := d.listen()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(context.Background(), l, o) }()
 	t.Cleanup(func() {
@@ -295,29 +278,17 @@ func serve(t testing.TB, s *Server, o ListenerOptions) *memListener {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return l
+	return d
 }
 
-var serverTLS = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.example.org"},
-		DNSNames: []string{"mx.example.org"}, NotAfter: time.Now().Add(24 * 365 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-})
+func serverTLS(t testing.TB) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{certtest.Server(t, "mx.example.org")}}
+}
 
 // talk sends all of input on a new connection, and returns all that the server said.
-func talk(t testing.TB, l *memListener, input string) string {
+func talk(t testing.TB, l *door, input string) string {
 	t.Helper()
-	conn := l.dial("192.0.2.7:40000")
+	conn := l.dial("192.0.2.7")
 	defer conn.Close()
 	sent := make(chan struct{})
 	go func() {

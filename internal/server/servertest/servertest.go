@@ -27,8 +27,8 @@ import (
 	"postroad/internal/server"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
-	"postroad/internal/server/servertest/memnet"
 	"postroad/internal/service/dns"
+	"postroad/internal/service/memnet"
 	"postroad/internal/service/transfer"
 )
 

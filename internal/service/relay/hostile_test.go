@@ -28,10 +28,10 @@ func offersTLS(then func(net.Conn)) func(net.Conn) {
 func TestStalledHandshake(t *testing.T) {
 	trickle := func(c net.Conn) {
 		for b := []byte{0x16, 3, 3, 0x3F, 0xFF, 2, 0, 0x3F, 0xFB}; ; b = append(b[1:], 0) { // a long ServerHello
+			time.Sleep(time.Second)
 			if _, err := c.Write(b[:1]); err != nil {
 				return
 			}
-			time.Sleep(time.Second)
 		}
 	}
 	silent := func(c net.Conn) { time.Sleep(time.Hour) }

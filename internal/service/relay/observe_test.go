@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"postroad/internal/service/certtest"
 )
 
 // host speaks SMTP as far as a message; its reply to STARTTLS is as given, "" if it isn't offered.
@@ -48,8 +50,8 @@ func host(startTLS string, certificate *tls.Certificate) func(net.Conn) {
 
 // TestHandshakesAreTold: one for each new connection that gets as far as TLS, none for a connection that is used again.
 func TestHandshakesAreTold(t *testing.T) {
-	cert, roots := certificate()
-	verified := Policy{Mode: Verified, Config: &tls.Config{RootCAs: roots}}
+	cert := certificate(t)
+	verified := Policy{Mode: Verified, Config: &tls.Config{RootCAs: certtest.Roots(cert)}}
 	for _, c := range []struct {
 		name  string
 		tls   Policy

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/xdg-go/scram"
 
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/transfer"
 )
 
@@ -154,13 +155,13 @@ func listen(t testing.TB, serve func(net.Listener) error, stop func() error) Hop
 // another starts a server of other's, with TLS.
 func another(t testing.TB, o *other, lmtp bool) Hop {
 	s := smtp.NewServer(o)
-	cert, roots := certificate()
+	cert := certificate(t)
 	s.Domain, s.LMTP, s.TLSConfig = "mx1.example", lmtp, &tls.Config{Certificates: []tls.Certificate{cert}}
 	s.EnableDSN, s.EnableSMTPUTF8, s.EnableREQUIRETLS, s.EnableBINARYMIME = true, true, true, true
 	s.MaxRecipients, s.MaxMessageBytes = 3, 1<<20
 	s.AllowInsecureAuth = true
 	h := listen(t, s.Serve, s.Close)
-	h.TLS = Policy{Mode: Verified, Config: &tls.Config{RootCAs: roots}}
+	h.TLS = Policy{Mode: Verified, Config: &tls.Config{RootCAs: certtest.Roots(cert)}}
 	return h
 }
 

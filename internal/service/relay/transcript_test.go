@@ -4,48 +4,21 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/transcript"
 	"postroad/internal/service/transfer"
 )
 
-// TestTranscripts runs the conversations in testdata. See testdata/README.
-func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, part := range strings.Split("\n"+string(text), "\n== ") {
-				title, body, _ := strings.Cut(part, "\n")
-				if i == 0 {
-					continue // what stands before the first conversation is for the reader
-				}
-				t.Run(title, func(t *testing.T) {
-					line := strings.Count(string(text[:strings.Index(string(text), part)]), "\n")
-					runTranscript(t, file, line, body)
-				})
-			}
-		})
-	}
-}
-
-// line is one of a transcript, with its place.
-type line struct{ at, word, rest string }
+// TestTranscripts plays the conversations in testdata. See testdata/README.
+func TestTranscripts(t *testing.T) { transcript.Run(t, play) }
 
 // script is a transcript: what is given, what is said on each connection, and what comes of it.
 type script struct {
@@ -55,12 +28,13 @@ type script struct {
 	job   transfer.Job
 	limit Limits
 	jobs  int
+	cert  tls.Certificate // of all hops
 }
 
-func runTranscript(t *testing.T, file string, first int, body string) {
-	s := &script{t: t, peers: newPeers(t), jobs: 1, job: letter("Subject: x\r\n\r\nhello\r\n", "bob@there.example")}
+func play(t *testing.T, lines transcript.Script) {
+	s := &script{t: t, peers: newPeers(t), jobs: 1, job: letter("Subject: x\r\n\r\nhello\r\n", "bob@there.example"), cert: certificate(t)}
 	s.hops = []Hop{hop(1)}
-	var talk, outcomes []line
+	var talk, outcomes transcript.Script
 	at := 1
 	end := func() {
 		if talk != nil {
@@ -69,17 +43,14 @@ func runTranscript(t *testing.T, file string, first int, body string) {
 		}
 		talk = nil
 	}
-	for i, text := range strings.Split(body, "\n") {
-		word, rest, _ := strings.Cut(strings.TrimRight(text, " "), " ")
-		l := line{fmt.Sprintf("%s:%d", file, first+i+2), word, rest}
-		switch word {
-		case "", "#":
+	for _, l := range lines {
+		switch l.Word {
 		case "given":
 			s.given(l)
 		case "connection": // to the n-th host
 			end()
-			at, _ = strconv.Atoi(rest)
-			talk = []line{}
+			at, _ = strconv.Atoi(l.Rest)
+			talk = transcript.Script{}
 		case "=>":
 			outcomes = append(outcomes, l)
 		default:
@@ -90,7 +61,7 @@ func runTranscript(t *testing.T, file string, first int, body string) {
 	s.run(outcomes)
 }
 
-func (s *script) run(want []line) {
+func (s *script) run(want transcript.Script) {
 	r := s.peers.relay(s.limit)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -105,8 +76,8 @@ func (s *script) run(want []line) {
 		return
 	}
 	for i := range got {
-		if have := describe(&got[i]); !like(have, want[i].rest) {
-			s.t.Errorf("%s:\n got %s\nwant %s", want[i].at, have, want[i].rest)
+		if have := describe(&got[i]); !transcript.Fits(have, want[i].Rest, "*") {
+			s.t.Errorf("%s:\n got %s\nwant %s", want[i].At, have, want[i].Rest)
 		}
 	}
 	for a, left := range s.peers.serve {
@@ -133,29 +104,9 @@ func describe(o *transfer.Outcome) string {
 	return strings.Join(append(words, o.Status, o.Text), " ")
 }
 
-// like compares, where * stands for anything.
-func like(have, want string) bool {
-	pieces := strings.Split(want, "*")
-	if len(pieces) == 1 {
-		return have == want
-	}
-	rest, ok := strings.CutPrefix(have, pieces[0])
-	for _, p := range pieces[1:] {
-		i := strings.Index(rest, p)
-		if p == "" {
-			i = len(rest)
-		}
-		if !ok || i < 0 {
-			return false
-		}
-		rest = rest[i+len(p):]
-	}
-	return ok && rest == ""
-}
-
 // given changes the world: see testdata/README.
-func (s *script) given(l line) {
-	word, rest, _ := strings.Cut(l.rest, " ")
+func (s *script) given(l transcript.Line) {
+	word, rest, _ := strings.Cut(l.Rest, " ")
 	words := strings.Fields(rest)
 	e := &s.job.Envelope
 	switch word {
@@ -169,7 +120,7 @@ func (s *script) given(l line) {
 	case "message":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
-			s.t.Fatal(l.at, err)
+			s.t.Fatal(l.At, err)
 		}
 		s.job.Content = strings.NewReader(text)
 	case "longline":
@@ -187,7 +138,7 @@ func (s *script) given(l line) {
 	case "deadline":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
-			s.t.Fatal(l.at, err)
+			s.t.Fatal(l.At, err)
 		}
 		e.Deadline = epoch.Add(d)
 	case "traced":
@@ -200,12 +151,12 @@ func (s *script) given(l line) {
 	case "jobs":
 		s.jobs, _ = strconv.Atoi(rest)
 	default:
-		s.t.Fatal(l.at, ": given what?")
+		s.t.Fatal(l.At, ": given what?")
 	}
 }
 
 // givenHops is the number of hops and what they are.
-func (s *script) givenHops(l line, words []string) {
+func (s *script) givenHops(l transcript.Line, words []string) {
 	n, _ := strconv.Atoi(words[0])
 	s.hops = nil
 	for i := range n {
@@ -219,8 +170,7 @@ func (s *script) givenHops(l line, words []string) {
 			case "required":
 				h.TLS.Mode = Required
 			case "verified":
-				_, roots := certificate()
-				h.TLS = Policy{Mode: Verified, Config: &tls.Config{RootCAs: roots}, Label: "MTA-STS"}
+				h.TLS = Policy{Mode: Verified, Config: &tls.Config{RootCAs: certtest.Roots(s.cert)}, Label: "MTA-STS"}
 			case "distrusted":
 				h.TLS = Policy{Mode: Verified}
 			case "implicit":
@@ -228,7 +178,7 @@ func (s *script) givenHops(l line, words []string) {
 			case "auth":
 				h.Auth = &Credentials{User: "ann", Password: "sesame"}
 			default:
-				s.t.Fatal(l.at, ": what hop?")
+				s.t.Fatal(l.At, ": what hop?")
 			}
 		}
 		s.hops = append(s.hops, h)
@@ -236,53 +186,52 @@ func (s *script) givenHops(l line, words []string) {
 }
 
 // play is the hop's side of a connection.
-func (s *script) play(c net.Conn, lines []line) {
+func (s *script) play(c net.Conn, lines transcript.Script) {
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	in := bufio.NewReader(c)
 	out := ""
 	for _, l := range lines {
-		if l.word != "S:" && l.word != "S>" && out != "" {
+		if l.Word != "S:" && l.Word != "S>" && out != "" {
 			c.Write([]byte(out))
 			out = ""
 		}
-		switch l.word {
+		switch l.Word {
 		case "S:", "S>":
 			if in.Buffered() > 0 {
 				rest, _ := in.Peek(in.Buffered())
-				s.t.Errorf("%s: the client did not wait, but said %q", l.at, rest)
+				s.t.Errorf("%s: the client did not wait, but said %q", l.At, rest)
 			}
-			if text, err := strconv.Unquote(l.rest); l.word == "S>" && err == nil {
+			if text, err := strconv.Unquote(l.Rest); l.Word == "S>" && err == nil {
 				out += text
 			} else {
-				out += l.rest + "\r\n"
+				out += l.Rest + "\r\n"
 			}
 		case "C:":
 			got, err := in.ReadString('\n')
-			if err != nil || !strings.HasSuffix(got, "\r\n") || !like(strings.TrimSuffix(got, "\r\n"), l.rest) {
-				s.t.Errorf("%s: the client said %q (%v), want %q", l.at, got, err, l.rest)
+			if err != nil || !strings.HasSuffix(got, "\r\n") || !transcript.Fits(strings.TrimSuffix(got, "\r\n"), l.Rest, "*") {
+				s.t.Errorf("%s: the client said %q (%v), want %q", l.At, got, err, l.Rest)
 				return
 			}
 		case "C>":
-			text, _ := strconv.Unquote(l.rest)
+			text, _ := strconv.Unquote(l.Rest)
 			got := make([]byte, len(text))
 			if _, err := io.ReadFull(in, got); err != nil || string(got) != text {
-				s.t.Errorf("%s: the client said %q (%v), want %q", l.at, got, err, text)
+				s.t.Errorf("%s: the client said %q (%v), want %q", l.At, got, err, text)
 			}
 		case "TLS":
-			cert, _ := certificate()
-			tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+			tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{s.cert}})
 			if err := tc.Handshake(); err != nil {
 				return // the client's outcome tells
 			}
 			c, in = tc, bufio.NewReader(tc)
 		case "closed":
 			if got, err := in.ReadString('\n'); err == nil {
-				s.t.Errorf("%s: the client said %q, and should have closed", l.at, got)
+				s.t.Errorf("%s: the client said %q, and should have closed", l.At, got)
 			}
 		case "close":
 			return
 		default:
-			s.t.Errorf("%s: what is %q?", l.at, l.word)
+			s.t.Errorf("%s: what is %q?", l.At, l.Word)
 		}
 	}
 	if out != "" {

@@ -2,13 +2,8 @@ package relay
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"net/netip"
 	"strings"
@@ -18,6 +13,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"postroad/internal/service/certtest"
+	"postroad/internal/service/memnet"
 	"postroad/internal/service/transfer"
 )
 
@@ -56,7 +53,7 @@ func (p *peers) dial(ctx context.Context, _ netip.Addr, network, addr string) (n
 	}
 	f := p.serve[addr][0]
 	p.serve[addr] = p.serve[addr][1:]
-	ours, theirs := net.Pipe()
+	ours, theirs := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	p.all.Go(func() {
 		defer theirs.Close()
 		f(theirs)
@@ -89,24 +86,6 @@ func letter(text string, to ...string) transfer.Job {
 }
 
 // certificate is for the hosts' names.
-var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"mx1.example", "mx2.example"},
-		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-})
+func certificate(t testing.TB) tls.Certificate {
+	return certtest.Server(t, "mx1.example", "mx2.example")
+}

@@ -9,13 +9,17 @@ import (
 	"time"
 )
 
-// window is how many bytes a connection holds in each direction before its writer waits.
-const window = 64 << 10
+// defaultWindow is how many bytes a connection holds in each direction before its writer waits.
+const defaultWindow = 64 << 10
 
 // Pipe returns the two ends of a connection. Each has its own address, and the
 // other's as its remote one.
 func Pipe(client, server net.Addr) (clientEnd, serverEnd net.Conn) {
-	up, down := newStream(), newStream()
+	return pipe(client, server, defaultWindow)
+}
+
+func pipe(client, server net.Addr, window int) (clientEnd, serverEnd net.Conn) {
+	up, down := newStream(window), newStream(window)
 	return &conn{in: down, out: up, local: client, remote: server}, &conn{in: up, out: down, local: server, remote: client}
 }
 
@@ -51,6 +55,8 @@ func (c *conn) SetWriteDeadline(t time.Time) error { c.out.writeBy.set(t); retur
 
 // stream is one direction of a connection.
 type stream struct {
+	window int
+
 	mu       sync.Mutex
 	held     []byte        // sent, not yet read
 	noReader bool          // the reading end is closed
@@ -60,8 +66,8 @@ type stream struct {
 	readBy, writeBy deadline
 }
 
-func newStream() *stream {
-	return &stream{changed: make(chan struct{}), readBy: newDeadline(), writeBy: newDeadline()}
+func newStream(window int) *stream {
+	return &stream{window: window, changed: make(chan struct{}), readBy: newDeadline(), writeBy: newDeadline()}
 }
 
 // change runs fn under the lock and wakes those who wait.
@@ -153,10 +159,10 @@ func (s *stream) tryWrite(b []byte) (n int, wait <-chan struct{}, err error) {
 		return 0, nil, s.noWriter
 	case s.noReader:
 		return 0, nil, syscall.ECONNRESET
-	case len(s.held) >= window:
+	case len(s.held) >= s.window:
 		return 0, s.changed, nil
 	}
-	n = min(len(b), window-len(s.held))
+	n = min(len(b), s.window-len(s.held))
 	s.held = append(s.held, b[:n]...)
 	close(s.changed)
 	s.changed = make(chan struct{})

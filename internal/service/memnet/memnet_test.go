@@ -37,7 +37,7 @@ func pair(t *testing.T, n *Network) (client, server net.Conn) {
 func TestBytesArriveInOrder(t *testing.T) {
 	var n Network
 	client, server := pair(t, &n)
-	want := bytes.Repeat([]byte("0123456789abcdef"), 3*window/16)
+	want := bytes.Repeat([]byte("0123456789abcdef"), 3*defaultWindow/16)
 	go func() { client.Write(want); client.Close() }()
 	got, err := io.ReadAll(server)
 	if err != nil || !bytes.Equal(got, want) {
@@ -69,7 +69,7 @@ func TestDeadlines(t *testing.T) {
 			t.Error(err, time.Since(start))
 		}
 		a.SetWriteDeadline(time.Now().Add(time.Minute))
-		if k, err := a.Write(make([]byte, 2*window)); k != window || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if k, err := a.Write(make([]byte, 2*defaultWindow)); k != defaultWindow || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(k, err)
 		}
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -7,6 +7,7 @@
 package memnet
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -18,6 +19,9 @@ import (
 
 // Network holds listeners by address. The zero value is ready. It is safe for concurrent use.
 type Network struct {
+	// Window is how many bytes each new connection holds in each direction before its writer waits; default 64 KiB.
+	Window int
+
 	mu        sync.Mutex
 	listeners map[string]*listener
 	clients   int // gives each client its own port
@@ -51,16 +55,36 @@ func (n *Network) DialFrom(ctx context.Context, from, address string) (net.Conn,
 	port := 1024 + n.clients%60000
 	n.mu.Unlock()
 	if l == nil {
-		return nil, fault.New(fault.NotFound, "nobody listens on %s", address)
+		return nil, nobody(address)
 	}
-	client, server := Pipe(clientAddr(from, port), l.Addr())
+	client, server := pipe(clientAddr(from, port), l.Addr(), cmp.Or(n.Window, defaultWindow))
+	if err := l.hand(ctx, server); err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// Hand lets a listener accept a connection of the caller's own make, and waits until it does.
+func (n *Network) Hand(ctx context.Context, address string, conn net.Conn) error {
+	n.mu.Lock()
+	l := n.listeners[address]
+	n.mu.Unlock()
+	if l == nil {
+		return nobody(address)
+	}
+	return l.hand(ctx, conn)
+}
+
+func nobody(address string) error { return fault.New(fault.NotFound, "nobody listens on %s", address) }
+
+func (l *listener) hand(ctx context.Context, conn net.Conn) error {
 	select {
-	case l.incoming <- server:
-		return client, nil
+	case l.incoming <- conn:
+		return nil
 	case <-l.closed:
-		return nil, fault.New(fault.NotFound, "nobody listens on %s any more", address)
+		return nobody(l.address)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
