@@ -3,9 +3,10 @@
 # account with checkpoints and on an account each.
 #
 # IMAPTEST is the program (default: imaptest), IMAPTESTS the folder of its scripted tests with default.mbox, SECS how long each
-# stress run takes (default 300), OFFSET what is added to the standard ports. Programs of 2022 and before stop in their
-# checkpoints by assertions of their own (seq_range_flags_ref; with users=, checkpoint_neg), whatever the server does. Nor do they wait at a
-# checkpoint for the APPENDs of clients that haven't selected the mailbox yet: on a busy machine one of these can come between two
+# stress run takes (default 300), OFFSET what is added to the standard ports. Programs that know IMAP4rev2 are run in that mode, too. Programs up
+# to 2026 stop in their stress mode by assertions of their own (seq_range_flags_ref, when a message is fetched that was never fetched before;
+# client_update_plan, at a new sign-in; with users=, checkpoint_neg), whatever the server does. Nor do
+# they wait at a checkpoint for the APPENDs of clients that haven't selected the mailbox yet: on a busy machine one of these can come between two
 # clients' CHECKs, and the first of them "has only N of N+1 messages" (rawlog shows it).
 set -u
 cd "$(dirname "$0")/.."
@@ -67,6 +68,9 @@ if [ -n "$two" ]; then
     run 'URLs of two people' user=user1@demo.test user2=user2@demo.test 'box=Shared/office@demo.test/Tests/box' "test=$work/two"
 fi
 run '50 clients on one account' user=user0@demo.test clients=50 "secs=$secs" checkpoint=5 random
+if "$imaptest" --help 2>&1 | grep -q '^ *imap4rev2 '; then
+    run '50 clients on one account, IMAP4rev2 and QRESYNC' user=user3@demo.test clients=50 "secs=$secs" checkpoint=5 imap4rev2 random
+fi
 run '50 clients on 50 accounts' user=user%d@demo.test users=1-50 clients=50 "secs=$secs" random
 "$work/postroad" --data "$work/data" check >"$work/check.log" 2>&1 || { cat "$work/check.log"; failures=$((failures + 1)); }
 grep -E 'level=(WARN|ERROR)|panic' "$work/server.log" | head

@@ -160,7 +160,7 @@ func TestSettingsOfTheOperator(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]string{"_imaps._tcp.example.test.": "0 1 993 imap.example.net.", "_imap._tcp.example.test.": "0 0 0 .", "_pop3s._tcp.example.test.": "0 0 0 .",
 		"_pop3._tcp.example.test.": "0 0 0 .", "_submission._tcp.example.test.": "10 1 587 smtp.example.net.", "_submissions._tcp.example.test.": "0 0 0 .",
-		"_autodiscover._tcp.example.test.": "0 1 443 mail.example.test."}, srv); d != "" {
+		"_sieve._tcp.example.test.": "0 1 4190 mail.example.test.", "_autodiscover._tcp.example.test.": "0 1 443 mail.example.test."}, srv); d != "" {
 		t.Error(d)
 	}
 	off := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Autoconfig.Off = true }})

@@ -8,6 +8,7 @@ func (s *Server) PolicyHost() http.Handler { return s.policyHost() }
 // MailServices and WebBase are what mail programs are told.
 var (
 	MailServices = mailServices
+	Vouching     = vouching
 	WebBase      = webBase
 )
 

@@ -181,7 +181,7 @@ func vouching(a *reports.Arrived, methods []authres.Method) {
 		}
 		for _, p := range m.Props {
 			switch {
-			case m.Name == "dkim" && p.Type == "header" && p.Name == "d":
+			case m.Name == "dkim" && p.Type == "header" && p.Name == "d" && !checks.Partial(&m): // RFC 8460 §3: without l
 				a.Signers = append(a.Signers, p.Value)
 			case m.Name == "dmarc" && p.Type == "header" && p.Name == "from":
 				a.Author = p.Value

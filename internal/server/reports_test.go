@@ -17,10 +17,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/server"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
 	"postroad/internal/service/dns/dnstest"
+	"postroad/internal/service/reports"
+	checks "postroad/internal/service/sender"
+	"postroad/internal/service/sender/authres"
+	"postroad/internal/service/sender/dkim"
 	"postroad/internal/service/transfer"
 )
 
@@ -268,4 +273,19 @@ func metricsOf(t *testing.T, s *servertest.Server) string {
 	c.Transport.(*http.Transport).TLSClientConfig.ServerName = "localhost" // whatever the host is called
 	_, page := get(t, c, "https://localhost/metrics", "Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	return page
+}
+
+// TestPartialSignaturesVouchForNothing: whoever puts something behind what they cover leaves no trace (RFC 8460 §3).
+func TestPartialSignaturesVouchForNothing(t *testing.T) {
+	v := checks.Verdict{ID: "mail.example.test", DKIM: []dkim.Result{{Status: authres.Pass, Domain: "whole.example", KeyBits: 2048}, {Status: authres.Pass, Domain: "part.example", KeyBits: 2048, Unsigned: 7},
+		{Status: authres.Fail, Domain: "wrong.example"}}}
+	found, err := authres.Parse(v.Results().Value())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a reports.Arrived
+	server.Vouching(&a, found.Methods)
+	if !slices.Equal(a.Signers, []string{"whole.example"}) {
+		t.Errorf("%q vouch", a.Signers)
+	}
 }

@@ -204,7 +204,7 @@ func sourceFor(bind []string, want4 bool, somewhere string) netip.Addr {
 
 // services are the ports that others can reach.
 func services(listen []config.Listener) (all []setup.Service) {
-	protocols := map[string]setup.Protocol{config.SMTP: setup.SMTP, config.Submission: setup.Submission, config.IMAP: setup.IMAP, config.POP3: setup.POP3, config.HTTP: setup.HTTP}
+	protocols := map[string]setup.Protocol{config.SMTP: setup.SMTP, config.Submission: setup.Submission, config.IMAP: setup.IMAP, config.POP3: setup.POP3, config.ManageSieve: setup.Sieve, config.HTTP: setup.HTTP}
 	for _, l := range listen {
 		p, known := protocols[l.Protocol]
 		port := portOf(l)

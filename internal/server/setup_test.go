@@ -104,6 +104,7 @@ func TestRecordsFollowTheSettings(t *testing.T) {
 		c.Listen = []config.Listener{
 			{Protocol: config.SMTP, Address: "mem:25", TLS: config.StartTLS}, {Protocol: config.IMAP, Address: "mem:1993", TLS: config.Implicit},
 			{Protocol: config.IMAP, Address: "127.0.0.1:143", TLS: config.StartTLS}, {Protocol: config.POP3, Address: "mem:110", TLS: config.NoTLS},
+			{Protocol: config.ManageSieve, Address: "mem:4190", TLS: config.StartTLS},
 		}
 		c.Sending.Names = map[string]string{ourIP: "out.example.test"}
 	}})
@@ -112,7 +113,7 @@ func TestRecordsFollowTheSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"_imaps._tcp.example.test.": "0 1 1993 mail.example.test.", "_imap._tcp.example.test.": "0 0 0 .", "_pop3._tcp.example.test.": "0 0 0 .",
+		"_imaps._tcp.example.test.": "0 1 1993 mail.example.test.", "_imap._tcp.example.test.": "0 0 0 .", "_pop3._tcp.example.test.": "0 0 0 .", "_sieve._tcp.example.test.": "0 1 4190 mail.example.test.",
 		"1.2.0.192.in-addr.arpa.": "out.example.test.",
 	} {
 		i := slices.IndexFunc(records, func(r setup.Record) bool { return r.Name == name })

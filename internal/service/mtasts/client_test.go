@@ -157,6 +157,16 @@ func TestNoPolicy(t *testing.T) {
 	}
 }
 
+// TestNoPolicyOfTheDomainAbove: RFC 8461 §3.4.
+func TestNoPolicyOfTheDomainAbove(t *testing.T) {
+	w := newWorld(t, nil)
+	w.wants(t, "of its own", mtasts.Enforce, 1, false)
+	found, err := w.Find(t.Context(), "mail.example.com")
+	if err != nil || found.Policy.Mode != mtasts.None || w.web.fetches != 1 {
+		t.Errorf("%+v %v, after %d questions", found, err, w.web.fetches)
+	}
+}
+
 // TestRepublishedNone: mode none takes a policy back (RFC 8461 §8.3).
 func TestRepublishedNone(t *testing.T) {
 	w := newWorld(t, nil)

@@ -3,6 +3,7 @@ package sender
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
@@ -74,10 +75,16 @@ func dkimMethod(r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
 		m.Comment = strconv.Itoa(r.KeyBits) + "-bit key"
 	}
 	if r.Unsigned > 0 {
-		m.Comment += fmt.Sprintf(", %d octets of the body unsigned", r.Unsigned)
+		m.Comment += fmt.Sprintf(", %d"+partly, r.Unsigned)
 	}
 	return m
 }
+
+// partly says of a signature that whoever put something behind the message left no trace.
+const partly = " octets of the body unsigned"
+
+// Partial reports whether a result of ours is that of a signature which covers only the beginning of the body (its l tag).
+func Partial(m *authres.Method) bool { return m.Name == "dkim" && strings.HasSuffix(m.Comment, partly) }
 
 func (v *Verdict) dmarc() authres.Method {
 	r := &v.DMARC

@@ -77,6 +77,7 @@ const (
 	Submission Protocol = "submission"
 	IMAP       Protocol = "imap"
 	POP3       Protocol = "pop3"
+	Sieve      Protocol = "sieve" // ManageSieve
 	HTTP       Protocol = "http"
 )
 
@@ -93,6 +94,8 @@ type Service struct {
 // srv is the service's name in SRV records (RFC 6186 §3, RFC 8314 §5.1); "" if it is not for people's mail programs.
 func (s Service) srv() string {
 	switch s.Protocol {
+	case Sieve: // RFC 5804 §1.8; it has TLS by STARTTLS only
+		return string(s.Protocol)
 	case Submission, IMAP, POP3:
 		if s.Implicit {
 			return string(s.Protocol) + "s"
@@ -108,7 +111,7 @@ func (f *Facts) hostFor(s Service) string { return cmp.Or(s.Host, f.Hostname) }
 // find returns the service that SRV records call by a name. Of several ports the standard one, or the first.
 func (f *Facts) find(srv string, standard uint16) (found Service, ok bool) {
 	services := f.Services
-	if f.Public != nil {
+	if f.Public != nil && srv != string(Sieve) {
 		services = f.Public
 	}
 	for _, s := range services {

@@ -139,23 +139,28 @@ var mailServices = []struct {
 	port     uint16
 	priority int
 	what     string
+	only     bool // nothing is said where it isn't offered
 }{
-	{"submissions", 465, 0, "send mail, with TLS from the start"},
-	{"submission", 587, 10, "send mail, with STARTTLS"},
-	{"imaps", 993, 0, "read mail, with TLS from the start"},
-	{"imap", 143, 10, "read mail, with STARTTLS"},
-	{"pop3s", 995, 20, "fetch mail by POP3, with TLS from the start"},
-	{"pop3", 110, 30, "fetch mail by POP3, with STARTTLS"},
+	{"submissions", 465, 0, "send mail, with TLS from the start", false},
+	{"submission", 587, 10, "send mail, with STARTTLS", false},
+	{"imaps", 993, 0, "read mail, with TLS from the start", false},
+	{"imap", 143, 10, "read mail, with STARTTLS", false},
+	{"pop3s", 995, 20, "fetch mail by POP3, with TLS from the start", false},
+	{"pop3", 110, 30, "fetch mail by POP3, with STARTTLS", false},
+	{"sieve", 4190, 0, "keep filters (ManageSieve)", true},
 }
 
 func srvName(service, domain string) string { return "_" + service + "._tcp." + domain }
 
-// services says at which ports people's programs find what (RFC 6186, RFC 8314 §5.1).
+// services says at which ports people's programs find what (RFC 6186, RFC 8314 §5.1, RFC 5804 §1.8).
 func (l *list) services() {
 	for _, m := range mailServices {
 		name := srvName(m.name, l.f.Domain)
 		if s, ok := l.f.find(m.name, m.port); ok {
 			l.add(Recommended, name, "SRV", fmt.Sprintf("%d 1 %d %s.", m.priority, s.Port, l.f.hostFor(s)), "Tells mail programs where to %s.", m.what)
+			continue
+		}
+		if m.only {
 			continue
 		}
 		l.add(Optional, name, "SRV", "0 0 0 .", "Says that there is no service here to %s.", m.what)

@@ -101,6 +101,13 @@ func TestRecordsFollowTheFacts(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	if got := find(setup.Records(f), "_sieve._tcp.example.org", "SRV"); got != nil {
+		t.Errorf("%q, though there is no ManageSieve", got)
+	}
+	elsewhere.Services = append(elsewhere.Services, setup.Service{Protocol: setup.Sieve, Port: 4190})
+	if got := find(setup.Records(elsewhere), "_sieve._tcp.example.org", "SRV"); !slices.Equal(got, []string{"0 1 4190 mail.example.org."}) {
+		t.Errorf("%q", got)
+	}
 	if got := find(setup.Records(f), "_imaps._tcp.example.org", "SRV"); !slices.Equal(got, []string{"0 1 993 mail.example.org."}) {
 		t.Errorf("%q", got)
 	}
