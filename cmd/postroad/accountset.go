@@ -14,6 +14,7 @@ import (
 type accountSet struct {
 	Address string `arg:""`
 
+	Language        *string `help:"What the person reads what the server writes in: en, de, fr, or auto: as their browser asks, and English in messages." enum:"en,de,fr,auto" placeholder:"en|de|fr|auto"`
 	POP3            *string `name:"pop3" help:"Whether POP3 may be used: on or off." enum:"on,off" placeholder:"on|off"`
 	POP3Since       *string `name:"pop3-since" help:"What was received before this day isn't shown by POP3: 2026-11-22, now, or \"all\" to show all." placeholder:"DAY"`
 	POP3Delete      *string `name:"pop3-delete" help:"What becomes of messages that a POP3 program deletes: delete (as it says), keep (they stay in the mailbox, but POP3 shows them no more), trash (they go to the folder for deleted messages)." enum:"delete,keep,trash" placeholder:"delete|keep|trash"`
@@ -28,6 +29,9 @@ func (c *accountSet) Run(ctx context.Context, g *Globals, t terminal) error {
 		return err
 	}
 	return g.withAdmin(ctx, func(a admin.Admin) error {
+		if err := c.setLanguage(ctx, g, t, a); err != nil || change == (admin.POP3Change{Address: c.Address}) {
+			return err
+		}
 		p, err := a.SetAccountPOP3(ctx, change)
 		if err != nil {
 			return err
@@ -36,9 +40,25 @@ func (c *accountSet) Run(ctx context.Context, g *Globals, t terminal) error {
 	})
 }
 
+// setLanguage sets the language, if one was named.
+func (c *accountSet) setLanguage(ctx context.Context, g *Globals, t terminal, a admin.Admin) error {
+	if c.Language == nil {
+		return nil
+	}
+	tag := *c.Language
+	if tag == "auto" {
+		tag = ""
+	}
+	if err := a.SetLanguage(ctx, admin.Language{Address: c.Address, Tag: tag}); err != nil {
+		return err
+	}
+	g.say(t, "language of %s: %s", c.Address, *c.Language)
+	return nil
+}
+
 func (c *accountSet) change(now time.Time) (admin.POP3Change, error) {
 	change := admin.POP3Change{Address: c.Address, OnDelete: c.POP3Delete, MarkSeen: c.POP3Seen}
-	if c.POP3 == nil && c.POP3Since == nil && c.POP3Delete == nil && c.POP3RemoveAfter == nil && c.POP3Seen == nil {
+	if c.POP3 == nil && c.POP3Since == nil && c.POP3Delete == nil && c.POP3RemoveAfter == nil && c.POP3Seen == nil && c.Language == nil {
 		return change, fault.New(fault.Invalid, "say what to set: see postroad account set --help")
 	}
 	if c.POP3 != nil {

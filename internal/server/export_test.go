@@ -1,6 +1,10 @@
 package server
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+	"time"
+)
 
 // PolicyHost is what answers at https://mta-sts.<domain>.
 func (s *Server) PolicyHost() http.Handler { return s.policyHost() }
@@ -14,3 +18,6 @@ var (
 
 // LookAtRules is what happens once a minute to the administrator's filter scripts.
 func (s *Server) LookAtRules() { s.lookAtRules() }
+
+// TellNotices is what happens when people are due to be told what has changed in their accounts.
+func (s *Server) TellNotices(ctx context.Context) (time.Time, error) { return s.notices.Tell(ctx) }

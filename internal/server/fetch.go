@@ -29,10 +29,13 @@ func openFetch(db kv.DB, dir *directory.Directory, boxes *mailbox.Store, spool s
 		_, err := dir.Account(ctx, id)
 		return err
 	}
+	added := func(ctx context.Context, src fetch.Source) error {
+		return dir.Notify(ctx, src.Account, directory.FetchAdded, src.User+" "+src.Address)
+	}
 	providers := oauthclient.New(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: w.Roots}, TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true, // they are asked seldom
 	}}, w.Now, w.Rand)
-	return fetch.New(db, boxes, fetch.Options{Providers: providers, Takes: takes, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+	return fetch.New(db, boxes, fetch.Options{Providers: providers, Takes: takes, Added: added, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
 }
 
 // runFetch fetches what is due, until ctx ends.

@@ -20,6 +20,7 @@ import (
 	"postroad/internal/service/auth"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/inbound"
+	"postroad/internal/service/notices"
 	"postroad/internal/service/oauth"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/reports"
@@ -43,6 +44,7 @@ type Server struct {
 
 	engine   *auth.Engine        // signs people in
 	oauth    *oauth.Provider     // of access tokens; nil: it is off
+	notices  *notices.Service    // tells people what has changed in their accounts
 	clients  *clientCerts        // by which they may; nil: by none
 	internet *internet           // nil: nothing leaves the machine
 	guard    *inbound.Guard      // of the door
@@ -107,6 +109,7 @@ func (s *Server) build(ctx context.Context) (err error) {
 	}
 	s.metrics = newMetrics(s)
 	s.openReports()
+	s.openNotices()
 	if err := s.openSignIn(ctx); err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func openModels(ctx context.Context, db kv.DB, spools string, c config.Config, w
 	if err := spool.Clean(spools); err != nil {
 		return nil, err
 	}
-	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA, LoginDomain: c.Auth.DefaultDomain})
+	dir, err := directory.Open(ctx, db, directory.Options{Now: w.Now, Rand: w.Rand, Hash: w.Hash, NewRSA: w.NewRSA, LoginDomain: c.Auth.DefaultDomain, Notices: c.Auth.Tells()})
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func (s *Server) tasks() []func(context.Context) {
 		s.engine.Run,
 		s.watchClients,
 		s.runAudit,
+		s.runNotices,
 		s.tidyGrants,
 		s.purge,
 		s.store.outside.Run,

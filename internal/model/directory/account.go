@@ -194,12 +194,19 @@ func (d *Directory) RemoveAccount(ctx context.Context, id ident.AccountID) error
 	})
 }
 
-// deleteSignIn removes what an account's owner signs in by, beside the password.
+// deleteSignIn removes what an account's owner signs in by, beside the password, and what they want to read and are to be told.
 func deleteSignIn(tx kv.Tx, id ident.AccountID) error {
 	if err := tx.Delete(twoStepKey(id)); err != nil {
 		return err
 	}
 	if err := deletePasskeys(tx, id); err != nil {
+		return err
+	}
+	if err := tx.Delete(languageKey(id)); err != nil {
+		return err
+	}
+	notices := noticesOf(id)
+	if err := tx.DeleteRange(notices.Lo, notices.Hi); err != nil {
 		return err
 	}
 	apps := appPasswordsOf(id)

@@ -83,6 +83,9 @@ func (d *Directory) AddAppPassword(ctx context.Context, id ident.AccountID, n Ne
 		if a.ID, err = nextID(tx); err != nil {
 			return err
 		}
+		if err := d.notice(tx, id, AppPasswordAdded, a.Name); err != nil {
+			return err
+		}
 		return tx.Set(appPasswordKey(id, a.ID), a.encode())
 	})
 	if err != nil {
@@ -205,6 +208,9 @@ func (d *Directory) RemoveAppPassword(ctx context.Context, id ident.AccountID, n
 			return fault.New(fault.NotFound, "the account has no app password %q", name)
 		}
 		a = all[at]
+		if err := d.notice(tx, id, AppPasswordRemoved, a.Name); err != nil {
+			return err
+		}
 		return tx.Delete(appPasswordKey(id, a.ID))
 	})
 	return a, err

@@ -15,7 +15,7 @@ import (
 func (d *Directory) Check(ctx context.Context) (problems []string, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
 		c := checker{r: r, pairs: map[byte]int{}}
-		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.passkeys, c.twoSteps, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
+		for _, step := range []func() error{c.accounts, c.credentials, c.appPasswords, c.passkeys, c.twoSteps, c.noticesAndLanguages, c.groups, c.entries, c.refs, c.uses, c.domains, c.dkimKeys,
 			c.tallies, c.duties, c.tokens, c.removed, c.links} {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -160,6 +160,25 @@ func (c *checker) twoSteps() error {
 		}
 		_, err := decodeTwoStep(p.Value)
 		return err
+	})
+}
+
+func (c *checker) noticesAndLanguages() error {
+	err := c.each(keyNotice, func(p kv.Pair) error {
+		id, _, err := decodeNotice(p)
+		if err == nil && c.known(id) != nil {
+			c.report("notice to account %d, which isn't there", id)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.each(keyLanguage, func(p kv.Pair) error {
+		if id := ident.AccountID(idOf(p.Key)); c.known(id) != nil {
+			c.report("language of account %d, which isn't there", id)
+		}
+		return nil
 	})
 }
 

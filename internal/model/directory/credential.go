@@ -42,6 +42,11 @@ func (d *Directory) SetPassword(ctx context.Context, id ident.AccountID, passwor
 		if err := tx.Set(accountKey(id), now.Account.encode()); err != nil {
 			return err
 		}
+		if now.Credential != nil { // the first one is no news
+			if err := d.notice(tx, id, PasswordChanged, ""); err != nil {
+				return err
+			}
+		}
 		return tx.Set(credentialKey(id), cred.encode())
 	})
 }

@@ -21,6 +21,8 @@ type Options struct {
 	// LoginDomain is that of people who sign in by a name without domain. "": the only one that is served; with several, such
 	// names are nobody's.
 	LoginDomain string
+	// Notices: what changes about who can get into an account is remembered, for its owner to be told (Notices).
+	Notices bool
 	// NewRSA makes the RSA keys for DKIM; default: rsa.GenerateKey with DKIMBits, which takes a good part of a second.
 	NewRSA func() (*rsa.PrivateKey, error)
 }
@@ -28,16 +30,17 @@ type Options struct {
 // Directory is the open directory of an installation. It is safe for
 // concurrent use. What it returns is shared and must not be changed.
 type Directory struct {
-	db     kv.DB
-	now    func() time.Time
-	rand   io.Reader
-	newRSA func() (*rsa.PrivateKey, error)
-	hasher *hasher
-	secret []byte
-	sealer *sealer // of secrets that have to be had again
-	domain string  // Options.LoginDomain
-	appKey []byte  // of the hashes of secrets that we made ourselves
-	cache  atomic.Pointer[cache]
+	db      kv.DB
+	now     func() time.Time
+	rand    io.Reader
+	newRSA  func() (*rsa.PrivateKey, error)
+	hasher  *hasher
+	secret  []byte
+	sealer  *sealer // of secrets that have to be had again
+	domain  string  // Options.LoginDomain
+	notices bool    // Options.Notices
+	appKey  []byte  // of the hashes of secrets that we made ourselves
+	cache   atomic.Pointer[cache]
 }
 
 // Open reads the directory of db, and begins it if there is none.
@@ -51,7 +54,7 @@ func Open(ctx context.Context, db kv.DB, o Options) (*Directory, error) {
 	if o.NewRSA == nil {
 		o.NewRSA = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(o.Rand, DKIMBits) }
 	}
-	d := &Directory{db: db, now: o.Now, rand: o.Rand, newRSA: o.NewRSA, domain: o.LoginDomain, hasher: newHasher(o.Hash, o.Rand)}
+	d := &Directory{db: db, now: o.Now, rand: o.Rand, newRSA: o.NewRSA, domain: o.LoginDomain, notices: o.Notices, hasher: newHasher(o.Hash, o.Rand)}
 	d.dropCache()
 	err := db.Update(ctx, Partition, func(tx kv.Tx) error {
 		secret, ok, err := tx.Get([]byte{keySecret})

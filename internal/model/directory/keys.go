@@ -28,6 +28,8 @@ const Partition kv.Partition = 1 << 56
 //	t <id>                       two-step record: secret of the codes, recovery codes
 //	f <id> <id>                  passkey record, under its account and its own number
 //	F <hash>                     the <id> <id> of the passkey whose credential ID has that SHA-256
+//	L <id>                       language record: what the account's owner wants to read
+//	N <id> <id>                  notice record: what the account's owner hasn't been told yet, by a number of its own
 //	g <id>                       group record
 //	k <domain> 00 <selector>     DKIM key record, with the private key
 //	r <address> 00 <address>     the second address (an alias or a group) leads to the first; empty value
@@ -68,6 +70,8 @@ const (
 	keyLinked     = 'Y'
 	keyPasskey    = 'f'
 	keyPasskeyAt  = 'F'
+	keyLanguage   = 'L'
+	keyNotice     = 'N'
 )
 
 // IsSecret reports whether what lies under a key is not to be shown, on any screen: passwords' hashes, private keys, and

@@ -106,6 +106,9 @@ func (d *Directory) AddPasskey(ctx context.Context, id ident.AccountID, n NewPas
 		if err := tx.Set(credentialIDKey(k.Credential), passkeyKey(id, k.ID)[1:]); err != nil {
 			return err
 		}
+		if err := d.notice(tx, id, PasskeyAdded, k.Name); err != nil {
+			return err
+		}
 		return tx.Set(passkeyKey(id, k.ID), k.encode())
 	})
 	return k, err
@@ -253,6 +256,9 @@ func (d *Directory) RemovePasskey(ctx context.Context, id ident.AccountID, numbe
 			return fault.New(fault.Conflict, "it is the only second step that the account has: set up an authenticator first, or turn two-step verification off")
 		}
 		if err := tx.Delete(credentialIDKey(k.Credential)); err != nil {
+			return err
+		}
+		if err := d.notice(tx, id, PasskeyRemoved, k.Name); err != nil {
 			return err
 		}
 		return tx.Delete(passkeyKey(id, number))

@@ -45,6 +45,8 @@ type twoStep struct {
 	last     uint64          // the last period whose code was used
 	recovery []string        // keyed hashes
 	keyed    ident.AccountID // the number that these are bound to, if the account was restored from another; 0: its own
+
+	news []NoticeKind // what a change makes that the owner is to be told; not stored
 }
 
 // TwoStep tells how an account's two-step verification stands; fault.NotFound.
@@ -129,9 +131,10 @@ func (d *Directory) ConfirmTwoStep(ctx context.Context, id ident.AccountID, code
 		}
 		t.sealed, t.last, t.fresh = begun.sealed, begun.last, ""
 		if t.on {
-			codes = nil
+			codes, t.news = nil, []NoticeKind{AuthenticatorSet}
 			return nil
 		}
+		t.news = []NoticeKind{TwoStepTurnedOn}
 		t.on, t.since, t.recovery, t.keyed = true, d.stamp(), hashes, 0
 		return nil
 	})
@@ -156,6 +159,9 @@ func (d *Directory) StartTwoStep(ctx context.Context, id ident.AccountID) ([]str
 		if t.on {
 			return fault.New(fault.Conflict, "two-step verification is on already")
 		}
+		if err := d.notice(tx, id, TwoStepTurnedOn, ""); err != nil {
+			return err
+		}
 		return tx.Set(twoStepKey(id), (&twoStep{on: true, since: d.stamp(), recovery: hashes}).encode())
 	})
 	if err != nil {
@@ -176,6 +182,9 @@ func (d *Directory) RemoveAuthenticator(ctx context.Context, id ident.AccountID)
 			return fault.New(fault.Conflict, "two-step verification is not on")
 		}
 		t.sealed, t.fresh, t.last = "", "", 0
+		if err := d.notice(tx, id, AuthenticatorRemoved, ""); err != nil {
+			return err
+		}
 		return tx.Set(twoStepKey(id), t.encode())
 	})
 }
@@ -204,7 +213,9 @@ func (d *Directory) UseCode(ctx context.Context, id ident.AccountID, code string
 		}
 		right, err := d.useCode(t, code)
 		if err == nil && !right {
-			right = t.useRecovery(d.recoveryHash(cmp.Or(t.keyed, id), code))
+			if right = t.useRecovery(d.recoveryHash(cmp.Or(t.keyed, id), code)); right {
+				t.news = []NoticeKind{RecoveryCodeUsed}
+			}
 		}
 		if err != nil || !right {
 			return wrongCode(err)
@@ -224,7 +235,7 @@ func (d *Directory) RenewRecoveryCodes(ctx context.Context, id ident.AccountID) 
 		if !t.on {
 			return fault.New(fault.Conflict, "two-step verification is not on")
 		}
-		t.recovery, t.keyed = hashes, 0
+		t.recovery, t.keyed, t.news = hashes, 0, []NoticeKind{RecoveryCodesRenewed}
 		return nil
 	})
 	if err != nil {
@@ -235,7 +246,14 @@ func (d *Directory) RenewRecoveryCodes(ctx context.Context, id ident.AccountID) 
 
 // EndTwoStep turns two-step verification off, and forgets the secret and the recovery codes.
 func (d *Directory) EndTwoStep(ctx context.Context, id ident.AccountID) error {
-	_, err := d.changeTwoStep(ctx, id, func(t *twoStep) error { *t = twoStep{}; return nil })
+	_, err := d.changeTwoStep(ctx, id, func(t *twoStep) error {
+		var news []NoticeKind
+		if t.on {
+			news = []NoticeKind{TwoStepTurnedOff}
+		}
+		*t = twoStep{news: news}
+		return nil
+	})
 	return err
 }
 
@@ -258,6 +276,11 @@ func (d *Directory) changeTwoStep(ctx context.Context, id ident.AccountID, fn fu
 		}
 		if err := fn(&t); err != nil {
 			return err
+		}
+		for _, kind := range t.news {
+			if err := d.notice(tx, id, kind, ""); err != nil {
+				return err
+			}
 		}
 		if !t.on && t.fresh == "" {
 			return tx.Delete(twoStepKey(id))

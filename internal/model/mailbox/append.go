@@ -18,6 +18,8 @@ type Append struct {
 	// Bag holds properties that lie beside the item from the start, at most MaxBag bytes. With
 	// Replace they change those that are there, as with SetBag.
 	Bag map[string][]byte
+	// Exempt: a full mailbox takes it too, as what its owner must be told. It counts like any other.
+	Exempt bool
 
 	origin Origin // of a copy from another account
 }
@@ -146,10 +148,17 @@ func (s *Session) stageAll(ctx context.Context, items []Append) ([]ContentID, er
 
 func (t *txn) roomFor(items []Append) error {
 	var bytes int64
+	n := 0
 	for i := range items {
-		bytes += items[i].Content.Size()
+		if !items[i].Exempt {
+			bytes += items[i].Content.Size()
+			n++
+		}
 	}
-	return t.room(len(items), bytes)
+	if n == 0 {
+		return nil
+	}
+	return t.room(n, bytes)
 }
 
 func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) (Appended, error) {

@@ -10,5 +10,5 @@
 // Every form comes from a page of ours: browsers that say where a request comes from are believed (Sec-Fetch-Site, Origin), and the forms
 // of those who are signed in carry a token of their session. The pages run no script but ours, from a file, and load nothing from elsewhere.
 //
-// Texts are in English in the code and the templates; other languages lie in texts, one file each, keyed by the English text.
+// Texts are in English in the code and the templates; other languages come from package words.
 package selfweb

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/words"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
@@ -148,13 +149,13 @@ type visit struct {
 	*handler
 	w   http.ResponseWriter
 	r   *http.Request
-	t   *texts
+	t   *words.Texts
 	in  auth.Pages         // the session; the zero Pages if nobody is signed in
 	who *directory.Profile // nil likewise
 }
 
 func (h *handler) visit(w http.ResponseWriter, r *http.Request) *visit {
-	return &visit{handler: h, w: w, r: r, t: textsFor(r.Header.Get("Accept-Language"))}
+	return &visit{handler: h, w: w, r: r, t: words.For(r.Header.Get("Accept-Language"))}
 }
 
 // foreign answers forms that other sites have sent.

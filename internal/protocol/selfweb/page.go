@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/words"
 	"postroad/internal/service/audit"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/passkey"
@@ -52,7 +53,7 @@ func parsePages() (map[string]page, error) {
 
 // view is what a template shows.
 type view struct {
-	t *texts
+	t *words.Texts
 
 	Server, Title string
 	Style, Script string // their addresses
@@ -70,10 +71,10 @@ type link struct {
 }
 
 // Lang is the language of the page.
-func (v *view) Lang() string { return v.t.language }
+func (v *view) Lang() string { return v.t.Language() }
 
 // T gives a text in the language of the page, with its arguments filled in.
-func (v *view) T(text string, args ...any) string { return v.t.say(text, args...) }
+func (v *view) T(text string, args ...any) string { return v.t.Say(text, args...) }
 
 // Time writes a moment, for people and for programs.
 func (v *view) Time(t time.Time) template.HTML {
@@ -103,11 +104,11 @@ func (v *visit) show(status int, name string, x view) {
 		x.Nav = v.nav()
 	}
 	if x.Done == "" {
-		x.Done = v.t.say(doneTexts[v.r.URL.Query().Get("done")])
+		x.Done = v.t.Say(doneTexts[v.r.URL.Query().Get("done")])
 	}
-	x.Problem, x.Title = v.t.say(x.Problem), v.t.say(x.Title)
+	x.Problem, x.Title = v.t.Say(x.Problem), v.t.Say(x.Title)
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.Header().Set("Content-Language", v.t.language)
+	v.w.Header().Set("Content-Language", v.t.Language())
 	v.w.Header().Set("Vary", "Accept-Language, Cookie")
 	v.w.WriteHeader(status)
 	if err := v.pages[name].ExecuteTemplate(v.w, "layout", &x); err != nil && v.r.Context().Err() == nil {

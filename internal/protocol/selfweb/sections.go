@@ -66,7 +66,7 @@ func (v *visit) nav() (all []link) {
 	}
 	for _, s := range sections() {
 		if s.isHere(v.handler) {
-			all = append(all, link{s.path, v.t.say(s.text), s.icon, s.path == here})
+			all = append(all, link{s.path, v.t.Say(s.text), s.icon, s.path == here})
 		}
 	}
 	return all

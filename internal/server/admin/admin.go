@@ -78,6 +78,10 @@ type Admin interface {
 	AccountLimits(ctx context.Context, address string) (AccountUsage, error)
 	// ResetAccountLimits forgets what an account has sent, and releases it if it is held.
 	ResetAccountLimits(ctx context.Context, address string) error
+	// Language is what an account's owner reads what the server writes in.
+	Language(ctx context.Context, address string) (Language, error)
+	// SetLanguage changes it. fault.Invalid: there are no texts in it.
+	SetLanguage(ctx context.Context, l Language) error
 	// SetAccountAuthors says whom an account may name as authors. fault.Invalid: there is no such rule.
 	SetAccountAuthors(ctx context.Context, c AuthorsChange) error
 	// HeldAccounts lists those from which nothing is taken.

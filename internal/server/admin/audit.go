@@ -120,7 +120,7 @@ func onlyReads(name string) bool {
 	case "account.expunged":
 		return true
 	case "doctor", "account.removed", "domain.limits", "status", "check", "audit", "trace", "domain.keys", "domain.records", "domain.check", "account.limits", "account.limits.held",
-		"account.app_passwords", "account.passkeys", "account.two_step", "account.grants", "account.shares", "account.sieve", "account.away", "account.junk", "junk.test", "account.programs", "reports.tls", "reports.dmarc", "reports.failures":
+		"account.app_passwords", "account.passkeys", "account.two_step", "account.grants", "account.shares", "account.sieve", "account.away", "account.language", "account.junk", "junk.test", "account.programs", "reports.tls", "reports.dmarc", "reports.failures":
 		return true
 	}
 	return strings.HasSuffix(name, ".list") || strings.HasSuffix(name, ".show") || strings.HasPrefix(name, "backup.")

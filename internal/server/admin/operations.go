@@ -100,6 +100,9 @@ var operations = map[string]operation{
 	"account.away":     asking(func(ctx context.Context, a Admin, x addressArg) (Away, error) { return a.Away(ctx, x.Address) }),
 	"account.away.set": asking(func(ctx context.Context, a Admin, c AwayChange) (Away, error) { return a.SetAway(ctx, c) }),
 
+	"account.language":     asking(func(ctx context.Context, a Admin, x addressArg) (Language, error) { return a.Language(ctx, x.Address) }),
+	"account.language.set": doing(func(ctx context.Context, a Admin, l Language) error { return a.SetLanguage(ctx, l) }),
+
 	"account.pop3":     asking(func(ctx context.Context, a Admin, x addressArg) (POP3, error) { return a.AccountPOP3(ctx, x.Address) }),
 	"account.pop3.set": asking(func(ctx context.Context, a Admin, c POP3Change) (POP3, error) { return a.SetAccountPOP3(ctx, c) }),
 

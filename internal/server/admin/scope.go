@@ -45,6 +45,9 @@ var scopes = map[string]scope{
 	"junk.test":  about(func(q JunkTest) string { return q.Address }),
 	"junk.train": about(func(l JunkLessons) string { return l.Address }),
 
+	"account.language":     about(aboutAddress),
+	"account.language.set": about(func(l Language) string { return l.Address }),
+
 	"account.pop3":     about(aboutAddress),
 	"account.pop3.set": about(func(c POP3Change) string { return c.Address }),
 

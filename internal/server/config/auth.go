@@ -24,6 +24,8 @@ type Auth struct {
 	TwoStep string `toml:"two_step"`
 	// PasskeyDomain is what passkeys are made for: the host of our pages (default), or a domain above it. Passkeys of another are lost.
 	PasskeyDomain string `toml:"passkey_domain"`
+	// Notices has people told, by a message in their INBOX, what has changed about who can get into their accounts. Default: true.
+	Notices *bool `toml:"notices"`
 	// ClientCA is a PEM file with the authorities whose certificates clients may sign in by (EXTERNAL). Default: none.
 	ClientCA string `toml:"client_ca"`
 	// ClientCRL is a file with their lists of revoked certificates, PEM or DER. It is read again when it changes.
@@ -31,6 +33,9 @@ type Auth struct {
 	// OIDC are the providers whose access tokens are taken (OAUTHBEARER, XOAUTH2). Default: none.
 	OIDC []OIDC `toml:"oidc"`
 }
+
+// Tells reports whether people are told what changes in their accounts.
+func (a *Auth) Tells() bool { return a.Notices == nil || *a.Notices }
 
 // OIDC is an OAuth 2.0 or OpenID Connect provider whose access tokens are taken.
 type OIDC struct {

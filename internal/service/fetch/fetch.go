@@ -120,6 +120,8 @@ type Options struct {
 	Takes func(ctx context.Context, account ident.AccountID) error
 	// Providers gives and renews OAuth 2.0 tokens; nil: sources that need them are refused.
 	Providers *oauthclient.Client
+	// Added hears of each source that was added; nil: nobody does.
+	Added func(ctx context.Context, src Source) error
 	// Key encrypts passwords: 32 bytes that belong to the installation.
 	Key []byte
 	// Spool is where messages wait in case; empty: the system's folder for temporary files.

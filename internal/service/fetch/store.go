@@ -110,6 +110,9 @@ func (s *Service) add(ctx context.Context, src Source, status Status, secret str
 		}
 		return putJSON(tx, sourceKey(keySource, src.ID), src)
 	})
+	if err == nil && s.o.Added != nil {
+		err = s.o.Added(ctx, src)
+	}
 	s.look()
 	return src, err
 }

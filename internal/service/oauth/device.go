@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/record"
+	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
@@ -120,7 +121,8 @@ func (p *Provider) Device(ctx context.Context, user string) (c Client, err error
 
 // Decide notes what somebody has decided about a device; fault.NotFound.
 func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, allow bool) error {
-	return p.db.Update(ctx, Partition, func(tx kv.Tx) error {
+	name := ""
+	err := p.db.Update(ctx, Partition, func(tx kv.Tx) error {
 		key, d, err := findDevice(tx, user, p.now())
 		if err != nil {
 			return err
@@ -132,8 +134,13 @@ func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, 
 		if err := tx.Delete(userKey(d.user)); err != nil {
 			return err
 		}
+		name = d.clientName
 		return tx.Set(key, d.encode())
 	})
+	if err == nil && allow {
+		err = p.dir.Notify(ctx, id, directory.ProgramAllowed, name)
+	}
+	return err
 }
 
 // PollDevice gives tokens to a device that was allowed. Errors have as cause Pending, SlowDown, AccessDenied, ExpiredDevice or InvalidGrant.

@@ -68,6 +68,9 @@ func (p *Provider) Authorize(ctx context.Context, r Request) (code string, err e
 		s := secret{kind: isCode, account: g.Account, grant: g.number, expires: now.Add(CodeLife), redirect: r.Redirect, challenge: r.Challenge}
 		return tx.Set(secretKey(p.hash(code)), s.encode())
 	})
+	if err == nil {
+		err = p.dir.Notify(ctx, r.Account, directory.ProgramAllowed, r.Client.Name)
+	}
 	return code, err
 }
 
