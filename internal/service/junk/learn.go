@@ -60,6 +60,9 @@ func (s *Service) look(ctx context.Context, id ident.AccountID, old bool) (more 
 	if err != nil {
 		return false, err
 	}
+	if m, err = s.renewAccount(ctx, box, m); err != nil {
+		return false, err
+	}
 	if m.head.revision > 0 && m.head.seen < box.State().Floor {
 		return false, s.skip(ctx, box, m)
 	}
@@ -218,16 +221,19 @@ func (p *pupil) learn(ctx context.Context, lessons []lesson) error {
 
 // lesson learns one lesson. What breaks at a message is no worse than one that can't be read: it would break at it at each start.
 func (p *pupil) lesson(ctx context.Context, l *lesson) (err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fault.New(fault.Corrupt, "panic: %v\n%s", broken, debug.Stack())
-		}
-	}()
+	defer recovered(&err)
 	m, err := p.s.stored(ctx, p.box, &l.item.Row)
 	if err != nil {
 		return err
 	}
 	return p.take(ctx, m, string(labelKey(l.item.Row.Content)), l.labelled, l.had)
+}
+
+// recovered makes an error of a panic.
+func recovered(err *error) {
+	if broken := recover(); broken != nil {
+		*err = fault.New(fault.Corrupt, "panic: %v\n%s", broken, debug.Stack())
+	}
 }
 
 // take learns one message, and has its senders voted on.
@@ -410,7 +416,7 @@ func (p *pupil) commit(ctx context.Context) error { return p.commitBy(ctx, p.box
 func (p *pupil) commitNow(ctx context.Context) error { return p.commitBy(ctx, p.box.UpdateSide) }
 
 func (p *pupil) commitBy(ctx context.Context, update func(context.Context, mailbox.Side, func(mailbox.SideTx) error) error) error {
-	if p.head == p.was.head && len(p.met) == 0 && len(p.labels) == 0 {
+	if p.head == p.was.head && len(p.met) == 0 && len(p.labels) == 0 && p.delta == nil {
 		return nil
 	}
 	p.head.revision++

@@ -1,6 +1,7 @@
 package junk
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -695,5 +696,45 @@ func TestOtherVersion(t *testing.T) {
 	}
 	if n, err := w.s.Train(w.ctx, 1, true, []byte(letterFrom("a.example", true, 1, "x", junkText(2)))); err != nil || n != 1 || w.learned(1) != "1 junk, 0 good" {
 		t.Errorf("%d, %v, %s", n, err, w.learned(1))
+	}
+}
+
+// TestRenewed: what a version learned that knew less of a message, or wrote what nobody can read, is learned again from the messages that are there still, once.
+func TestRenewed(t *testing.T) {
+	for name, record := range map[string][]byte{
+		"the version before": binary.AppendUvarint([]byte{1, 9, 9, 0}, 1<<15), // all weights are 0
+		"another":            {255, 1, 2, 3},
+	} {
+		w := newWorld(t, 1)
+		for n := range 6 {
+			w.put(1, mailbox.Inbox, letterFrom("shop.example", false, 7, "offer", junkText(n)), 0)
+		}
+		w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+		for n := range 6 {
+			w.put(1, mailbox.Inbox, letterFrom("friend.example", false, 8, "hello", goodText(n)), mailbox.Seen)
+		}
+		w.moveAll(1, mailbox.Inbox, mailbox.Archive)
+		w.must(w.s.Learn(w.ctx, 1))
+		like := letterFrom("shop.example", false, 7, "offer", junkText(77))
+		want := w.judge(1, like).Score
+		w.must(w.open(1).UpdateSide(w.ctx, mailbox.JunkSide, func(tx mailbox.SideTx) error { return tx.Set([]byte{keyDelta}, record) }))
+		w.over(w.db)
+		if got := w.judge(1, like).Score; got >= want {
+			t.Fatalf("%s: %d without what was learned, %d with it", name, got, want)
+		}
+		w.must(w.s.Learn(w.ctx, 1))
+		if got := w.judge(1, like).Score; got < want-1 {
+			t.Errorf("%s: %d when it was learned again, was %d", name, got, want)
+		}
+		counts := map[string]string{"the version before": "9 junk, 9 good", "another": "6 junk, 6 good"}[name]
+		if got := w.learned(1); got != counts {
+			t.Errorf("%s: %s, not %s", name, got, counts)
+		}
+		m, err := w.s.read(w.ctx, w.open(1))
+		w.must(err)
+		w.must(w.s.Learn(w.ctx, 1))
+		if again, err := w.s.read(w.ctx, w.open(1)); err != nil || m.delta.Old() || again.head != m.head {
+			t.Errorf("%s: renewed more than once: %v", name, err)
+		}
 	}
 }

@@ -97,9 +97,9 @@ func readMind(r mailbox.SideReader) (*mind, error) {
 		return m, err
 	}
 	if ok {
-		// What a version with other features has learned means nothing to this one: the account begins anew.
-		if d, err := model.Decode(value); err == nil {
-			m.delta = d
+		// What the version before has learned is of use, and is learned again, as is what nobody can read: see renew.go.
+		if m.delta, err = model.Decode(value); err != nil {
+			m.delta = model.Lost()
 		}
 	}
 	if err := m.readSenders(r); err != nil {

@@ -301,7 +301,8 @@ func (t *town) load(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		if d, err := model.Decode(value); err == nil { // else of a version with other features: the server begins anew
+		if d, err := model.Decode(value); err == nil { // else nobody can read it: the server begins anew
+			d.Renew() // the messages it learned from are in accounts, who knows which
 			t.shared.Store(d)
 		}
 		return nil

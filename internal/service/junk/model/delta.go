@@ -15,8 +15,9 @@ import (
 // Its size is bounded, whatever it learns: MaxEncoded stored, about as much in memory. What it learned long ago fades as it
 // learns more.
 //
-// It learns by logistic regression, where each weight moves the less the more it has moved already (AdaGrad): a feature that is
-// in all mail soon counts little, one that is new counts at once.
+// There are two learners in it, whose log-odds are added up. One learns by logistic regression, where each weight moves the less the
+// more it has moved already (AdaGrad): a feature that is in all mail soon counts little, one that is new counts at once. The
+// other counts: see tally.
 type Delta struct {
 	// weights are by the hash of a feature, in units of 1/unit: features share them, and which ones is chance, with a sign
 	// that is chance as well, so that it evens out. nil: nothing learned.
@@ -24,19 +25,26 @@ type Delta struct {
 	// moved is how much the weights have moved: the logarithm of the root of the sum of squares, see step.
 	moved      []uint8
 	junk, good uint32
+	tally      tally
+	old        bool // see Old
+	recounted  [2]uint32
 }
 
 const (
-	deltaBits = 15
+	deltaBits = 13
 	slots     = 1 << deltaBits
 	unit      = 1024
 	maxWeight = 8191 // in units: two octets stored
+	// signBit is the bit of a feature's hash that is the sign of its weight, above those that are slots in any version.
+	signBit = 63 - oldBits
 	// deltaVersion is the record's. It also changes with the meaning of features.
-	deltaVersion = 1
+	deltaVersion = 2
+	// Version 1 had more weights, and no tally.
+	oldVersion, oldBits = 1, 15
 )
 
 // MaxEncoded is the length of the longest Encode, in octets.
-const MaxEncoded = 3*slots + 64
+const MaxEncoded = 3*slots + buckets/2 + 3*ways*buckets + 64
 
 // How it learns; measured, see docs/junk.md.
 const (
@@ -53,10 +61,14 @@ const (
 
 func (d *Delta) learned() bool { return d != nil && d.weights != nil }
 
+// Old reports whether it was learned by an earlier version: it is used as far as it can be, but lacks what that version didn't count.
+// Whoever has the messages still should Recount them.
+func (d *Delta) Old() bool { return d != nil && d.old }
+
 // slot is where a feature has its weight, and its sign.
 func slot(f uint32) (int, float64) {
 	h := uint64(f) * 0x9e3779b97f4a7c15
-	if h>>(63-deltaBits)&1 == 1 {
+	if h>>signBit&1 == 1 {
 		return int(h >> (64 - deltaBits)), -1
 	}
 	return int(h >> (64 - deltaBits)), 1
@@ -67,16 +79,19 @@ func (d *Delta) weight(f uint32) float64 {
 	return sign * float64(d.weights[i]) / unit
 }
 
-// sum is what the delta adds to a message's log-odds.
+// sum is what the weights add to a message's log-odds.
 func (d *Delta) sum(s features.Set, n norms) float64 {
 	var sums [2]int
 	for _, f := range s {
 		h := uint64(f) * 0x9e3779b97f4a7c15
-		minus := -int(h >> (63 - deltaBits) & 1) // all bits, or none
+		minus := -int(h >> signBit & 1) // all bits, or none
 		sums[groupOf(f)] += (int(d.weights[h>>(64-deltaBits)]) ^ minus) - minus
 	}
 	return (float64(sums[1])*n.text + float64(sums[0])*n.other) / unit
 }
+
+// said is what the delta has to say about a message, in log-odds.
+func (d *Delta) said(s features.Set, n norms) float64 { return d.sum(s, n) + d.tally.sum(s) }
 
 // Learn learns that a message is junk or good. below are deltas that count as well when the account's mail is judged, such as
 // the server's; they aren't changed. It learns little from what the model knew already.
@@ -90,6 +105,7 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	}
 	*count++
 	d.fadeAway()
+	d.tally.count(s, junk, 1)
 	// Who only ever says what is junk doesn't thereby say that all is.
 	weight := float64(d.junk+d.good+2) / float64(2**count+2)
 	weight = max(1.0/balance, min(balance, weight))
@@ -177,6 +193,7 @@ func (d *Delta) Forget(b *Base, s features.Set, junk bool, below ...*Delta) {
 		return
 	}
 	*count--
+	d.tally.count(s, junk, -1)
 	n := normsOf(s)
 	for range maxSteps {
 		sum := d.sum(s, n) * sign
@@ -186,6 +203,24 @@ func (d *Delta) Forget(b *Base, s features.Set, junk bool, below ...*Delta) {
 		d.step(s, n, -sign*min(1, sum))
 	}
 }
+
+// Lost returns a delta in place of one that can't be read: it is Old, and has learned nothing.
+func Lost() *Delta { return &Delta{old: true} }
+
+// Recount has an Old delta learn a message again that it learned then. Those that are gone are gone. Renew ends it.
+func (d *Delta) Recount(b *Base, s features.Set, junk bool, below ...*Delta) {
+	had := [2]uint32{d.good, d.junk}
+	d.Learn(b, s, junk, below...)
+	if junk {
+		d.recounted[1]++
+	} else {
+		d.recounted[0]++
+	}
+	d.good, d.junk = max(had[0], d.recounted[0]), max(had[1], d.recounted[1])
+}
+
+// Renew says that all messages were counted that there are still: the delta isn't Old any longer.
+func (d *Delta) Renew() { d.old, d.recounted = false, [2]uint32{} }
 
 // Learned is how many messages it has learned as junk and as good, those not counted that it was told to forget.
 func (d *Delta) Learned() (junk, good int) {
@@ -198,11 +233,19 @@ func (d *Delta) Learned() (junk, good int) {
 // Encode appends the delta as a record, with a version:
 //
 //	octet     version
+//	octet     1: Old; else 0
 //	uvarints  messages learned as junk, as good
 //	then      until all weights are told: a varint, not 0: a weight, and an octet: how much it has moved;
 //	          or 0 and a uvarint: so many weights that are 0
+//	then      the tally: see its encode
+//
+// After the uvarints nothing follows if nothing was learned.
 func (d *Delta) Encode(dst []byte) []byte {
-	dst = append(dst, deltaVersion)
+	old := byte(0)
+	if d.old {
+		old = 1
+	}
+	dst = append(dst, deltaVersion, old)
 	dst = binary.AppendUvarint(dst, uint64(d.junk))
 	dst = binary.AppendUvarint(dst, uint64(d.good))
 	for i := 0; i < len(d.weights); {
@@ -217,30 +260,60 @@ func (d *Delta) Encode(dst []byte) []byte {
 		}
 		dst = binary.AppendUvarint(append(dst, 0), uint64(i-start))
 	}
-	return dst
+	if d.weights == nil {
+		return dst
+	}
+	return d.tally.encode(dst)
 }
 
-// Decode reads a record of Encode. Errors: fault.Corrupt.
+// Decode reads a record of Encode, of this version or the one before. Errors: fault.Corrupt.
 func Decode(b []byte) (*Delta, error) {
 	r := record.Decode(b, deltaVersion)
-	d := &Delta{junk: uint32(r.Uint()), good: uint32(r.Uint())}
-	if r.Rest() > 0 {
-		d.weights, d.moved = make([]int16, slots), make([]uint8, slots)
+	d := &Delta{old: len(b) > 0 && b[0] == oldVersion}
+	size := 1 << oldBits
+	if !d.old {
+		d.old = r.Byte() == 1
+		size = slots
 	}
-	for i := 0; i < len(d.weights) && !r.Bad(); i++ {
-		if w := r.Int(); w != 0 {
-			d.weights[i], d.moved[i] = clip(float64(w), maxWeight), r.Byte()
-			continue
+	d.junk, d.good = uint32(r.Uint()), uint32(r.Uint())
+	if r.Rest() > 0 {
+		d.weights, d.moved = make([]int16, size), make([]uint8, size)
+		decodeWeights(&r, d.weights, d.moved)
+		if size != slots {
+			d.fold()
+		} else {
+			d.tally = decodeTally(&r)
 		}
-		n := r.Uint()
-		if n == 0 || n > uint64(len(d.weights)-i) {
-			r.Fail()
-			break
-		}
-		i += int(n) - 1
 	}
 	if r.Bad() || r.Rest() > 0 {
 		return nil, fault.New(fault.Corrupt, "what was learned about junk can't be read")
 	}
 	return d, nil
+}
+
+func decodeWeights(r *record.Decoder, weights []int16, moved []uint8) {
+	for i := 0; i < len(weights) && !r.Bad(); i++ {
+		if w := r.Int(); w != 0 {
+			weights[i], moved[i] = clip(float64(w), maxWeight), r.Byte()
+			continue
+		}
+		n := r.Uint()
+		if n == 0 || n > uint64(len(weights)-i) {
+			r.Fail()
+			return
+		}
+		i += int(n) - 1
+	}
+}
+
+// fold makes fewer weights of those of a version that had more: each is the sum of its neighbours, since the slots of features that share the
+// first bits of their hash come together, and signs stay the same.
+func (d *Delta) fold() {
+	per := len(d.weights) / slots
+	weights, moved := make([]int16, slots), make([]uint8, slots)
+	for i, w := range d.weights {
+		weights[i/per] = clip(float64(weights[i/per])+float64(w), maxWeight)
+		moved[i/per] = max(moved[i/per], d.moved[i])
+	}
+	d.weights, d.moved = weights, moved
 }

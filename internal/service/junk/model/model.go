@@ -56,7 +56,7 @@ func (b *Base) logit(s features.Set, n norms, deltas []*Delta) float64 {
 	logit := float64(b.slope)*b.sum(s) + float64(b.offset)
 	for _, d := range deltas {
 		if d.learned() {
-			logit += d.sum(s, n)
+			logit += d.said(s, n)
 		}
 	}
 	return logit
@@ -72,12 +72,15 @@ type Reason struct {
 func (b *Base) Reasons(n int, s features.Set, deltas ...*Delta) []Reason {
 	norms := normsOf(s)
 	all := make([]Reason, 0, len(s))
+	deltas = slices.DeleteFunc(slices.Clone(deltas), func(d *Delta) bool { return !d.learned() })
+	counted := make([]func(uint32) float64, len(deltas))
+	for i, d := range deltas {
+		counted[i] = d.tally.sharer(s)
+	}
 	for _, f := range s {
 		w := float64(b.slope) * b.weight(f) * norms.of(f)
-		for _, d := range deltas {
-			if d.learned() {
-				w += d.weight(f) * norms.of(f)
-			}
+		for i, d := range deltas {
+			w += d.weight(f)*norms.of(f) + counted[i](f)
 		}
 		if w != 0 {
 			all = append(all, Reason{f, w})

@@ -245,6 +245,9 @@ func TestBounds(t *testing.T) {
 	for i := range d.weights {
 		d.weights[i], d.moved[i] = -maxWeight, levelLimit
 	}
+	for i := range d.tally.buckets {
+		d.tally.buckets[i] = 0xff
+	}
 	if n := len(d.Encode(nil)); n > MaxEncoded {
 		t.Errorf("%d octets at most, more than %d", n, MaxEncoded)
 	}
@@ -255,6 +258,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(d.Encode(nil))
 	d.Learn(b, junkAnd(rand.New(rand.NewPCG(9, 9))), false)
 	f.Add(d.Encode(nil))
+	f.Add(earlier(1, 2, append(make([]int16, 1<<oldBits-2), 5, -6)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := Decode(raw)
 		if err != nil {
