@@ -53,7 +53,7 @@ const (
 	// move away would come again.
 	junkMargin, goodMargin = 7, 5
 	// soft is how far before the margin learning begins to slow down.
-	soft     = 2
+	soft     = 4
 	maxSteps = 4     // for one message
 	balance  = 3     // how much more the rarer of the two classes may count
 	fade     = 20000 // messages after which what was learned counts 1/e of what it did

@@ -41,14 +41,15 @@ const (
 const (
 	// strange is how often a feature is taken to have been in each class before it was counted.
 	strange = 0.05
-	// telling is the least evidence of a feature that speaks, in log-odds: about nineteen to one.
-	telling = 2.9
+	// telling is the least evidence of a feature that speaks, in log-odds: one that was seen twice, in one class alone, has it.
+	telling = 3.3
 	// fewest bounds what single features count.
 	fewest = 20
-	// tallyScale makes log-odds of what features say together, and mostTally is the most that they say.
-	tallyScale, mostTally = 0.5, 10.0
+	// tallyScale makes log-odds of what features say together; mostTally is the most that they say for junk, and leastTally, which is less,
+	// against it: new junk has words that only good mail had so far.
+	tallyScale, mostTally, leastTally = 0.7, 10.0, -2.0
 	// trust is of how many messages of the rarer class half of it is believed.
-	trust = 20
+	trust = 30
 	// mostCounted is how many messages are counted before all counts are halved: what was long ago counts less.
 	mostCounted = 8192
 )
@@ -144,7 +145,7 @@ func (t *tally) evidence(f uint32) float32 {
 // sum is what the tally says of a message, in log-odds.
 func (t *tally) sum(s features.Set) float64 {
 	sum, n := t.raw(s)
-	return max(-mostTally, min(mostTally, sum*t.share(n)))
+	return max(leastTally, min(mostTally, sum*t.share(n)))
 }
 
 // raw adds the evidence up, and says of how many features it is.
@@ -176,8 +177,8 @@ func (t *tally) sharer(s features.Set) func(f uint32) float64 {
 	}
 	sum, n := t.raw(s)
 	share := t.share(n)
-	if most := math.Abs(sum * share); most > mostTally {
-		share *= mostTally / most
+	if said := sum * share; said != 0 {
+		share *= max(leastTally, min(mostTally, said)) / said
 	}
 	return func(f uint32) float64 { return share * float64(t.evidence(f)) }
 }
