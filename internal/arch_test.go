@@ -41,6 +41,7 @@ var neighbours = map[string][]string{
 	"service/outbound":   {"service/transfer", "service/route", "service/relay", "service/dns", "service/mtasts"}, // joins the two, and tells which policies failed
 	"service/delivery":   append([]string{"service/transfer", "service/trace", "service/forward"}, filters...),    // what goes elsewhere, and what filters decide
 	"service/crowd":      {"service/peer"},                                                                        // counts clients
+	"service/talk":       {"service/auth", "service/crowd", "service/peer"},                                       // a connection, with its place and its client
 	"service/imapclient": {"service/dialer"},                                                                      // speaks over a connection
 	"service/pop3client": {"service/dialer"},                                                                      // likewise
 	"service/move":       {"service/imapclient", "service/maildrop"},                                              // asks another server, and brings unique IDs along

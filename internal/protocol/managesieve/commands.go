@@ -106,7 +106,7 @@ func (s *session) fail(err error) {
 	case fault.Unavailable, fault.Canceled, fault.RateLimited, fault.Conflict:
 		code = "TRYLATER"
 	case fault.Internal, fault.Corrupt:
-		s.log.Error("ManageSieve command failed", "error", err)
+		s.Log.Error("ManageSieve command failed", "error", err)
 	}
 	s.reply("NO", code, fault.TextOf(err))
 }
@@ -163,7 +163,7 @@ func parsePutScript(d *decoder) func(*session) {
 		if !ok {
 			return
 		}
-		if err := s.scripts.PutScript(s.context(), name, text); err != nil {
+		if err := s.scripts.PutScript(s.Context(), name, text); err != nil {
 			s.fail(err)
 			return
 		}
@@ -188,7 +188,7 @@ func (s *session) check(name, text string) (warnings string, ok bool) {
 		s.reply("NO", "", "the script is empty")
 		return "", false
 	}
-	script, err := s.server.config.Compiler.Compile(s.context(), s.scripts, name, text)
+	script, err := s.server.config.Compiler.Compile(s.Context(), s.scripts, name, text)
 	if wrong, is := errors.AsType[sieve.Problems](err); is {
 		s.reply("NO", "", told(wrong, name))
 		return "", false
@@ -236,15 +236,15 @@ func (s *session) listScripts() {
 // setActive is SETACTIVE: RFC 5804 §2.8.
 func (s *session) setActive(name string) {
 	if name == "" {
-		s.done(s.scripts.ActivateScript(s.context(), ""), "no script is active")
+		s.done(s.scripts.ActivateScript(s.Context(), ""), "no script is active")
 		return
 	}
-	s.done(s.scripts.ActivateScript(s.context(), name), "the script is active")
+	s.done(s.scripts.ActivateScript(s.Context(), name), "the script is active")
 }
 
 // getScript is GETSCRIPT: RFC 5804 §2.9.
 func (s *session) getScript(name string) {
-	text, err := s.scripts.Script(s.context(), name)
+	text, err := s.scripts.Script(s.Context(), name)
 	if err != nil {
 		s.fail(err)
 		return
@@ -257,7 +257,7 @@ func (s *session) getScript(name string) {
 
 // deleteScript is DELETESCRIPT: RFC 5804 §2.10.
 func (s *session) deleteScript(name string) {
-	s.done(s.scripts.DeleteScript(s.context(), name), "the script is gone")
+	s.done(s.scripts.DeleteScript(s.Context(), name), "the script is gone")
 }
 
 // parseRenameScript is RENAMESCRIPT: RFC 5804 §2.11.1.
@@ -268,7 +268,7 @@ func parseRenameScript(d *decoder) func(*session) {
 	to := d.str()
 	return func(s *session) {
 		if s.goodName(to) {
-			s.done(s.scripts.RenameScript(s.context(), from, to), "renamed")
+			s.done(s.scripts.RenameScript(s.Context(), from, to), "renamed")
 		}
 	}
 }

@@ -1,67 +1,42 @@
 package managesieve
 
 import (
+	"cmp"
 	"context"
 	"net"
-	"sync/atomic"
 	"time"
 
-	"postroad/internal/service/crowd"
+	"postroad/internal/service/talk"
 )
 
 // Server serves ManageSieve on any number of listeners. It is safe for concurrent use.
 type Server struct {
 	config Config
-	crowd  *crowd.Crowd
-
-	connections, refused, commands, failures, panics atomic.Uint64
+	talk   *talk.Server
 }
 
 // New makes a Server, which does nothing before Serve.
 func New(c Config) *Server {
-	c = c.withDefaults()
-	return &Server{config: c, crowd: crowd.New(crowd.Options{Protocol: "ManageSieve", Logger: c.Logger,
-		Sessions: c.Limits.Connections, PerClient: c.Limits.ConnectionsPerAddress})}
+	c.Limits.Idle = cmp.Or(c.Limits.Idle, 30*time.Minute)
+	s := &Server{config: c}
+	s.talk = talk.New(talk.Config{
+		Name: "ManageSieve", Auth: c.Auth, TLS: c.TLS, Certificate: c.Certificate, Limits: c.Limits, Logger: c.Logger,
+		Session: func(conn *talk.Conn) talk.Session { return newSession(s, conn) },
+		Refusal: func(why string) string { return "BYE (TRYLATER) \"" + why + "\"\r\n" },
+	})
+	return s
 }
 
 // Stats counts what a Server has done.
-type Stats struct {
-	Open                                           int
-	Connections, Refused, Commands, Errors, Panics uint64
-}
+type Stats = talk.Stats
 
 // Stats returns the counts.
-func (s *Server) Stats() Stats {
-	return Stats{s.crowd.Len(), s.connections.Load(), s.refused.Load(), s.commands.Load(), s.failures.Load(), s.panics.Load()}
-}
+func (s *Server) Stats() Stats { return s.talk.Stats() }
 
-// Serve accepts connections, each served in a goroutine of its own, until ctx ends, the listener is closed or Shutdown is
-// called, when it returns nil, or the listener fails. It closes the listener. Sessions go on: Shutdown ends them.
+// Serve accepts connections and serves them until ctx ends, the listener is closed or Shutdown is called: see [talk.Server.Serve].
 func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) error {
-	return s.crowd.Serve(ctx, l, func(conn net.Conn) { s.begin(conn, o) })
+	return s.talk.Serve(ctx, l, o)
 }
 
-// begin serves a connection, if there is room.
-func (s *Server) begin(conn net.Conn, o ListenerOptions) {
-	x := newSession(s, conn, o)
-	if why := s.crowd.Begin(x, x.serve); why != "" {
-		s.refused.Add(1)
-		refuse(conn, o, why, 100*time.Millisecond) // others wait to be accepted
-		return
-	}
-	s.connections.Add(1)
-}
-
-// refuse says why a connection isn't served, if the client listens.
-func refuse(conn net.Conn, o ListenerOptions, why string, patience time.Duration) {
-	defer conn.Close()
-	if o.ImplicitTLS || conn.SetWriteDeadline(time.Now().Add(patience)) != nil {
-		return
-	}
-	conn.Write([]byte("BYE (TRYLATER) \"" + why + "\"\r\n"))
-}
-
-// Shutdown stops accepting, takes leave of clients that are silent, lets replies under way come to their end, and waits
-// for all sessions. If ctx ends before that, the connections that are left are cut, and ctx's error is returned when their sessions
-// have ended.
-func (s *Server) Shutdown(ctx context.Context) error { return s.crowd.Shutdown(ctx) }
+// Shutdown ends all sessions, in order: see [talk.Server.Shutdown].
+func (s *Server) Shutdown(ctx context.Context) error { return s.talk.Shutdown(ctx) }

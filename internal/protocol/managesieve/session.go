@@ -2,69 +2,35 @@ package managesieve
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
-	"log/slog"
-	"net"
-	"net/netip"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
-	"time"
 
 	"postroad/internal/model/mailbox"
-	"postroad/internal/service/auth"
-	"postroad/internal/service/peer"
+	"postroad/internal/service/talk"
 )
 
-// session is one connection. It is used by its own goroutine, but for Interrupt and Cut.
+// session is one client's. It is used by its connection's goroutine.
 type session struct {
+	*talk.Conn
 	server *Server
-	opts   ListenerOptions
-	raw    net.Conn
-	addr   netip.Addr
-	log    *slog.Logger
 
-	line     *auth.Connection
-	tls      *tls.Conn
-	shown    *x509.Certificate // to the client, in the handshake
-	in       decoder
-	out      []byte
-	broken   error // of writing
-	deadline time.Time
-	errors   int
-	ended    bool
+	in     decoder
+	out    []byte
+	broken error // of writing
+	ended  bool
 
 	scripts *mailbox.Session // nil: not signed in
 	login   string
 }
 
-func newSession(s *Server, conn net.Conn, o ListenerOptions) *session {
-	return &session{server: s, opts: o, raw: conn, log: s.config.Logger}
+func newSession(s *Server, conn *talk.Conn) *session {
+	return &session{Conn: conn, server: s, in: decoder{r: bufio.NewReader(conn)}}
 }
 
-// serve is the session's goroutine. Whatever breaks in it breaks it alone.
-func (s *session) serve() {
-	defer s.close()
-	defer s.recover()
-	s.addr = peer.Addr(s.raw.RemoteAddr())
-	s.log = s.log.With(slog.String("protocol", "managesieve"), slog.String("client", s.addr.String()))
-	if !s.server.crowd.Count(s, s.addr) {
-		s.server.refused.Add(1)
-		s.server.crowd.Leave(s) // it takes nobody's place while it is told
-		refuse(s.raw, s.opts, "too many connections from your address", s.server.config.Limits.Write)
-		return
-	}
-	s.line = s.server.config.Auth.Connect(func() { s.raw.Close() })
-	s.deadline = time.Now().Add(s.server.config.Limits.Login)
-	if s.opts.ImplicitTLS && !s.startTLS() {
-		return
-	}
-	s.in.r = bufio.NewReader(s.conn())
+// Run implements talk.Session.
+func (s *session) Run() {
 	s.capabilities()
 	for !s.ended && s.broken == nil {
 		s.next()
@@ -72,35 +38,15 @@ func (s *session) serve() {
 	s.flush()
 }
 
-func (s *session) recover() {
-	if p := recover(); p != nil {
-		s.server.panics.Add(1)
-		s.log.Error("ManageSieve session ended by a fault of ours", "panic", p, "stack", string(debug.Stack()))
-	}
-}
-
-func (s *session) close() {
-	s.line.Close()
+// End implements talk.Session.
+func (s *session) End() {
 	if s.scripts != nil {
 		s.scripts.Close()
 	}
-	s.server.crowd.Leave(s) // first: who sees the connection's end may count on having left
-	s.conn().Close()
 	if s.login != "" {
-		s.log.Info("ManageSieve session ended", "login", s.login)
+		s.Log.Info("ManageSieve session ended", "login", s.login)
 	}
 }
-
-// conn is what the client's bytes pass.
-func (s *session) conn() net.Conn {
-	if s.tls != nil {
-		return s.tls
-	}
-	return s.raw
-}
-
-// context is that of the session's work.
-func (s *session) context() context.Context { return s.server.crowd.Context() }
 
 // await waits for the client, after all replies have been sent.
 func (s *session) await() error {
@@ -110,33 +56,15 @@ func (s *session) await() error {
 	if s.flush(); s.broken != nil {
 		return s.broken
 	}
-	until := time.Now().Add(s.server.config.Limits.Idle)
-	if s.scripts == nil && s.deadline.Before(until) {
-		until = s.deadline
-	}
-	if err := s.raw.SetReadDeadline(until); err != nil {
-		return err
-	}
-	if s.server.crowd.Closing() { // Interrupt may have come before the deadline was set
-		return s.raw.SetReadDeadline(time.Unix(1, 0))
-	}
-	return nil
+	return s.Arm(s.scripts == nil)
 }
-
-// Interrupt ends the waiting for a command.
-func (s *session) Interrupt() { s.raw.SetReadDeadline(time.Unix(1, 0)) }
-
-// Cut ends the connection.
-func (s *session) Cut() { s.raw.Close() }
 
 // flush sends what there is to be sent.
 func (s *session) flush() {
 	if len(s.out) == 0 || s.broken != nil {
 		return
 	}
-	if s.broken = s.raw.SetWriteDeadline(time.Now().Add(s.server.config.Limits.Write)); s.broken == nil {
-		_, s.broken = s.conn().Write(s.out)
-	}
+	_, s.broken = s.Write(s.out)
 	if s.out = s.out[:0]; cap(s.out) > 64<<10 {
 		s.out = nil
 	}
@@ -163,7 +91,7 @@ func (s *session) next() {
 		do = c.parse(&s.in)
 	}
 	err := s.in.end()
-	s.server.commands.Add(1)
+	s.Command()
 	switch {
 	case err == nil && !c.mayRun(s):
 		s.clientError(c.why(s))
@@ -186,7 +114,7 @@ func (s *session) inputError(err error, known bool) {
 		s.clientError("the command's arguments are wrong")
 	case errors.Is(err, errFlood):
 		s.goodbye("", "that is far too long")
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.server.crowd.Closing():
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.Closing():
 		s.goodbye("TRYLATER", "shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.goodbye("", "you were silent for too long")
@@ -216,8 +144,7 @@ func (s *session) clientError(text string) {
 }
 
 func (s *session) blame() {
-	s.server.failures.Add(1)
-	if s.errors++; s.errors >= s.server.config.Limits.Errors {
+	if s.Blame() {
 		s.goodbye("", "too many errors")
 	}
 }
@@ -232,7 +159,7 @@ func (s *session) goodbye(code, text string) {
 func (s *session) capabilities() {
 	c := &s.server.config
 	s.capability("IMPLEMENTATION", "Postroad")
-	s.capability("SASL", strings.Join(c.Auth.Mechanisms(s.peer()), " "))
+	s.capability("SASL", strings.Join(c.Auth.Mechanisms(s.Peer()), " "))
 	s.capability("SIEVE", strings.Join(c.Extensions, " "))
 	s.capability("NOTIFY", "mailto")
 	s.capability("MAXREDIRECTS", strconv.Itoa(c.MaxRedirects))
@@ -256,38 +183,4 @@ func (s *session) capability(name, value string) {
 	s.out = append(s.out, "\r\n"...)
 }
 
-func (s *session) peer() auth.Peer {
-	p := auth.Peer{Addr: s.addr, Protocol: "managesieve", PlainAllowed: s.opts.PlainAllowed, Connection: s.line}
-	if s.tls != nil {
-		st := s.tls.ConnectionState()
-		p.TLS, p.Certificate = &st, s.shown
-		if p.Certificate == nil && s.server.config.Certificate != nil {
-			p.Certificate = s.server.config.Certificate(st.ServerName)
-		}
-	}
-	return p
-}
-
-func (s *session) mayStartTLS() bool {
-	return s.server.config.TLS != nil && s.tls == nil && s.scripts == nil
-}
-
-// startTLS does the handshake; false if it failed, and the session is over.
-func (s *session) startTLS() bool {
-	if s.server.config.TLS == nil {
-		return false
-	}
-	conn := tls.Server(s.raw, s.server.config.TLS)
-	if err := s.raw.SetDeadline(s.deadline); err != nil || s.server.crowd.Closing() {
-		return false
-	}
-	ctx, shown := auth.NoteCertificate(s.context())
-	if err := conn.HandshakeContext(ctx); err != nil {
-		if !errors.Is(err, io.EOF) {
-			s.log.Debug("TLS handshake failed", "error", err)
-		}
-		return false
-	}
-	s.tls, s.shown = conn, shown.Leaf()
-	return true
-}
+func (s *session) mayStartTLS() bool { return s.MayStartTLS() && s.scripts == nil }

@@ -3,7 +3,6 @@ package managesieve
 import (
 	"encoding/base64"
 	"errors"
-	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
@@ -20,11 +19,10 @@ func (s *session) starttls() {
 		s.goodbye("", "nothing may follow STARTTLS before TLS has begun")
 	default:
 		s.ok("begin TLS")
-		if s.flush(); s.broken != nil || !s.startTLS() {
+		if s.flush(); s.broken != nil || !s.StartTLS() {
 			s.ended = true
 			return
 		}
-		s.in.r.Reset(s.conn())
 		s.capabilities()
 	}
 }
@@ -41,7 +39,7 @@ func parseAuthenticate(d *decoder) func(*session) {
 }
 
 func (s *session) authenticate(mech, initial string, given bool) {
-	x, err := s.server.config.Auth.Start(s.peer(), mech)
+	x, err := s.server.config.Auth.Start(s.Peer(), mech)
 	if err != nil {
 		s.clientError(fault.TextOf(err))
 		return
@@ -68,7 +66,7 @@ var errOver = errors.New("exchange ended")
 // exchange passes challenges and responses until somebody has signed in or failed. last is what the server has to say with success.
 func (s *session) exchange(x auth.Exchange, response []byte) (last []byte, err error) {
 	for {
-		challenge, done, err := x.Next(s.context(), response)
+		challenge, done, err := x.Next(s.Context(), response)
 		if err != nil || done {
 			return challenge, err
 		}
@@ -110,9 +108,9 @@ func (s *session) response() ([]byte, error) {
 // signIn opens the scripts of somebody who has shown who they are, unless err says they haven't.
 func (s *session) signIn(who ident.Identity, last []byte, err error) {
 	if err == nil {
-		s.scripts, err = s.server.config.Mailboxes.Open(s.context(), who.Account, who)
+		s.scripts, err = s.server.config.Mailboxes.Open(s.Context(), who.Account, who)
 		if err != nil {
-			s.line.SignOut()
+			s.SignOut()
 		}
 	}
 	if err != nil {
@@ -139,10 +137,10 @@ func signInCode(err error) string {
 
 // unauthenticate is UNAUTHENTICATE: RFC 5804 §2.14.1.
 func (s *session) unauthenticate() {
-	s.line.SignOut()
+	s.SignOut()
 	s.scripts.Close()
-	s.log.Info("ManageSieve session ended", "login", s.login)
+	s.Log.Info("ManageSieve session ended", "login", s.login)
 	s.scripts, s.login = nil, ""
-	s.deadline = time.Now().Add(s.server.config.Limits.Login)
+	s.AwaitSignIn()
 	s.ok("signed out")
 }

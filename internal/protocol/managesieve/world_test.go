@@ -80,8 +80,8 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 		defer cancel()
 		check(t, w.Shutdown(ctx))
 		check(t, <-w.served)
-		if st := w.Stats(); st.Panics > 0 || st.Open > 0 || w.crowd.Clients() > 0 {
-			t.Errorf("at the end: %+v, %d clients", st, w.crowd.Clients())
+		if st := w.Stats(); st.Panics > 0 || st.Open > 0 || st.Clients > 0 {
+			t.Errorf("at the end: %+v", st)
 		}
 		if problems, err := w.store.Check(ctx, w.ann); err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v", problems, err)

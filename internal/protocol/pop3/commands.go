@@ -62,16 +62,16 @@ func (s *session) capabilities() []string {
 		"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", s.expire(),
 		"UTF8 USER", "LANG", "IMPLEMENTATION Postroad",
 	}
-	if d := s.server.config.Limits.LoginDelay; d > 0 {
+	if d := s.server.config.LoginDelay; d > 0 {
 		caps = append(caps, "LOGIN-DELAY "+strconv.FormatInt(seconds(d), 10))
 	}
 	if s.mayStartTLS() {
 		caps = append(caps, "STLS")
 	}
-	if s.mayShowPassword() {
+	if s.MayShowPassword() {
 		caps = append(caps, "USER")
 	}
-	if m := s.server.config.Auth.Mechanisms(s.peer()); len(m) > 0 {
+	if m := s.server.config.Auth.Mechanisms(s.Peer()); len(m) > 0 {
 		caps = append(caps, "SASL "+strings.Join(m, " "))
 	}
 	return caps

@@ -2,10 +2,9 @@ package pop3
 
 import (
 	"encoding/base64"
-	"net"
+	"io"
 	"strconv"
 	"sync"
-	"time"
 )
 
 const outputBuffer = 32 << 10
@@ -16,11 +15,10 @@ var outputBuffers = sync.Pool{New: func() any { return new([outputBuffer]byte) }
 // is full. While there is nothing to send it holds no buffer. After the
 // first failure it drops everything.
 type output struct {
-	conn  net.Conn
-	limit time.Duration // for one write
-	buf   *[outputBuffer]byte
-	n     int
-	err   error
+	conn io.Writer // gives the client a time for each write
+	buf  *[outputBuffer]byte
+	n    int
+	err  error
 }
 
 // Write implements io.Writer.
@@ -100,13 +98,11 @@ func (o *output) flush() {
 	o.buf = nil
 }
 
-// send writes to the connection. The deadline is for all of p: whoever reads a byte now and then is cut off.
+// send writes to the connection, a buffer's worth at once.
 func (o *output) send(p []byte) {
 	for len(p) > 0 && o.err == nil {
 		part := p[:min(len(p), outputBuffer)]
-		if o.err = o.conn.SetWriteDeadline(time.Now().Add(o.limit)); o.err == nil {
-			_, o.err = o.conn.Write(part)
-		}
+		_, o.err = o.conn.Write(part)
 		p = p[len(part):]
 	}
 }

@@ -24,7 +24,7 @@ func (s *session) list(arg []byte) {
 // uidl is UIDL (RFC 1939 §7).
 func (s *session) uidl(arg []byte) {
 	if s.drop.policy.Foreign() {
-		if err := s.drop.readUniqueIDs(s.context()); err != nil {
+		if err := s.drop.readUniqueIDs(s.Context()); err != nil {
 			s.fail(err)
 			return
 		}
@@ -162,7 +162,7 @@ func (s *session) send(d *delivery, body *stuffer, err error) bool {
 		return body.end() == nil
 	case s.out.err != nil:
 	case d.begun:
-		s.log.Error("POP3 message broke off", "error", err)
+		s.Log.Error("POP3 message broke off", "error", err)
 		s.out.flush()
 		s.ended = true
 	default:
@@ -198,7 +198,7 @@ func (s *session) quit(arg []byte) {
 		s.ok("goodbye")
 		return
 	}
-	n, err := s.drop.end(s.context(), s.server.config.Now())
+	n, err := s.drop.end(s.Context(), s.server.config.Now())
 	s.server.counts.deleted.Add(uint64(n))
 	s.deleted = n
 	s.drop.close()

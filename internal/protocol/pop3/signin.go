@@ -2,8 +2,6 @@ package pop3
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -19,7 +17,7 @@ import (
 // userCommand is USER (RFC 1939 §7). Whether there is such a name isn't told.
 func (s *session) userCommand(arg []byte) {
 	switch {
-	case !s.mayShowPassword():
+	case !s.MayShowPassword():
 		s.clientError("passwords need TLS here: use STLS first")
 	case len(arg) == 0 || !utf8.Valid(arg): // RFC 6856 §2.2
 		s.clientError("USER needs a name")
@@ -34,14 +32,14 @@ func (s *session) pass(arg []byte) {
 	user := s.user
 	s.user = nil
 	switch {
-	case !s.mayShowPassword():
+	case !s.MayShowPassword():
 		s.clientError("passwords need TLS here: use STLS first")
 	case user == nil:
 		s.clientError("USER comes before PASS")
 	case !utf8.Valid(arg):
 		s.clientError("PASS needs UTF-8")
 	default:
-		who, err := s.server.config.Auth.Login(s.context(), s.peer(), string(user), string(arg))
+		who, err := s.server.config.Auth.Login(s.Context(), s.Peer(), string(user), string(arg))
 		s.signIn(who, err)
 	}
 }
@@ -68,7 +66,7 @@ func (s *session) apop(arg []byte) {
 	case at < 1 || !utf8.Valid(arg):
 		s.clientError("APOP needs a name and a digest")
 	default:
-		who, err := s.server.config.Auth.APOP(s.context(), s.peer(), s.challenge, string(arg[:at]), string(arg[at+1:]))
+		who, err := s.server.config.Auth.APOP(s.Context(), s.Peer(), s.challenge, string(arg[:at]), string(arg[at+1:]))
 		s.signIn(who, err)
 	}
 }
@@ -78,13 +76,13 @@ func (s *session) auth(arg []byte) {
 	mech, initial, given := strings.Cut(string(arg), " ")
 	if mech == "" {
 		s.ok("mechanisms follow")
-		for _, m := range s.server.config.Auth.Mechanisms(s.peer()) {
+		for _, m := range s.server.config.Auth.Mechanisms(s.Peer()) {
 			s.out.text(m + "\r\n")
 		}
 		s.out.text(".\r\n")
 		return
 	}
-	x, err := s.server.config.Auth.Start(s.peer(), mech)
+	x, err := s.server.config.Auth.Start(s.Peer(), mech)
 	if err != nil {
 		s.clientError(fault.TextOf(err))
 		return
@@ -118,7 +116,7 @@ var errOver = errors.New("exchange ended")
 // exchange passes challenges and responses until somebody has signed in or failed.
 func (s *session) exchange(x auth.Exchange, response []byte) error {
 	for {
-		challenge, done, err := x.Next(s.context(), response)
+		challenge, done, err := x.Next(s.Context(), response)
 		if err != nil || done && len(challenge) == 0 {
 			return err
 		}
@@ -172,20 +170,20 @@ func (s *session) signIn(who ident.Identity, err error) {
 	}
 	defer func() {
 		if s.drop == nil {
-			s.line.SignOut()
+			s.SignOut()
 		}
 	}()
 	c := &s.server.config
-	if !s.server.delays.over(who.Account, c.Now(), c.Limits.LoginDelay) {
+	if !s.server.delays.over(who.Account, c.Now(), c.LoginDelay) {
 		s.out.text("-ERR [LOGIN-DELAY] you were here a moment ago\r\n") // RFC 2449 §8.1.1
 		return
 	}
-	drop, err := openMaildrop(s.context(), c.Mailboxes, who)
+	drop, err := openMaildrop(s.Context(), c.Mailboxes, who)
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	s.server.delays.note(who.Account, c.Now(), c.Limits.LoginDelay)
+	s.server.delays.note(who.Account, c.Now(), c.LoginDelay)
 	s.server.counts.signIns.Add(1)
 	s.drop, s.login = drop, who.Login
 	s.out.text("+OK ")
@@ -236,7 +234,7 @@ func (d *delays) note(id ident.AccountID, now time.Time, least time.Duration) {
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 func (s *session) mayStartTLS() bool {
-	return s.server.config.TLS != nil && s.tls == nil && s.drop == nil && !s.utf8
+	return s.MayStartTLS() && s.drop == nil && !s.utf8
 }
 
 // stls is STLS (RFC 2595 §4). What a client, or somebody in between, sent behind it
@@ -253,30 +251,8 @@ func (s *session) stls(arg []byte) {
 		s.out.flush()
 		s.in.drop()
 		s.user = nil
-		if s.out.err != nil || !s.startTLS() {
+		if s.out.err != nil || !s.StartTLS() {
 			s.ended = true
 		}
 	}
-}
-
-// certificate is our certificate in a resumed session, if it is known which one that is.
-func (c *Config) certificate(serverName string) *x509.Certificate {
-	if c.Certificate != nil {
-		return c.Certificate(serverName)
-	}
-	return onlyCertificate(c.TLS)
-}
-
-func onlyCertificate(c *tls.Config) *x509.Certificate {
-	if c == nil || len(c.Certificates) != 1 || c.GetCertificate != nil || c.GetConfigForClient != nil {
-		return nil
-	}
-	if leaf := c.Certificates[0].Leaf; leaf != nil || len(c.Certificates[0].Certificate) == 0 {
-		return leaf
-	}
-	leaf, err := x509.ParseCertificate(c.Certificates[0].Certificate[0])
-	if err != nil {
-		return nil
-	}
-	return leaf
 }

@@ -53,7 +53,7 @@ func (p *player) begin(s transcript.Script) {
 	}
 	p.w = newWorld(p.t, o, func(c *Config) {
 		withTLS(p.t)(c)
-		c.Limits.LoginDelay = delay
+		c.LoginDelay = delay
 	})
 	for _, m := range messages {
 		p.deliver(m)
