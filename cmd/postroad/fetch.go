@@ -29,14 +29,16 @@ type fetchAdd struct {
 	PasswordFile string `help:"The file with the password, one line; without, it is asked for." placeholder:"FILE" type:"existingfile"`
 	Token        bool   `help:"What is given is no password, but an OAuth 2.0 access token."`
 	fetchOAuth
-	Policy    string        `help:"When messages are removed there: keep (never), delete (when they are here), days (--days later), mirror (when they are deleted here)." enum:"keep,delete,days,mirror" default:"keep"`
-	Days      int           `help:"With --policy days." placeholder:"N"`
-	Every     time.Duration `help:"How often to ask." default:"10m"`
-	Mailbox   string        `help:"By IMAP: the mailbox there; INBOX if not given." placeholder:"NAME"`
-	Folder    string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
-	Cleartext bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
-	Unchecked bool          `help:"Don't sign in there first."`
-	ServerCA  string        `name:"server-ca" help:"The certificate to trust there, or its authority's, if the system doesn't." placeholder:"FILE" type:"existingfile"`
+	Policy       string        `help:"When messages are removed there: keep (never), delete (when they are here), days (--days later), mirror (when they are deleted here)." enum:"keep,delete,days,mirror" default:"keep"`
+	Days         int           `help:"With --policy days." placeholder:"N"`
+	Every        time.Duration `help:"How often to ask." default:"10m"`
+	Mailbox      string        `help:"By IMAP: the mailbox there; INBOX if not given." placeholder:"NAME"`
+	Folder       string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
+	Judge        string        `help:"Whether what comes is judged as other mail is: junk, and the account's filter. \"inbox\": what comes from the inbox there; \"no\": nor is it shown to virus scanners." enum:"inbox,yes,no" default:"inbox"`
+	TrustResults string        `help:"Believe what the server that calls itself so (authserv-id) wrote about senders into Authentication-Results." placeholder:"ID"`
+	Cleartext    bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
+	Unchecked    bool          `help:"Don't sign in there first."`
+	ServerCA     string        `name:"server-ca" help:"The certificate to trust there, or its authority's, if the system doesn't." placeholder:"FILE" type:"existingfile"`
 }
 
 func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -105,7 +107,8 @@ func (c *fetchAdd) external() (n admin.NewFetch, err error) {
 		security = "none"
 	}
 	return admin.NewFetch{Account: c.Address, Protocol: protocol, Address: net.JoinHostPort(u.Hostname(), port), Security: security, User: u.User.Username(),
-		Token: c.Token, Mailbox: c.Mailbox, Folder: folderPath(c.Folder), Policy: c.Policy, Days: c.Days, EverySeconds: int(c.Every / time.Second), Unchecked: c.Unchecked}, nil
+		Token: c.Token, Mailbox: c.Mailbox, Folder: folderPath(c.Folder), Policy: c.Policy, Days: c.Days, EverySeconds: int(c.Every / time.Second), Unchecked: c.Unchecked,
+		Judge: strings.TrimPrefix(c.Judge, "inbox"), Results: c.TrustResults}, nil
 }
 
 type fetchList struct {

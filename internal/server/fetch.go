@@ -35,7 +35,9 @@ func openFetch(db kv.DB, dir *directory.Directory, boxes *mailbox.Store, spool s
 	providers := oauthclient.New(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: w.Roots}, TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true, // they are asked seldom
 	}}, w.Now, w.Rand)
-	return fetch.New(db, boxes, fetch.Options{Providers: providers, Takes: takes, Added: added, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+	service := fetch.New(db, boxes, fetch.Options{Providers: providers, Takes: takes, Added: added, Now: w.Now, Logger: w.Logger, Dial: dial, Roots: w.Roots, Key: dir.Secret("fetch"), Spool: spool})
+	service.SetReceiver(unstarted{})
+	return service
 }
 
 // runFetch fetches what is due, until ctx ends.

@@ -39,6 +39,7 @@ func (s *Server) buildFronts() (map[string]frontEnd, error) {
 	s.metrics.junk(s.store.Junk)
 	s.metrics.quarantine(s.store.Quarantine)
 	s.store.Admin.SetRelease(s.release)
+	s.store.Fetch.SetReceiver(fetched{s})
 	folders, imapServer := s.imapFront(engine)
 	mail, err := s.smtpFront(engine, s.agent, &urls{imapServer, s.config.Hostname})
 	if err != nil {

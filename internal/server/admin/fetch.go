@@ -36,6 +36,8 @@ type Fetch struct {
 	Address  string   `json:"address"`  // host:port
 	Security string   `json:"security"` // tls, starttls, none
 	User     string   `json:"user"`
+	Judge    string   `json:"judge,omitempty"`    // empty: what comes from an inbox is judged, and all is shown to scanners; yes: all is judged; no: nothing is looked at
+	Results  string   `json:"results,omitempty"`  // whose Authentication-Results are believed
 	Provider string   `json:"provider,omitempty"` // that renews OAuth 2.0 tokens
 	Mailbox  string   `json:"mailbox,omitempty"`  // there, by IMAP; empty: INBOX
 	Folder   []string `json:"folder,omitempty"`   // here; empty: the inbox
@@ -67,6 +69,8 @@ type NewFetch struct {
 	Policy       string   `json:"policy"`
 	Days         int      `json:"days,omitempty"`
 	EverySeconds int      `json:"every_seconds"`
+	Judge        string   `json:"judge,omitempty"`
+	Results      string   `json:"results,omitempty"`
 	Trust        string   `json:"trust,omitempty"`     // certificates (PEM) to trust, instead of the system's authorities
 	Unchecked    bool     `json:"unchecked,omitempty"` // don't sign in first
 }
@@ -170,7 +174,7 @@ func (d *Direct) describeFetch(ctx context.Context, l fetch.Listed) (Fetch, erro
 	if l.OAuth != nil {
 		provider = l.OAuth.Provider
 	}
-	return Fetch{ID: l.ID, Provider: provider, Account: a.Address, Protocol: l.Protocol, Address: l.Address, Security: l.Security, User: l.User, Mailbox: l.Mailbox,
+	return Fetch{ID: l.ID, Judge: l.Judge, Results: l.Results, Provider: provider, Account: a.Address, Protocol: l.Protocol, Address: l.Address, Security: l.Security, User: l.User, Mailbox: l.Mailbox,
 		Folder: l.Folder, Policy: string(l.Policy), Days: l.Days, EverySeconds: int(l.Every / time.Second),
 		Last: l.Last, LastOK: l.LastOK, Next: l.Next, Failures: l.Failures, Problem: l.Error, Count: l.Status.Fetched}, err
 }
@@ -186,7 +190,7 @@ func (d *Direct) AddFetch(ctx context.Context, f NewFetch) (Fetch, error) {
 		return Fetch{}, err
 	}
 	src := fetch.Source{Account: a.ID, Protocol: f.Protocol, Address: f.Address, Security: f.Security, User: f.User, Token: f.Token,
-		Mailbox: f.Mailbox, Folder: f.Folder, Policy: fetch.Policy(f.Policy), Days: f.Days, Every: time.Duration(f.EverySeconds) * time.Second, Trust: f.Trust}
+		Mailbox: f.Mailbox, Folder: f.Folder, Policy: fetch.Policy(f.Policy), Days: f.Days, Every: time.Duration(f.EverySeconds) * time.Second, Trust: f.Trust, Judge: f.Judge, Results: f.Results}
 	if f.OAuth.Provider != "" {
 		if src.OAuth, err = s.Provider(ctx, f.OAuth.Provider, f.OAuth.app()); err == nil {
 			src, err = s.AddOAuth(ctx, src, f.OAuth.ClientSecret, f.Secret)

@@ -121,6 +121,8 @@ type run struct {
 
 	temporary []*mailbox.Content // made for this delivery
 
+	collected *Collected // it was fetched elsewhere; nil: it was brought
+
 	handed    bool  // to the handler
 	unhandled error // why it didn't take it
 }
@@ -183,7 +185,7 @@ func (r *run) submit(ctx context.Context, p place) {
 		return
 	}
 	r.judge(ctx, p, c)
-	if r.a.filter != nil && r.a.filter.Apply(c.session) {
+	if r.a.filter != nil && r.ruled() && r.a.filter.Apply(c.session) {
 		r.filter(ctx, p, c)
 		return
 	}
@@ -194,7 +196,7 @@ func (r *run) submit(ctx context.Context, p place) {
 	}
 	c.folder = folder.Name
 	r.noteReceived()
-	pending, err := c.session.SubmitAppend(ctx, folder.ID, mailbox.Append{Content: r.copyFor(p, c), Keywords: keywords(folder)})
+	pending, err := c.session.SubmitAppend(ctx, folder.ID, r.item(r.copyFor(p, c), 0, keywords(folder)))
 	if c.err = err; err == nil {
 		c.one[0] = pending
 		c.pending = c.one[:]
@@ -207,6 +209,9 @@ func (r *run) folder(c *copied) (mailbox.Folder, bool) {
 		if f, ok := c.session.FolderByRole(mailbox.Junk); ok {
 			return f, true
 		}
+	}
+	if f, ok := r.collectedFolder(c); ok {
+		return f, true
 	}
 	return c.session.FolderByRole(mailbox.Inbox)
 }
@@ -230,6 +235,8 @@ func (r *run) frontedFor(p place, opinion string) *mailbox.Content {
 		return p.list.content.Prefixed(r.front(p.list.from, opinion))
 	case opinion != "":
 		return r.content.Prefixed(r.front(r.e.From, opinion))
+	case r.collected != nil && (r.e.Verdict == nil || r.e.Verdict.Field == ""):
+		return r.content
 	case r.mail == nil:
 		r.mail = r.content.Prefixed(r.front(r.e.From, ""))
 	}
@@ -241,6 +248,9 @@ func (r *run) front(from, opinion string) []byte {
 	found := ""
 	if r.e.Verdict != nil {
 		found = r.e.Verdict.Field
+	}
+	if r.collected != nil { // it has a Return-Path of where it was delivered
+		return append([]byte(opinion), found...)
 	}
 	b := appendReturnPath(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(opinion)+len(found)), from)
 	return append(append(b, opinion...), found...)

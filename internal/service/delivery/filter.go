@@ -136,7 +136,11 @@ func (f *filtered) perform(out *sieve.Outcome) {
 		case sieve.Keep, sieve.FileInto:
 			f.store(a)
 		case sieve.Reject, sieve.Ereject:
-			f.refuse(a)
+			if f.collected == nil {
+				f.refuse(a)
+			} else { // nobody can be told any more
+				f.keep()
+			}
 		}
 		if f.copied.err != nil {
 			return
@@ -145,6 +149,10 @@ func (f *filtered) perform(out *sieve.Outcome) {
 	for i := range out.Actions {
 		switch a := &out.Actions[i]; a.Op {
 		case sieve.Redirect:
+			if f.silent() {
+				f.keep()
+				continue
+			}
 			f.redirect(a)
 		case sieve.Vacation:
 			f.answer(a)
@@ -213,9 +221,8 @@ func (f *filtered) store(a *sieve.Action) {
 // folder that can't take it. When one copy is on its way, another that fails is only told of: were the message refused, it
 // would come again, and so would the first copy.
 func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
-	item := mailbox.Append{Content: content}
-	item.Flags, item.Keywords = flagsOf(a.Flags)
-	item.Keywords = append(item.Keywords, keywords(folder)...)
+	flags, words := flagsOf(a.Flags)
+	item := f.item(content, flags, append(words, keywords(folder)...))
 	p, folder, err := f.submitInto(folder, item)
 	switch {
 	case err == nil:
@@ -380,9 +387,7 @@ func (f *filtered) redirect(a *sieve.Action) {
 func (f *filtered) redirectReal(a *sieve.Action) {
 	forged, err := f.forged(f.ctx, f.owner[strings.LastIndexByte(f.owner, '@')+1:])
 	if err == nil && forged {
-		if !f.kept {
-			f.store(&sieve.Action{Op: sieve.Keep})
-		}
+		f.keep()
 		return
 	}
 	content, err2 := f.leavingContent(a.Message)
@@ -417,12 +422,17 @@ func (f *filtered) leavingContent(m sieve.Message) (*mailbox.Content, error) {
 	return f.made(io.MultiReader(bytes.NewReader(append(kept, head[from:]...)), rest))
 }
 
-// instead keeps a message that can't be redirected, once.
-func (f *filtered) instead(a *sieve.Action, why string) {
-	f.trouble = append(f.trouble, fmt.Sprintf("%s: cannot redirect to %s: %s", a.Pos, safe(a.Address), why))
+// keep keeps a message, once.
+func (f *filtered) keep() {
 	if !f.kept {
 		f.store(&sieve.Action{Op: sieve.Keep})
 	}
+}
+
+// instead keeps a message that can't be redirected, once.
+func (f *filtered) instead(a *sieve.Action, why string) {
+	f.trouble = append(f.trouble, fmt.Sprintf("%s: cannot redirect to %s: %s", a.Pos, safe(a.Address), why))
+	f.keep()
 }
 
 func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
@@ -451,7 +461,7 @@ func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
 // answer sends a vacation's answer, unless its sender has had it lately. Strangers that nothing proves get none: they may be
 // somebody who has written nothing.
 func (f *filtered) answer(a *sieve.Action) {
-	if a.Reply.To == "" || !f.known() || f.a.queue == nil {
+	if a.Reply.To == "" || !f.known() || f.a.queue == nil || f.collected != nil {
 		return
 	}
 	if a.Reply.Every > 0 {
@@ -468,7 +478,7 @@ func (f *filtered) answer(a *sieve.Action) {
 }
 
 func (f *filtered) notify(a *sieve.Action) {
-	if f.a.queue == nil {
+	if f.a.queue == nil || f.silent() {
 		return
 	}
 	l, err := f.composer().Notification(f.env, f.message(), a.Notice)

@@ -41,7 +41,7 @@ const JunkKeyword = "$Junk"
 
 // judge asks for the account's opinion.
 func (r *run) judge(ctx context.Context, p place, c *copied) {
-	if r.a.judge == nil || r.e.Verdict != nil && r.e.Verdict.Decided {
+	if r.a.judge == nil || r.e.Verdict != nil && r.e.Verdict.Decided || r.collected != nil && (!r.collected.Judge || r.collected.Kept) {
 		return
 	}
 	defer r.unjudged(ctx, c)
@@ -67,6 +67,9 @@ func (r *run) unjudged(ctx context.Context, c *copied) {
 func (r *run) junk(c *copied) bool {
 	if c.opinion.Judged {
 		return c.opinion.Junk
+	}
+	if x := r.collected; x != nil && (x.Kept || !x.Judge) { // an administrator's word counts all the same
+		return r.e.Verdict != nil && r.e.Verdict.Decided && r.e.Verdict.Junk
 	}
 	return r.e.Verdict.junk()
 }

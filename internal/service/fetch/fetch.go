@@ -11,7 +11,9 @@
 // Passwords and tokens are kept encrypted (AES-256-GCM) by a key that is derived from the installation's secret. Where a source signs in by OAuth 2.0,
 // access tokens are renewed before they end and when the server refuses one; what the provider gives is durable before it is used.
 //
-// What this package does not do: the messages are not checked as those that strangers hand in are.
+// A Receiver checks messages, and puts them where they belong; one that it can't check now is asked for again by the next run.
+//
+// What this package does not do: it has no opinion on messages, and tells nobody anything about them.
 package fetch
 
 import (
@@ -23,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postroad/internal/fault"
@@ -79,7 +82,9 @@ type Source struct {
 	Policy   Policy          `json:"policy"`
 	Days     int             `json:"days,omitempty"` // of the policy Days
 	Every    time.Duration   `json:"every"`
-	Trust    string          `json:"trust,omitempty"` // certificates in PEM that the server\'s must be of; empty: the system\'s authorities
+	Trust    string          `json:"trust,omitempty"`   // certificates in PEM that the server\'s must be of; empty: the system\'s authorities
+	Judge    string          `json:"judge,omitempty"`   // JudgeInbox, JudgeAll or JudgeNobody
+	Results  string          `json:"results,omitempty"` // the name (authserv-id) of who there is believed to have checked senders; empty: nobody
 	Created  time.Time       `json:"created"`
 }
 
@@ -140,6 +145,7 @@ type Service struct {
 	patience time.Duration // maxRun
 
 	providers *oauthclient.Client
+	receiver  atomic.Pointer[Receiver]
 
 	mu          sync.Mutex
 	running     map[uint32]chan struct{} // guarded by mu; closed when the run ends

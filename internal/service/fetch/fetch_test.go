@@ -41,6 +41,7 @@ type world struct {
 	serving sync.WaitGroup
 
 	providers *oauthclient.Client
+	receiver  Receiver
 }
 
 // faulty is a store of which updates of sources fail, if it is told to.
@@ -83,6 +84,9 @@ func (w *world) clock() time.Time { return w.now }
 
 func (w *world) restart() {
 	w.service = New(w.db, w.boxes, Options{Now: w.clock, Key: make([]byte, 32), Dial: w.dial, Providers: w.providers})
+	if w.receiver != nil {
+		w.service.SetReceiver(w.receiver)
+	}
 }
 
 func (w *world) dial(context.Context, string, string) (net.Conn, error) {
@@ -136,7 +140,7 @@ func (w *world) here() (all []string) {
 		for _, row := range view.All(0, view.Len()) {
 			b, err := io.ReadAll(s.Content(row).Section(0, row.Size))
 			w.must(err)
-			subject, _, _ := strings.Cut(strings.TrimPrefix(string(b), "Subject: "), "\r\n")
+			subject, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(string(b), checkedField), "Subject: "), "\r\n")
 			all = append(all, fmt.Sprintf("%s/%s %v", f.Name, subject, row.Keywords.Names()))
 		}
 	}
@@ -300,9 +304,18 @@ func TestPoorPOP3Servers(t *testing.T) {
 
 // Whatever breaks, and wherever: in the end each message is here once, and nothing was removed there before.
 func TestNothingIsLostOrDoubled(t *testing.T) {
+	for _, checked := range []bool{false, true} {
+		testNothingIsLostOrDoubled(t, checked)
+	}
+}
+
+func testNothingIsLostOrDoubled(t *testing.T, checked bool) {
 	for n := 1; ; n++ {
 		w, m := newWorld(t), &maildrop{letters: []int{1, 2, 3, 4, 5}}
 		w.serve = m.serve
+		if checked {
+			w.check()
+		}
 		src := w.add(func(s *Source) { s.Policy = Delete })
 		left := n
 		w.db.fail = func() error {
@@ -582,8 +595,10 @@ func (i *imapThere) count(t *testing.T, box string) uint32 {
 }
 
 // IMAP: flags come along, only what is new is asked for, policies work, and new UIDs don't make all come again.
-func TestIMAP(t *testing.T) {
-	w, i := newWorld(t), newIMAP(t)
+func TestIMAP(t *testing.T) { both(t, testIMAP) }
+
+func testIMAP(t *testing.T, w *world) {
+	i := newIMAP(t)
 	w.serve = func(c net.Conn) { i.conn <- c }
 	for n := range 3 {
 		i.letter(t, "INBOX", n, goimap.FlagSeen, "Work")

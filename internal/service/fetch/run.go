@@ -38,7 +38,7 @@ type run struct {
 	remote remote
 	box    *mailbox.Session
 	known  map[digest]known
-	twins  map[[sha256.Size]byte]bool // messages that came when the server's UIDs were others; nil: they are as ever
+	twins  map[[16]byte]bool // messages that came when the server's UIDs were others; nil: they are as ever
 
 	batch []got
 	bytes int64
@@ -51,9 +51,15 @@ type run struct {
 type got struct {
 	there
 	content *mailbox.Content
+	sum     [sha256.Size]byte // of the bytes that came
 }
 
 func (r *run) all(ctx context.Context) (err error) {
+	if to := r.s.receiverOf(&r.src); to != nil {
+		if err := to.Ready(); err != nil {
+			return err
+		}
+	}
 	if r.box, err = r.s.boxes.Open(ctx, r.src.Account, ident.System()); err != nil {
 		return err
 	}
@@ -89,7 +95,7 @@ func (r *run) remember(ctx context.Context) (err error) {
 	if len(unsure) == 0 {
 		return nil
 	}
-	err = r.eachHere(ctx, func(row *mailbox.Row, d digest) error {
+	err = r.eachHere(ctx, func(row *mailbox.Row, d digest, _ []byte) error {
 		if _, ok := unsure[d]; ok {
 			k := r.known[d]
 			k.state, k.item = done, row.ID
@@ -118,8 +124,8 @@ func (r *run) note(ctx context.Context, all map[digest]known) error {
 	return nil
 }
 
-// eachHere calls fn with the items that came from the source.
-func (r *run) eachHere(ctx context.Context, fn func(row *mailbox.Row, d digest) error) error {
+// eachHere calls fn with the items that came from the source; bytes is the digest of what came, if other bytes are stored.
+func (r *run) eachHere(ctx context.Context, fn func(row *mailbox.Row, d digest, bytes []byte) error) error {
 	for _, f := range r.box.Folders() {
 		if f.Kind != mailbox.Mail || f.Items == 0 {
 			continue
@@ -140,7 +146,7 @@ func (r *run) eachHere(ctx context.Context, fn func(row *mailbox.Row, d digest) 
 			if len(v) != 4+len(digest{}) || binary.BigEndian.Uint32(v) != r.src.ID {
 				continue
 			}
-			if err := fn(row, digest(v[4:])); err != nil {
+			if err := fn(row, digest(v[4:]), bag.Props[original]); err != nil {
 				return err
 			}
 		}
@@ -163,13 +169,17 @@ func (r *run) list(ctx context.Context) ([]there, error) {
 	if err := r.note(ctx, gone); err != nil {
 		return nil, err
 	}
-	r.twins = map[[sha256.Size]byte]bool{}
-	err = r.eachHere(ctx, func(row *mailbox.Row, _ digest) error {
+	r.twins = map[[16]byte]bool{}
+	err = r.eachHere(ctx, func(row *mailbox.Row, _ digest, bytes []byte) error {
+		if len(bytes) == 16 {
+			r.twins[[16]byte(bytes)] = true
+			return nil
+		}
 		h := sha256.New()
 		if _, err := io.Copy(h, r.box.Content(row).Section(0, row.Size)); err != nil {
 			return err
 		}
-		r.twins[[sha256.Size]byte(h.Sum(nil))] = true
+		r.twins[short([sha256.Size]byte(h.Sum(nil)))] = true
 		return nil
 	})
 	return list, err
@@ -203,19 +213,11 @@ func (r *run) bring(ctx context.Context, m *there) error {
 	}
 	w := r.s.boxes.NewContent()
 	h := sha256.New()
-	err := r.remote.get(*m, func(body io.Reader) error {
-		n, err := io.Copy(&both{w, h}, io.LimitReader(body, move.MaxMessage+1))
-		if err == nil && n > move.MaxMessage {
-			err = errTooLarge
-		}
-		return err
-	})
+	err := r.remote.get(*m, func(body io.Reader) error { return r.receive(w, h, body) })
 	switch {
 	case err != nil && isTemporary(err):
 		w.Discard()
-		if r.postponed == 0 || m.number < r.postponed {
-			r.postponed = m.number
-		}
+		r.postpone(m.number)
 		return nil
 	case errors.Is(err, errTooLarge), err != nil && isRefusal(err):
 		w.Discard()
@@ -227,6 +229,25 @@ func (r *run) bring(ctx context.Context, m *there) error {
 	return r.take(m, w, [sha256.Size]byte(h.Sum(nil)))
 }
 
+// receive writes a message to w, and what came to h.
+func (r *run) receive(w *mailbox.ContentWriter, h hash.Hash, body io.Reader) error {
+	to := nopCloser(w)
+	if receiver := r.s.receiverOf(&r.src); receiver != nil {
+		to = receiver.Clean(w)
+	}
+	n, err := io.Copy(io.MultiWriter(h, to), io.LimitReader(body, move.MaxMessage+1))
+	if err == nil && n > move.MaxMessage {
+		err = errTooLarge
+	}
+	return errors.Join(err, to.Close())
+}
+
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
+
+func nopCloser(w io.Writer) io.WriteCloser { return unclosed{w} }
+
 var errTooLarge = fault.New(fault.TooLarge, "the message is too large")
 
 // take decides whether a message that has come is new.
@@ -235,7 +256,7 @@ func (r *run) take(m *there, w *mailbox.ContentWriter, sum [sha256.Size]byte) er
 		m.digest = digestOf("bytes", string(sum[:]))
 	}
 	has := func(g got) bool { return g.digest == m.digest }
-	if r.known[m.digest].state != 0 || r.twins[sum] || slices.ContainsFunc(r.batch, has) {
+	if r.known[m.digest].state != 0 || r.twins[short(sum)] || slices.ContainsFunc(r.batch, has) {
 		w.Discard()
 		return nil
 	}
@@ -249,19 +270,9 @@ func (r *run) take(m *there, w *mailbox.ContentWriter, sum [sha256.Size]byte) er
 		n, _ := c.ReadAt(header, 0)
 		m.received = move.ReceivedAt(header[:n])
 	}
-	r.batch = append(r.batch, got{*m, c})
+	r.batch = append(r.batch, got{*m, c, sum})
 	r.bytes += size
 	return nil
-}
-
-type both struct {
-	w *mailbox.ContentWriter
-	h hash.Hash
-}
-
-func (b *both) Write(p []byte) (int, error) {
-	b.h.Write(p)
-	return b.w.Write(p)
 }
 
 // skip notes that a message can't come.
@@ -287,6 +298,7 @@ func (r *run) flush(ctx context.Context) error {
 		return nil
 	}
 	defer r.letGo()
+	stopping := ctx
 	ctx = context.WithoutCancel(ctx) // what was read is whole
 	folder, err := r.folder(ctx)
 	if err != nil {
@@ -294,13 +306,15 @@ func (r *run) flush(ctx context.Context) error {
 	}
 	now := r.s.o.Now().Unix()
 	notes, items := map[digest]known{}, make([]mailbox.Append, len(r.batch))
-	for i, g := range r.batch {
-		notes[g.digest] = known{state: pending, at: now, uid: r.uid(&g.there)}
-		items[i] = mailbox.Append{Content: g.content, Flags: g.flags &^ mailbox.Deleted, Keywords: move.UsableKeywords(g.keywords), Received: g.received,
-			Bag: map[string][]byte{came: append(binary.BigEndian.AppendUint32(nil, r.src.ID), g.digest[:]...)}}
+	for i := range r.batch {
+		g := &r.batch[i]
+		notes[g.digest], items[i] = known{state: pending, at: now, uid: r.uid(&g.there)}, r.itemOf(g)
 	}
 	if err := r.note(ctx, notes); err != nil {
 		return err
+	}
+	if to := r.s.receiverOf(&r.src); to != nil {
+		return r.checked(stopping, to, folder, notes)
 	}
 	added, err := r.box.Append(ctx, folder, items...)
 	if err != nil {
@@ -411,7 +425,7 @@ func (r *run) removable(ctx context.Context, list []there) (numbers []uint32, go
 }
 
 func (r *run) isRemovable(ctx context.Context, k known) (bool, error) {
-	if k.state != done {
+	if k.state != done && k.state != aside {
 		return false, nil
 	}
 	switch r.src.Policy {
@@ -419,7 +433,10 @@ func (r *run) isRemovable(ctx context.Context, k known) (bool, error) {
 		return true, nil
 	case Days:
 		return !r.s.o.Now().Before(time.Unix(k.at, 0).AddDate(0, 0, r.src.Days)), nil
-	case Mirror:
+	case Mirror: // what lies in the quarantine nobody has deleted
+		if k.state == aside {
+			return false, nil
+		}
 		return r.deletedHere(ctx, k.item)
 	}
 	return false, nil

@@ -169,6 +169,10 @@ func (src *Source) check() error {
 		return bad("the folder is too deep")
 	case src.Trust != "" && (len(src.Trust) > maxTrust || !x509.NewCertPool().AppendCertsFromPEM([]byte(src.Trust))):
 		return bad("what to trust must be certificates (PEM) of %d bytes at most", maxTrust)
+	case !slices.Contains([]string{JudgeInbox, JudgeAll, JudgeNobody}, src.Judge):
+		return bad("judge %q: want yes, no, or nothing", src.Judge)
+	case !plain(src.Results) || strings.ContainsAny(src.Results, " ;"):
+		return bad("no server calls itself %q in what it found out about senders", src.Results)
 	case src.Trust != "" && src.Security == None:
 		return bad("without TLS there are no certificates to trust")
 	}
@@ -391,6 +395,7 @@ const (
 	pending state = iota + 1 // it may be here
 	done                     // it is, or was, here
 	skipped                  // it can't come
+	aside                    // it is in the quarantine
 )
 
 // known is a message that came, or may have.

@@ -370,11 +370,12 @@ func byOwner(rec summary.Record) bool {
 	if len(h.Fields) == 0 || h.Automatic() {
 		return false
 	}
-	if !strings.EqualFold(h.Name(h.Fields[0]), "Return-Path") || len(h.Fields) < 2 {
-		return true
+	first := h.Name(h.Fields[0])
+	if strings.EqualFold(first, "Return-Path") && len(h.Fields) > 1 { // what was fetched has none of ours
+		first = h.Name(h.Fields[1])
 	}
-	name := h.Name(h.Fields[1]) // of ours, if it was judged or checked here
-	return !strings.EqualFold(name, delivery.JunkField) && !strings.EqualFold(name, "Authentication-Results")
+	// Of ours, if it was judged or checked here.
+	return !strings.EqualFold(first, delivery.JunkField) && !strings.EqualFold(first, "Authentication-Results")
 }
 
 // addressees learns to know whom a message is addressed to.
