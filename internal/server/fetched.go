@@ -10,8 +10,10 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/format/message"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/mailbox"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/fetch"
+	"postroad/internal/service/move"
 	"postroad/internal/service/policy"
 	"postroad/internal/service/scan"
 	"postroad/internal/service/sender/authres"
@@ -73,6 +75,11 @@ func (f fetched) Take(ctx context.Context, src *fetch.Source, letters []fetch.Le
 	}
 	checks.Wait()
 	f.deliver(context.WithoutCancel(ctx), list, out)
+	for i := range list {
+		if list[i].Item.Content != letters[i].Item.Content { // a program has changed it
+			list[i].Item.Content.Close()
+		}
+	}
 	return out
 }
 
@@ -173,14 +180,32 @@ func domainIn(m *authres.Method) string {
 	return ""
 }
 
-// scan shows it to other programs. later: one of them wants it to come again, or nobody waits for what they say.
+// scan shows it to other programs, and takes what they have made of it. What they want changed in an envelope isn't: there was none. later: one of them
+// wants it to come again, or nobody waits for what they say.
 func (f fetched) scan(ctx context.Context, c *delivery.Collected, v *delivery.Verdict) (later bool) {
 	if !f.s.scanners.Wants(scan.Incoming) {
 		return false
 	}
+	var drafts []*mailbox.ContentWriter
 	r := f.s.scanners.Scan(ctx, &scan.Message{ID: c.ID, Direction: scan.Incoming, From: c.From, To: []string{c.Address}, Protocol: "fetch", Hostname: f.s.config.Hostname,
-		Content: c.Item.Content, Size: c.Item.Content.Size()})
-	if ctx.Err() != nil {
+		Content: c.Item.Content, Size: c.Item.Content.Size(), Limit: move.MaxMessage, Draft: func() scan.Draft {
+			drafts = append(drafts, f.s.store.Mailboxes.NewContent())
+			return drafts[len(drafts)-1]
+		}}, nil)
+	later = ctx.Err() != nil
+	for _, w := range drafts {
+		if later || r.Edited != scan.Draft(w) {
+			w.Discard()
+			continue
+		}
+		edited, err := w.Finish()
+		if err != nil {
+			later = true
+			continue
+		}
+		c.Item.Content = edited
+	}
+	if later {
 		return true
 	}
 	d := r.Decision()
