@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -14,18 +15,25 @@ func BenchmarkMultiAppend(b *testing.B) {
 	msgs := various(200, 2<<10)
 	c := w.imap(0)
 	defer c.Close()
-	var command strings.Builder
+	var command bytes.Buffer
 	b.ReportAllocs()
 	b.ResetTimer()
 	for done := 0; done < b.N; done += together {
 		n := min(together, b.N-done)
 		command.Reset()
-		command.WriteString("APPEND INBOX")
+		c.n++
+		tag := fmt.Sprintf("t%d ", c.n)
+		command.WriteString(tag + "APPEND INBOX")
 		for i := range n {
 			m := msgs[(done+i)%len(msgs)]
-			fmt.Fprintf(&command, " (\\Seen) \"01-Jan-2020 08:47:56 +0000\" {%d+}\r\n%s", len(m), m)
+			fmt.Fprintf(&command, " (\\Seen) \"01-Jan-2020 08:47:56 +0000\" {%d+}\r\n", len(m))
+			command.WriteString(m)
 		}
-		c.imap("%s", command.String())
+		command.WriteString("\r\n")
+		if _, err := c.Write(command.Bytes()); err != nil {
+			b.Fatal(err)
+		}
+		c.until(tag)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")

@@ -285,11 +285,23 @@ func (p *Part) head(msg io.ReaderAt, n int64) string {
 	return s
 }
 
-// headBytes is what the first n octets of the part's body are when decoded.
+// window returns n octets of msg from off on, as far as there are so many. They must not be changed: those of a message that lies in
+// memory are not copied.
+func window(msg io.ReaderAt, off, n int64) []byte {
+	if m, ok := msg.(interface{ Bytes() ([]byte, bool) }); ok {
+		if all, ok := m.Bytes(); ok {
+			off = min(off, int64(len(all)))
+			return all[off:min(off+n, int64(len(all)))]
+		}
+	}
+	b := make([]byte, n)
+	k, _ := msg.ReadAt(b, off) // what was read is what there is
+	return b[:k]
+}
+
+// headBytes is what the first n octets of the part's body are when decoded. They must not be changed.
 func (p *Part) headBytes(msg io.ReaderAt, n int64) []byte {
-	b := make([]byte, min(n, p.BodySize))
-	k, _ := msg.ReadAt(b, p.BodyOffset) // what was read is what there is
-	b = b[:k]
+	b := window(msg, p.BodyOffset, min(n, p.BodySize))
 	if d := newDecoder(p.Encoding); d != nil {
 		b = d.finish(d.decode(make([]byte, 0, len(b)), b))
 	}

@@ -281,3 +281,31 @@ func BenchmarkContent(b *testing.B) {
 		c.Close()
 	}
 }
+
+// BenchmarkAppendMany: 50 prepared messages of 2 KB by one transaction.
+func BenchmarkAppendMany(b *testing.B) {
+	s := benchStore(b, 1)
+	w := s.NewContent()
+	w.Write([]byte(benchText(2 << 10)))
+	c, err := w.Finish()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	ses, err := s.Open(b.Context(), 1, ident.System())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ses.Close()
+	in, _ := ses.FolderByRole(Inbox)
+	items := make([]Append, 50)
+	for i := range items {
+		items[i].Content = c
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ses.Append(b.Context(), in.ID, items...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
