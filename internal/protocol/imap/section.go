@@ -174,6 +174,9 @@ func (d *decoder) slice() slice {
 
 // write appends the section, as a literal or NIL if there is no such part.
 func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, error) {
+	if sec.entire() && r.Size <= largeContent {
+		return sec.writeEntire(f, dst, r)
+	}
 	rec, err := f.record(r)
 	if err != nil {
 		return dst, err
@@ -199,6 +202,20 @@ func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, erro
 	}
 	maskNUL(dst[start:])
 	return dst, nil
+}
+
+// entire reports whether the section is the message as it is.
+func (sec *section) entire() bool {
+	return sec.kind == wholePart && len(sec.part) == 0 && !sec.slice.partial
+}
+
+// writeEntire appends the message, for which its summary isn't needed.
+func (sec *section) writeEntire(f *fetching, dst []byte, r *mailbox.Row) (_ []byte, err error) {
+	dst = appendLiteralSize(dst, r.Size)
+	start := len(dst)
+	dst, err = f.batch.AppendContent(dst, r, 0, r.Size)
+	maskNUL(dst[start:])
+	return dst, err
 }
 
 func appendLiteralSize(dst []byte, n int64) []byte {
