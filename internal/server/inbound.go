@@ -41,7 +41,7 @@ func (s *Server) openGuard() error {
 	s.guard = inbound.New(inbound.Options{
 		Resolver: s.resolver(), DB: s.store.DB, Hostname: s.config.Hostname, Secret: s.store.Directory.Secret("inbound"), Trusted: trusted,
 		Local: s.agent.Local,
-		DMARC: policies[c.DMARC], SPFRefuse: c.SPFFail == config.Refuse, Greylist: grey[c.Greylist],
+		DMARC: policies[c.DMARC], SPFRefuse: c.SPFFail == config.Refuse, NullMXRefuse: c.NullMX == config.Refuse, Greylist: grey[c.Greylist],
 		Helo:  inbound.HeloRules{Refuse: c.Helo == config.Refuse, Resolve: c.HeloResolve},
 		Block: block, Allow: allow, Sealers: c.TrustedSealers,
 		Welcome: s.store.Policies.AllowsNetwork, WelcomeSender: s.welcomeSender,

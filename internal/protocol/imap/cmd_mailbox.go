@@ -21,6 +21,7 @@ func (s *session) create(ctx context.Context) (reply, error) {
 	if err := s.mayUse(ctx, path, role, ok); err != nil {
 		return reply{}, err
 	}
+	s.effects().doing = []string{path}
 	f, err := s.makeFolder(ctx, path, role)
 	if err != nil {
 		return reply{}, err
@@ -110,6 +111,7 @@ func (s *session) delete(ctx context.Context) (reply, error) {
 	if f.Role == mailbox.Inbox {
 		return reply{}, no("CANNOT", "INBOX can't be deleted")
 	}
+	s.effects().doing = []string{path}
 	keep, done, err := s.keepSubscription(ctx, &f)
 	if err != nil {
 		return reply{}, err
@@ -149,6 +151,7 @@ func (s *session) rename(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.effects().doing = []string{from, to}
 	if f.Role == mailbox.Inbox {
 		return s.renameInbox(ctx, f, to)
 	}

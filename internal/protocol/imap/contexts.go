@@ -62,7 +62,7 @@ func (s *session) watchSearch(ctx context.Context, q *searching, key criterion, 
 	for _, c := range s.sel.contexts {
 		members += len(c.members)
 	}
-	if n := len(s.sel.contexts); s.over != "" || n > 0 && (n >= maxContexts || members > maxMembers) {
+	if n := len(s.sel.contexts); s.wasCut() || n > 0 && (n >= maxContexts || members > maxMembers) {
 		s.noUpdate(string(s.tag))
 		return reply{text: text}, nil
 	}

@@ -33,18 +33,21 @@ func (s *session) limit(m messages) messages {
 
 // overLimit notes that the command at hand has worked on no message below a UID.
 func (s *session) overLimit(lowest mailbox.UID) {
-	s.over = fmt.Sprintf("MESSAGELIMIT %d %d", s.lim.Messages, lowest)
+	s.effects().over = fmt.Sprintf("MESSAGELIMIT %d %d", s.lim.Messages, lowest)
 }
+
+// wasCut reports whether the command at hand has worked on fewer messages than it was asked to.
+func (s *session) wasCut() bool { return s.side != nil && s.side.over != "" }
 
 // completion is the code of a command's OK. If it has one already, an untagged NO tells of the limit (RFC 9738 §3.1).
 func (s *session) completion(code string) string {
 	switch {
-	case s.over == "":
+	case !s.wasCut():
 		return code
 	case code == "":
-		return s.over
+		return s.side.over
 	}
-	s.remark("NO", s.over, "only the newest messages")
+	s.remark("NO", s.side.over, "only the newest messages")
 	return code
 }
 

@@ -456,11 +456,18 @@ func (n *notifying) lookAgain(ctx context.Context, s *session) error {
 	return nil
 }
 
+// byItself reports whether a change of a mailbox's name or subscription is the doing of the command at hand, which needs no telling (RFC 5465 §5).
+// What stands above has got or lost what is below it.
+func (s *session) byItself(path string) bool {
+	return s.side != nil && slices.ContainsFunc(s.side.doing, func(p string) bool { return p == path || strings.HasPrefix(p, path+string(separator)) })
+}
+
 // tellFolder tells what has happened to a folder.
 func (n *notifying) tellFolder(ctx context.Context, s *session, old *notifying, now *watched) error {
 	e := n.on(&now.placed)
 	was, known := old.known[now.key()]
 	switch {
+	case s.byItself(now.path):
 	case !known && e.names:
 		s.tellMailbox(&now.placed, "")
 		n.tellParent(s, now.path)
@@ -502,7 +509,7 @@ func (e *events) status(was, now *mailbox.Folder, condstore bool) (items []strin
 
 // tellGone tells that a folder is there no more.
 func (n *notifying) tellGone(s *session, was *watched) {
-	if !n.on(&was.placed).names {
+	if !n.on(&was.placed).names || s.byItself(was.path) {
 		return
 	}
 	e := entry{path: was.path}
@@ -546,7 +553,7 @@ func (n *notifying) knows(path string) bool {
 func (n *notifying) tellLost(s *session, old []string) {
 	tell := func(path string, subscribed bool) {
 		f := placed{box: box{Folder: mailbox.Folder{Subscribed: true}}, path: path, foreign: inNamespace(path)}
-		if n.knows(path) || !n.on(&f).subs {
+		if n.knows(path) || !n.on(&f).subs || s.byItself(path) {
 			return
 		}
 		e := entry{path: path, subscribed: subscribed}

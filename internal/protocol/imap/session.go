@@ -48,17 +48,31 @@ type session struct {
 
 	// Of the command at hand:
 	begun    time.Time
-	toldAt   time.Time // when the client was told last that it goes on
-	byUID    bool      // it was prefixed by UID
-	numbered bool      // it has asked for messages by number, so none may be told to be gone
-	held     bool      // news of the selected folder had to wait
-	own      numSet    // UIDs of messages that it has put into the selected folder
-	over     string    // how many it was cut down to (MESSAGELIMIT); "": it wasn't
-	removed  bool      // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
+	toldAt   time.Time    // when the client was told last that it goes on
+	byUID    bool         // it was prefixed by UID
+	numbered bool         // it has asked for messages by number, so none may be told to be gone
+	held     bool         // news of the selected folder had to wait
+	own      numSet       // UIDs of messages that it has put into the selected folder
+	side     *sideEffects // of few commands; nil: none
+	removed  bool         // messages of the selected folder were removed, so the completion says HIGHESTMODSEQ
 
 	ended    bool // no further command is read
 	bads     int  // commands with bad syntax; in a row, once logged in
 	failures int  // failed logins
+}
+
+// sideEffects are what a command does besides, or less than was asked for.
+type sideEffects struct {
+	over  string   // how many messages it was cut down to (MESSAGELIMIT); "": it wasn't
+	doing []string // mailbox names that it changes; see byItself
+}
+
+// effects are those of the command at hand, to be noted.
+func (s *session) effects() *sideEffects {
+	if s.side == nil {
+		s.side = &sideEffects{}
+	}
+	return s.side
 }
 
 // enabled is how a session differs from a new one.
@@ -204,7 +218,7 @@ type running struct {
 
 // command runs the command whose first line has been read.
 func (s *session) command(ctx context.Context) error {
-	s.byUID, s.numbered, s.removed, s.held, s.own, s.over = false, false, false, false, nil, ""
+	s.byUID, s.numbered, s.removed, s.held, s.own, s.side = false, false, false, false, nil, nil
 	s.begun, s.toldAt = time.Now(), time.Time{}
 	s.tag = s.dec.tag()
 	s.dec.sp()
@@ -231,6 +245,7 @@ func (s *session) conclude(ctx context.Context, c *running, r reply, err error) 
 		}
 	}
 	outcome, err := s.answer(r, err, c.name)
+	s.side = nil
 	if len(s.guests) > 0 {
 		s.leaveGuests()
 	}

@@ -33,6 +33,7 @@ func (s *session) setSubscribed(ctx context.Context, on bool) (reply, error) {
 	if err := s.dec.end(); err != nil {
 		return reply{}, err
 	}
+	s.effects().doing = []string{path}
 	f, err := s.folder(ctx, path)
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && s.foreign(f.mail):

@@ -15,6 +15,8 @@ type Checks struct {
 	DMARC string `toml:"dmarc"`
 	// SPFFail says what becomes of mail that SPF alone fails: mark (default) or refuse.
 	SPFFail string `toml:"spf_fail"`
+	// NullMX says what becomes of senders whose domain accepts no mail (null MX, RFC 7505): mark (default), greylisting looks at them; or refuse.
+	NullMX string `toml:"null_mx"`
 	// Helo says what becomes of clients whose name in HELO can't be theirs: mark (default) or refuse. With HeloResolve
 	// the name must be in the DNS, too.
 	Helo        string `toml:"helo"`
@@ -88,6 +90,7 @@ func (c *Checks) validate() error {
 	}{
 		{"dmarc", c.DMARC, []string{Enforce, Mark, SwitchOff}},
 		{"spf_fail", c.SPFFail, []string{Mark, Refuse}},
+		{"null_mx", c.NullMX, []string{Mark, Refuse}},
 		{"helo", c.Helo, []string{Mark, Refuse}},
 		{"greylist", c.Greylist, []string{Auto, Always, SwitchOff}},
 	} {

@@ -15,6 +15,7 @@ func TestChecks(t *testing.T) {
 		[checks]
 		dmarc = "mark"
 		spf_fail = "refuse"
+		null_mx = "refuse"
 		helo = "refuse"
 		helo_resolve = true
 		greylist = "off"
@@ -43,7 +44,7 @@ func TestChecks(t *testing.T) {
 		block[0].Codes[0] != (inbound.Codes{From: netip.MustParseAddr("127.0.0.2"), To: netip.MustParseAddr("127.0.0.2")}) {
 		t.Errorf("%+v, %+v, %v", block, allow, err)
 	}
-	if c.Limits.Account.MessagesPerHour != 7 || c.Checks.Messages != -1 {
+	if c.Limits.Account.MessagesPerHour != 7 || c.Checks.Messages != -1 || c.Checks.NullMX != Refuse {
 		t.Errorf("%+v", c)
 	}
 }
@@ -52,6 +53,7 @@ func TestWrongChecks(t *testing.T) {
 	for text, want := range map[string]string{
 		`[checks]` + "\n" + `dmarc = "yes"`:                                   `checks.dmarc "yes": want enforce, mark, off`,
 		`[checks]` + "\n" + `spf_fail = "off"`:                                `checks.spf_fail "off": want mark, refuse`,
+		`[checks]` + "\n" + `null_mx = "off"`:                                 `checks.null_mx "off": want mark, refuse`,
 		`[checks]` + "\n" + `helo = "x"`:                                      `checks.helo "x"`,
 		`[checks]` + "\n" + `greylist = "on"`:                                 `checks.greylist "on": want auto, always, off`,
 		`[checks]` + "\n" + `trusted_networks = ["x"]`:                        `checks.trusted_networks`,

@@ -67,8 +67,10 @@ type Options struct {
 	DMARC Policy
 	// SPFRefuse: messages that SPF fails, and nothing else speaks for, are refused. Else that is only told.
 	SPFRefuse bool
-	Helo      HeloRules
-	Greylist  Greylisting
+	// NullMXRefuse: senders whose domain accepts no mail are refused. Else greylisting looks at them.
+	NullMXRefuse bool
+	Helo         HeloRules
+	Greylist     Greylisting
 	// Block are lists of bad clients, Allow of good ones: those are neither greylisted nor refused because of Block.
 	Block, Allow []List
 	// Welcome reports whether an administrator wants mail of a client: it is then as if on a list of the good. Nil: of nobody.

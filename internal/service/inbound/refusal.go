@@ -21,6 +21,7 @@ const (
 	Greylisted     Reason = "greylist"
 	DMARC          Reason = "dmarc"
 	SPF            Reason = "spf"
+	NullMX         Reason = "null-mx"
 	AccountRate    Reason = "account-rate"
 	AccountHeld    Reason = "account-held"
 	Author         Reason = "author"
@@ -28,7 +29,7 @@ const (
 
 // Reasons lists all, for metrics.
 func Reasons() []Reason {
-	return []Reason{ConnectionRate, MessageRate, DomainRate, BlockList, BadHelo, Greylisted, DMARC, SPF, AccountRate, AccountHeld, Author}
+	return []Reason{ConnectionRate, MessageRate, DomainRate, BlockList, BadHelo, Greylisted, DMARC, SPF, NullMX, AccountRate, AccountHeld, Author}
 }
 
 // Refusal is a no, as it is to be said in SMTP. It is the cause within a fault of kind fault.RateLimited (come back

@@ -43,6 +43,7 @@ type Visit struct {
 
 	from    string
 	spf     *spf.Result // for from; nil: not asked yet
+	mute    *bool       // its domain accepts no mail; nil: not asked yet
 	awaited bool        // somebody greylisted may still show a signature of from's domain
 	back    bool        // somebody greylisted has come back
 }
@@ -186,7 +187,7 @@ func (v *Visit) Mail(_ context.Context, from string) error {
 	if !v.g.messages.take(peer.Network(v.client.Addr), v.g.o.Now()) {
 		return v.g.counts.refuse(Refusal{Reason: MessageRate, Code: 450, Status: "4.7.1", Text: "Too many messages from your network, try again later", Quiet: v.g.toldOf(v.client.Addr)})
 	}
-	v.from, v.spf, v.awaited = strings.ToLower(from), nil, false
+	v.from, v.spf, v.mute, v.awaited = strings.ToLower(from), nil, nil, false
 	v.back = false
 	return nil
 }
@@ -204,6 +205,9 @@ func (v *Visit) Recipient(ctx context.Context, address string) error {
 		if err := v.blocked(ctx, address); err != nil {
 			return err
 		}
+	}
+	if err := v.refuseNullMX(ctx, address); err != nil {
+		return err
 	}
 	return v.greylist(ctx, address)
 }
@@ -267,6 +271,9 @@ func (v *Visit) suspicious(ctx context.Context) string {
 	}
 	if p := v.heloProblem(ctx); p != "" {
 		return "name in HELO: " + p
+	}
+	if v.unanswerable(ctx) {
+		return "a sender that accepts no mail"
 	}
 	return ""
 }
