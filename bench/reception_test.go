@@ -52,6 +52,7 @@ var receptions = []struct {
 	reception
 }{
 	{"LMTPRaw", reception{Protocol: config.LMTP}},
+	{"LMTPSieveJunk", reception{Protocol: config.LMTP, Sieve: true, Judged: true, Policies: true}},
 	{"SMTPRaw", reception{Protocol: config.SMTP}},
 	{"Checks", reception{Protocol: config.SMTP, Checked: true}},
 	{"ChecksSieve", reception{Protocol: config.SMTP, Checked: true, Sieve: true}},
@@ -130,7 +131,7 @@ func (r *reception) start(b *testing.B) *process {
 	about, _ := json.Marshal(r)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestReceptionServer$", "-test.v=false")
 	if to := os.Getenv("POSTROAD_PROFILE"); to != "" {
-		cmd.Args = append(cmd.Args, "-test.cpuprofile="+to)
+		cmd.Args = append(cmd.Args, "-test.cpuprofile="+to+".cpu", "-test.memprofile="+to+".mem", "-test.memprofilerate=16384")
 	}
 	cmd.Env = append(os.Environ(), "POSTROAD_RECEPTION="+string(about), "POSTROAD_DATA="+b.TempDir())
 	cmd.Stderr = os.Stderr
@@ -240,6 +241,7 @@ func (r *reception) config() config.Config {
 	if !r.Judged {
 		c.Junk.Filter = config.SwitchOff
 	}
+	c.Junk.Trusted = r.Judged
 	if r.Rspamd {
 		c.Scanner = append(c.Scanner, config.Scanner{Kind: config.Rspamd, Address: "http://" + r.Programs["rspamd"], OnFailure: config.TempFail})
 	}

@@ -72,7 +72,7 @@ func (s *session) scanConnect(ctx context.Context) reply {
 
 // scanHello tells of the name in HELO or EHLO.
 func (s *session) scanHello(ctx context.Context, name string) reply {
-	if !s.others.Heeds(scan.AtHello, s.direction()) {
+	if s.others == nil || !s.others.Heeds(scan.AtHello, s.direction()) {
 		return reply{}
 	}
 	before := s.helo
@@ -125,7 +125,7 @@ func (s *session) scanData(ctx context.Context) reply {
 
 // scanStep tells of a step those who want to hear of it.
 func (s *session) scanStep(ctx context.Context, at scan.Stage, stage, to string) reply {
-	if !s.others.Heeds(at, s.direction()) {
+	if s.others == nil || !s.others.Heeds(at, s.direction()) {
 		return reply{}
 	}
 	m := s.prospect(ctx)

@@ -231,7 +231,7 @@ func (l *leg) wait() {
 // together, and would bring all of it again (RFC 5321 §4.4). Whoever can't be written to must be told now, and so must who brings what is
 // doubtful: the queue doesn't remember that.
 func (r *run) keepFailed(ctx context.Context, results []error) {
-	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict.doubtful() {
+	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict.doubtful() || !slices.ContainsFunc(results, isError) {
 		return
 	}
 	l := &leg{e: r.transfer(), content: r.content}
@@ -265,6 +265,8 @@ func (r *run) keepFailed(ctx context.Context, results []error) {
 		}
 	}
 }
+
+func isError(err error) bool { return err != nil }
 
 // report has the queue tell the sender of the recipients here that have the message, if they asked to be told
 // (NOTIFY=SUCCESS): if it is certain who they are, for strangers may give any address for theirs. A list has the message when it was

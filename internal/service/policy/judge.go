@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/archive"
@@ -193,11 +194,26 @@ func (j *judge) consider(p *Policy, what string, proved bool) {
 // maxAuthors bounds how many authors are looked at.
 const maxAuthors = 20
 
+// lookers parse messages; what they found stays valid.
+var lookers = sync.Pool{New: func() any { return &looker{parser: message.NewParser(message.Limits{})} }}
+
+type looker struct {
+	parser *message.Parser
+	buf    [16 << 10]byte
+}
+
+// parse reads a message.
+func parse(m *Message) *message.Structure {
+	l := lookers.Get().(*looker)
+	defer lookers.Put(l)
+	l.parser.Reset()
+	io.CopyBuffer(l.parser, io.NewSectionReader(m.Content, 0, m.Size), l.buf[:]) //nolint:errcheck // what can't be read fails when it is stored
+	return l.parser.Finish()
+}
+
 // look parses the message.
 func (j *judge) look() {
-	parser := message.NewParser(message.Limits{})
-	io.Copy(parser, io.NewSectionReader(j.m.Content, 0, j.m.Size)) //nolint:errcheck // what can't be read fails when it is stored
-	structure := parser.Finish()
+	structure := parse(j.m)
 	if j.m.Direction == In {
 		j.authors(structure.Envelope)
 	}

@@ -41,7 +41,10 @@ type Options struct {
 }
 
 // Checker checks messages. It is safe for concurrent use.
-type Checker struct{ opts Options }
+type Checker struct {
+	opts Options
+	keys *dkim.Keys
+}
 
 // New makes a Checker.
 func New(o Options) *Checker {
@@ -51,7 +54,7 @@ func New(o Options) *Checker {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Checker{opts: o}
+	return &Checker{opts: o, keys: &dkim.Keys{}}
 }
 
 // Session is what is known of the sender before the message.
@@ -79,8 +82,8 @@ type Check struct {
 func (c *Checker) Begin(s Session) *Check {
 	s.IP = s.IP.Unmap().WithZone("")
 	k := &Check{opts: c.opts, session: s}
-	k.dkim = dkim.NewReader(dkim.Options{Resolver: c.opts.Resolver, Now: c.opts.Now})
-	k.arc = arc.NewReader(arc.Options{Resolver: c.opts.Resolver})
+	k.dkim = dkim.NewReader(dkim.Options{Resolver: c.opts.Resolver, Keys: c.keys, Now: c.opts.Now})
+	k.arc = arc.NewReader(arc.Options{Resolver: c.opts.Resolver, Keys: c.keys})
 	k.scan = dkim.NewScan(k.dkim, k.arc)
 	return k
 }
@@ -153,8 +156,8 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	} else {
 		wg.Go(func() { v.IPRev = CheckIPRev(ctx, r, k.session.IP) })
 	}
-	wg.Go(func() { v.DKIM = k.dkim.Results(ctx) })
 	wg.Go(func() { v.ARC = k.arc.Result(ctx) })
+	v.DKIM = k.dkim.Results(ctx) // the dearest, which needs no goroutine of its own
 	wg.Wait()
 	if q.MailFrom == "" {
 		v.Helo = v.SPF

@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// Resolver looks up keys. It is required.
 	Resolver dkim.Resolver
+	// Keys remembers keys; nil: each is read anew.
+	Keys *dkim.Keys
 }
 
 // Result is what became of a chain.
@@ -169,7 +171,7 @@ func (v *Verifier) keys(ctx context.Context) map[name]*lookedUp {
 		wg.Go(func() {
 			for n := range work {
 				k := keys[n] // the map itself doesn't change any more
-				k.key, k.err = dkim.LookupKey(ctx, v.opts.Resolver, n.selector, n.domain)
+				k.key, k.err = v.opts.Keys.Lookup(ctx, v.opts.Resolver, n.selector, n.domain)
 			}
 		})
 	}

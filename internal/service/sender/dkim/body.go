@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"math"
+	"sync"
 )
 
 // Bodies computes the digests of a body that signatures ask for, each canonical form once
@@ -24,7 +25,7 @@ func (b *Bodies) Want(relaxed bool, limit int64) *BodyDigest {
 		c = &b.relaxed
 	}
 	if *c == nil {
-		*c = &canonical{relaxed: relaxed, out: make([]byte, 0, canonicalBuffer)}
+		*c = &canonical{relaxed: relaxed, out: buffers.Get().(*[canonicalBuffer]byte)[:0]}
 	}
 	for _, d := range (*c).digests {
 		if d.limit == limit {
@@ -79,6 +80,9 @@ func (d *BodyDigest) Sum() []byte { return d.h.Sum(nil) }
 func (d *BodyDigest) Length() int64 { return d.length }
 
 const canonicalBuffer = 8 << 10
+
+// buffers are for what is handed to the digests; those of bodies that don't come to an end are left to the garbage collector.
+var buffers = sync.Pool{New: func() any { return new([canonicalBuffer]byte) }}
 
 // canonical brings a body into a canonical form (RFC 6376 §3.4.3, §3.4.4) and hands it to the digests.
 type canonical struct {
@@ -213,4 +217,8 @@ func (c *canonical) close() {
 		c.emit(crlf)
 	}
 	c.flush()
+	if cap(c.out) == canonicalBuffer {
+		buffers.Put((*[canonicalBuffer]byte)(c.out[:canonicalBuffer]))
+		c.out = nil
+	}
 }

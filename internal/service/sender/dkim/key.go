@@ -163,6 +163,11 @@ func (k *Key) Permits(domain, identityDomain string) error {
 // has been revoked, fault.Invalid if there is none that can be used, and fault.Unavailable if it may be there another time.
 // Their text says what is wrong.
 func LookupKey(ctx context.Context, r Resolver, selector, domain string) (*Key, error) {
+	return (*Keys)(nil).Lookup(ctx, r, selector, domain)
+}
+
+// Lookup is LookupKey, but for reading a record anew that was read before.
+func (c *Keys) Lookup(ctx context.Context, r Resolver, selector, domain string) (*Key, error) {
 	records, err := r.LookupTXT(ctx, selector+"._domainkey."+domain)
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && len(records) == 0:
@@ -175,7 +180,7 @@ func LookupKey(ctx context.Context, r Resolver, selector, domain string) (*Key, 
 	// With several records any may be taken (RFC 6376 §3.6.2.2): the first that can be used, of the first few.
 	var first error
 	for _, record := range records[:min(len(records), 5)] {
-		k, err := ParseKey(record)
+		k, err := c.parse(record)
 		if err == nil {
 			return k, nil
 		}

@@ -18,6 +18,8 @@ const MaxSignatures = 8
 type Options struct {
 	// Resolver looks up keys. It is required.
 	Resolver Resolver
+	// Keys remembers keys; nil: each is read anew.
+	Keys *Keys
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 }
@@ -121,9 +123,12 @@ func (v *Verifier) lookup(ctx context.Context) []lookedUp {
 	var wg sync.WaitGroup
 	for i := range v.found {
 		if s := &v.found[i]; s.err == nil {
-			wg.Go(func() {
-				keys[i].key, keys[i].err = LookupKey(ctx, v.opts.Resolver, s.Selector, s.Domain)
-			})
+			look := func() { keys[i].key, keys[i].err = v.opts.Keys.Lookup(ctx, v.opts.Resolver, s.Selector, s.Domain) }
+			if i == len(v.found)-1 {
+				look() // the last one, which is the only one as a rule, needs no goroutine of its own
+				break
+			}
+			wg.Go(look)
 		}
 	}
 	wg.Wait()

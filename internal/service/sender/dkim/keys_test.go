@@ -1,0 +1,43 @@
+package dkim
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// A key that was read before is the same; what is no key stays none, and memory is bounded.
+func TestKeysAreRemembered(t *testing.T) {
+	var c Keys
+	record := func(i int) string {
+		seed := make([]byte, ed25519.SeedSize)
+		copy(seed, fmt.Sprint(i))
+		return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+	}
+	first, err := c.parse(record(0))
+	again, _ := c.parse(record(0))
+	other, _ := c.parse(record(1))
+	if err != nil || first != again || first == other {
+		t.Error(first, again, other, err)
+	}
+	if k, err := c.parse("v=DKIM1; p=none"); err == nil || k != nil {
+		t.Error(k, err)
+	}
+	if k, err := (*Keys)(nil).parse(record(0)); err != nil || k == first {
+		t.Error(k, err)
+	}
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for i := range maxKeys {
+				c.parse(record(n*maxKeys + i))
+			}
+		})
+	}
+	all.Wait()
+	if len(c.byRecord) > maxKeys {
+		t.Errorf("%d keys are remembered", len(c.byRecord))
+	}
+}
