@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -37,7 +38,11 @@ func printCertificates(t terminal, all []admin.Certificate) {
 		if c.Default {
 			note = strings.TrimSpace("default " + note)
 		}
-		rows = append(rows, []string{c.Name, c.Source, day(c.Until), day(c.Renew), orDash(c.Issuer), note})
+		name := c.Name
+		if len(c.Names) > 1 { // what a certificate lacks that it shall have one day, the note tells
+			name += fmt.Sprintf(" +%d", len(c.Names)-1)
+		}
+		rows = append(rows, []string{name, c.Source, day(c.Until), day(c.Renew), orDash(c.Issuer), note})
 	}
 	table(t, "NAME SOURCE UNTIL RENEWAL ISSUER NOTE", rows)
 }

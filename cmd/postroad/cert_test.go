@@ -22,7 +22,7 @@ func TestCertCommandsOnAStoppedServer(t *testing.T) {
 	if !strings.Contains(out, `"name": "shop.test"`) || !strings.Contains(out, `"source": "imported"`) || !strings.Contains(out, `"tlsa": "3 1 1 `) || strings.Contains(out, "PRIVATE") {
 		t.Error(out)
 	}
-	if out := s.do("", "cert", "list"); !strings.Contains(out, "shop.test  imported") {
+	if out := s.do("", "cert", "list"); !strings.Contains(out, "shop.test +1  imported") {
 		t.Error(out)
 	}
 	secret, _ := os.ReadFile(key)

@@ -82,7 +82,7 @@ func (a *certAdmin) sorted(all []admin.Certificate) []admin.Certificate {
 }
 
 func (a *certAdmin) managed(ctx context.Context, s acme.Status) admin.Certificate {
-	c := admin.Certificate{Name: s.Name, Names: []string{s.Name}, Source: string(certs.FromACME)}
+	c := admin.Certificate{Name: s.Name, Names: s.Names, Source: string(certs.FromACME)}
 	if len(s.Chain) > 0 {
 		c = describe(s.Chain[0], certs.FromACME)
 		c.Name = s.Name
@@ -129,7 +129,7 @@ func (a *certAdmin) RenewCertificate(ctx context.Context, r admin.CertificateRen
 		return admin.Certificate{}, err
 	}
 	for _, s := range a.server.acme.List() {
-		if s.Name == r.Name {
+		if s.Name == r.Name || slices.Contains(s.Names, r.Name) {
 			return a.managed(ctx, s), nil
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/server/certs"
-	"postroad/internal/server/config"
 	"postroad/internal/service/acme"
 )
 
@@ -69,33 +67,14 @@ func (s *Server) selfSigned() (certs.Files, error) {
 	return f, err
 }
 
-// certNames are those for which certificates are to be got.
-func (s *Server) certNames(ctx context.Context) ([]string, error) {
-	all := append([]string{hostOf(s.config)}, s.config.ACME.Names...)
-	for d, err := range s.store.Directory.Domains(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		for _, prefix := range s.config.ACME.Prefixes() {
-			if prefix != "mta-sts" || s.config.MTASTS.ModeOf(d.Name) != config.Off {
-				all = append(all, prefix+"."+d.Name)
-			}
-		}
-	}
-	// A name without a dot is a machine's that nobody named: no authority can look there.
-	all = slices.DeleteFunc(all, func(name string) bool { return s.certs.Brought(name) || !strings.Contains(name, ".") })
-	slices.Sort(all)
-	return slices.Compact(all), nil
-}
-
 // keepNames has the certificates of the store in use before anybody connects.
 func (s *Server) keepNames(ctx context.Context) error {
 	if s.acme == nil {
 		return nil
 	}
-	names, err := s.certNames(ctx)
+	sets, err := s.certSets(ctx)
 	if err == nil {
-		s.acme.Keep(ctx, names)
+		s.acme.KeepSets(ctx, sets)
 	}
 	return err
 }
@@ -103,7 +82,7 @@ func (s *Server) keepNames(ctx context.Context) error {
 // getCerts gets and renews certificates until ctx ends, as domains come and go.
 func (s *Server) getCerts(ctx context.Context) {
 	if s.acme != nil {
-		s.acme.Run(ctx, s.certNames, func() <-chan struct{} { return s.store.DB.Bell(directory.Partition) })
+		s.acme.Run(ctx, s.certSets, func() <-chan struct{} { return s.store.DB.Bell(directory.Partition) })
 	}
 }
 

@@ -78,7 +78,7 @@ type secured struct {
 	folder    string
 }
 
-func startSecured(t *testing.T) *secured {
+func startSecured(t *testing.T, change ...func(*config.Config)) *secured {
 	t.Helper()
 	s := &secured{at: map[string]string{}, names: make(chan string, 100), folder: t.TempDir(), dns: dnstest.New(t, `
 		mail.example.test.        A 127.0.0.1
@@ -101,6 +101,9 @@ func startSecured(t *testing.T) *secured {
 		c.Listen = append(c.Listen, config.Listener{Protocol: p, Address: s.at[p], TLS: config.Implicit})
 	}
 	c.ACME = config.ACME{AcceptTerms: true, Directory: s.authority.Directory}
+	for _, f := range change {
+		f(&c)
+	}
 	var err error
 	s.Server, err = server.New(t.Context(), c, server.World{
 		Now: s.clock.now, Logger: slog.New(heard{s.names}), Files: vfs.NewMem(), Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096},
@@ -211,6 +214,34 @@ func TestCertificatesComeAndAreRenewed(t *testing.T) {
 		}
 	}
 	s.listIsRight(t)
+}
+
+// TestOneCertificateForADomain: the hostname's certificate takes the names of its domain in, those that lead here.
+func TestOneCertificateForADomain(t *testing.T) {
+	s := startSecured(t, func(c *config.Config) { c.ACME.PerDomain = true })
+	s.waitFor(t, "mail.example.test")
+	if err := s.Store().Admin.AddDomain(t.Context(), "example.test"); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.advance(2 * time.Hour)
+	if err := s.Store().Admin.AddDomain(t.Context(), "elsewhere.test"); err != nil { // whereupon it looks
+		t.Fatal(err)
+	}
+	s.waitFor(t, "mail.example.test")
+	s.policyIsServed(t)
+	leaf := s.mustDial(t, config.IMAP, "mta-sts.example.test").ConnectionState().PeerCertificates[0]
+	if !leaf.Equal(s.mustDial(t, config.IMAP, "mail.example.test").ConnectionState().PeerCertificates[0]) || len(leaf.DNSNames) != 2 {
+		t.Errorf("%v", leaf.DNSNames)
+	}
+	all, err := s.Store().Admin.Certificates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Source == "acme" && c.Name == "mail.example.test" && (len(c.Names) != 2 || !strings.Contains(c.Problem, "autoconfig.example.test leads to another host")) {
+			t.Errorf("%+v", c)
+		}
+	}
 }
 
 func (s *secured) policyIsServed(t *testing.T) {

@@ -34,6 +34,9 @@ func (s *Server) Examine(ctx context.Context) []setup.Finding {
 			return s.store.Admin.CheckDomain(ctx, admin.CheckQuery{RecordsQuery: admin.RecordsQuery{Domain: name, Offline: true}})
 		},
 	}
+	if s.acme != nil {
+		p.Certificates = s.withoutCertificate
+	}
 	if r, err := s.resolverForDoctor(); err == nil {
 		p.Resolve = func(ctx context.Context) (int, bool, error) {
 			a, err := r.LookupIP(ctx, p.Hostname)
@@ -89,6 +92,16 @@ func (s *Server) queueState(ctx context.Context) (doctor.Queue, error) {
 		}
 	}
 	return q, err
+}
+
+// withoutCertificate are the certificates that there are not, or not for all of their names, with why.
+func (s *Server) withoutCertificate() (names []string) {
+	for _, c := range s.acme.List() {
+		if c.Problem != "" {
+			names = append(names, c.Name+" ("+c.Problem+")")
+		}
+	}
+	return names
 }
 
 func (s *Server) heldAccounts(ctx context.Context) (names []string, err error) {

@@ -26,11 +26,14 @@ type ACME struct {
 	Directory string `toml:"directory"`
 	// Email is where the authority may write to; empty: nowhere.
 	Email string `toml:"email"`
-	// Names need certificates besides the hostname and those that our domains need.
+	// Names need certificates besides the hostname and those that our domains need. With Update "*.example.com" stands for all names of
+	// one label more; those get none of their own then.
 	Names []string `toml:"names"`
 	// DomainNames are the names in front of each domain that get certificates once they lead here; default
-	// mta-sts, autoconfig, autodiscover.
+	// mta-sts, autoconfig, autodiscover. With Update "*" is the domain's wildcard.
 	DomainNames []string `toml:"domain_names"`
+	// PerDomain has all names of a domain in one certificate. Default: one for each name.
+	PerDomain bool `toml:"per_domain"`
 	// KeyType is p256 (default), p384, rsa2048 or rsa4096.
 	KeyType string `toml:"key_type"`
 	// NewKeys makes a new key at each renewal. TLSA records have to follow then.
@@ -105,13 +108,17 @@ func (a ACME) validate() error {
 	if _, err := mail.ParseAddress(a.Email); a.Email != "" && err != nil {
 		return fault.New(fault.Invalid, "acme.email %q is no address", a.Email)
 	}
+	if a.Update.Server == "" && (slices.Contains(a.DomainNames, "*") || slices.ContainsFunc(a.Names, func(n string) bool { return strings.HasPrefix(n, "*.") })) {
+		return fault.New(fault.Invalid, "acme: wildcards are got by challenges in the DNS: they need [acme.dns]") // RFC 8555 §7.1.3; CA/Browser Forum
+	}
 	for _, name := range a.Names {
+		name := strings.TrimPrefix(name, "*.")
 		if !isHost(name) || !strings.Contains(name, ".") {
 			return fault.New(fault.Invalid, "acme.names: %q is not a host's complete name in lower case", name)
 		}
 	}
 	for _, name := range a.DomainNames {
-		if !isHost(name) {
+		if !isHost(name) && name != "*" {
 			return fault.New(fault.Invalid, "acme.domain_names: %q can't stand in front of a domain", name)
 		}
 	}

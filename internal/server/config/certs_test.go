@@ -48,7 +48,11 @@ func TestCertificateSettings(t *testing.T) {
 		"[acme]\ndirectory = \"http://ca.test/\"":                                          "https://",
 		"[acme]\nkey_type = \"dsa\"":                                                       "key_type",
 		"[acme]\nemail = \"nobody\"":                                                       "email",
-		"[acme]\nnames = [\"*.example.org\"]":                                              "names",
+		"[acme]\nnames = [\"*.example.org\"]":                                              "[acme.dns]",
+		"[acme]\ndomain_names = [\"*\"]":                                                   "[acme.dns]",
+		"[acme]\nnames = [\"*.org\"]\n[acme.dns]\nserver = \"x\"":                          "names",
+		"[acme]\nnames = [\"a.*.example.org\"]\n[acme.dns]\nserver = \"x\"":                "names",
+		"[acme]\ndomain_names = [\"*.*\"]\n[acme.dns]\nserver = \"x\"":                     "domain_names",
 		"[acme]\nnames = [\"localhost\"]":                                                  "names",
 		"[acme]\ndomain_names = [\"Mta STS\"]":                                             "domain_names",
 		"[acme]\neab_key_id = \"x\"":                                                       "eab_key_file",
@@ -61,6 +65,14 @@ func TestCertificateSettings(t *testing.T) {
 		if _, err := Parse([]byte("hostname = \"h.test\"\n" + text)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// TestWildcards: they can be asked for where challenges are answered in the DNS.
+func TestWildcards(t *testing.T) {
+	c, err := Parse([]byte("hostname = \"h.test\"\n[acme]\nnames = [\"*.example.org\"]\ndomain_names = [\"*\", \"mta-sts\"]\nper_domain = true\n[acme.dns]\nserver = \"192.0.2.1\""))
+	if err != nil || !c.ACME.PerDomain || len(c.ACME.Names) != 1 {
+		t.Errorf("%+v %v", c.ACME, err)
 	}
 }
 

@@ -38,6 +38,8 @@ type Patient struct {
 	Programs func(ctx context.Context) []Program
 	// Held are the accounts from which nothing is taken.
 	Held func(ctx context.Context) ([]string, error)
+	// Certificates are names for which an authority gave none, with why. Nil: none are got.
+	Certificates func() []string
 	// Backup is when the last backup was taken; zero: never. Nil: not known.
 	Backup func(ctx context.Context) (time.Time, error)
 	// Resolve asks the DNS for the hostname's addresses. Nil: the server stays off the network.
@@ -76,7 +78,7 @@ const (
 // Examine tells what it found, in a fixed order.
 func Examine(ctx context.Context, p Patient) []setup.Finding {
 	e := &examination{Patient: p}
-	for _, look := range []func(context.Context){e.store, e.files, e.doors, e.names, e.queue, e.programs, e.accounts, e.backups, e.domains} {
+	for _, look := range []func(context.Context){e.store, e.files, e.doors, e.certificates, e.names, e.queue, e.programs, e.accounts, e.backups, e.domains} {
 		if ctx.Err() != nil {
 			break
 		}

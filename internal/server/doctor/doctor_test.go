@@ -130,6 +130,8 @@ func TestExamine(t *testing.T) {
 			p.Queue = func(context.Context) (Queue, error) { return Queue{Waiting: 7, Held: 2}, nil }
 		}, setup.Warn, "queue", "2 recipients is held"},
 		{"held account", valid, func(p *Patient) { p.Held = func(context.Context) ([]string, error) { return []string{"ann@x"}, nil } }, setup.Warn, "accounts", "ann@x"},
+		{"certificates", valid, func(p *Patient) { p.Certificates = func() []string { return nil } }, setup.OK, "certificates", "all names"},
+		{"no certificate", valid, func(p *Patient) { p.Certificates = func() []string { return []string{"a.x (no address)"} } }, setup.Warn, "certificates", "none for a.x (no address)"},
 		{"never backed up", valid, func(p *Patient) { p.Backup = func(context.Context) (time.Time, error) { return time.Time{}, nil } }, setup.Warn, "backup", "none was ever"},
 		{"old backup", valid, func(p *Patient) {
 			p.Backup = func(context.Context) (time.Time, error) { return now.AddDate(0, 0, -8), nil }

@@ -96,3 +96,15 @@ func (e *examination) certificate(leaf *x509.Certificate, trust error, told map[
 		e.ok("certificate", "%s is trusted until %s", e.Hostname, leaf.NotAfter.Format(time.DateOnly))
 	}
 }
+
+// certificates looks for names that get none from the authority. Some may be meant to lead elsewhere: that is no fault.
+func (e *examination) certificates(context.Context) {
+	if e.Certificates == nil {
+		return
+	}
+	if without := e.Certificates(); len(without) > 0 {
+		e.tell(setup.Warn, "certificates", "postroad cert list says more; names that are not to lead here can be left out: acme.names, acme.domain_names", "the authority gives none for %s", some(without))
+		return
+	}
+	e.ok("certificates", "all names have theirs")
+}

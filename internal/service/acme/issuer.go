@@ -87,7 +87,13 @@ func (i *issuer) obtain(ctx context.Context, csr *x509.CertificateRequest) ([]ac
 	}
 	p.Profile = i.o.Profile
 	p.Replaces, _ = ctx.Value(replacesKey{}).(*x509.Certificate) // RFC 9773 §5
-	return i.client.ObtainCertificate(ctx, p)
+	chains, err := i.client.ObtainCertificate(ctx, p)
+	var problem acme.Problem
+	if p.Replaces != nil && errors.As(err, &problem) && problem.Type == acme.ProblemTypeAlreadyReplaced { // by another node, or by what was lost
+		p.Replaces = nil
+		chains, err = i.client.ObtainCertificate(ctx, p)
+	}
+	return chains, err
 }
 
 // revoke has the authority say of a certificate that its key is known to others (RFC 8555 §7.6).

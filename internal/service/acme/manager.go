@@ -85,15 +85,16 @@ type Manager struct {
 	names map[string]*name // guarded by mu
 }
 
-// name is one that has a certificate, or should have.
+// name is one that has a certificate, or should have; it may have other names with it.
 type name struct {
-	name string
+	name string     // the first
 	busy sync.Mutex // held while something is done about it; guards what the loop alone needs
 	ask  time.Time  // when to ask again when to renew
 	// stored is when the certificate in use was stored.
 	stored time.Time
 
 	// Guarded by Manager.mu:
+	wanted   []string              // all that the certificate shall be for
 	cert     certmagic.Certificate // empty: none
 	renew    time.Time             // when; zero: not known
 	failures int
@@ -161,26 +162,40 @@ func (m *Manager) Close() {
 	m.cache.Stop()
 }
 
-// Find returns the certificate for a name, or nil.
+// Find returns the certificate for a name, or nil: one that names it before a wildcard's.
 func (m *Manager) Find(server string) *tls.Certificate {
 	all := m.cache.AllMatchingCertificates(server)
-	if len(all) == 0 {
-		return nil
-	}
-	best := 0
+	var best *certmagic.Certificate
 	for i := range all { // while one takes another's place there are two
-		if all[i].Leaf.NotBefore.After(all[best].Leaf.NotBefore) {
-			best = i
+		if by, _ := covers(all[i].Leaf.DNSNames, server); by && (best == nil || m.better(&all[i], best, server)) {
+			best = &all[i]
 		}
 	}
-	return &all[best].Certificate
+	if best == nil {
+		return nil
+	}
+	return &best.Certificate
 }
 
-// Keep says for which names there shall be certificates, from now on. Those that were obtained before are there at once; the
-// others come with Run. Certificates of names that are left out stay in the storage. It reports whether the names are others than before.
+// Keep says for which names there shall be certificates, one each, from now on: see KeepSets.
 func (m *Manager) Keep(ctx context.Context, names []string) (changed bool) {
-	fresh, gone := m.exchange(names)
-	m.cache.RemoveManaged(gone)
+	return m.KeepSets(ctx, Single(names...))
+}
+
+// Single has each name stand alone.
+func Single(names ...string) (sets [][]string) {
+	for _, n := range names {
+		sets = append(sets, []string{n})
+	}
+	return sets
+}
+
+// KeepSets says for which names there shall be certificates, from now on, one for each set. A set's first name is what its certificate is
+// called; names that don't lead here are left out of it until they do. "*.example.com" needs DNS01. Those that were obtained before are there at once; the
+// others come with Run. Certificates of names that are left out stay in the storage. It reports whether the names are others than before.
+func (m *Manager) KeepSets(ctx context.Context, sets [][]string) (changed bool) {
+	fresh, gone, others := m.exchange(sets)
+	m.cache.Remove(gone)
 	for _, n := range fresh {
 		n.busy.Lock()
 		if err := m.load(ctx, n); err != nil && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
@@ -188,44 +203,53 @@ func (m *Manager) Keep(ctx context.Context, names []string) (changed bool) {
 		}
 		n.busy.Unlock()
 	}
-	return len(fresh)+len(gone) > 0
+	return others
 }
 
 // exchange makes names those that are kept.
-func (m *Manager) exchange(names []string) (fresh []*name, gone []certmagic.SubjectIssuer) {
+func (m *Manager) exchange(sets [][]string) (fresh []*name, gone []string, others bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	want := map[string]bool{}
-	for _, text := range names {
-		text = fold(text)
+	for _, set := range sets {
+		wanted := make([]string, 0, len(set))
+		for _, text := range set {
+			wanted = append(wanted, fold(text))
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		text := wanted[0]
 		want[text] = true
 		if m.names[text] == nil {
 			m.names[text] = &name{name: text}
 			fresh = append(fresh, m.names[text])
 		}
+		others = others || !slices.Equal(m.names[text].wanted, wanted)
+		m.names[text].wanted = wanted
 	}
-	for text := range m.names {
+	for text, n := range m.names {
 		if !want[text] {
 			delete(m.names, text)
-			gone = append(gone, certmagic.SubjectIssuer{Subject: text})
+			gone, others = append(gone, n.cert.Hash()), true
 		}
 	}
-	return fresh, gone
+	return fresh, gone, others
 }
 
-// Run gets and renews certificates until ctx ends. names says for which there shall be some; it is asked again when changed,
+// Run gets and renews certificates until ctx ends. sets says for which names there shall be some, as KeepSets; it is asked again when changed,
 // a bell as kv.DB's, rings.
-func (m *Manager) Run(ctx context.Context, names func(context.Context) ([]string, error), changed func() <-chan struct{}) {
+func (m *Manager) Run(ctx context.Context, sets func(context.Context) ([][]string, error), changed func() <-chan struct{}) {
 	tick := time.NewTicker(m.o.Every)
 	defer tick.Stop()
 	for due := true; ctx.Err() == nil; {
 		bell := changed()
-		all, err := names(ctx)
+		all, err := sets(ctx)
 		if err != nil && ctx.Err() == nil {
 			m.log.ErrorContext(ctx, "cannot tell which names need certificates", "err", err)
 		}
 		// The bell rings for much else than domains: to look each time would ask the DNS far too often.
-		if others := err == nil && m.Keep(ctx, all); others || due {
+		if others := err == nil && m.KeepSets(ctx, all); others || due {
 			m.lookAtAll(ctx)
 			m.prune(ctx)
 		}
@@ -279,16 +303,37 @@ func (m *Manager) look(ctx context.Context, n *name) {
 	m.mu.Lock()
 	have, due := !n.cert.Empty(), !m.o.Now().Before(n.next) && (n.cert.Empty() || !m.o.Now().Before(n.renew))
 	m.mu.Unlock()
-	if !due {
+	if !due && (!have || len(m.lacks(n)) == 0) {
+		m.content(n)
 		return
 	}
-	if m.o.Reachable != nil && m.unreachable(ctx, n) {
+	names, problem := m.found(ctx, n)
+	m.unreachable(ctx, n, problem)
+	if !m.worthIt(n, names, due) {
 		return
 	}
-	err := m.get(ctx, n, change{force: have})
+	err := m.get(ctx, n, change{renewal: have, names: names})
 	if err != nil && ctx.Err() == nil {
 		m.failed(ctx, n, err)
+		return
 	}
+	m.unreachable(ctx, n, problem)
+}
+
+// content forgets what was wrong with names that aren't wanted any more.
+func (m *Manager) content(n *name) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n.failures == 0 {
+		n.problem = ""
+	}
+}
+
+// lacks are the names that a certificate should have and hasn't.
+func (m *Manager) lacks(n *name) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return missing(n.wanted, n.cert.Leaf)
 }
 
 // followOthers brings a certificate into use that another node has got in the meantime.
@@ -302,26 +347,25 @@ func (m *Manager) followOthers(ctx context.Context, n *name) {
 	}
 }
 
-// unreachable reports whether there is no sense in asking for a name now. Unlike a refusal by the authority that costs nothing, so it
+// unreachable tells of a name for which there is no sense in asking now. Unlike a refusal by the authority that costs nothing, so it
 // is looked at again the next time.
-func (m *Manager) unreachable(ctx context.Context, n *name) bool {
-	err := m.o.Reachable(ctx, n.name)
+func (m *Manager) unreachable(ctx context.Context, n *name, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil {
-		return false
+		return
 	}
 	if told := fault.TextOf(err); n.problem != told && ctx.Err() == nil {
 		n.problem = told
 		m.log.WarnContext(ctx, "a name gets no certificate", "name", n.name, "why", told)
 	}
-	return true
 }
 
 // change says how to get a certificate.
 type change struct {
-	force bool // there is one already: renew it
-	key   *nextKey
+	renewal bool     // there is one already
+	names   []string // that it is to be for
+	key     *nextKey
 }
 
 // get obtains or renews a certificate and brings it into use. Only one node of a cluster does so at a time: the others
@@ -337,28 +381,20 @@ func (m *Manager) get(ctx context.Context, n *name, c change) error {
 	if again, err := m.reload(ctx, n); again || err != nil {
 		return err
 	}
-	config := m.config
-	if c.key != nil {
-		config = m.withKey(c.key)
-	}
-	err := m.ask(ctx, n, config, c)
-	if err != nil {
+	if err := m.obtain(m.replacing(ctx, n, c), n, c); err != nil {
 		return err
 	}
 	return m.load(ctx, n)
 }
 
-func (m *Manager) ask(ctx context.Context, n *name, config *certmagic.Config, c change) error {
-	if !c.force {
-		return config.ObtainCertSync(ctx, n.name)
-	}
+// replacing has the authority know which certificate the new one takes the place of (RFC 9773 §5).
+func (m *Manager) replacing(ctx context.Context, n *name, c change) context.Context {
 	m.mu.Lock()
-	old := n.cert.Leaf
-	m.mu.Unlock()
-	if old != nil && old.AuthorityKeyId != nil {
-		ctx = context.WithValue(ctx, replacesKey{}, old)
+	defer m.mu.Unlock()
+	if old := n.cert.Leaf; c.renewal && old != nil && old.AuthorityKeyId != nil {
+		return context.WithValue(ctx, replacesKey{}, old)
 	}
-	return config.RenewCertSync(ctx, n.name, true)
+	return ctx
 }
 
 // reload brings what another node has got into use, and reports whether there was any such thing.

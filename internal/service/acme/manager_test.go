@@ -328,10 +328,10 @@ func TestRun(t *testing.T) {
 	names <- nil
 	go func() {
 		defer close(done)
-		m.Run(ctx, func(context.Context) ([]string, error) {
+		m.Run(ctx, func(context.Context) ([][]string, error) {
 			select {
 			case n := <-names:
-				return n, nil
+				return Single(n...), nil
 			default:
 				return nil, errors.New("nobody knows")
 			}

@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/caddyserver/certmagic"
 )
 
 const (
@@ -56,7 +58,12 @@ func (m *Manager) prune(ctx context.Context) {
 	err := m.storage.prune(ctx, func(server string) bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return m.names[server] != nil
+		for text := range m.names { // one stands for a wildcard by another name
+			if certmagic.StorageKeys.Safe(text) == server {
+				return true
+			}
+		}
+		return false
 	})
 	if err != nil && ctx.Err() == nil {
 		m.log.ErrorContext(ctx, "cannot remove old certificates", "err", err)

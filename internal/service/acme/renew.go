@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -16,6 +17,8 @@ import (
 // Status is how a name's certificate is.
 type Status struct {
 	Name string
+	// Names are all that it shall be for.
+	Names []string
 	// Chain is the certificate, then those that lead to its root. Empty: there is none yet.
 	Chain []*x509.Certificate
 	// Renew is when it will be renewed; if the last attempt failed, or there is none, when that is tried again.
@@ -36,7 +39,7 @@ func (m *Manager) List() []Status {
 func (m *Manager) status(n *name) Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{Name: n.name, Renew: n.renew, Problem: n.problem}
+	s := Status{Name: n.name, Names: n.wanted, Renew: n.renew, Problem: n.problem}
 	if n.next.After(s.Renew) {
 		s.Renew = n.next
 	}
@@ -64,9 +67,7 @@ const NextKeyAge = 24 * time.Hour
 
 // Renew gets a new certificate for a name now. fault.NotFound if the name isn't kept.
 func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
-	m.mu.Lock()
-	n := m.names[fold(server)]
-	m.mu.Unlock()
+	n := m.called(server)
 	if n == nil {
 		return fault.New(fault.NotFound, "%s is none of the names that certificates are got for", server)
 	}
@@ -75,13 +76,12 @@ func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
 	}
 	n.busy.Lock()
 	defer n.busy.Unlock()
-	if m.o.Reachable != nil {
-		if err := m.o.Reachable(ctx, n.name); err != nil {
-			return err
-		}
+	names, problem := m.found(ctx, n)
+	if len(names) == 0 {
+		return problem
 	}
 	m.mu.Lock()
-	c := change{force: !n.cert.Empty()}
+	c := change{renewal: !n.cert.Empty(), names: names}
 	old := n.cert.Certificate
 	m.mu.Unlock()
 	if r.NewKey {
@@ -105,37 +105,43 @@ func (m *Manager) Renew(ctx context.Context, server string, r Renewal) error {
 	return nil
 }
 
-// nextKey is a key that a certificate will have. As a certmagic.KeyGenerator it makes itself.
+// nextKey is a key that a certificate will have.
 type nextKey struct {
 	private crypto.Signer
 	made    time.Time
 }
 
-// GenerateKey implements certmagic.KeyGenerator.
-func (k *nextKey) GenerateKey() (crypto.PrivateKey, error) { return k.private, nil }
-
 func nextKeyFile(server string) string { return "next/" + server + ".key" }
 
-// withKey is the configuration that makes requests with one key.
-func (m *Manager) withKey(k *nextKey) *certmagic.Config {
-	c := *m.config
-	c.ReusePrivateKeys, c.KeySource = false, k
-	return certmagic.New(m.cache, c)
+// called finds what is kept by any of its names, that of the first before others.
+func (m *Manager) called(server string) *name {
+	server = fold(server)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.names[server]; n != nil {
+		return n
+	}
+	for _, n := range m.names {
+		if slices.Contains(n.wanted, server) {
+			return n
+		}
+	}
+	return nil
 }
 
 // NextKey makes the key that a name's certificate shall have next, unless it is made already, and returns its public part.
 func (m *Manager) NextKey(ctx context.Context, server string) (crypto.PublicKey, error) {
-	server = fold(server)
+	n := m.called(server)
+	if server = fold(server); n != nil {
+		server = n.name
+	}
 	if k, err := m.storage.nextKey(ctx, server); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
 			return nil, err
 		}
 		return k.private.Public(), nil
 	}
-	m.mu.Lock()
-	known := m.names[server] != nil
-	m.mu.Unlock()
-	if !known {
+	if n == nil {
 		return nil, fault.New(fault.NotFound, "%s is none of the names that certificates are got for", server)
 	}
 	private, err := certmagic.StandardKeyGenerator{KeyType: keyTypes[m.o.KeyType]}.GenerateKey()

@@ -33,7 +33,7 @@ func (m *Manager) askWhen(ctx context.Context, n *name) {
 	if !ok {
 		return
 	}
-	if last := leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 8); at.After(last) {
+	if last := lastChance(leaf); at.After(last) {
 		at = last
 	}
 	m.mu.Lock()
