@@ -4,11 +4,12 @@
 #
 # On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail mpop python3 nodejs npm \
 #   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl thunderbird
+# With an argument only trials run whose name has it in it: scripts/clients.sh getmail
 # npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
 set -u
 cd "$(dirname "$0")/.."
 root=$PWD
-offset=${OFFSET:-23000}
+offset=${OFFSET:-23000} only=${1:-}
 work=$(mktemp -d)
 failures=0
 export OFFSET=$offset PYTHONDONTWRITEBYTECODE=1
@@ -22,7 +23,7 @@ cleanup() {
 trap cleanup EXIT
 
 go build -o "$work/postroad" ./cmd/postroad || exit 1
-"$work/postroad" demo --port-offset "$offset" --accounts 23 --data "$work/data" >"$work/server.log" 2>&1 &
+"$work/postroad" demo --port-offset "$offset" --accounts 28 --data "$work/data" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q 'Ctrl-C ends it' "$work/server.log" && break
@@ -35,6 +36,7 @@ export SSL_CERT_FILE=$work/data/tls/self-signed.pem
 try() {
     local name=$1 program=$2
     shift 2
+    [[ $name == *"$only"* ]] || return
     if ! command -v "$program" >/dev/null; then
         printf 'skip  %s (%s is not installed)\n' "$name" "$program"
         return
@@ -239,6 +241,76 @@ if perl -MMail::IMAPClient -e 1 2>/dev/null; then
 else
     echo 'skip  perl: Mail::IMAPClient (it is not installed)'
 fi
+
+# Policies of the programs' own, whose days are made to pass in the files in which they keep what they have seen.
+sendlarge() { # sendlarge USER SUBJECT: a message of 30 KB
+    { printf 'From: alice@demo.test\r\nTo: %s@demo.test\r\nSubject: %s\r\n\r\n' "$1" "$2"; yes "$(printf 'large\r')" | head -n 4300; } >"$work/mail.eml"
+    curl -sS --max-time 20 -u alice@demo.test:demo "smtp://127.0.0.1:$(port 587)" --mail-from alice@demo.test --mail-rcpt "$1@demo.test" -T "$work/mail.eml"
+}
+collected() { # collected FILE SUBJECTS...: these have been collected, once each, and no others
+    [ "$(sed -n 's/^Subject: //p' "$1" | tr -d '\r' | sort | tr '\n' ' ')" = "$(printf '%s\n' "${@:2}" | sort | tr '\n' ' ')" ] || { cat "$1" | cut -c1-80 | uniq | head -40; return 1; }
+}
+getmail_own() { # getmail_own USER: delete_after N days, delete_bigger_than
+    send "$1" early && sendlarge "$1" large || return 1
+    mkdir -p getmail
+    cat >"getmail/own-$1" <<RC
+[retriever]
+type = SimplePOP3SSLRetriever
+server = localhost
+port = $(port 995)
+username = $1@demo.test
+password = demo
+ca_certs = $SSL_CERT_FILE
+[destination]
+type = MDA_external
+path = /bin/sh
+arguments = ("-c", "cat >>$work/own-$1")
+allow_root_commands = true
+[options]
+delete = false
+delete_after = 2
+delete_bigger_than = 20000
+read_all = false
+RC
+    fetch_own() { getmail --getmaildir "$work/getmail" --rcfile "own-$1" 2>&1 | tee own.out; ! grep -q -i 'error\|failed' own.out; }
+    fetch_own "$1" && collected "own-$1" early large && [ "$(count "$1")" = 1 ] || return 1
+    fetch_own "$1" && [ "$(count "$1")" = 1 ] || return 1
+    python3 - getmail/oldmail-*"$1"* <<'PY' || return 1
+import re, sys
+for name in sys.argv[1:]: # each line: the UIDL, a zero byte, seconds since 1970
+    with open(name, 'rb') as f: old = f.read()
+    aged = re.sub(rb'\0(\d+)', lambda m: b'\0%d' % (int(m.group(1)) - 3 * 86400), old)
+    assert aged != old, name
+    with open(name, 'wb') as f: f.write(aged)
+PY
+    send "$1" late && fetch_own "$1" && collected "own-$1" early large late && [ "$(count "$1")" = 1 ]
+}
+fetchmail_own() { # fetchmail_own USER: keep and limit; then flush, which deletes what it had kept
+    send "$1" early && sendlarge "$1" large || return 1
+    run_own() {
+        printf 'poll localhost proto pop3 port %s uidl user %s@demo.test password demo ssl sslcertfile %s %s mda "cat >>%s"\n' "$(port 995)" "$1" "$SSL_CERT_FILE" "$2" "$work/own-$1" >fetchmailrc
+        chmod 600 fetchmailrc
+        fetchmail -f fetchmailrc --nodetach --nosyslog --pidfile "$work/fetchmail.pid" -i "$work/fetchids-$1"
+        [ $? -le 1 ]
+    }
+    run_own "$1" 'keep limit 20000' && run_own "$1" 'keep limit 20000' && collected "own-$1" early && [ "$(count "$1")" = 2 ] || return 1
+    send "$1" late && run_own "$1" 'keep flush limit 20000' && collected "own-$1" early late && [ "$(count "$1")" = 2 ] || return 1
+    run_own "$1" 'nokeep fetchall' && collected "own-$1" early late late large && [ "$(count "$1")" = 0 ]
+}
+mpop_own() { # mpop_own USER: keep; skipsize leaves what is large, killsize deletes it unread, and what was kept before
+    send "$1" early && sendlarge "$1" large || return 1
+    run_own() {
+        printf 'defaults\ntls on\ntls_starttls off\ntls_trust_file %s\naccount default\nhost localhost\nport %s\nuser %s@demo.test\npassword demo\nuidls_file %s\ndelivery mbox %s\n%b' \
+            "$SSL_CERT_FILE" "$(port 995)" "$1" "$work/mpop-$1" "$work/own-$1" "$2" >mpoprc
+        chmod 600 mpoprc
+        mpop -C mpoprc
+    }
+    run_own "$1" 'keep on\nskipsize 20000\n' && run_own "$1" 'keep on\nskipsize 20000\n' && collected "own-$1" early && [ "$(count "$1")" = 2 ] || return 1
+    send "$1" late && run_own "$1" 'keep off\nkillsize 20000\n' && collected "own-$1" early late && [ "$(count "$1")" = 0 ]
+}
+try 'getmail6: POP3, deleting after some days, and what is large' getmail getmail_own user24
+try 'fetchmail: POP3, keeping, leaving what is large, flushing' fetchmail fetchmail_own user25
+try 'mpop: POP3, keeping, skipping and deleting what is large' mpop mpop_own user26
 
 getmail_trial() { # getmail_trial TYPE PORT USER
     send "$3" gone || return 1
