@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -20,6 +21,7 @@ type gardener struct {
 type gardening struct {
 	garbage  uint64  // bytes that are allowed
 	set      int     // the same, in percent of what is live
+	limit    int64   // of all memory of ours, in bytes
 	gc, used float64 // seconds of processors: for looking through memory, and in all
 }
 
@@ -27,6 +29,13 @@ const (
 	minGarbage = 24 << 20
 	// Collecting may take a share of the time of processors that we use between these.
 	cheap, dear = 0.04, 0.06
+
+	// A server for some hundred people makes do with this memory, beside 35 MB of its program, also while very much comes in. For that
+	// there may be less garbage, and collecting may take a larger share.
+	frugal                  = 152 << 20
+	leastGarbage            = 16 << 20
+	overhead                = 12 << 20 // what isn't objects, and can't be used for any
+	cheapFrugal, dearFrugal = 0.07, 0.10
 )
 
 // tendGarbage begins, and returns what ends it. Whoever has set GOGC knows better.
@@ -34,7 +43,7 @@ func tendGarbage() (end func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
-	g := &gardener{now: gardening{garbage: minGarbage, set: 100}}
+	g := &gardener{now: gardening{garbage: minGarbage, set: 100, limit: math.MaxInt64}}
 	g.wait()
 	rested := tidyWhenQuiet()
 	return func() {
@@ -59,10 +68,13 @@ func (g *gardener) look() {
 	metrics.Read(s)
 	seconds := func(n int) float64 { return s[n].Value.Float64() }
 	bytes := func(n int) uint64 { return s[n].Value.Uint64() }
-	before := g.now.set
+	before := g.now
 	g.now.collected(bytes(5), bytes(6)+bytes(7), seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
-	if g.now.set != before { // it stops the world for some 20 µs
+	if g.now.set != before.set { // it stops the world for some 20 µs
 		debug.SetGCPercent(g.now.set)
+	}
+	if g.now.limit != before.limit && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(g.now.limit)
 	}
 	g.wait()
 }
@@ -72,14 +84,47 @@ func (g *gardener) look() {
 func (n *gardening) collected(live, other uint64, gc, used float64) {
 	share := (gc - n.gc) / max(used-n.used, 1e-6)
 	n.gc, n.used = gc, used
-	switch {
-	case share > dear:
-		n.garbage += n.garbage / 4
-	case share < cheap:
-		n.garbage -= n.garbage / 8
+	looked := live + other
+	n.allow(share, room(looked))
+	n.garbage = min(n.garbage, max(looked, minGarbage))
+	n.set = percent(n.garbage, looked)
+}
+
+// room is for how much garbage there is room in frugal memory; 0: for too little.
+func room(looked uint64) uint64 {
+	if looked+overhead+leastGarbage > frugal {
+		return 0
 	}
-	n.garbage = max(minGarbage, min(n.garbage, live+other))
-	n.set = percent(n.garbage, live+other)
+	return frugal - overhead - looked
+}
+
+// allow decides how much garbage there may be, when collecting it takes a share of the time, and whether memory is to stay frugal: so it
+// does as long as that isn't too dear.
+func (n *gardening) allow(share float64, room uint64) {
+	was := n.limit == frugal
+	if was && room > 0 {
+		n.garbage = min(n.garbage, room)
+	}
+	more, less := n.garbage+n.garbage/4, n.garbage-n.garbage/8
+	switch {
+	case !was && share < cheapFrugal && n.garbage > room && room > 0:
+		n.garbage = less
+	case was && share > dear && share <= dearFrugal && more > room && room > 0:
+		n.garbage = room
+	case share > dear:
+		n.garbage = more
+	case share < cheap:
+		n.garbage = less
+	}
+	least := uint64(minGarbage)
+	if room > 0 {
+		least = min(least, room)
+	}
+	n.garbage = max(n.garbage, least)
+	n.limit = math.MaxInt64
+	if n.garbage <= room {
+		n.limit = frugal
+	}
 }
 
 // percent is garbage in percent of what is looked through: in steps of an eighth, so that it seldom changes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -43,6 +44,39 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+func TestFrugal(t *testing.T) {
+	const mb = 1 << 20
+	n := gardening{garbage: minGarbage, limit: math.MaxInt64}
+	gc, used := 0.0, 0.0
+	for i, s := range []struct {
+		what        string
+		live, other uint64
+		share       float64
+		garbage     uint64
+		frugal      bool
+	}{
+		{"little is live", 20 * mb, 0, 0.01, 24 * mb, true},
+		{"it costs something: there is room", 90 * mb, 0, 0.08, 30 * mb, true},
+		{"less room", 102 * mb, 0, 0.05, 30 * mb, true},
+		{"much less", 122 * mb, 0, 0.09, 18 * mb, true},
+		{"stacks are looked through, too", 92 * mb, 32 * mb, 0.09, 16 * mb, true},
+		{"no room for as little as there must be", 125 * mb, 0, 0.05, 24 * mb, false},
+		{"room again", 122 * mb, 0, 0.065, 21 * mb, false},
+		{"", 122 * mb, 0, 0.065, 18.375 * mb, false},
+		{"", 122 * mb, 0, 0.065, 18 * mb, true},
+		{"it is too dear", 122 * mb, 0, 0.11, 22.5 * mb, false},
+		{"and stays so", 122 * mb, 0, 0.08, 28.125 * mb, false},
+		{"with less live it isn't", 107 * mb, 0, 0.05, 28.125 * mb, true},
+		{"a large server", 2000 * mb, 0, 0.05, 28.125 * mb, false},
+	} {
+		gc, used = gc+s.share, used+1
+		n.collected(s.live, s.other, gc, used)
+		if (n.limit == frugal) != s.frugal || n.garbage != s.garbage {
+			t.Errorf("%d. %s: the limit is %d MB, with garbage of %v MB", i, s.what, n.limit>>20, float64(n.garbage)/mb)
+		}
+	}
+}
+
 // TestTendGarbage sees that what the collector needn't look into is no reason for garbage.
 func TestTendGarbage(t *testing.T) {
 	if debug.SetGCPercent(100) != 100 {
@@ -51,6 +85,7 @@ func TestTendGarbage(t *testing.T) {
 	t.Setenv("GOGC", "")
 	end := tendGarbage()
 	defer debug.SetGCPercent(100)
+	defer debug.SetMemoryLimit(math.MaxInt64)
 	defer end()
 	blocks := make([]byte, 256<<20)
 	for range 1000 { // finalizers have a thread of their own

@@ -30,7 +30,7 @@ type Options struct {
 	// two memtables take.
 	CacheBytes int64
 	// MemtableBytes is how much is gathered in memory before it is flushed to a sorted
-	// file; up to twice as much while that takes longer, then writers wait. 0 means 32 MB. With little,
+	// file; up to three times as much while that takes longer, then writers wait. 0 means 12 MB. With little,
 	// tests flush and compact often.
 	MemtableBytes int64
 	// OnFatal, if set, is called once when the store can't be written to any more: the
