@@ -1,5 +1,6 @@
 // Package dialer begins conversations with other people's mail servers: it connects, protects what is said by TLS from the first
-// byte or later, and ends the connection when the server is silent for too long, or nobody wants the answer any more.
+// byte or later, and ends the connection when the server is silent for too long, or nobody wants the answer any more. It also knows
+// the words by which one signs in, which are the same in all protocols.
 //
 // What is said then is package imapclient's and pop3client's business.
 package dialer

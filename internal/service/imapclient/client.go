@@ -62,7 +62,7 @@ func (c *Client) begin(ctx context.Context) error {
 		return c.broken(err)
 	}
 	if r.tag != "*" || r.name != "OK" && r.name != "PREAUTH" {
-		return fault.New(fault.Denied, "%s turns us away: %s", c.o.Address, printable(r.text))
+		return fault.New(fault.Denied, "%s turns us away: %s", c.o.Address, dialer.Shown(r.text))
 	}
 	if c.o.Security != dialer.StartTLS {
 		return c.askCapabilities()
@@ -177,7 +177,7 @@ func (c *Client) finish(tag string, fn func(*response) error) error {
 		case r.tag != "*":
 			return fault.New(fault.Unavailable, "%s answers what it was not asked", c.o.Address)
 		case r.name == "BYE" && tag != "":
-			return fault.New(fault.Unavailable, "%s ends the connection: %s", c.o.Address, printable(r.text))
+			return fault.New(fault.Unavailable, "%s ends the connection: %s", c.o.Address, dialer.Shown(r.text))
 		case fn != nil:
 			if err := fn(r); err != nil {
 				return err
@@ -196,7 +196,7 @@ func (c *Client) outcome(r *response) error {
 	if r.name == "OK" {
 		return nil
 	}
-	return &refusal{r.name == "BAD", printable(r.text)}
+	return &refusal{r.name == "BAD", dialer.Shown(r.text)}
 }
 
 // broken says that the connection is of no use any more.
@@ -209,12 +209,12 @@ func (c *Client) broken(err error) error {
 
 // Login signs in by a password: SASL PLAIN where the server has it, since LOGIN's strings are ASCII only.
 func (c *Client) Login(user, password string) error {
-	if strings.ContainsAny(user+password, "\x00\r\n") {
-		return fault.New(fault.Invalid, "a name or password has a line end in it")
-	}
+	response, err := dialer.Password(user, password)
 	switch {
+	case err != nil:
+		return err
 	case c.caps["AUTH=PLAIN"]:
-		return c.signedIn(c.authenticate("PLAIN", "\x00"+user+"\x00"+password))
+		return c.signedIn(c.authenticate("PLAIN", response))
 	case c.caps["LOGINDISABLED"]:
 		return fault.New(fault.Denied, "%s takes no passwords on this connection", c.o.Address)
 	}
@@ -223,17 +223,11 @@ func (c *Client) Login(user, password string) error {
 
 // LoginToken signs in by an OAuth 2.0 access token.
 func (c *Client) LoginToken(user, token string) error {
-	if strings.ContainsAny(user+token, "\x00\x01\r\n") {
-		return fault.New(fault.Invalid, "a name or token has a control character in it")
+	mechanism, response, err := c.o.Token(user, token, func(m string) bool { return c.caps["AUTH="+m] })
+	if err != nil {
+		return err
 	}
-	switch {
-	case c.caps["AUTH=OAUTHBEARER"]:
-		name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user)
-		return c.signedIn(c.authenticate("OAUTHBEARER", "n,a="+name+",\x01auth=Bearer "+token+"\x01\x01"))
-	case c.caps["AUTH=XOAUTH2"]:
-		return c.signedIn(c.authenticate("XOAUTH2", "user="+user+"\x01auth=Bearer "+token+"\x01\x01"))
-	}
-	return fault.New(fault.Unsupported, "%s takes no access tokens", c.o.Address)
+	return c.signedIn(c.authenticate(mechanism, response))
 }
 
 // signedIn ends a sign-in: what the server can do may be more now.

@@ -15,29 +15,15 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/dialer"
+	"postroad/internal/service/dialer/dialertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script is a server that answers from a list: "C: " lines are what must come, where a first word p stands for the tag;
-// others are sent. A line without an end is sent so.
-type script struct {
-	t     *testing.T
-	lines []string
-}
-
-// dial starts the script and connects to it in the clear, unless the options say otherwise.
+// dial connects to a server that plays a script, in the clear unless the options say otherwise.
 func dial(t *testing.T, o Options, lines ...string) (*Client, error) {
 	t.Helper()
-	here, there := net.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer there.Close()
-		(&script{t, lines}).play(there)
-	}()
-	o.Address = "mail.example.org:143"
-	o.Dial = func(context.Context, string, string) (net.Conn, error) { return here, nil }
+	o.Address, o.Dial = "mail.example.org:143", dialertest.Script(t, lines...)
 	if o.Security == dialer.Implicit {
 		o.Security = dialer.Plain
 	}
@@ -46,37 +32,8 @@ func dial(t *testing.T, o Options, lines ...string) (*Client, error) {
 		if c != nil {
 			c.Close()
 		}
-		here.Close()
-		<-done
 	})
 	return c, err
-}
-
-func (s *script) play(conn net.Conn) {
-	in := bufio.NewReader(conn)
-	tag := ""
-	for _, line := range s.lines {
-		want, expected := strings.CutPrefix(line, "C: ")
-		if !expected {
-			if _, err := io.WriteString(conn, strings.ReplaceAll(line, "TAG", tag)); err != nil {
-				return
-			}
-			continue
-		}
-		got, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		got = strings.TrimRight(got, "\r\n")
-		if rest, tagged := strings.CutPrefix(want, "TAG "); tagged {
-			tag, got, _ = strings.Cut(got, " ")
-			want = rest
-		}
-		if got != want {
-			s.t.Errorf("the client said %q, want %q", got, want)
-		}
-	}
-	io.Copy(io.Discard, in) // until the client has gone
 }
 
 // greeting is how sessions begin.

@@ -79,12 +79,4 @@ func RefusalOf(err error) *Refusal {
 const maxReply = 400
 
 // printable makes strangers' text fit for a reply.
-func printable(s string) string {
-	b := []byte(s[:min(len(s), maxReply)])
-	for i, c := range b {
-		if c < ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
-}
+func printable(s string) string { return fault.Printable(s, maxReply) }

@@ -222,7 +222,7 @@ func (j *judge) look() {
 	}
 	told := !structure.Limited
 	structure.Root.Walk(func(p *message.Part) bool {
-		j.consider(j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction), "parts of type "+printable(p.Type+"/"+p.Subtype), true)
+		j.consider(j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction), "parts of type "+fault.Printable(p.Type+"/"+p.Subtype, maxShown), true)
 		named := j.names(p)
 		if len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && (named || p.Type != "text") {
 			told = j.archives(p) && told
@@ -263,7 +263,7 @@ func (j *judge) authors(e *message.Envelope) {
 }
 
 func (j *judge) file(name string) {
-	j.consider(j.s.file(name, j.m.Domain, j.m.Direction), "files such as "+printable(name), true)
+	j.consider(j.s.file(name, j.m.Domain, j.m.Direction), "files such as "+fault.Printable(name, maxShown), true)
 }
 
 // archives looks at the names in the archives that a part has in it. It reports whether these are all.
@@ -275,16 +275,8 @@ func (j *judge) archives(p *message.Part) bool {
 	})
 }
 
-// printable makes strangers' text fit for a reply.
-func printable(s string) string {
-	b := []byte(s[:min(len(s), 100)])
-	for i, c := range b {
-		if c < ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
-}
+// maxShown is how much of a stranger's text a reply repeats, in bytes.
+const maxShown = 100
 
 // Journals are the policies by which mail is journaled that goes from one account or domain to others: from is "" and 0 for strangers' mail.
 // Each is told once.

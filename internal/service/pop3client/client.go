@@ -157,7 +157,7 @@ func (c *Client) reply() (string, error) {
 	case "+OK":
 		return text, nil
 	case "-ERR":
-		return "", &refusal{printable(text)}
+		return "", &refusal{dialer.Shown(text)}
 	case "+":
 		return "", nil
 	}
@@ -199,33 +199,31 @@ func (c *Client) broken(err error) error {
 // Login signs in by a password. Errors: fault.Unauthenticated, or fault.Unavailable if it may
 // work later (RFC 3206, RFC 2449 §8.1.1).
 func (c *Client) Login(user, password string) error {
-	if strings.ContainsAny(user+password, "\x00\r\n") {
-		return fault.New(fault.Invalid, "a name or password has a line end in it")
+	response, err := dialer.Password(user, password)
+	if err != nil {
+		return err
 	}
-	if strings.Contains(" "+c.caps["SASL"]+" ", " PLAIN ") {
-		return c.signedIn(c.authenticate("PLAIN", "\x00"+user+"\x00"+password))
+	if c.hasMechanism("PLAIN") {
+		return c.signedIn(c.authenticate("PLAIN", response))
 	}
 	if _, err := c.ask("USER " + user); err != nil {
 		return c.signedIn(err)
 	}
-	_, err := c.ask("PASS " + password)
+	_, err = c.ask("PASS " + password)
 	return c.signedIn(err)
 }
 
 // LoginToken signs in by an OAuth 2.0 access token.
 func (c *Client) LoginToken(user, token string) error {
-	if strings.ContainsAny(user+token, "\x00\x01\r\n") {
-		return fault.New(fault.Invalid, "a name or token has a control character in it")
+	mechanism, response, err := c.o.Token(user, token, c.hasMechanism)
+	if err != nil {
+		return err
 	}
-	mechanisms := " " + c.caps["SASL"] + " "
-	switch {
-	case strings.Contains(mechanisms, " OAUTHBEARER "): // RFC 7628 §3.1
-		name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user)
-		return c.signedIn(c.authenticate("OAUTHBEARER", "n,a="+name+",\x01auth=Bearer "+token+"\x01\x01"))
-	case strings.Contains(mechanisms, " XOAUTH2 "):
-		return c.signedIn(c.authenticate("XOAUTH2", "user="+user+"\x01auth=Bearer "+token+"\x01\x01"))
-	}
-	return fault.New(fault.Unsupported, "%s takes no access tokens", c.o.Address)
+	return c.signedIn(c.authenticate(mechanism, response))
+}
+
+func (c *Client) hasMechanism(name string) bool {
+	return strings.Contains(" "+c.caps["SASL"]+" ", " "+name+" ")
 }
 
 // authenticate gives a SASL mechanism's one response, on a line of its own, since it may be long (RFC 5034 §4).
@@ -375,15 +373,4 @@ func (d *dotReader) next() {
 	}
 	d.start = err == nil
 	d.left = part
-}
-
-// printable is a text of the server that may be shown: short and without control characters.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f {
-			return -1
-		}
-		return r
-	}, s)
-	return s[:min(len(s), 200)]
 }

@@ -2,7 +2,6 @@ package pop3client
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"strings"
@@ -14,45 +13,19 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/dialer"
+	"postroad/internal/service/dialer/dialertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// dial connects to a server that plays a script: "C: " lines must come, others are sent.
+// dial connects to a server that plays a script.
 func dial(t *testing.T, security dialer.Security, lines ...string) (*Client, error) {
 	t.Helper()
-	here, there := net.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer there.Close()
-		in := bufio.NewReader(there)
-		for _, line := range lines {
-			want, expected := strings.CutPrefix(line, "C: ")
-			if !expected {
-				if _, err := io.WriteString(there, line); err != nil {
-					return
-				}
-				continue
-			}
-			got, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if strings.TrimRight(got, "\r\n") != want {
-				t.Errorf("the client said %q, want %q", got, want)
-			}
-		}
-		io.Copy(io.Discard, in)
-	}()
-	c, err := Dial(t.Context(), Options{Address: "pop.example.org:110", Security: security,
-		Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }})
+	c, err := Dial(t.Context(), Options{Address: "pop.example.org:110", Security: security, Dial: dialertest.Script(t, lines...)})
 	t.Cleanup(func() {
 		if c != nil {
 			c.Close()
 		}
-		here.Close()
-		<-done
 	})
 	return c, err
 }
