@@ -46,13 +46,18 @@ func measure(args []string) error {
 		if others == nil {
 			continue
 		}
-		// as the shipped base would be if it had seen the older half
+		// as the shipped base is out of the box for mail like this
 		with, err := makeBase(append(others[:len(others):len(others)], older), false)
 		if err != nil {
 			return err
 		}
 		report("base with the older half", with, nil)
-		report("base with the older half, taught", with, taught(with, older))
+		// and for an account of its own: the base knows such mail, but not the account's
+		oldest, _ := halves(older)
+		if with, err = makeBase(append(others[:len(others):len(others)], oldest), false); err != nil {
+			return err
+		}
+		report("base with the oldest quarter, taught", with, taught(with, older))
 	}
 	return nil
 }

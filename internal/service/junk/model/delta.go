@@ -17,7 +17,7 @@ import (
 //
 // There are two learners in it, whose log-odds are added up. One learns by logistic regression, where each weight moves the less the
 // more it has moved already (AdaGrad): a feature that is in all mail soon counts little, one that is new counts at once. The
-// other counts: see tally.
+// other counts: see tally. How much is added to both, so that thresholds mean what they say, depends on the good mail: see tail.
 type Delta struct {
 	// weights are by the hash of a feature, in units of 1/unit: features share them, and which ones is chance, with a sign
 	// that is chance as well, so that it evens out. nil: nothing learned.
@@ -26,6 +26,7 @@ type Delta struct {
 	moved      []uint8
 	junk, good uint32
 	tally      tally
+	tail       tail
 	old        bool // see Old
 	recounted  [2]uint32
 }
@@ -44,7 +45,7 @@ const (
 )
 
 // MaxEncoded is the length of the longest Encode, in octets.
-const MaxEncoded = 3*slots + buckets/2 + 3*ways*buckets + 64
+const MaxEncoded = 3*slots + buckets/2 + 3*ways*buckets + 3*tailBins + 64
 
 // How it learns; measured, see docs/junk.md.
 const (
@@ -105,12 +106,15 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	}
 	*count++
 	d.fadeAway()
+	n := normsOf(s)
+	under := b.logit(s, n, below)
+	if !junk {
+		d.tail.note(under + d.said(s, n))
+	}
 	d.tally.count(s, junk, 1)
 	// Who only ever says what is junk doesn't thereby say that all is.
 	weight := float64(d.junk+d.good+2) / float64(2**count+2)
 	weight = max(1.0/balance, min(balance, weight))
-	n := normsOf(s)
-	under := b.logit(s, n, below)
 	for range maxSteps {
 		logit := under + d.sum(s, n)
 		if logit*sign >= margin {
@@ -237,7 +241,7 @@ func (d *Delta) Learned() (junk, good int) {
 //	uvarints  messages learned as junk, as good
 //	then      until all weights are told: a varint, not 0: a weight, and an octet: how much it has moved;
 //	          or 0 and a uvarint: so many weights that are 0
-//	then      the tally: see its encode
+//	then      the tail, and the tally: see their encode
 //
 // After the uvarints nothing follows if nothing was learned.
 func (d *Delta) Encode(dst []byte) []byte {
@@ -263,7 +267,7 @@ func (d *Delta) Encode(dst []byte) []byte {
 	if d.weights == nil {
 		return dst
 	}
-	return d.tally.encode(dst)
+	return d.tally.encode(d.tail.encode(dst))
 }
 
 // Decode reads a record of Encode, of this version or the one before. Errors: fault.Corrupt.
@@ -282,7 +286,7 @@ func Decode(b []byte) (*Delta, error) {
 		if size != slots {
 			d.fold()
 		} else {
-			d.tally = decodeTally(&r)
+			d.tail, d.tally = decodeTail(&r), decodeTally(&r)
 		}
 	}
 	if r.Bad() || r.Rest() > 0 {

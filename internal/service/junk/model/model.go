@@ -42,9 +42,14 @@ func (s Score) Points() int { return int(s.Junk*100 + 0.5) }
 // Add returns the score with further evidence added to it, in log-odds: 0 changes nothing, 2.3 makes junk ten times as likely.
 func (s Score) Add(logit float64) Score { return ScoreOf(s.Logit + logit) }
 
-// Judge judges a message by the base and any deltas, which may be nil. It changes none of them: several may judge at once.
+// Judge judges a message by the base and any deltas, which may be nil. The first is that of the account whose mail it is, by whose good mail the
+// score is calibrated. It changes none of them: several may judge at once.
 func (b *Base) Judge(s features.Set, deltas ...*Delta) Score {
-	return ScoreOf(b.logit(s, normsOf(s), deltas))
+	logit := b.logit(s, normsOf(s), deltas)
+	if len(deltas) > 0 && deltas[0] != nil {
+		logit += deltas[0].tail.shift()
+	}
+	return ScoreOf(logit)
 }
 
 // Calibrated is the score of a Sum.
