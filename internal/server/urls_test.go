@@ -117,6 +117,17 @@ func TestIMAPEntries(t *testing.T) {
 	}
 }
 
+// TestMessageLimitIsTold: the setting comes to those who ask.
+func TestMessageLimitIsTold(t *testing.T) {
+	for limit, want := range map[int]string{0: " SAVELIMIT=1000 ", 2000: " MESSAGELIMIT=2000 "} {
+		s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.IMAP.MessageLimit = limit }})
+		s.AddAccount("ann")
+		if got := dialIMAP(t, s, "ann").ask("CAPABILITY")[0]; !strings.Contains(got, want) {
+			t.Errorf("%d: %s", limit, got)
+		}
+	}
+}
+
 // TestSenderDoesNotRead: an app password that is only for sending doesn't read mail by sending it to somebody (BURL).
 func TestSenderDoesNotRead(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})

@@ -113,13 +113,18 @@ func (c *conn) Write(b []byte) (int, error) {
 // quitTime is how long the last word may take.
 const quitTime = 2 * time.Second
 
-// quit says QUIT and closes the connection. It does not wait for the reply, which nobody would
-// use (RFC 5321 §4.1.1.10 says SHOULD; Postfix does the same).
+// quit says QUIT and closes the connection, for those who can't wait for the reply: nobody would use it.
 func (c *conn) quit() {
 	if c.nc.SetDeadline(time.Now().Add(quitTime)) == nil {
 		c.nc.Write([]byte("QUIT\r\n")) //nolint:errcheck // a courtesy
 	}
 	c.nc.Close() //nolint:errcheck // nothing is lost
+}
+
+// part is quit where nobody is kept waiting by the reply (RFC 5321 §4.1.1.10).
+func (c *conn) part() {
+	c.ask("QUIT", "QUIT", quitTime) //nolint:errcheck // whatever it is
+	c.drop()
 }
 
 // drop closes a connection that is out of step or gone.

@@ -95,7 +95,7 @@ func (i *idle) expire(w *waiting) {
 	mine := i.remove(w.c.key, w)
 	i.mu.Unlock()
 	if mine {
-		w.c.quit()
+		w.c.part()
 	}
 }
 

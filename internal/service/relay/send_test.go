@@ -220,6 +220,29 @@ func TestIdleTime(t *testing.T) {
 	})
 }
 
+// TestQuitIsAnswered: whose time is over says QUIT and hears the reply, but doesn't wait for ever (RFC 5321 §4.1.1.10).
+func TestQuitIsAnswered(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPeers(t)
+			var failed error
+			p.at(1, func(c net.Conn) {
+				in := bufio.NewReader(c)
+				served(c, in, "220 hi", "<", "250 hi", "<", "550 no", "<")
+				time.Sleep(late)
+				_, failed = io.WriteString(c, "221 bye\r\n")
+			})
+			r := p.relay(Limits{IdleTime: 7 * time.Second})
+			r.Send(context.Background(), []Hop{hop(1)}, letter("hello", "bob@there.example"))
+			p.all.Wait()
+			if (failed == nil) != (late < quitTime) {
+				t.Errorf("a reply after %v: %v", late, failed)
+			}
+			r.Close()
+		})
+	}
+}
+
 // TestIdleRoom: no more connections wait than there is room for.
 func TestIdleRoom(t *testing.T) {
 	p := newPeers(t)
