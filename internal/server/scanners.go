@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -40,6 +41,10 @@ var (
 	failActions   = map[string]scan.Action{config.AcceptMail: scan.Accept, config.TempFail: scan.TempFail}
 )
 
+// milterLines is how many connections a milter has for each question that it may be asked at once: most clients take their time between steps, and who
+// loses theirs has all told again.
+const milterLines = 4
+
 // scanner is a program as the settings want it.
 func (s *Server) scanner(c *config.Scanner) (p scan.Program, err error) {
 	p = scan.Program{
@@ -52,7 +57,7 @@ func (s *Server) scanner(c *config.Scanner) (p scan.Program, err error) {
 		p.Scanner = clamd.New(clamd.Options{Network: network, Address: address, Dial: s.world.Dial})
 	case config.Milter:
 		network, address := c.Endpoint()
-		p.Scanner = milter.New(milter.Options{Network: network, Address: address, Dial: s.world.Dial, Connections: c.Connections, Now: s.world.Now})
+		p.Scanner = milter.New(milter.Options{Network: network, Address: address, Dial: s.world.Dial, Connections: milterLines * cmp.Or(c.Connections, scan.DefaultAtOnce), Now: s.world.Now})
 	default:
 		p.Scanner, err = s.webScanner(c)
 	}

@@ -132,6 +132,7 @@ func (s *session) scanStep(ctx context.Context, at scan.Stage, stage, to string)
 	if to != "" {
 		m.To = append(m.To, to)
 	}
+	m.Name() // which may take a while, for which no program is to blame
 	f := s.others.Step(ctx, at, m)
 	return s.gated(ctx, stage, to, refusalOf(&f))
 }

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"postroad/internal/fault"
@@ -96,10 +97,10 @@ func (s *session) onward(address string) (Mailbox, error) {
 
 // removeRecipient lets a recipient go without the message, which nobody is told.
 func (s *session) removeRecipient(address string) {
-	if i := s.tx.find(address); i >= 0 {
+	for i := s.tx.find(address); i >= 0; i = s.tx.find(address) {
 		s.tx.fix()
 		e := &s.tx.envelope
-		e.Recipients = append(e.Recipients[:i:i], e.Recipients[i+1:]...)
+		e.Recipients = slices.Delete(e.Recipients, i, i+1)
 	}
 }
 
@@ -152,14 +153,17 @@ type recipients []Recipient
 // results are those of the recipients that were named, of the results of others.
 func (named recipients) results(now []Recipient, results []error) []error {
 	all := make([]error, len(named))
-	place := make(map[string]int, len(named))
+	failed := make(map[string]error)
+	for i := range now {
+		if results[i] != nil {
+			failed[now[i].Address] = results[i]
+		}
+	}
 	for i := range named {
-		place[named[i].Address] = i
+		all[i] = failed[named[i].Address]
 	}
 	for i := range now {
-		if at, ok := place[now[i].Address]; ok {
-			all[at] = results[i]
-		} else if results[i] != nil && all[0] == nil {
+		if results[i] != nil && all[0] == nil && !slices.ContainsFunc(named, func(r Recipient) bool { return r.Address == now[i].Address }) {
 			all[0] = results[i]
 		}
 	}
