@@ -6,15 +6,17 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
-	"postroad/internal/service/delivery"
 	"postroad/internal/service/scan"
 )
 
 // What other programs want changed in the envelope.
 
+// maxTold is how many changes the history tells of.
+const maxTold = 20
+
 // changeEnvelope does what a program wants done to sender and recipients. What can't be done is told, and otherwise as if nobody had wanted it:
-// the message itself has found nobody's objection.
-func (s *session) changeEnvelope(ctx context.Context, c *scan.EnvelopeChange, v *delivery.Verdict) {
+// the message itself has found nobody's objection. It returns what became of it, for the history.
+func (s *session) changeEnvelope(ctx context.Context, c *scan.EnvelopeChange) string {
 	var err error
 	word := "sender"
 	switch c.Do {
@@ -30,7 +32,7 @@ func (s *session) changeEnvelope(ctx context.Context, c *scan.EnvelopeChange, v 
 		s.log.WarnContext(ctx, "a scanner's change of the envelope isn't done", "scanner", c.By, "id", s.tx.envelope.ID, "address", c.Address, "err", err)
 		word = "failed-" + word
 	}
-	v.Summary += " " + c.By + ":" + word + "=" + scan.Printable(c.Address, maxPath)
+	return c.By + ":" + word + "=" + scan.Printable(c.Address, maxPath)
 }
 
 // parseAddress takes an address of a program's.

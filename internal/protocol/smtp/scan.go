@@ -52,12 +52,21 @@ type draft struct {
 	Content
 	scannable
 	trail int64
+	eight bool // there are octets beyond ASCII
+}
+
+// Write takes more.
+func (d *draft) Write(p []byte) (int, error) {
+	for i := 0; i < len(p) && !d.eight; i++ {
+		d.eight = p[i] >= 0x80
+	}
+	return d.Content.Write(p)
 }
 
 // draft begins one. What goes wrong shows when more is written.
 func (x *shown) draft(p Post, old scannable, trail int64) *draft {
 	c := p.NewContent()
-	d := &draft{c, c.(scannable), trail}
+	d := &draft{Content: c, scannable: c.(scannable), trail: trail}
 	x.drafts = append(x.drafts, d)
 	io.Copy(c, io.NewSectionReader(old, 0, trail)) //nolint:errcheck // after a failed Write all later ones fail
 	return d
@@ -150,8 +159,11 @@ func (s *session) heed(ctx context.Context, x *shown, v *delivery.Verdict) error
 	if d, ok := r.Edited.(*draft); ok {
 		s.adopt(x, d)
 	}
-	for _, c := range r.Changes {
-		s.changeEnvelope(ctx, &c, v)
+	for i := range r.Changes {
+		told := s.changeEnvelope(ctx, &r.Changes[i])
+		if i < maxTold {
+			v.Summary += " " + told
+		}
 	}
 	return nil
 }
@@ -168,7 +180,7 @@ func (s *session) adopt(x *shown, d *draft) {
 			break
 		}
 	}
-	if s.tx.envelope.Body == Body7Bit { // nobody has said so of the new bytes
+	if d.eight && s.tx.envelope.Body == Body7Bit { // the client has said so of other bytes
 		s.tx.envelope.Body = Body8BitMIME
 	}
 }

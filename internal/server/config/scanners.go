@@ -169,6 +169,8 @@ func (s *Scanner) validate() error {
 		return fault.New(fault.Invalid, "timeout: at most %s", longestScan)
 	case s.Connections < 0 || s.Connections > 1000:
 		return fault.New(fault.Invalid, "connections: at most 1,000")
+	case s.Changes != "" && s.Kind == Clamd:
+		return fault.New(fault.Invalid, "changes: clamd never changes anything")
 	case s.PasswordFile != "" && (!s.web() || !filepath.IsAbs(s.PasswordFile)):
 		return fault.New(fault.Invalid, "password_file: want the absolute path of a file, for rspamd and http alone")
 	case s.CAFile != "" && (!strings.HasPrefix(s.Address, "https:") || !filepath.IsAbs(s.CAFile)):

@@ -6,8 +6,13 @@
 // a rest after it has failed several times in a row; what becomes of mail while a program is out of order is the
 // administrator's choice. What they say becomes one Report:
 //
-//	report := set.Scan(ctx, &message)  // asks all
-//	report.Action()                    // the most severe of what they want
+//	visit := set.Visit()                      // a client connects: nil, if nobody goes along with it
+//	visit.Step(ctx, scan.AtConnect, &message) // and so on: whether a step is refused
+//	report := set.Scan(ctx, &message, visit)  // the message is there: asks all
+//	report.Action()                           // the most severe of what they want
+//
+// Milters are Companions: they hear of each step, one after the other, and may change the message and its envelope; all other programs
+// see what is to be delivered.
 //
 // Nothing of a message's content is in errors, logs or counts; the names that programs give to viruses and symbols are.
 package scan

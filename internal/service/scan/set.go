@@ -182,7 +182,7 @@ func (s *Set) ask(ctx context.Context, p *program, m *Message) (f Finding) {
 
 func (p *program) tooLarge(m *Message) bool { return p.MaxSize > 0 && m.Size > p.MaxSize }
 
-// question puts a question, unless the program is out of order or busy.
+// question puts a question that may take so long, unless the program is out of order or busy.
 func (s *Set) question(ctx context.Context, p *program, m *Message, limit time.Duration, put func(context.Context, *Message) (Finding, error)) Finding {
 	began := time.Now()
 	if !p.breaker.allows(s.now()) {
@@ -204,7 +204,7 @@ func (s *Set) question(ctx context.Context, p *program, m *Message, limit time.D
 	case ctx.Err() != nil: // nobody wants to know any more
 		return p.failed(brokeOff)
 	}
-	if !fault.Is(err, fault.Unsupported) {
+	if !fault.Is(err, fault.Unsupported) && limit == p.Timeout { // who had less time than it needs isn't out of order
 		p.breaker.failure(s.now())
 	}
 	s.log.WarnContext(ctx, "a scanner gave no answer", "scanner", p.Name, "id", m.ID, "then", p.OnFailure.String(), "took", time.Since(began), "err", err)

@@ -120,9 +120,10 @@ func (v *Visit) step(ctx context.Context, a *attendant, at Stage, m *Message) Fi
 
 // put puts a question to one program, with what is left of its time.
 func (v *Visit) put(ctx context.Context, a *attendant, at Stage, m *Message) Finding {
-	began := time.Now()
-	limit := min(a.p.Timeout, patience*a.p.Timeout-a.spent)
-	f := v.set.question(ctx, a.p, m, limit, func(ctx context.Context, m *Message) (Finding, error) { return a.talk.Step(ctx, at, m) })
+	began, f := time.Now(), a.p.failed(late)
+	if limit := min(a.p.Timeout, patience*a.p.Timeout-a.spent); limit > 0 {
+		f = v.set.question(ctx, a.p, m, limit, func(ctx context.Context, m *Message) (Finding, error) { return a.talk.Step(ctx, at, m) })
+	}
 	f.Scanner, f.Took = a.p.Name, time.Since(began)
 	a.spent += f.Took
 	a.p.counts.took.Add(int64(f.Took))

@@ -147,6 +147,11 @@ func TestPatience(t *testing.T) {
 		if took := time.Since(began); took > 41*time.Second || refused < 95 {
 			t.Errorf("%d refused after %v", refused, took)
 		}
+		g.slow = 0
+		other := set.Visit()
+		if other.Mail(); other.Step(t.Context(), scan.AtMail, scantest.Message(0)).Failed { // it isn't taken for out of order
+			t.Error("the next client does without it")
+		}
 	})
 }
 
