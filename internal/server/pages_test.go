@@ -276,3 +276,33 @@ func TestTwoStepIsRequired(t *testing.T) {
 	b.post("/oauth/device", "user_code", c.Code, "login", ann, "password", servertest.Password, "allow", "yes")
 	b.shows("Two-step verification is required here")
 }
+
+// TestPagesBehindAProxy: of a visitor who comes by a web server in front of us the log has the address that it tells, and of others their own.
+func TestPagesBehindAProxy(t *testing.T) {
+	for trusted, want := range map[string]string{"192.0.2.1": "192.0.2.7", "198.51.100.1": "192.0.2.1"} {
+		s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.HTTP.TrustedProxies = []string{trusted} }})
+		s.AddAccount("ann")
+		b := newSurfer(t, s)
+		b.client.Transport = saying{b.client.Transport, "203.0.113.9, 192.0.2.7"}
+		b.get("/account")
+		b.post("/account/sign-in", "login", ann, "password", "wrong")
+		b.post("/account/sign-in", "login", ann, "password", servertest.Password)
+		b.get("/account/activity")
+		if strings.Count(b.body, want) < 2 || strings.Contains(b.body, "203.0.113.9") || want != "192.0.2.7" && strings.Contains(b.body, "192.0.2.7") {
+			t.Errorf("%s: %s", trusted, b.body)
+		}
+		must(t, s.Stop())
+	}
+}
+
+// saying adds what a web server in front says of whom it speaks for.
+type saying struct {
+	http.RoundTripper
+	text string
+}
+
+func (s saying) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", s.text)
+	return s.RoundTripper.RoundTrip(r)
+}

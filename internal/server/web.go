@@ -52,7 +52,12 @@ func newWeb(s *Server) (*web, error) {
 	socket.Handle("GET /metrics", metrics)
 	socket.Handle(admin.Prefix, admin.Handler(s.store.Admin, local, s.log))
 
+	front, err := proxiesOf(s.config.HTTP)
+	if err != nil {
+		return nil, err
+	}
 	w.public, w.local = w.serverOf(s.challengesFirst(s.settingsFirst(public))), w.serverOf(socket)
+	w.public.Handler = front.behind(w.public.Handler)
 	limits := s.config.Limits
 	w.public.ConnState = newCrowd(limits.Connections, limits.ConnectionsPerAddress).state
 	return w, nil

@@ -68,6 +68,8 @@ type Config struct {
 	Junk Junk `toml:"junk"`
 	// Audit bounds what is remembered of sign-ins and of administrators' acts.
 	Audit Audit `toml:"audit"`
+	// HTTP says how the listeners of http answer.
+	HTTP HTTPServer `toml:"http"`
 	// OAuth is our own OAuth 2.0 provider.
 	OAuth OAuth `toml:"oauth"`
 	// Auth says how people sign in.
@@ -290,6 +292,9 @@ func (c *Config) validateTop() error {
 	if err := c.Audit.validate(); err != nil {
 		return err
 	}
+	if _, _, err := c.HTTP.Trusted(); err != nil {
+		return err
+	}
 	if err := c.OAuth.validate(); err != nil {
 		return err
 	}
@@ -377,14 +382,11 @@ func validateAddress(a string) error {
 func (l Listener) Trusted() ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, s := range l.Proxy {
-		p, err := netip.ParsePrefix(s)
-		if a, aerr := netip.ParseAddr(s); aerr == nil {
-			p, err = a.Prefix(a.BitLen())
-		}
+		p, err := network(s)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "proxy %q is not a network", s)
 		}
-		all = append(all, p.Masked())
+		all = append(all, p)
 	}
 	return all, nil
 }
