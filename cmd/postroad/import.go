@@ -66,6 +66,9 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		return g.show(t, result, func() {
 			fmt.Fprintf(t.out, "%d messages are new (%s), %d were there, in %d folders\n",
 				result.Added, size(result.Bytes, "0"), result.Present, result.Folders)
+			if result.Updated > 0 {
+				fmt.Fprintf(t.out, "%d of them have other flags now\n", result.Updated)
+			}
 			tellKeywords(t, result)
 		})
 	})

@@ -24,12 +24,13 @@ type imapFlags struct {
 	Token        bool     `help:"With a server: what is given is no password, but an OAuth 2.0 access token."`
 	Only         []string `help:"With a server: bring only this folder, and those below it. May be given several times." placeholder:"FOLDER" sep:"none"`
 	Exclude      []string `help:"With a server: leave this folder out, and those below it. May be given several times." placeholder:"FOLDER" sep:"none"`
+	UpdateFlags  bool     `help:"With a server: give messages that were brought before the flags that they have there now."`
 	ServerCA     string   `name:"server-ca" help:"With a server: the certificate to trust, if the system doesn't." placeholder:"FILE" type:"existingfile"`
 	Cleartext    bool     `help:"With imap://: send the password without TLS. Everybody on the way can read it."`
 }
 
 func (f imapFlags) given() bool {
-	return f.PasswordFile != "" || f.Token || len(f.Only)+len(f.Exclude) > 0 || f.ServerCA != "" || f.Cleartext
+	return f.PasswordFile != "" || f.Token || f.UpdateFlags || len(f.Only)+len(f.Exclude) > 0 || f.ServerCA != "" || f.Cleartext
 }
 
 func isURL(s string) bool {
@@ -122,7 +123,7 @@ func (s *imapServer) connect(ctx context.Context) (*imapclient.Client, error) {
 func (c *importCmd) source(s *imapServer, ids maildrop.IDFormat, have move.Brought, shown *progress, warn func(string)) move.Source {
 	n, of := 0, 0
 	shown.of = func() (int, int) { return n, of }
-	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, UniqueIDs: ids, Only: c.Only, Exclude: c.Exclude,
+	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, UniqueIDs: ids, UpdateFlags: c.UpdateFlags, Only: c.Only, Exclude: c.Exclude,
 		Progress: func(_ string, done, all int) { n, of = done, all }, Warn: warn})
 	if !c.Seen {
 		return from

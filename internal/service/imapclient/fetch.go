@@ -75,6 +75,11 @@ func (c *Client) Describe(uids []uint32, fn func(m *Message) error) error {
 	return c.fetch(set(uids), "(UID FLAGS INTERNALDATE RFC822.SIZE)", fn)
 }
 
+// Flags tells the flags of messages.
+func (c *Client) Flags(uids []uint32, fn func(m *Message) error) error {
+	return c.fetch(set(uids), "(UID FLAGS)", fn)
+}
+
 // Bodies gives whole messages, as they come, without marking them as read. An error of fn that isn't one of the
 // body's ends the connection's use. Messages that are gone don't come.
 func (c *Client) Bodies(uids []uint32, fn func(m *Message) error) error {

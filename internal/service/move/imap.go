@@ -26,6 +26,8 @@ type IMAP struct {
 	Account string
 	// Have are messages that have been brought before, and are not asked for.
 	Have Brought
+	// UpdateFlags has the flags told that those have now.
+	UpdateFlags bool
 	// Only and Exclude name folders, as they are called there, with "/" between levels; those below them
 	// are meant, too. No Only means all.
 	Only, Exclude []string
@@ -69,6 +71,7 @@ type imapSource struct {
 	folder *imapFolder        // that is being brought
 
 	uids    []uint32 // of the folder
+	there   []uint32 // of it, brought before, of which the flags are asked for
 	done    map[uint32]bool
 	mailbox MailboxID
 	known   bool // mailbox is for ever
@@ -310,6 +313,31 @@ func (s *imapSource) bringFolder(context.Context) error {
 		}
 		s.uids = s.uids[n:]
 	}
+	return s.updateFlags()
+}
+
+// flagsBatch is of how many messages the flags are asked for at once.
+const flagsBatch = 2000
+
+// updateFlags tells the flags of messages that were brought before.
+func (s *imapSource) updateFlags() error {
+	for uids := range slices.Chunk(s.there, flagsBatch) {
+		err := s.c.Flags(uids, func(m *imapclient.Message) error {
+			if _, asked := slices.BinarySearch(uids, m.UID); !asked {
+				return nil
+			}
+			out := &Message{Folder: s.folder.path, Source: s.mailbox.message(m.UID), Update: true}
+			out.Flags, out.Keywords = ReadFlags(m.Flags)
+			if err := s.yield(out); err != nil {
+				return fatal{err}
+			}
+			return nil
+		})
+		if err != nil && !imapclient.IsRefusal(err) {
+			return err
+		}
+		s.tries = 0
+	}
 	return nil
 }
 
@@ -325,13 +353,16 @@ func mailboxID(account, name string, uidValidity uint32) (id MailboxID) {
 // listMissing finds the UIDs that are to be brought.
 func (s *imapSource) listMissing() error {
 	gmail := s.c.Has("X-GM-EXT-1")
-	s.uids = s.uids[:0]
+	s.uids, s.there = s.uids[:0], s.there[:0]
 	total := 0
 	err := s.c.UIDs(gmail, func(uid uint32, id uint64) {
 		total++
 		elsewhere := gmail && id != 0 && s.gmail[id]
 		if gmail && id != 0 && !s.folder.all {
 			s.gmail[id] = true
+		}
+		if s.UpdateFlags && s.known && s.Have.has(s.mailbox, uid) {
+			s.there = append(s.there, uid)
 		}
 		if s.done[uid] || s.folder.all && elsewhere || s.known && s.Have.has(s.mailbox, uid) {
 			return
@@ -340,6 +371,8 @@ func (s *imapSource) listMissing() error {
 	})
 	slices.Sort(s.uids)
 	s.uids = slices.Compact(s.uids)
+	slices.Sort(s.there)
+	s.there = slices.Compact(s.there)
 	s.folder.of = total
 	return err
 }

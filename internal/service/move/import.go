@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"io"
 	"slices"
@@ -52,7 +53,8 @@ type importer struct {
 	origins map[origin]count
 	// sources are those that are there. Messages of one mailbox that are equal are as many messages: so of those that have a
 	// SourceID, those of the same mailbox are not counted as their like.
-	sources map[SourceID]bool
+	sources map[SourceID]mailbox.ItemID
+	updates []update // that wait
 	likes   map[like]int32
 	ids     map[string]*mailbox.Row     // what is there, by Message.ID; nil: IDs say nothing
 	folders map[string]mailbox.FolderID // by joined path
@@ -82,7 +84,7 @@ func BringBack(ctx context.Context, store *mailbox.Store, s *mailbox.Session, un
 }
 
 func newImporter(store *mailbox.Store, s *mailbox.Session, under []string) *importer {
-	return &importer{store: store, session: s, under: under, buffer: make([]byte, 32<<10), origins: map[origin]count{}, sources: map[SourceID]bool{}, likes: map[like]int32{}, folders: map[string]mailbox.FolderID{}}
+	return &importer{store: store, session: s, under: under, buffer: make([]byte, 32<<10), origins: map[origin]count{}, sources: map[SourceID]mailbox.ItemID{}, likes: map[like]int32{}, folders: map[string]mailbox.FolderID{}}
 }
 
 func (i *importer) run(ctx context.Context, from Source) (Result, error) {
@@ -90,7 +92,7 @@ func (i *importer) run(ctx context.Context, from Source) (Result, error) {
 	if err == nil {
 		err = from(ctx, func(m *Message) error { return i.take(ctx, m) })
 	}
-	if flushed := i.flush(ctx); err == nil {
+	if flushed := errors.Join(i.flush(ctx), i.reflag(context.WithoutCancel(ctx))); err == nil {
 		err = flushed
 	}
 	return i.result, err
@@ -117,14 +119,14 @@ func (i *importer) remember(ctx context.Context) error {
 			if err != nil && !fault.Is(err, fault.NotFound) { // not found: expunged meanwhile
 				return err
 			}
-			i.know(bag)
+			i.know(row.ID, bag)
 		}
 	}
 	return nil
 }
 
 // know notes what a bag says of where its item came from.
-func (i *importer) know(bag mailbox.Bag) {
+func (i *importer) know(id mailbox.ItemID, bag mailbox.Bag) {
 	v := bag.Props[imported]
 	if len(v) != len(origin{}) {
 		return
@@ -134,7 +136,7 @@ func (i *importer) know(bag mailbox.Bag) {
 	c.there++
 	i.origins[o] = c
 	if from := bag.Props[fetched]; len(from) == len(SourceID{}) {
-		i.sources[SourceID(from)] = true
+		i.sources[SourceID(from)] = id
 		i.likes[like{o, SourceID(from).mailbox()}]++
 	}
 }
@@ -142,6 +144,9 @@ func (i *importer) know(bag mailbox.Bag) {
 func (i *importer) take(ctx context.Context, m *Message) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, err, "interrupted")
+	}
+	if m.Update {
+		return i.update(ctx, m)
 	}
 	if row := i.ids[m.ID]; row != nil && m.Body != nil {
 		if c, err := i.still(row, m.Body); c == nil || err != nil {
@@ -156,7 +161,7 @@ func (i *importer) take(ctx context.Context, m *Message) error {
 	if err != nil || m.Body == nil {
 		return err
 	}
-	if i.sources[m.Source] {
+	if i.sources[m.Source] != 0 {
 		i.result.Present++
 		return nil
 	}

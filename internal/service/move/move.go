@@ -39,6 +39,8 @@ type Message struct {
 	Source SourceID
 	// UniqueID is what the message was called by POP3 where it came from (RFC 1939 §7, UIDL); "": nobody knows. It counts in the inbox.
 	UniqueID string
+	// Update: it was brought before, and has these flags now where it came from; it has no body.
+	Update bool
 	// Body is the message with CRLF line ends, to be read before the next message is asked for. It fails with
 	// fault.NotFound if the message is expunged meanwhile.
 	Body io.Reader
@@ -52,6 +54,7 @@ type Result struct {
 	Folders  int   `json:"folders"`            // that messages were in, empty ones too
 	Added    int   `json:"added"`              // messages that are there now
 	Present  int   `json:"present"`            // messages that were there already
+	Updated  int   `json:"updated,omitempty"`  // of these, those whose flags are others now
 	Bytes    int64 `json:"bytes"`              // of those that were added
 	Keywords int   `json:"keywords,omitempty"` // keywords that couldn't be kept
 }

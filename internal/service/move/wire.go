@@ -24,6 +24,7 @@ type record struct {
 	Source   []byte     `json:"source,omitempty"`
 	Exact    bool       `json:"exact,omitempty"`
 	UniqueID string     `json:"unique_id,omitempty"`
+	Update   bool       `json:"update,omitempty"`
 	Body     bool       `json:"body,omitempty"`
 
 	End   bool   `json:"end,omitempty"`
@@ -59,7 +60,7 @@ func encodeLine(b *bufio.Writer, r record) error {
 }
 
 func encodeMessage(b *bufio.Writer, m *Message, chunk []byte) error {
-	r := record{ID: m.ID, Folder: m.Folder, Flags: namesOf(m.Flags), Keywords: m.Keywords, Exact: m.Exact, UniqueID: m.UniqueID, Body: m.Body != nil}
+	r := record{ID: m.ID, Folder: m.Folder, Flags: namesOf(m.Flags), Keywords: m.Keywords, Exact: m.Exact, UniqueID: m.UniqueID, Update: m.Update, Body: m.Body != nil}
 	if !m.Received.IsZero() {
 		r.Received = &m.Received
 	}
@@ -129,7 +130,7 @@ func decodeMessage(b *bufio.Reader) (*Message, *chunks, error) {
 	if r.End || r.Kind != "" {
 		return nil, nil, r.failure()
 	}
-	m := &Message{ID: r.ID, Folder: r.Folder, Flags: flagsOf(r.Flags), Keywords: r.Keywords, Exact: r.Exact, UniqueID: r.UniqueID}
+	m := &Message{ID: r.ID, Folder: r.Folder, Flags: flagsOf(r.Flags), Keywords: r.Keywords, Exact: r.Exact, UniqueID: r.UniqueID, Update: r.Update && !r.Body}
 	if r.Received != nil {
 		m.Received = *r.Received
 	}
