@@ -28,7 +28,16 @@ const (
 var addressFields = [...]struct {
 	name string
 	list summary.List
-}{FieldFrom: {"from", summary.From}, FieldTo: {"to", summary.To}, FieldCc: {"cc", summary.Cc}, FieldBcc: {"bcc", summary.Bcc}}
+	set  summary.FieldSet
+}{
+	FieldFrom: {"from", summary.From, placed("from")}, FieldTo: {"to", summary.To, placed("to")},
+	FieldCc: {"cc", summary.Cc, placed("cc")}, FieldBcc: {"bcc", summary.Bcc, placed("bcc")},
+}
+
+func placed(name string) summary.FieldSet {
+	set, _ := summary.FieldsOf([][]byte{[]byte(name)})
+	return set
+}
 
 // AppendField appends a field's text as searches see it, folded: addresses as people see them, "name <user@host>", and
 // the field as it was written.
@@ -44,6 +53,10 @@ func AppendField(dst []byte, f HeaderField, rec summary.Record, header []byte) [
 		dst = fulltext.AppendFolded(append(dst, '@'), a.Host)
 		dst = append(dst, ">, "...)
 	}
+	var room [1 << 10]byte
+	if fields, ok := rec.AppendFields(room[:0], about.set); ok {
+		header = fields // without the others there is less to look through
+	}
 	return AppendHeaderField(dst, header, about.name)
 }
 
@@ -53,6 +66,9 @@ func AppendHeaderField(dst, header []byte, name string) []byte {
 	for len(header) > 0 {
 		field := header[:message.FieldEnd(header)]
 		header = header[len(field):]
+		if c := field[0] | 0x20; name != "" && 'a' <= c && c <= 'z' && c != name[0]|0x20 {
+			continue
+		}
 		if field = bytes.TrimSpace(field); len(field) == 0 {
 			break
 		}
@@ -60,7 +76,7 @@ func AppendHeaderField(dst, header []byte, name string) []byte {
 		switch {
 		case name == "":
 			dst = appendFieldText(dst, field)
-		case named && len(bytes.TrimRight(got, " \t")) == len(name) && bytes.EqualFold(bytes.TrimRight(got, " \t"), []byte(name)):
+		case named && bytes.EqualFold(trimBlanks(got), []byte(name)):
 			dst = appendDecoded(dst, bytes.TrimSpace(value))
 		default:
 			continue
@@ -68,6 +84,14 @@ func AppendHeaderField(dst, header []byte, name string) []byte {
 		dst = append(dst, '\n')
 	}
 	return dst
+}
+
+// trimBlanks returns a field's name without the blanks behind it.
+func trimBlanks(name []byte) []byte {
+	for n := len(name); n > 0 && (name[n-1] == ' ' || name[n-1] == '\t'); n-- {
+		name = name[:n-1]
+	}
+	return name
 }
 
 // appendFieldText appends a field's name and its text. The text is decoded by itself, so that what AppendHeaderField gives is a piece

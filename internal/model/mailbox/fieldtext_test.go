@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"postroad/internal/format/fulltext"
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
 	"postroad/internal/storage/kv"
 )
 
@@ -153,5 +155,25 @@ func TestTailFloor(t *testing.T) {
 	problems, err := w.damagedOf(ann, func(tx kv.Tx) error { return tx.Set(unindexedKey(staged), nil) })
 	if all := strings.Join(problems, "\n"); err != nil || !strings.Contains(all, "which says that all before") {
 		t.Errorf("no word of it: %q, %v", all, err)
+	}
+}
+
+// What a record knows of where the fields are changes nothing of what is found.
+func TestFieldsFoundByTheirPlaces(t *testing.T) {
+	for _, header := range []string{
+		"Received: x\r\nFrom: Ann <a@b>\r\nX-From: no\r\nTO : b@c,\r\n d@e\r\nto: =?utf-8?q?J=C3=B6rg?= <j@x>\r\ncc:\r\n\r\n",
+		"from: a\r\nno field\r\nFrom : b\r\n 1: x\r\n\r\nFrom: body",
+		" to: a\r\nTo: b\r\n\tc\r\n",
+		strings.Repeat("Bcc: "+strings.Repeat("x", 500)+" <x@y>\n", 10) + "\n",
+		"\xc6rom: a\n@rom: b\nFROM\t: c\n\n",
+	} {
+		s := message.Parse([]byte(header))
+		rec := summary.Make(s, "")
+		for f, name := range map[HeaderField]string{FieldFrom: "from", FieldTo: "to", FieldCc: "cc", FieldBcc: "bcc"} {
+			want := AppendHeaderField(nil, []byte(s.Header.Raw), name)
+			if got := AppendField(nil, f, rec, []byte(s.Header.Raw)); !bytes.HasSuffix(got, want) {
+				t.Errorf("%s of %q: %q, not %q", name, header, got, want)
+			}
+		}
 	}
 }

@@ -153,7 +153,9 @@ func (s *TextSearch) prepare(b *Batch) error {
 	if !s.all {
 		p := partReader{r: b.r}
 		defer p.close()
-		for _, seg := range m.segments {
+		segments := slices.Clone(m.segments) // in the order of their keys, so that cursors serve for all
+		slices.SortFunc(segments, func(a, b segment) int { return cmp.Compare(a.id, b.id) })
+		for _, seg := range segments {
 			if err := s.ask(&p, seg); err != nil {
 				return err
 			}
@@ -178,13 +180,15 @@ func (s *TextSearch) ask(p *partReader, seg segment) error {
 	if !s.exact() {
 		h.Hasty()
 	}
-	for again := true; again; again = !h.Enough() {
+	for {
 		if err := s.look(p, seg, h); err != nil {
 			return err
 		}
+		if h.Enough() {
+			return s.note(p.r, seg, h)
+		}
 		p.close() // cursors go forward
 	}
-	return s.note(p.r, seg, h)
 }
 
 // exact reports whether what the index has is what is looked for.
