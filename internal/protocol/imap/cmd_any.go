@@ -69,7 +69,7 @@ func (d *decoder) idFields() []string {
 }
 
 // enable: RFC 5161, RFC 9051 §6.3.1.
-func (s *session) enable(context.Context) (reply, error) {
+func (s *session) enable(ctx context.Context) (reply, error) {
 	var names []string
 	for s.dec.ok() && !s.dec.atEnd() {
 		s.dec.sp()
@@ -83,6 +83,11 @@ func (s *session) enable(context.Context) (reply, error) {
 	}
 	done := "* ENABLED"
 	for _, n := range names {
+		if n == "METADATA" {
+			if err := s.enableMetadata(ctx); err != nil {
+				return reply{}, err
+			}
+		}
 		if s.enableOne(n) {
 			done += " " + n
 		}
@@ -108,6 +113,7 @@ func (s *session) enableOne(name string) bool {
 		s.qresync = true
 	case "UIDONLY": // RFC 9586 §3.1
 		s.uidOnly = true
+	case "METADATA":
 	default:
 		return false
 	}

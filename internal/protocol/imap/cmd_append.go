@@ -47,8 +47,8 @@ func (s *session) append(ctx context.Context) (reply, error) {
 		items = append(items, item)
 		ahead.add(item.Content)
 		a.before += item.Content.Size()
-		if more = !s.dec.atEnd(); more && len(items) >= s.lim.append() {
-			return reply{}, no(messageLimit(s.lim.append()), "too many messages in one APPEND") // RFC 9738 §3.1
+		if more = !s.dec.atEnd(); more && len(items) >= s.lim.appends() {
+			return reply{}, no(messageLimit(s.lim.appends()), "too many messages in one APPEND") // RFC 9738 §3.1
 		}
 	}
 	ahead.finish()

@@ -263,7 +263,7 @@ func appendValue(b, v []byte) []byte {
 func (s *session) setMetadata(ctx context.Context) (reply, error) {
 	d := &s.dec
 	d.sp()
-	_, f, err := s.annotated(ctx)
+	path, f, err := s.annotated(ctx)
 	if err != nil {
 		return reply{}, err
 	}
@@ -286,6 +286,8 @@ func (s *session) setMetadata(ctx context.Context) (reply, error) {
 	if err := s.mayAnnotate(ctx, f, set); err != nil {
 		return reply{}, err
 	}
+	side := s.effects()
+	side.annotated, side.entries = path, set
 	if f == nil {
 		err = s.annotateServer(ctx, set)
 	} else {
@@ -295,6 +297,22 @@ func (s *session) setMetadata(ctx context.Context) (reply, error) {
 		err = no("METADATA TOOMANY", "there is no room for more annotations")
 	}
 	return reply{text: "annotations set"}, err
+}
+
+// enableMetadata has the client hear which annotations others change (RFC 5464 §4.1).
+func (s *session) enableMetadata(ctx context.Context) error {
+	if s.metadata != nil {
+		return nil
+	}
+	n := &notifying{}
+	for _, of := range []mailboxFilter{{kind: "personal"}, {kind: "subtree", paths: []string{otherUsers, sharedBy}}} {
+		n.groups = append(n.groups, eventGroup{of, events{metadata: true, server: true}})
+	}
+	err := n.look(ctx, s)
+	if err == nil {
+		s.metadata = n
+	}
+	return err
 }
 
 // entryValue consumes a value; nil removes.

@@ -18,7 +18,8 @@ type farWatches struct {
 
 // listenFar listens to the accounts of others that there are now. What has happened in them is looked at afterwards.
 func (s *session) listenFar(ctx context.Context) {
-	if !s.notify.reaches() {
+	n := s.watching()
+	if !n.reaches() {
 		s.far.end(s)
 		return
 	}
@@ -26,7 +27,7 @@ func (s *session) listenFar(ctx context.Context) {
 		s.far.joined = true
 		s.srv.shares.join(s)
 	}
-	ids, err := s.notify.accounts(ctx, s)
+	ids, err := n.accounts(ctx, s)
 	if err != nil { // the next bell may find it working again
 		s.log.Error("imap: accounts of others", "login", s.who.Login, "error", err)
 		return

@@ -123,7 +123,7 @@ func (s *session) tellUnasked(ctx context.Context) error {
 	if s.idling == nil {
 		s.byUID = false
 	}
-	if s.sel == nil && s.notify == nil {
+	if s.sel == nil && s.watching() == nil {
 		return nil
 	}
 	if err := s.news(ctx, mayExpunge); err != nil { // the next ring may find it working again

@@ -75,8 +75,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// append is how many messages one APPEND may bring.
-func (l *Limits) append() int {
+// appends is how many messages one APPEND may bring.
+func (l *Limits) appends() int {
 	if l.Messages > 0 {
 		return l.Messages
 	}

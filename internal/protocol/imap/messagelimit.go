@@ -51,7 +51,7 @@ func (s *session) completion(code string) string {
 	return code
 }
 
-// limitFetch is limit for FETCH. Of a range that was chosen as such nothing is fetched if it is too long (RFC 9738 §3.1), and messages
+// limit cuts a FETCH down. Of a range that was chosen as such nothing is fetched if it is too long (RFC 9738 §3.1), and messages
 // that haven't changed since the client's number don't count: they aren't fetched.
 func (f *fetching) limit() error {
 	n := f.s.lim.Messages

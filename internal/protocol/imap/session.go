@@ -65,6 +65,9 @@ type session struct {
 type sideEffects struct {
 	over  string   // how many messages it was cut down to (MESSAGELIMIT); "": it wasn't
 	doing []string // mailbox names that it changes; see byItself
+
+	annotated string      // the mailbox whose annotations it sets; "": the server
+	entries   annotations // these; nil: none
 }
 
 // effects are those of the command at hand, to be noted.
@@ -84,6 +87,7 @@ type enabled struct {
 	uidOnly   bool       // RFC 9586: message numbers are used no more
 	lang      *language  // RFC 5255 §3; nil: i-default
 	notify    *notifying // RFC 5465; nil: news of the selected mailbox, with commands
+	metadata  *notifying // RFC 5464 §4.1: of annotations, unless NOTIFY says what; nil: not enabled
 }
 
 func newSession(srv *Server, conn net.Conn, o ListenerOptions) *session {
