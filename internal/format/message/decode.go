@@ -50,18 +50,6 @@ func uuencoded(encoding string) bool {
 	return false
 }
 
-// DecodedSize estimates how long a body is when decoded, from its length and its number of lines.
-// For an identity encoding it is exact.
-func DecodedSize(encoding string, size, lines int64) int64 {
-	switch {
-	case encoding == "base64":
-		return max(size-2*lines, 0) * 3 / 4
-	case uuencoded(encoding):
-		return max(size-3*lines, 0) * 3 / 4
-	}
-	return size
-}
-
 // Body returns a reader of the part's decoded octets, where msg has the message.
 func (p *Part) Body(msg io.ReaderAt) io.Reader {
 	return Decoder(p.Encoding, io.NewSectionReader(msg, p.BodyOffset, p.BodySize))

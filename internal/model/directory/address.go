@@ -219,16 +219,6 @@ func (a Address) String() string {
 	return quote(a.Local) + "@" + a.Domain
 }
 
-// Display is String with the domain in its own script, for people.
-func (a Address) Display() string {
-	if strings.Contains(a.Domain, "xn--") {
-		if u, err := domains().ToUnicode(a.Domain); err == nil {
-			a.Domain = u
-		}
-	}
-	return a.String()
-}
-
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -1,25 +1,18 @@
 package delivery
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"postroad/internal/fault"
-	"postroad/internal/format/message"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
-	"postroad/internal/service/forward"
 	"postroad/internal/service/sieve"
 	"postroad/internal/service/sieve/rules"
-	"postroad/internal/service/trace"
-	"postroad/internal/service/transfer"
 )
 
 // Filter decides, by an account's rules, what becomes of its copy of a message. *rules.Rules is one.
@@ -319,243 +312,12 @@ func (f *filtered) target(a *sieve.Action) (mailbox.Folder, error) {
 	return found, nil
 }
 
-// refuse refuses the message for this recipient: the client hears of it at once, so that no notification goes to somebody who
-// has sent nothing (RFC 5429 §2.1, §2.2). A reject whose words a reply can't tell is told by a message instead (§2.2.1), if it is certain
-// who has sent it.
-func (f *filtered) refuse(a *sieve.Action) {
-	if a.Op == sieve.Reject && (!isPlain(oneLine(a.Text)) || len(oneLine(a.Text)) > maxReason) && f.tellSender(a) {
-		f.refused = true
-		return
-	}
-	text := oneLine(a.Text)
-	if text == "" || !isPlain(text) {
-		text = "The recipient does not take this message" // only ASCII can be told in a reply
-	}
-	f.copied.err = Problem{550, "5.7.1", cutText(text, maxReason)}.fault()
-}
-
-// oneLine puts a reason on one line.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(safe(strings.NewReplacer("\r", " ", "\n", " ").Replace(s))), " ")
-}
-
-// tellSender sends the sender a notification with all words of a refusal, and reports whether that is on its way.
-func (f *filtered) tellSender(a *sieve.Action) bool {
-	if f.a.queue == nil || f.e.From == "" || !f.known() {
-		return false
-	}
-	err := f.sendRefusal(a.Text)
-	if err != nil {
-		f.a.log.WarnContext(f.ctx, "the sender could not be told that a filter refuses the message", "id", f.e.ID, "account", f.owner, "err", err)
-	}
-	return err == nil
-}
-
-// sendRefusal gives the header back as it came: what was put in front for the mailbox is its owner's business.
-func (f *filtered) sendRefusal(reason string) error {
-	came, err := f.leavingContent(nil)
-	if err != nil {
-		return err
-	}
-	l, err := f.composer().Rejection(f.env, incoming{came}, reason)
-	if err != nil {
-		return err
-	}
-	c, err := f.made(bytes.NewReader(l.Text))
-	if err != nil {
-		return err
-	}
-	return f.sendLetter(l, c, "refusal")
-}
-
-// maxReason bounds what a reply tells of a reason.
-const maxReason = 400
-
-// redirect sends the message on, as an alias does: under a reverse-path of ours, marked against loops.
-func (f *filtered) redirect(a *sieve.Action) {
-	switch {
-	case f.a.queue == nil:
-		f.instead(a, "mail does not leave here")
-	case f.header().passed(f.owner):
-		f.instead(a, "the message was redirected by you before, and has come back: it is in a loop")
-	default:
-		f.redirectReal(a)
-	}
-}
-
-// redirectReal redirects what isn't forged in the name of one of our domains. What is stays here, and nobody is told: the script does its work.
-func (f *filtered) redirectReal(a *sieve.Action) {
-	forged, err := f.forged(f.ctx, f.owner[strings.LastIndexByte(f.owner, '@')+1:])
-	if err == nil && forged {
-		f.keep()
-		return
-	}
-	content, err2 := f.leavingContent(a.Message)
-	if err = cmp.Or(err, err2); err != nil {
-		f.copied.err = err
-		return
-	}
-	f.onward(a, content)
-}
-
-// leavingContent is the message as it goes on: without what was put in front for the mailbox, as far as that says who sent it (RFC 5321 §4.4)
-// or what the mailbox thinks of it, which is its owner's business.
-func (f *filtered) leavingContent(m sieve.Message) (*mailbox.Content, error) {
-	switch {
-	case m == nil && f.place.list != nil:
-		return f.place.list.content, nil
-	case m == nil:
-		return f.run.content, nil
-	}
-	head := m.Header()
-	ix := message.ParseHeader(string(head))
-	kept, from, seen := make([]byte, 0, len(head)), int32(0), false
-	for _, field := range ix.Fields {
-		name := ix.Name(field)
-		path := strings.EqualFold(name, "Return-Path") && !seen
-		if path || strings.EqualFold(name, JunkField) {
-			seen = seen || path
-			kept, from = append(kept, head[from:field.Start]...), field.End
-		}
-	}
-	rest := io.NewSectionReader(m, int64(len(head)), m.Size()-int64(len(head)))
-	return f.made(io.MultiReader(bytes.NewReader(append(kept, head[from:]...)), rest))
-}
-
 // keep keeps a message, once.
 func (f *filtered) keep() {
 	if !f.kept {
 		f.store(&sieve.Action{Op: sieve.Keep})
 	}
 }
-
-// instead keeps a message that can't be redirected, once.
-func (f *filtered) instead(a *sieve.Action, why string) {
-	f.trouble = append(f.trouble, fmt.Sprintf("%s: cannot redirect to %s: %s", a.Pos, safe(a.Address), why))
-	f.keep()
-}
-
-func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
-	domain := f.owner[strings.LastIndexByte(f.owner, '@')+1:]
-	l := &leg{kind: trace.Forwarded, by: f.owner, e: f.transfer(), leaving: f.leaving(strings.ToLower(domain))}
-	if a.Message != nil && l.leaving.Who != nil { // the script's owner has had a hand in it: it is their word, and not ours or a colleague's, that is signed
-		l.leaving.Who = &f.who
-	}
-	l.e.ID = f.child("redirect " + f.owner + " " + a.Address)
-	l.to = []transfer.Recipient{{Address: a.Address}}
-	voice := forward.Told
-	if !f.known() {
-		voice, l.to[0].Notify = forward.Mute, transfer.NotifyNever
-	}
-	l.content = content.Prefixed(deliveredTo(f.owner))
-	l.e.From, l.err = f.a.paths.Path(f.e.From, l.leaving.Via, voice)
-	f.send(f.ctx, l)
-	if l.err != nil && (f.kept || len(f.copied.legs) > 0) {
-		// Were all of it to be tried again, what is done already would be done twice.
-		f.instead(a, fault.TextOf(l.err))
-		return
-	}
-	f.copied.legs = append(f.copied.legs, l)
-}
-
-// answer sends a vacation's answer, unless its sender has had it lately. Strangers that nothing proves get none: they may be
-// somebody who has written nothing.
-func (f *filtered) answer(a *sieve.Action) {
-	if a.Reply.To == "" || !f.known() || f.a.queue == nil || f.collected != nil {
-		return
-	}
-	if a.Reply.Every > 0 {
-		m := mailbox.Memory{ID: rules.AnswerID(a.Reply.Handle, a.Reply.To), Until: f.a.now().Add(a.Reply.Every)}
-		known, err := f.copied.session.Remember(f.ctx, m)
-		if err != nil {
-			f.trouble = append(f.trouble, "the answer was not sent: "+fault.TextOf(err))
-		}
-		if err != nil || known[0] {
-			return
-		}
-	}
-	f.post(a, f.composer().Reply(f.env, a.Reply), "answer")
-}
-
-func (f *filtered) notify(a *sieve.Action) {
-	if f.a.queue == nil || f.silent() {
-		return
-	}
-	l, err := f.composer().Notification(f.env, f.message(), a.Notice)
-	if err != nil {
-		return
-	}
-	// What notices say, and to whom, is the owner's word: they count as what the owner sends by hand.
-	if f.a.counter != nil {
-		err = f.a.counter.Count(f.ctx, f.who, l.To)
-	}
-	if err != nil {
-		f.trouble = append(f.trouble, fmt.Sprintf("%s: the notification was not sent: %s", a.Pos, fault.TextOf(err)))
-		return
-	}
-	f.post(a, l, "notice")
-}
-
-// composer writes messages in the owner's domain.
-func (f *filtered) composer() *sieve.Composer {
-	return &sieve.Composer{Host: f.owner[strings.LastIndexByte(f.owner, '@')+1:], ID: func() string {
-		f.letters++
-		return fmt.Sprintf("%s.%d", f.child("letter "+f.owner), f.letters)
-	}}
-}
-
-// post hands a message of ours to the queue, and files a copy if that is wanted (RFC 8580). The message that it is about is
-// delivered whatever becomes of it.
-func (f *filtered) post(a *sieve.Action, l sieve.Letter, what string) {
-	c, err := f.made(strings.NewReader(string(l.Text)))
-	if err == nil {
-		err = f.sendLetter(l, c, what)
-	}
-	if err == nil && a.Copies != nil {
-		var folder mailbox.Folder
-		if folder, err = f.target(a.Copies); err == nil {
-			item := mailbox.Append{Content: c}
-			item.Flags, item.Keywords = flagsOf(a.Copies.Flags)
-			_, err = f.copied.session.Append(f.ctx, folder.ID, item)
-		}
-	}
-	if err != nil {
-		f.trouble = append(f.trouble, fmt.Sprintf("%s: %s", a.Pos, fault.TextOf(err)))
-	}
-}
-
-func (f *filtered) sendLetter(l sieve.Letter, c *mailbox.Content, what string) error {
-	who := ident.System()
-	leg := &leg{e: transfer.Envelope{ID: f.child(fmt.Sprintf("%s %s %d", what, f.owner, f.letters)), From: l.From, Received: f.a.now()}, content: c}
-	leg.leaving = Leaving{Who: &who, From: l.From}
-	for _, to := range l.To {
-		leg.to = append(leg.to, transfer.Recipient{Address: to, Notify: transfer.NotifyNever})
-		leg.e.UTF8 = leg.e.UTF8 || !isASCII([]byte(to))
-	}
-	head, _, _ := bytes.Cut(l.Text, []byte("\r\n\r\n"))
-	leg.e.UTF8, leg.e.EightBit = leg.e.UTF8 || !isASCII(head), !isASCII(l.Text)
-	return f.queueLeg(leg)
-}
-
-// queueLeg seals a message and hands it to the queue, once.
-func (f *filtered) queueLeg(leg *leg) error {
-	content := leg.content
-	if f.a.sealer != nil {
-		if fields, err := f.a.sealer.Seal(f.ctx, leg.leaving, content); err == nil {
-			content = content.Prefixed(fields)
-		}
-	}
-	p, err := f.a.queue.Begin(f.ctx, Submission{Job: transfer.Job{Envelope: leg.e, Recipients: leg.to, Content: content}})
-	if fault.Is(err, fault.Exists) { // by an attempt that was broken off
-		return nil
-	}
-	if err == nil {
-		err = p.Wait()
-	}
-	return err
-}
-
-func isASCII(b []byte) bool { return bytes.IndexFunc(b, func(r rune) bool { return r >= 0x80 }) < 0 }
 
 // remember keeps what tells duplicates (RFC 7352 §3: not before all went well).
 func (f *filtered) remember(list []sieve.Remembered) {
@@ -567,40 +329,3 @@ func (f *filtered) remember(list []sieve.Remembered) {
 		f.a.log.WarnContext(f.ctx, "what tells duplicates could not be kept", "id", f.e.ID, "account", f.owner, "err", err)
 	}
 }
-
-// toldEvery is how often an owner is told that a script fails.
-const toldEvery = 24 * time.Hour
-
-// tell tells the owner what went wrong, by a message in the INBOX, once a day.
-func (f *filtered) tell() {
-	if len(f.trouble) == 0 {
-		return
-	}
-	s := f.copied.session
-	known, err := s.Remember(f.ctx, mailbox.Memory{ID: rules.FailureID(), Until: f.a.now().Add(toldEvery)})
-	if err != nil || known[0] {
-		return
-	}
-	inbox, ok := s.FolderByRole(mailbox.Inbox)
-	c, err := f.made(strings.NewReader(string(f.composer().Trouble(f.owner, f.a.now(), f.trouble).Text)))
-	if err == nil && ok {
-		_, err = s.Append(f.ctx, inbox.ID, mailbox.Append{Content: c})
-	}
-	if err != nil {
-		f.a.log.WarnContext(f.ctx, "the owner of a failing filter script could not be told", "id", f.e.ID, "account", f.owner, "err", err)
-	}
-}
-
-// message is the message as notifications see it.
-func (f *filtered) message() sieve.Message {
-	if f.arrived != nil {
-		return f.arrived
-	}
-	return incoming{f.content}
-}
-
-// incoming is a message that arrives.
-type incoming struct{ *mailbox.Content }
-
-// Header returns what is kept of the header beside the message; nothing of one that is very long.
-func (m incoming) Header() []byte { return m.Summary().Header() }

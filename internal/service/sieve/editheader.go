@@ -1,7 +1,6 @@
 package sieve
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,16 +77,7 @@ func unfolded(s string) string {
 // fieldLine is a draft's only field as it is written.
 func fieldLine(d *message.Draft) []byte {
 	b := d.Bytes()
-	for i := 0; i < len(b); {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return b
-		}
-		if i += n + 1; i == len(b) || b[i] != ' ' && b[i] != '\t' {
-			return b[:i]
-		}
-	}
-	return b
+	return b[:message.FieldEnd(b)]
 }
 
 // endOfFields is where the last field ends.
