@@ -71,6 +71,41 @@ def wait_for(what):
             time.sleep(0.2)
 
 
+def account(kind, port, user, **settings):
+    """Is the preferences of a Thunderbird with one account, at a demo server, and what is on by itself off."""
+    prefs = {
+        "mail.accountmanager.accounts": "account1,account2",
+        "mail.accountmanager.defaultaccount": "account1",
+        "mail.accountmanager.localfoldersserver": "server2",
+        "mail.account.account1.server": "server1",
+        "mail.account.account1.identities": "id1",
+        "mail.account.account2.server": "server2",
+        "mail.server.server1.type": kind,
+        "mail.server.server1.hostname": "127.0.0.1",
+        "mail.server.server1.port": port,
+        "mail.server.server1.userName": user,
+        "mail.server.server1.name": "demo",
+        "mail.server.server1.socketType": 0,
+        "mail.server.server1.authMethod": 3,
+        "mail.server.server1.login_at_startup": False,
+        "mail.server.server1.realhostname": "127.0.0.1",
+        "mail.server.server1.realuserName": user,
+        "mail.server.server2.type": "none",
+        "mail.server.server2.hostname": "Local Folders",
+        "mail.server.server2.userName": "nobody",
+        "mail.server.server2.name": "Local Folders",
+        "mail.identity.id1.useremail": user,
+        "mail.identity.id1.fullName": "Demo",
+        "mail.identity.id1.valid": True,
+        "app.update.enabled": False,
+        "datareporting.policy.dataSubmissionEnabled": False,
+        "mail.provider.suppress_dialog_on_startup": True,
+        "mailnews.start_page.enabled": False,
+        "network.proxy.type": 0,
+    }
+    return prefs | {"mail.server.server1." + name: value for name, value in settings.items()}
+
+
 def with_thunderbird(control, prefs, trial):
     """Starts Thunderbird with a new profile, has trial(remote) done, and ends it. control is Marionette's port."""
     with tempfile.TemporaryDirectory() as home:

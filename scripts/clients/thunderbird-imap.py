@@ -6,44 +6,14 @@ import os
 import smtplib
 import sys
 
-from marionette import wait_for, with_thunderbird
+from marionette import account, wait_for, with_thunderbird
 
 OFFSET = int(os.environ["OFFSET"])
 USER = sys.argv[1]
 CONTROL = OFFSET + 828  # where Marionette listens
 
-PREFS = {
-    "mail.accountmanager.accounts": "account1,account2",
-    "mail.accountmanager.defaultaccount": "account1",
-    "mail.accountmanager.localfoldersserver": "server2",
-    "mail.account.account1.server": "server1",
-    "mail.account.account1.identities": "id1",
-    "mail.account.account2.server": "server2",
-    "mail.server.server1.type": "imap",
-    "mail.server.server1.hostname": "127.0.0.1",
-    "mail.server.server1.port": OFFSET + 143,
-    "mail.server.server1.userName": USER,
-    "mail.server.server1.name": "demo",
-    "mail.server.server1.socketType": 0,
-    "mail.server.server1.authMethod": 3,
-    "mail.server.server1.login_at_startup": False,
-    "mail.server.server1.check_new_mail": True,
-    "mail.server.server1.autosync_offline_stores": True,
-    "mail.server.server1.realhostname": "127.0.0.1",
-    "mail.server.server1.realuserName": USER,
-    "mail.server.server2.type": "none",
-    "mail.server.server2.hostname": "Local Folders",
-    "mail.server.server2.userName": "nobody",
-    "mail.server.server2.name": "Local Folders",
-    "mail.identity.id1.useremail": USER,
-    "mail.identity.id1.fullName": "Demo",
-    "mail.identity.id1.valid": True,
-    "app.update.enabled": False,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "mail.provider.suppress_dialog_on_startup": True,
-    "mailnews.start_page.enabled": False,
-    "network.proxy.type": 0,
-}
+PREFS = account("imap", OFFSET + 143, USER, check_new_mail=True, autosync_offline_stores=True)
+
 
 def deliver(n):
     with smtplib.SMTP("127.0.0.1", OFFSET + 25) as s:

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"postroad/internal/fault"
-	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
 
@@ -23,20 +22,11 @@ func (d *Directory) Login(ctx context.Context, login string) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p *Profile
-	err = d.view(ctx, func(r kv.Reader) error {
-		e, err := loginEntry(r, a)
-		if err != nil {
-			return err
-		}
-		p, err = readProfile(r, ident.AccountID(e.id))
-		return err
-	})
-	if err != nil {
-		return nil, err
+	p, err := d.profileOf(ctx, func(r kv.Reader) (entry, error) { return loginEntry(r, a) })
+	if err == nil {
+		c.keepLogin(login, p)
 	}
-	c.keepLogin(login, p)
-	return p, nil
+	return p, err
 }
 
 // LoginName gives all spellings of a login one form, whether there is such an account or not: the address, folded, with the domain

@@ -36,20 +36,24 @@ func (d *Directory) Profile(ctx context.Context, address string) (*Profile, erro
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "no such account")
 	}
-	var p *Profile
+	p, err := d.profileOf(ctx, func(r kv.Reader) (entry, error) { return ownEntry(r, a) })
+	if err == nil {
+		c.keepOwn(address, p)
+	}
+	return p, err
+}
+
+// profileOf reads the profile of the account whose entry find finds.
+func (d *Directory) profileOf(ctx context.Context, find func(kv.Reader) (entry, error)) (p *Profile, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
-		e, err := ownEntry(r, a)
+		e, err := find(r)
 		if err != nil {
 			return err
 		}
 		p, err = readProfile(r, ident.AccountID(e.id))
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	c.keepOwn(address, p)
-	return p, nil
+	return p, err
 }
 
 // ProfileByID finds an account by number; fault.NotFound if there is none.
