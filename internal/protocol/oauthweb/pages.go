@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/words"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/oauth"
@@ -23,6 +24,7 @@ type view struct {
 	Fields  map[string]string // hidden
 	Client  string
 	Host    string // where the answer goes; "": to a device
+	Scheme  string // likewise, if it is a program on the same machine
 	Known   bool   // an administrator knows the client
 	Mail    bool   // it wants mail, and not only to know who somebody is
 	Login   string
@@ -38,41 +40,55 @@ type view struct {
 	Style   string
 
 	status int // of the answer
+	t      *words.Texts
+	about  []any // fills in what Problem leaves blank
 }
 
 // Passkeys aren't offered in the field of the name, as on other pages: choosing one there would let the program in by the way.
 var pageTemplate = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Server}}</title>
+<html lang="{{.Lang}}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Server}}</title>
 <meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{{.Style}}"><link rel="icon" href="data:,">
 <main><h1>{{.Server}}</h1>
 {{if .Done}}<p>{{.Done}}</p>{{else}}
-{{if .Client}}<p><b>{{.Client}}</b> wants to {{if .Mail}}read, change and send your mail{{else}}know who you are{{end}}.</p>
-{{if not .Known}}<p class="n">Nobody has checked that the program is what it calls itself.{{if .Host}} The answer goes to {{.Host}}.{{end}} Go on only if you have just asked it to set up your mail.</p>{{end}}
-{{else if .Device}}<p>Type the code that your device shows.</p>{{else}}<p class="p">{{.Problem}}</p>{{end}}
+{{if .Client}}<p><b>{{.Client}}</b> {{if .Mail}}{{.T "wants to read, change and send your mail."}}{{else}}{{.T "wants to know who you are."}}{{end}}</p>
+{{if not .Known}}<p class="n">{{.T "Nobody has checked that the program is what it calls itself."}}{{if .Scheme}} {{.T "The answer goes to the program %s." .Scheme}}{{else if .Host}} {{.T "The answer goes to %s." .Host}}{{end}} {{.T "Go on only if you have just asked it to set up your mail."}}</p>{{end}}
+{{else if .Device}}<p>{{.T "Type the code that your device shows."}}</p>{{else}}<p class="p">{{.Problem}}</p>{{end}}
 {{if or .Client .Device}}
 {{if .Problem}}<p class="p" role="alert">{{.Problem}}</p>{{end}}
 {{if and .Client .Request .Half}}{{template "passkey" .}}{{end}}
 <form method="post" action="{{.Action}}">
 {{template "fields" .}}{{if .Half}}<input type="hidden" name="half" value="{{.Half}}">{{if .Device}}<input type="hidden" name="user_code" value="{{.Code}}">{{end}}
-<label>{{if .Codes}}Code of your authenticator, or a recovery code{{else}}Recovery code{{end}} <input name="code" autocomplete="one-time-code" required></label>
-<button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
-</form>{{else}}{{if .Device}}<label>Code of the device <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
-{{if .Client}}<label>Address <input name="login" value="{{.Login}}" autocomplete="username" required></label>
-<label>Password <input type="password" name="password" autocomplete="current-password" required></label>
-<button name="allow" value="yes">Sign in and allow</button><button name="allow" value="no" formnovalidate>Refuse</button>
-{{else}}<button>Go on</button>{{end}}
+<label>{{if .Codes}}{{.T "Code of your authenticator, or a recovery code"}}{{else}}{{.T "Recovery code"}}{{end}} <input name="code" autocomplete="one-time-code" required></label>
+<button name="allow" value="yes">{{.T "Sign in and allow"}}</button><button name="allow" value="no" formnovalidate>{{.T "Refuse"}}</button>
+</form>{{else}}{{if .Device}}<label>{{.T "Code of the device"}} <input name="user_code" value="{{.Code}}" autocomplete="off" required></label>{{end}}
+{{if .Client}}<label>{{.T "Address"}} <input name="login" value="{{.Login}}" autocomplete="username" required></label>
+<label>{{.T "Password"}} <input type="password" name="password" autocomplete="current-password" required></label>
+<button name="allow" value="yes">{{.T "Sign in and allow"}}</button><button name="allow" value="no" formnovalidate>{{.T "Refuse"}}</button>
+{{else}}<button>{{.T "Go on"}}</button>{{end}}
 </form>{{if and .Client .Request}}{{template "passkey" .}}{{end}}{{end}}{{end}}{{if .Request}}<script src="{{.Script}}" defer></script>{{end}}{{end}}
 </main>
 {{define "fields"}}{{range $k, $v := .Fields}}<input type="hidden" name="{{$k}}" value="{{$v}}">
 {{end}}{{end}}
 {{define "passkey"}}<form method="post" action="{{.Action}}" data-passkey-get="{{.Request}}" hidden>
 {{template "fields" .}}{{if .Device}}<input type="hidden" name="user_code" value="{{.Code}}">{{end}}<input type="hidden" name="half" value="{{.Half}}">
-<input type="hidden" name="allow" value="yes"><input type="hidden" name="passkey"><button>{{if .Half}}Use a passkey and allow{{else}}Sign in with a passkey and allow{{end}}</button>
-<p class="p passkey-problem" role="alert" hidden>Nothing came from the passkey. Try again, or use another way.</p></form>{{end}}
+<input type="hidden" name="allow" value="yes"><input type="hidden" name="passkey"><button>{{if .Half}}{{.T "Use a passkey and allow"}}{{else}}{{.T "Sign in with a passkey and allow"}}{{end}}</button>
+<p class="p passkey-problem" role="alert" hidden>{{.T "Nothing came from the passkey. Try again, or use another way."}}</p></form>{{end}}
 `))
 
+// Lang is the language of the page, which the browser has asked for: before somebody has signed in, that of their account would tell that
+// there is one.
+func (v *view) Lang() string { return v.t.Language() }
+
+// T gives a text in the language of the page, with its arguments filled in.
+func (v *view) T(text string, args ...any) string { return v.t.Say(text, args...) }
+
 // show writes a page.
-func (h *handler) show(w http.ResponseWriter, status int, v view) {
+func (h *handler) show(w http.ResponseWriter, r *http.Request, status int, v view) {
+	v.t = words.For(r.Header.Get("Accept-Language"))
+	v.Problem, v.Done = v.T(v.Problem, v.about...), v.T(v.Done)
+	if v.Client == namelessProgram {
+		v.Client = v.T(v.Client)
+	}
 	v.Server, v.Script, v.Style = h.Name, pathScript, pathStyle
 	if v.Client != "" && v.Request == "" && v.Half == "" {
 		if request, err := h.Engine.PasskeyRequest(); err == nil {
@@ -80,10 +96,12 @@ func (h *handler) show(w http.ResponseWriter, status int, v view) {
 		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.Lang())
+	w.Header().Set("Vary", "Accept-Language")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'")
 	w.Header().Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
-	pageTemplate.Execute(w, v) // the client has gone if this fails
+	pageTemplate.Execute(w, &v) // the client has gone if this fails
 }
 
 // request is an authorization request that may be answered.
@@ -97,17 +115,17 @@ type request struct {
 // lest we send people to addresses that a stranger has made up (§3.1.2.4).
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (q request, ok bool) {
 	if err := r.ParseForm(); err != nil {
-		h.show(w, http.StatusBadRequest, view{Problem: "The request can't be read."})
+		h.show(w, r, http.StatusBadRequest, view{Problem: "The request can't be read."})
 		return q, false
 	}
 	q.form = r.Form
 	var err error
 	if q.client, err = h.Provider.Client(q.form.Get("client_id")); err != nil {
-		h.show(w, http.StatusBadRequest, view{Problem: "This server doesn't know the program that sent you here."})
+		h.show(w, r, http.StatusBadRequest, view{Problem: "This server doesn't know the program that sent you here."})
 		return q, false
 	}
 	if !q.client.MayRedirect(q.form.Get("redirect_uri")) {
-		h.show(w, http.StatusBadRequest, view{Problem: "The program that sent you here asks for an answer to an address that isn't its own."})
+		h.show(w, r, http.StatusBadRequest, view{Problem: "The program that sent you here asks for an answer to an address that isn't its own."})
 		return q, false
 	}
 	q.scope = oauth.Scope(q.form.Get("scope"))
@@ -140,7 +158,7 @@ const maxNonce = 512
 // what is wrong here then.
 func (h *handler) complain(w http.ResponseWriter, r *http.Request, q *request, code, why string) {
 	if u, err := url.Parse(q.form.Get("redirect_uri")); err != nil || !q.client.Known && u.Scheme == "https" {
-		h.show(w, http.StatusBadRequest, view{Problem: "The program that sent you here made a mistake: " + why + "."})
+		h.show(w, r, http.StatusBadRequest, view{Problem: "The program that sent you here made a mistake: %s.", about: []any{why}})
 		return
 	}
 	h.answer(w, r, q, "error", code, "error_description", why)
@@ -150,7 +168,7 @@ func (h *handler) complain(w http.ResponseWriter, r *http.Request, q *request, c
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, q *request, pairs ...string) {
 	u, err := url.Parse(q.form.Get("redirect_uri"))
 	if err != nil {
-		h.show(w, http.StatusBadRequest, view{Problem: "The request can't be read."})
+		h.show(w, r, http.StatusBadRequest, view{Problem: "The request can't be read."})
 		return
 	}
 	values := u.Query()
@@ -174,14 +192,17 @@ func (q *request) view(problem string) view {
 	}
 	if u, err := url.Parse(q.form.Get("redirect_uri")); err == nil {
 		if v.Host = u.Hostname(); v.Host == "" {
-			v.Host = "the program " + u.Scheme
+			v.Scheme = u.Scheme
 		}
 	}
 	v.Login = firstOf(q.form.Get("login"), q.form.Get("login_hint"))
 	return v
 }
 
-func nameOf(c *oauth.Client) string { return firstOf(c.Name, "A program without a name") }
+// namelessProgram is what one is called that has no name.
+const namelessProgram = "A program without a name"
+
+func nameOf(c *oauth.Client) string { return firstOf(c.Name, namelessProgram) }
 
 func firstOf(a, b string) string {
 	if a != "" {
@@ -193,7 +214,7 @@ func firstOf(a, b string) string {
 // page shows the form (RFC 6749 §3.1).
 func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	if q, ok := h.read(w, r); ok {
-		h.show(w, http.StatusOK, q.view(""))
+		h.show(w, r, http.StatusOK, q.view(""))
 	}
 }
 
@@ -238,7 +259,7 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 	v := q.view("")
 	who, ok := h.enter(r, &v)
 	if !ok {
-		h.show(w, v.status, v)
+		h.show(w, r, v.status, v)
 		return
 	}
 	code, err := h.Provider.Authorize(r.Context(), oauth.Request{Account: who.Account, Client: q.client, Redirect: q.form.Get("redirect_uri"), Scope: q.scope,
@@ -273,7 +294,7 @@ func (h *handler) problem(r *http.Request, err error) (status int, text string) 
 func (h *handler) devicePage(w http.ResponseWriter, r *http.Request) {
 	v := view{Action: pathDevice, Device: true, Code: r.FormValue("user_code"), Mail: true}
 	if v.Code == "" {
-		h.show(w, http.StatusOK, v)
+		h.show(w, r, http.StatusOK, v)
 		return
 	}
 	if h.guesses(w, r) {
@@ -286,7 +307,7 @@ func (h *handler) devicePage(w http.ResponseWriter, r *http.Request) {
 func (h *handler) guesses(w http.ResponseWriter, r *http.Request) bool {
 	full := h.misses.full(h.peer(r).Addr)
 	if full {
-		h.show(w, http.StatusTooManyRequests, view{Problem: "Too many wrong codes. Wait ten minutes."})
+		h.show(w, r, http.StatusTooManyRequests, view{Problem: "Too many wrong codes. Wait ten minutes."})
 	}
 	return full
 }
@@ -303,7 +324,7 @@ func (h *handler) showDevice(w http.ResponseWriter, r *http.Request, status int,
 	default:
 		status, v.Problem = http.StatusServiceUnavailable, "It doesn't work at the moment. Try again later."
 	}
-	h.show(w, status, v)
+	h.show(w, r, status, v)
 }
 
 // device takes the form.
@@ -324,7 +345,7 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		case err != nil:
 			h.Logger.ErrorContext(r.Context(), "cannot refuse a device", "error", err)
 		}
-		h.show(w, http.StatusOK, view{Done: "The device was not let in."})
+		h.show(w, r, http.StatusOK, view{Done: "The device was not let in."})
 		return
 	}
 	who, ok := h.enter(r, &v)
@@ -336,5 +357,5 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		h.showDevice(w, r, http.StatusBadRequest, v)
 		return
 	}
-	h.show(w, http.StatusOK, view{Done: "The device is let in. You can close this page."})
+	h.show(w, r, http.StatusOK, view{Done: "The device is let in. You can close this page."})
 }
