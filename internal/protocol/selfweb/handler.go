@@ -95,6 +95,7 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path+"/style.css", static("text/css; charset=utf-8", style))
 	mux.HandleFunc("GET "+Path+"/passkey.js", static("text/javascript; charset=utf-8", passkey.Script))
+	mux.HandleFunc("GET "+Path+"/times.js", static("text/javascript; charset=utf-8", timesScript))
 	h.routes(mux)
 	own := http.NewCrossOriginProtection()
 	own.SetDenyHandler(http.HandlerFunc(h.foreign))
@@ -106,6 +107,7 @@ func (h *handler) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+signInPath, h.anybody((*visit).signIn))
 	mux.HandleFunc("POST "+signOutPath, h.signedIn((*visit).signOut, anyTime))
 	mux.HandleFunc("GET "+Path, h.signedIn((*visit).overview, anyTime))
+	mux.HandleFunc("POST "+languagePath, h.signedIn((*visit).setLanguage, anyTime))
 	for _, s := range sections() {
 		if s.path == Path || !s.isHere(h) {
 			continue
@@ -147,11 +149,12 @@ func static(kind string, b []byte) http.HandlerFunc {
 // visit is a request that is being answered.
 type visit struct {
 	*handler
-	w   http.ResponseWriter
-	r   *http.Request
-	t   *words.Texts
-	in  auth.Pages         // the session; the zero Pages if nobody is signed in
-	who *directory.Profile // nil likewise
+	w      http.ResponseWriter
+	r      *http.Request
+	t      *words.Texts
+	tongue string             // the language that the visitor has chosen for their account; "": none
+	in     auth.Pages         // the session; the zero Pages if nobody is signed in
+	who    *directory.Profile // nil likewise
 }
 
 func (h *handler) visit(w http.ResponseWriter, r *http.Request) *visit {
@@ -184,8 +187,9 @@ func (v *visit) recognise() error {
 	v.in, v.who, err = v.Engine.Pages(v.r.Context(), c.Value)
 	if err != nil {
 		v.in, v.who = auth.Pages{}, nil
+		return err
 	}
-	return err
+	return v.inOwnLanguage()
 }
 
 // when says how lately somebody must have shown who they are.

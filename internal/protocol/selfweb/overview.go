@@ -2,6 +2,7 @@ package selfweb
 
 import (
 	"net/http"
+	"time"
 
 	"postroad/internal/model/mailbox"
 )
@@ -19,6 +20,25 @@ type overviewBody struct {
 	Percent   int
 	Mail      bool
 	HasMail   bool
+	Away      awayNow
+	Tongues   []tongue
+}
+
+// awayNow is what the first page says of being out of office. A time that isn't bounded is zero.
+type awayNow struct {
+	Now, Planned bool
+	Start, End   time.Time
+}
+
+// awayOf tells whether senders are answered now, or will be.
+func (v *visit) awayOf(s *mailbox.Session) (awayNow, error) {
+	a, _, err := s.AwayTexts(v.r.Context())
+	n := awayNow{Now: s.IsAway()}
+	if a.State == mailbox.AwayScheduled {
+		n.Start, n.End = a.Start, a.End
+		n.Planned = !n.Now && v.Now().Before(a.Start)
+	}
+	return n, err
 }
 
 func (v *visit) overview() {
@@ -34,14 +54,15 @@ func (v *visit) overview() {
 		return
 	}
 	b := overviewBody{TwoStep: two.On, Codes: two.Codes, Recovery: two.Recovery, Passkeys: len(v.who.Passkeys), Keys: v.Engine.TakesPasskeys(), Apps: len(v.who.AppPasswords),
-		Sessions: len(pages) + len(v.connections()), Mail: len(v.Services) > 0}
+		Sessions: len(pages) + len(v.connections()), Mail: len(v.Services) > 0, Tongues: tongues(v.tongue)}
 	if err := v.withMailbox(func(s *mailbox.Session) error {
 		b.HasMail = true
 		b.Used, b.Max = s.State().Used.Bytes, v.who.Account.QuotaBytes
 		if b.Max > 0 {
 			b.Percent = int(min(100, 100*b.Used/b.Max))
 		}
-		return nil
+		b.Away, err = v.awayOf(s)
+		return err
 	}); err != nil {
 		v.broken(err)
 		return

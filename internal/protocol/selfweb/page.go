@@ -25,6 +25,9 @@ var pageFiles embed.FS
 //go:embed static/style.css
 var style []byte
 
+//go:embed static/times.js
+var timesScript []byte
+
 // page is a parsed template.
 type page = *template.Template
 
@@ -55,14 +58,14 @@ func parsePages() (map[string]page, error) {
 type view struct {
 	t *words.Texts
 
-	Server, Title string
-	Style, Script string // their addresses
-	Address, Name string // of who is signed in; "": nobody
-	Nav           []link
-	Token         string
-	Problem, Done string
-	Wide          bool
-	Body          any
+	Server, Title        string
+	Style, Script, Times string // their addresses
+	Address, Name        string // of who is signed in; "": nobody
+	Nav                  []link
+	Token                string
+	Problem, Done        string
+	Wide                 bool
+	Body                 any
 }
 
 type link struct {
@@ -98,7 +101,7 @@ func digested(name string, b []byte) string {
 // show writes a page.
 func (v *visit) show(status int, name string, x view) {
 	x.t, x.Server = v.t, v.Config.Name
-	x.Style, x.Script = digested("style.css", style), digested("passkey.js", passkey.Script)
+	x.Style, x.Script, x.Times = digested("style.css", style), digested("passkey.js", passkey.Script), digested("times.js", timesScript)
 	if v.who != nil {
 		x.Address, x.Name, x.Token = v.who.Account.Address, v.who.Account.DisplayName, v.in.Token(formToken)
 		x.Nav = v.nav()
@@ -200,4 +203,19 @@ func (v *view) What(e audit.Entry) string {
 		return e.What
 	}
 	return v.T(text)
+}
+
+// Actor says who has done something to an account, other than its owner: the log has who asked, and over the network from where.
+func (v *view) Actor(who string) string {
+	name, from, far := strings.Cut(who, " from ")
+	switch name {
+	case "socket":
+		name = v.T("a command on the server")
+	case "token":
+		name = v.T("the administrators' token")
+	}
+	if far {
+		name += " · " + from
+	}
+	return name
 }

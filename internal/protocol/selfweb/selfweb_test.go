@@ -784,6 +784,9 @@ func TestAwayPage(t *testing.T) {
 		b.post(awayPath, append([]string{"state", "scheduled", "start", "2026-11-21T14:00", "end", "2026-11-23T00:00", "zone", "Europe/Berlin", "text", "Away.\r\nAsk Bob <b>", "outside", "Away.", "audience", "known", "days", "7", "subject", ""}, more...)...)
 	}
 	set()
+	b.get(Path)
+	b.shows("planned", "From:", `<time datetime="2026-11-21T13:00:00Z">`)
+	b.get(awayPath + "?done=away-scheduled")
 	b.shows("Saved: senders are answered between", "Ask Bob &lt;b&gt;", `value="2026-11-21T14:00"`, `value="2026-11-23T00:00"`, `<option value="known" selected`, `value="7"`)
 	a, x, err := s.AwayTexts(t.Context())
 	must(t, err)
@@ -795,6 +798,8 @@ func TestAwayPage(t *testing.T) {
 	b = w.signIn("ann")
 	b.get(awayPath)
 	b.shows("Senders are answered now.")
+	b.get(Path)
+	b.shows("Senders are answered.", "Until:", `<time datetime="2026-11-22T23:00:00Z">`)
 	for _, wrong := range [][]string{{"zone", "Mars/North"}, {"end", "2026-11-20T00:00"}, {"start", "yesterday"}, {"days", "1000"}, {"state", "perhaps"}, {"text", " "}} {
 		form := map[string]string{"state": "scheduled", "start": "2026-11-21T14:00", "end": "2026-11-23T00:00", "zone": "UTC", "text": "kept as entered", "audience": "all", "days": "0"}
 		form[wrong[0]] = wrong[1]
@@ -879,4 +884,51 @@ func TestLongBodiesAreRefused(t *testing.T) {
 	if b.status == http.StatusSeeOther || b.cookie != "" {
 		t.Errorf("%d", b.status)
 	}
+}
+
+// Who has chosen a language has the pages in it, whatever the browser asks; a choice that there is none for is refused, and it can be taken back.
+func TestChooseLanguage(t *testing.T) {
+	w := newWorld(t)
+	b := w.signIn("ann")
+	b.get(Path)
+	b.shows("Language of these pages", `<option value="de" lang="de">Deutsch`)
+	b.post(languagePath, "language", "de")
+	b.shows(`<html lang="de">`, "Sprache dieser Seiten", `<option value="de" lang="de" selected>`)
+	if tag, err := w.dir.Language(t.Context(), w.ann); err != nil || tag != "de" {
+		t.Error(tag, err)
+	}
+	if w.signIn("bob").body == "" || strings.Contains(w.browser().get(signInPath), `lang="de"`) {
+		t.Error("others have it too")
+	}
+	if b.post(languagePath, "language", "xx"); b.status != http.StatusBadRequest {
+		t.Error(b.status)
+	}
+	b.get(Path)
+	b.post(languagePath, "language", "")
+	b.shows(`<html lang="en">`)
+}
+
+// Moments are in UTC, for a script to write them as the visitor is used to; and it is there.
+func TestTimes(t *testing.T) {
+	w := newWorld(t)
+	b := w.signIn("ann")
+	b.get(sessionsPath)
+	at := regexp.MustCompile(`<script src="(/account/times\.js[^"]*)" defer>`).FindStringSubmatch(b.body)
+	if at == nil || !regexp.MustCompile(`<time datetime="2026-[^"]*Z">2026-[^<]* UTC</time>`).MatchString(b.body) {
+		t.Fatal(b.body)
+	}
+	if script := b.get(at[1]); b.status != http.StatusOK || !strings.Contains(script, "DateTimeFormat") {
+		t.Error(b.status, script)
+	}
+}
+
+// What administrators did is in the language of the page, and whoever they were.
+func TestActivityOfAdministrators(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.audit.Act(t.Context(), audit.Entry{What: "account.two_step.end", Who: "socket", Detail: "address=ann@example.org"}))
+	must(t, w.audit.Act(t.Context(), audit.Entry{What: "account.app_passwords.add", Who: "token from 192.0.2.9:77", Detail: "address=ann@example.org name=x"}))
+	b := w.signIn("ann")
+	b.header.Set("Accept-Language", "de")
+	b.get(activityPath)
+	b.shows("die Verwaltung hat die Zwei-Schritt-Anmeldung ausgeschaltet", "ein Befehl auf dem Server", "die Verwaltung hat ein App-Passwort erstellt", "der Schlüssel der Verwaltung · 192.0.2.9:77")
 }

@@ -38,6 +38,7 @@ func written(t *testing.T) (all []string) {
 	for _, kind := range []auth.KeyKind{auth.Password, auth.AppPassword, auth.Certificate, auth.Token, auth.Passkey} {
 		all = append(all, string(kind))
 	}
+	all = append(all, "a command on the server", "the administrators' token")
 	for _, o := range offers() {
 		all = append(all, o.Text)
 	}
