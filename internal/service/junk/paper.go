@@ -29,12 +29,17 @@ func (s *Service) see(m features.Message, parsed *message.Structure, body io.Rea
 		parsed, body = parse(m.Body, mostParsed), m.Body
 	}
 	if parsed != nil {
-		p.signs = signs.Look(parsed, body, s.signFacts(&p, header))
+		texts := s.decoded.take(parsed, m.Summary)
+		defer s.decoded.give(texts)
+		facts := s.signFacts(&p, header)
+		facts.Keep, p.m.Decoded = texts.keep, texts.text
+		p.signs = signs.Look(parsed, body, facts)
 		for _, sign := range p.signs.Signs() {
 			p.m.Facts.Signs = append(p.m.Facts.Signs, sign.Kind.String())
 		}
 	}
 	p.set = s.extract.Extract(&p.m)
+	p.m.Decoded = nil
 	p.author = s.author(&p)
 	return p
 }

@@ -45,6 +45,7 @@ type Service struct {
 	o       Options
 	base    *model.Base
 	extract *features.Extractor
+	decoded decodedOnes
 	hash    hasher
 	minds   *minds
 	town    *town

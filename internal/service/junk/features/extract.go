@@ -14,8 +14,10 @@ const (
 	maxHeader = 64 << 10 // octets of the header
 	maxParts  = 60       // parts
 	maxTexts  = 6        // text parts that are read
-	maxRaw    = 48 << 10 // octets read of one text part
-	maxText   = 24 << 10 // octets of folded text
+	maxRaw    = 48 << 10 // octets of one text part, its transfer encoding undone
+	// encoded is how much longer a text may be while it is encoded: three octets stand for one, and lines have ends.
+	encoded = 4
+	maxText = 24 << 10 // octets of folded text
 	// headLimit is how many features may come from other things than the text.
 	headLimit = 1000
 )
@@ -98,17 +100,10 @@ func (x *extraction) lower(b []byte) []byte {
 
 // body reads a text part, and appends it to the text.
 func (x *extraction) body(m *Message, p *summary.Part) {
-	n := min(p.Body.Size, maxRaw)
-	if n <= 0 || len(x.text) >= maxText || m.Body == nil {
+	if p.Body.Size <= 0 || len(x.text) >= maxText || m.Body == nil {
 		return
 	}
-	x.raw = grow(x.raw, int(n))
-	k, _ := m.Body.ReadAt(x.raw, p.Body.Offset) // what was read is what there is
-	b := x.raw[:max(k, 0)]
-	if !message.Identity(p.Encoding) {
-		x.decoded = message.AppendDecoded(x.decoded[:0], p.Encoding, b)
-		b = x.decoded
-	}
+	b := x.octets(m, p)
 	if !charset.IsUTF8(p.Charset, b) {
 		s, _ := charset.Decode(p.Charset, b)
 		b = []byte(s)
@@ -119,6 +114,28 @@ func (x *extraction) body(m *Message, p *summary.Part) {
 		x.linksIn(b)
 	}
 	x.text = append(x.folder.append(x.text, b, maxText), '\n')
+}
+
+// octets returns the beginning of a text part, its transfer encoding undone.
+func (x *extraction) octets(m *Message, p *summary.Part) []byte {
+	if message.Identity(p.Encoding) {
+		return x.read(m, p, maxRaw)
+	}
+	if m.Decoded != nil {
+		if b, ok := m.Decoded(p.Body.Offset); ok {
+			return b[:min(len(b), maxRaw)]
+		}
+	}
+	x.decoded = message.AppendDecoded(x.decoded[:0], p.Encoding, x.read(m, p, encoded*maxRaw))
+	return x.decoded[:min(len(x.decoded), maxRaw)]
+}
+
+// read reads the beginning of a part.
+func (x *extraction) read(m *Message, p *summary.Part, most int64) []byte {
+	n := min(p.Body.Size, most)
+	x.raw = grow(x.raw, int(n))
+	k, _ := m.Body.ReadAt(x.raw, p.Body.Offset) // what was read is what there is
+	return x.raw[:max(k, 0)]
 }
 
 // page returns the text of an HTML document, after looking at how it is made.

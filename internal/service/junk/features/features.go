@@ -30,4 +30,10 @@ type Message struct {
 	Body io.ReaderAt
 	// Facts are what is known apart from the message itself.
 	Facts Facts
+	// Decoded returns the first MaxDecoded octets of the text at an offset of Body whose transfer encoding is undone, or all if there are fewer, if
+	// somebody has undone that already. They are only read, while Extract or Name run. nil: nobody has.
+	Decoded func(offset int64) (text []byte, ok bool)
 }
+
+// MaxDecoded is how much of one text is looked at, in octets.
+const MaxDecoded = maxRaw

@@ -10,6 +10,9 @@ import (
 // read returns the decoded beginning of a text, as UTF-8 as far as it matters for links. It is valid until the next read.
 func (m *Message) read(p *message.Part) []byte {
 	b := m.raw(p, maxBody)
+	if m.facts.Keep != nil && !message.Identity(p.Encoding) {
+		m.facts.Keep(p.BodyOffset, b, len(b) < min(maxBody, m.room+len(b)))
+	}
 	if name := p.Charset(); name != "" && !charset.IsUTF8(name, b) {
 		s, _ := charset.Decode(name, b)
 		return []byte(s)

@@ -15,13 +15,11 @@ func (m *Message) html(body []byte) {
 			if m.links > maxLinks {
 				return
 			}
-			if href := t.attr("href"); href != "" {
-				m.address(href, linkText(rest[:min(len(rest), maxText)]))
+			if href := t.raw("href"); len(href) > 0 {
+				m.href(href, linkText(rest[:min(len(rest), maxText)]))
 			}
 		case "area":
-			if href := t.attr("href"); href != "" {
-				m.address(href, "")
-			}
+			m.href(t.raw("href"), "")
 		case "form":
 			m.all.add(Form, Warning, m.formHost(t.attr("action")))
 		case "input":
@@ -72,7 +70,7 @@ func (m *Message) formHost(action string) string {
 	if !ok || l.host == "" {
 		return ""
 	}
-	m.address(action, "")
+	m.address([]byte(action), "")
 	return l.host
 }
 
@@ -159,11 +157,14 @@ func quotedEnd(b []byte) int {
 }
 
 // attr is the value of an attribute, with its character references undone; "" if there is none.
-func (t tag) attr(name string) string {
+func (t tag) attr(name string) string { return unreferenced(t.raw(name)) }
+
+// raw is the value of an attribute as it is written; nil if there is none.
+func (t tag) raw(name string) []byte {
 	for rest := t.rest; ; {
 		i := indexFold(rest, name)
 		if i < 0 {
-			return ""
+			return nil
 		}
 		before, after := i == 0 || rest[i-1] <= ' ' || rest[i-1] == '/' || rest[i-1] == '"' || rest[i-1] == '\'', skipBlank(rest[i+len(name):])
 		rest = rest[i+len(name):]
@@ -180,9 +181,9 @@ func skipBlank(b []byte) []byte {
 	return b
 }
 
-func attrValue(v []byte) string {
+func attrValue(v []byte) []byte {
 	if len(v) == 0 {
-		return ""
+		return nil
 	}
 	end := -1
 	if v[0] == '"' || v[0] == '\'' {
@@ -194,7 +195,12 @@ func attrValue(v []byte) string {
 	if end >= 0 {
 		v = v[:end]
 	}
-	s := string(v[:min(len(v), 2*maxURL)])
+	return v[:min(len(v), 2*maxURL)]
+}
+
+// unreferenced is a value with its character references undone.
+func unreferenced(v []byte) string {
+	s := string(v)
 	if strings.Contains(s, "&") {
 		return html.UnescapeString(s)
 	}

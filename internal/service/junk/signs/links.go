@@ -65,30 +65,42 @@ type lead struct {
 	link  link
 }
 
-// leadsTo is linkOf. It knows links to the same host again, of which most messages have many.
-func (m *Message) leadsTo(raw string) (l link, ok bool) {
+// leadsTo is linkOf of what is written as raw. It knows links to the same host again, of which most messages have many.
+func (m *Message) leadsTo(raw []byte) (l link, ok bool) {
 	start := plainStart(raw)
-	if start == "" {
-		return linkOf(raw)
+	if start == nil {
+		return linkOf(string(raw))
 	}
 	for i := range m.leads {
-		if m.leads[i].start == start {
+		if m.leads[i].start == string(start) {
 			return m.leads[i].link, true
 		}
 	}
-	if l, ok = linkOf(start); ok {
-		m.leads[m.next] = lead{start, l}
+	whole := string(start)
+	if l, ok = linkOf(whole); ok {
+		m.leads[m.next] = lead{whole, l}
 		m.next = (m.next + 1) % len(m.leads)
 	}
 	return l, ok
 }
 
-// plainStart is the scheme and host of an address in the web that is written as most are, without anything that linkOf has to undo; else "".
-func plainStart(raw string) string {
+// href looks at where the link of an attribute leads, of which the value is given as it is written. Most begin with a host that needs no undoing
+// of character references.
+func (m *Message) href(value []byte, text string) {
+	if plainStart(value) == nil {
+		value = []byte(unreferenced(value))
+	}
+	if len(value) > 0 {
+		m.address(value, text)
+	}
+}
+
+// plainStart is the scheme and host of an address in the web that is written as most are, without anything that linkOf has to undo; else nil.
+func plainStart(raw []byte) []byte {
 	n := len("https://")
-	if !strings.HasPrefix(raw, "https://") {
-		if n = len("http://"); !strings.HasPrefix(raw, "http://") {
-			return ""
+	if !bytes.HasPrefix(raw, []byte("https://")) {
+		if n = len("http://"); !bytes.HasPrefix(raw, []byte("http://")) {
+			return nil
 		}
 	}
 	end := n
@@ -96,13 +108,13 @@ func plainStart(raw string) string {
 		end++
 	}
 	if end == n || end < len(raw) && raw[end] != '/' && raw[end] != '?' && raw[end] != '#' {
-		return ""
+		return nil
 	}
 	return raw[:end]
 }
 
 // address looks at where a link leads. text is what people see of it; "" if that is the address itself.
-func (m *Message) address(raw, text string) {
+func (m *Message) address(raw []byte, text string) {
 	if m.links++; m.links > maxLinks {
 		return
 	}
@@ -279,7 +291,7 @@ func (m *Message) plainLinks(body []byte) {
 		for end < len(body) && body[end] > ' ' && body[end] != '<' && body[end] != '>' && body[end] != '"' && end-start < maxURL {
 			end++
 		}
-		m.address(string(body[start:end]), "")
+		m.address(body[start:end], "")
 		body = body[end:]
 	}
 }

@@ -30,6 +30,9 @@ type Facts struct {
 	Local func(domain string) bool
 	// Usual reports whether mail of a domain is proved as a rule; nil: nobody knows.
 	Usual func(domain string) bool
+	// Keep is called with what Look has read of a text whose transfer encoding it has undone, for others who want to read it: where the text begins in msg, and
+	// whether that is all of it. The octets may be changed after it returns. nil: nobody does.
+	Keep func(offset int64, decoded []byte, all bool)
 }
 
 // Message is a message that was looked at. It holds what is needed to tell each recipient's signs, and not the message. It is immutable.

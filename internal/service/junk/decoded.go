@@ -1,0 +1,62 @@
+package junk
+
+import (
+	"sync"
+
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
+	"postroad/internal/service/junk/features"
+)
+
+// decoded keeps the texts of one message whose transfer encoding was undone to look for signs, until its features are made: both read
+// the same.
+type decoded struct {
+	shift int64 // of offsets, from where signs are looked for to the message's record
+	texts []decodedText
+	room  []byte // of texts
+}
+
+type decodedText struct {
+	offset   int64
+	from, to int // in room
+}
+
+// mostDecoded is how many texts are kept.
+const mostDecoded = 6
+
+// decodedOnes are those not in use.
+type decodedOnes struct{ pool sync.Pool }
+
+func (o *decodedOnes) take(parsed *message.Structure, rec summary.Record) *decoded {
+	d, _ := o.pool.Get().(*decoded)
+	if d == nil {
+		d = &decoded{}
+	}
+	d.texts, d.room = d.texts[:0], d.room[:0]
+	if root, ok := rec.Root(); ok {
+		d.shift = root.Body.Offset - parsed.Root.BodyOffset
+	}
+	return d
+}
+
+func (o *decodedOnes) give(d *decoded) { o.pool.Put(d) }
+
+// keep is signs.Facts.Keep. Of a text that isn't all there as much is kept as features look at, or nothing.
+func (d *decoded) keep(offset int64, text []byte, all bool) {
+	if !all && len(text) < features.MaxDecoded || len(d.texts) == mostDecoded {
+		return
+	}
+	from := len(d.room)
+	d.room = append(d.room, text[:min(len(text), features.MaxDecoded)]...)
+	d.texts = append(d.texts, decodedText{offset + d.shift, from, len(d.room)})
+}
+
+// text is features.Message.Decoded.
+func (d *decoded) text(offset int64) ([]byte, bool) {
+	for _, t := range d.texts {
+		if t.offset == offset {
+			return d.room[t.from:t.to], true
+		}
+	}
+	return nil, false
+}
