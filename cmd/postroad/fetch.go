@@ -62,11 +62,11 @@ func (c *fetchAdd) Run(ctx context.Context, g *Globals, t terminal) error {
 		if err != nil {
 			return err
 		}
-		if c.OAuth != "" && n.Secret == "" && !g.JSON {
-			fmt.Fprintf(t.out, "somebody has to allow it: postroad fetch authorize %d\n", f.ID)
-		}
 		return g.show(t, f, func() {
 			fmt.Fprintf(t.out, "external account %d: mail of %s at %s comes to %s every %v\n", f.ID, printable(f.User), f.Address, f.Account, c.Every)
+			if c.OAuth != "" && n.Secret == "" {
+				fmt.Fprintf(t.out, "somebody has to allow it first: postroad fetch authorize %d\n", f.ID)
+			}
 		})
 	})
 }
@@ -139,8 +139,11 @@ func policyOf(f admin.Fetch) string {
 }
 
 func fetchState(f admin.Fetch) string {
-	if f.Failures == 0 {
+	switch {
+	case f.Failures == 0:
 		return "ok"
+	case f.Last.IsZero():
+		return "waits: " + printable(f.Problem)
 	}
 	return fmt.Sprintf("failed %d times: %s", f.Failures, printable(f.Problem))
 }

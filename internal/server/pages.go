@@ -53,7 +53,7 @@ func (s *Server) mountPages(mux *http.ServeMux) error {
 		return nil
 	}
 	c := selfweb.Config{
-		Engine: s.engine, Directory: s.store.Directory, Mailboxes: s.store.Mailboxes, Audit: s.store.Audit, Name: hostOf(s.config),
+		Engine: s.engine, Directory: s.store.Directory, Mailboxes: s.store.Mailboxes, Audit: s.store.Audit, Fetched: s.store.Fetch, Name: hostOf(s.config),
 		TimeZone: s.config.Sieve.TimeZone, RequireTwoStep: s.config.Auth.TwoStep == config.Compulsory, Now: s.world.Now, Logger: s.log.With("part", "pages"),
 	}
 	if s.oauth != nil {

@@ -47,6 +47,7 @@ type Config struct {
 	Mailboxes *mailbox.Store // nil: expunged messages aren't shown
 	Grants    Grants         // nil: there are none
 	Audit     *audit.Log     // nil: nothing is remembered
+	Fetched   Fetched        // nil: mail is fetched from nowhere
 	// Name is what people call this server.
 	Name string
 	// Services are where mail programs read and send mail, the best of each kind first.

@@ -32,6 +32,7 @@ const (
 	setupPath    = Path + "/set-up"
 	deletedPath  = Path + "/deleted"
 	awayPath     = Path + "/away"
+	fetchedPath  = Path + "/fetched"
 )
 
 // sections are the menu.
@@ -52,6 +53,8 @@ func sections() []section {
 		{path: activityPath, text: "Recent activity", icon: "clock", show: (*visit).activityPage, has: func(h *handler) bool { return h.Audit != nil }},
 		{path: awayPath, text: "Out of office", icon: "away", show: (*visit).awayPage, acts: []act{{"", (*visit).setAway}},
 			has: func(h *handler) bool { return h.Mailboxes != nil }},
+		{path: fetchedPath, text: "Mail from elsewhere", icon: "mail", show: (*visit).fetchedPage, acts: []act{{"/end", (*visit).endFetched}},
+			has: func(h *handler) bool { return h.Fetched != nil }},
 		{path: setupPath, text: "Set up a mail program", icon: "mail", show: (*visit).setupPage, has: func(h *handler) bool { return len(h.Services) > 0 }},
 		{path: deletedPath, text: "Deleted messages", icon: "trash", show: (*visit).deletedPage, acts: []act{{"", (*visit).undelete}},
 			has: func(h *handler) bool { return h.Mailboxes != nil }},
@@ -85,6 +88,7 @@ var doneTexts = map[string]string{
 	"ended":          "The session has ended.",
 	"ended-all":      "All other sessions have ended.",
 	"grant-off":      "The program has no access any more.",
+	"fetch-off":      "Mail of that account is fetched no more. What has come stays.",
 	"restored":       "The messages are back in their folders.",
 	"away-off":       "Senders aren't answered.",
 	"away-on":        "Saved: senders are answered from now on.",
@@ -118,6 +122,7 @@ var activityTexts = map[string]string{
 	"own.session.end_all":          "you ended all other sessions",
 	"own.undelete":                 "you restored messages",
 	"own.grant.end":                "you took a program's access back",
+	"own.fetch.end":                "you stopped fetching mail from another account",
 	"own.away":                     "you changed the out of office answer",
 	"act":                          "an administrator changed your account",
 	"account.password":             "an administrator changed the password",

@@ -846,7 +846,7 @@ func TestWhatIsNotHere(t *testing.T) {
 		o.Site = nil
 	})
 	b := w.signIn("ann")
-	for _, path := range []string{passkeysPath, grantsPath, activityPath, setupPath, deletedPath} {
+	for _, path := range []string{passkeysPath, grantsPath, activityPath, setupPath, deletedPath, fetchedPath} {
 		b.get(Path)
 		if strings.Contains(b.body, `"`+path+`"`) {
 			t.Errorf("%s is in the menu", path)
