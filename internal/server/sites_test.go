@@ -2,16 +2,12 @@ package server_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,12 +16,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/memnet"
 )
@@ -312,20 +308,8 @@ func busy() net.Conn {
 // webCertificate is a web server's for a name.
 func webCertificate(t *testing.T, name string) (*x509.Certificate, tls.Certificate) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0),
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return c, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	c := certtest.Server(t, name)
+	return c.Leaf, c
 }
 
 // TestAddressLiteral: a person here can write to an address instead of a domain (RFC 5321 §4.1.3).

@@ -3,28 +3,24 @@ package autoconfig
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/xml"
 	"flag"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/smallstep/pkcs7"
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/certtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
@@ -204,30 +200,10 @@ func TestJSON(t *testing.T) {
 // certificate is one for mail.example.org, by an authority.
 func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	make := func(c, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if parent == nil {
-			parent, by = c, key
-		}
-		c.NotBefore, c.NotAfter, c.SerialNumber = time.Now().Add(-time.Hour), time.Now().Add(time.Hour), big.NewInt(int64(len(c.Subject.CommonName)))
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		made, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return made, key
-	}
-	ca, caKey := make(&x509.Certificate{Subject: pkix.Name{CommonName: "Authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, nil)
-	leaf, key := make(&x509.Certificate{Subject: pkix.Name{CommonName: "mail.example.org"}, DNSNames: []string{"mail.example.org"}}, ca, caKey)
-	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.Raw}, PrivateKey: key, Leaf: leaf}, roots
+	ca := certtest.Issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "Authority"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	c := certtest.Issue(t, x509.Certificate{DNSNames: []string{"mail.example.org"}}, &ca)
+	c.Certificate = append(c.Certificate, ca.Leaf.Raw)
+	return &c, certtest.Roots(ca)
 }
 
 // TestProfile: what an iPhone gets, and that its signature holds.

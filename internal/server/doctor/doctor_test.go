@@ -2,14 +2,9 @@ package doctor
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/setup"
 )
 
@@ -57,33 +53,10 @@ func healthy(t *testing.T, until time.Time) *Patient {
 // certificate makes one for mail.example.org, and the authority's pool.
 func certificate(t *testing.T, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	make := func(of, by *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
-		der, err := x509.CreateCertificate(rand.Reader, of, by, &key.PublicKey, signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(9, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	ca = make(ca, ca, caKey, caKey)
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "mail"}, NotBefore: now.AddDate(0, -1, 0), NotAfter: until, DNSNames: []string{"mail.example.org"}}
-	leaf = make(leaf, ca, key, caKey)
-	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	return tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.Raw}, PrivateKey: key}, roots
+	ca := certtest.Issue(t, x509.Certificate{NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(9, 0, 0), IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	c := certtest.Issue(t, x509.Certificate{NotBefore: now.AddDate(0, -1, 0), NotAfter: until, DNSNames: []string{"mail.example.org"}}, &ca)
+	c.Certificate = append(c.Certificate, ca.Leaf.Raw)
+	return c, certtest.Roots(ca)
 }
 
 func TestExamine(t *testing.T) {

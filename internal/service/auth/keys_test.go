@@ -2,10 +2,8 @@ package auth
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/md5"
-	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
@@ -20,6 +18,7 @@ import (
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
+	"postroad/internal/service/certtest"
 )
 
 // app makes ann an app password.
@@ -315,35 +314,25 @@ func TestAPOP(t *testing.T) {
 
 // authority signs clients' certificates.
 type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	tls.Certificate
 	at   time.Time
 	conn secured
 }
 
 func newAuthority(t testing.TB, at time.Time) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	spec := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: at.Add(-time.Hour), NotAfter: at.Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, spec, spec, key.Public(), key)
-	check(t, err)
-	cert, err := x509.ParseCertificate(der)
-	check(t, err)
-	return &authority{cert, key, at, newTLS(t)}
+	cert := certtest.Issue(t, x509.Certificate{NotBefore: at.Add(-time.Hour), NotAfter: at.Add(time.Hour), IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	return &authority{cert, at, newTLS(t)}
 }
 
 // peer is somebody who has shown a certificate.
 func (a *authority) peer(t testing.TB, serial int64, use x509.ExtKeyUsage, life time.Duration, addresses ...string) Peer {
 	t.Helper()
-	spec := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: a.at.Add(-time.Hour), NotAfter: a.at.Add(life), EmailAddresses: addresses, ExtKeyUsage: []x509.ExtKeyUsage{use}}
-	der, err := x509.CreateCertificate(rand.Reader, spec, a.cert, a.key.Public(), a.key)
-	check(t, err)
-	cert, err := x509.ParseCertificate(der)
-	check(t, err)
+	cert := certtest.Issue(t, x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: a.at.Add(-time.Hour), NotAfter: a.at.Add(life),
+		EmailAddresses: addresses, ExtKeyUsage: []x509.ExtKeyUsage{use}}, &a.Certificate)
 	p := over("imap")
 	state := a.conn.server
-	state.PeerCertificates = []*x509.Certificate{cert}
+	state.PeerCertificates = []*x509.Certificate{cert.Leaf}
 	p.TLS = &state
 	return p
 }
@@ -352,7 +341,7 @@ func TestExternal(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ours, theirs := newAuthority(t, now), newAuthority(t, now)
 	roots := x509.NewCertPool()
-	roots.AddCert(ours.cert)
+	roots.AddCert(ours.Leaf)
 	h := newHouseWith(t, directory.HashParams{}, Options{ClientRoots: roots, Revoked: func(c *x509.Certificate) bool { return c.SerialNumber.Int64() == 13 }})
 	h.twoStep(t) // a certificate is enough
 	const client = x509.ExtKeyUsageClientAuth

@@ -2,21 +2,17 @@ package auth
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xdg-go/scram"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/certtest"
 )
 
 // run plays a client's responses; it returns the last challenge.
@@ -230,15 +226,9 @@ type secured struct {
 
 func newTLS(t testing.TB) secured {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	spec := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"mail.example.org"}}
-	der, err := x509.CreateCertificate(rand.Reader, spec, spec, key.Public(), key)
-	check(t, err)
-	cert, err := x509.ParseCertificate(der)
-	check(t, err)
+	cert := certtest.Server(t, "mail.example.org")
 	near, far := net.Pipe()
-	server := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	server := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{cert}})
 	client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
 	result := make(chan error, 1)
 	go func() { result <- server.Handshake() }()
@@ -246,7 +236,7 @@ func newTLS(t testing.TB) secured {
 	go client.Read(make([]byte, 1)) // takes the session tickets
 	check(t, <-result)
 	t.Cleanup(func() { near.Close(); far.Close() })
-	return secured{server.ConnectionState(), client.ConnectionState(), cert}
+	return secured{server.ConnectionState(), client.ConnectionState(), cert.Leaf}
 }
 
 func TestScramPlus(t *testing.T) {

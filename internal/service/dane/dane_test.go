@@ -1,18 +1,12 @@
 package dane_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"testing"
@@ -23,8 +17,10 @@ import (
 	wire "github.com/miekg/dns"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/dane"
 	"postroad/internal/service/dns"
+	"postroad/internal/service/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,37 +30,18 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // issued is a certificate with its key.
 type issued struct {
 	*x509.Certificate
-	key crypto.Signer
+	pair tls.Certificate
 }
 
 // issue makes a certificate that by vouches for; nil: its own.
 func issue(t testing.TB, by *issued, ca bool, until time.Time, names ...string) *issued {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "postroad test " + serial.String()},
-		NotBefore: now.Add(-48 * time.Hour), NotAfter: until, DNSNames: names,
-		BasicConstraintsValid: true, IsCA: ca,
-	}
-	parent, signer := c, crypto.Signer(key)
+	var signer *tls.Certificate
 	if by != nil {
-		parent, signer = by.Certificate, by.key
+		signer = &by.pair
 	}
-	raw, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(raw); err != nil {
-		t.Fatal(err)
-	}
-	return &issued{c, key}
+	c := certtest.Issue(t, x509.Certificate{DNSNames: names, NotBefore: now.Add(-48 * time.Hour), NotAfter: until, IsCA: ca}, signer)
+	return &issued{c.Leaf, c}
 }
 
 // record makes the TLSA record that speaks of a certificate.
@@ -220,7 +197,7 @@ func TestHandshake(t *testing.T) {
 	right := dane.Usable([]dns.TLSA{record(3, 1, 1, h.leaf)})
 	wrong := dane.Usable([]dns.TLSA{record(3, 1, 1, h.stranger)})
 	names := []string{"mx.example.org", "example.org"}
-	server := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{h.leaf.Raw, h.middle.Raw}, PrivateKey: h.leaf.key}}}
+	server := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{h.leaf.Raw, h.middle.Raw}, PrivateKey: h.leaf.pair.PrivateKey}}}
 	sessions := tls.NewLRUClientSessionCache(1)
 	for _, step := range []struct {
 		records []dns.TLSA
@@ -241,27 +218,10 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
-// connect gives both ends of a connection that has room for what nobody reads: a failing handshake leaves some.
-func connect(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err == nil {
-		server, err = l.Accept()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, server
-}
-
 // handshake tells the server name that the client sent, and what the client thinks of the server.
 func handshake(t *testing.T, client, server *tls.Config) (name string, err error) {
 	t.Helper()
-	a, b := connect(t)
+	a, b := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	defer a.Close()
 	server = server.Clone()
 	server.Time = func() time.Time { return now }

@@ -2,16 +2,11 @@ package outbound
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/netip"
 	"testing"
 	"time"
@@ -19,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/dns"
 	"postroad/internal/service/mtasts"
 	"postroad/internal/service/relay"
@@ -28,21 +24,7 @@ import (
 
 // certificate makes one for a name, by itself, that ends at a time.
 func certificate(t *testing.T, name string, end time.Time) *x509.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{name}, NotBefore: end.Add(-24 * time.Hour), NotAfter: end,
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return certtest.Issue(t, x509.Certificate{DNSNames: []string{name}, NotBefore: end.Add(-24 * time.Hour), NotAfter: end, IsCA: true}, nil).Leaf
 }
 
 // shaker is a Relay whose connections all end in one way.

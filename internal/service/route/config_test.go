@@ -1,63 +1,29 @@
 package route_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"testing"
 	"time"
 
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/dns"
+	"postroad/internal/service/memnet"
 	"postroad/internal/service/route"
 )
 
 // server has a certificate for names.
 func server(t *testing.T, until time.Time, names ...string) (*tls.Config, *x509.Certificate) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: names,
-		NotBefore: now.Add(-48 * time.Hour), NotAfter: until, BasicConstraintsValid: true, IsCA: true,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(raw); err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}, c
-}
-
-// connect gives both ends of a connection that has room for what nobody reads: a failing handshake leaves some.
-func connect(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err == nil {
-		server, err = l.Accept()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, server
+	c := certtest.Issue(t, x509.Certificate{DNSNames: names, NotBefore: now.Add(-48 * time.Hour), NotAfter: until, IsCA: true}, nil)
+	return &tls.Config{Certificates: []tls.Certificate{c}}, c.Leaf
 }
 
 func handshake(t *testing.T, client, server *tls.Config) error {
 	t.Helper()
-	a, b := connect(t)
+	a, b := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

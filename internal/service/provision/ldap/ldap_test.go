@@ -2,16 +2,10 @@ package ldap
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +13,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/service/certtest"
 	"postroad/internal/service/provision"
 )
 
@@ -198,24 +193,10 @@ func TestWrongReader(t *testing.T) {
 // Nothing is said in the clear to another machine.
 func TestStartTLS(t *testing.T) {
 	s := newServer(t)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"ldap.example.org"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cert = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
+	cert := certtest.Server(t, "ldap.example.org")
+	s.cert = &cert
 	o := options(s)
-	o.URLs, o.TLS = []string{"ldap://ldap.example.org"}, &tls.Config{RootCAs: roots}
+	o.URLs, o.TLS = []string{"ldap://ldap.example.org"}, &tls.Config{RootCAs: certtest.Roots(cert)}
 	if right, err := newSource(t, o).Verify(t.Context(), directory.Link{Key: "u-1"}, "sesame"); !right || err != nil {
 		t.Error(right, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"postroad/internal/service/memnet"
+
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 )
@@ -32,7 +34,7 @@ func (s *server) dial(context.Context, string, string) (net.Conn, error) {
 	if s.down {
 		return nil, net.ErrClosed
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	s.conns = append(s.conns, theirs)
 	go s.serve(theirs)
 	return ours, nil
