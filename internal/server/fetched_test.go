@@ -194,7 +194,7 @@ func TestFetchedMailWaitsForScanners(t *testing.T) {
 	g.programs.set(func() { g.programs.refuses = false })
 	g.here.Clock.Advance(time.Hour)
 	g.run(id)
-	if g.left() != 0 || len(g.subjectsIn()["INBOX"]) != 1 {
+	if g.left() != 0 || !slices.Contains(g.subjectsIn()["INBOX"], "1") { // a notice of changes may have come too
 		t.Errorf("here %v, there %d", g.subjectsIn(), g.left())
 	}
 }
