@@ -363,3 +363,42 @@ func TestMilterByLMTP(t *testing.T) {
 		}
 	}
 }
+
+// TestMilterOfManyClients: many more clients than the milter has connections all get their messages through, and each message is seen whole.
+func TestMilterOfManyClients(t *testing.T) {
+	s, all, _ := withMilters(t, 2, func(c *config.Scanner) { c.Connections = 1 })
+	all[0].set("", nil, func(m *milter.Modifier) error { return m.ChangeHeader(1, "Subject", "seen") })
+	const clients, messages = 30, 3
+	var wg sync.WaitGroup
+	for n := range clients {
+		wg.Go(func() {
+			x := knock(t, s)
+			x.hear()
+			x.talk("EHLO mail.good.example", "250-")
+			for i := range messages {
+				x.talk(fmt.Sprintf("MAIL FROM:<eve%d.%d@other.example>", n, i), "250 ", "RCPT TO:<ann@example.test>", "250 ", "RCPT TO:<ben@example.test>", "250 ")
+				if i == 1 {
+					x.talk("RSET", "250 ")
+					continue
+				}
+				x.talk("DATA", "354 ", unproved("x")+".", "250 ")
+			}
+			x.talk("QUIT", "221")
+		})
+	}
+	wg.Wait()
+	c := s.IMAP("ann", nil)
+	if d, err := c.Select("INBOX", nil).Wait(); err != nil || d.NumMessages != clients*(messages-1) {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if got := bytesOf(t, c, 1); !strings.Contains(got, "\r\nSubject: seen\r\n") {
+		t.Error(got)
+	}
+	counts := map[string]int{}
+	for _, heard := range strings.Split(all[1].all(), "\n") {
+		counts[strings.Fields(heard)[0]]++
+	}
+	if counts["end"] != clients*(messages-1) {
+		t.Errorf("heard %v", counts)
+	}
+}
