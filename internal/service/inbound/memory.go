@@ -33,6 +33,8 @@ type memory struct {
 
 	// room is how many new entries of each kind may come before the next tidy.
 	greyRoom, recordRoom atomic.Int64
+
+	recent recent
 }
 
 func newMemory(db kv.DB, secret []byte, most int) *memory {
@@ -155,6 +157,9 @@ func (p past) established() bool {
 // recall reads what is known of subjects, in their order.
 func (m *memory) recall(ctx context.Context, now time.Time, who ...subject) ([]past, error) {
 	found := make([]past, len(who))
+	if m.recent.all(now, who, found) {
+		return found, nil
+	}
 	err := m.db.View(ctx, Partition, func(r kv.Reader) error {
 		for i, s := range who {
 			v, ok, err := r.Get(recordKey(s))
@@ -163,6 +168,7 @@ func (m *memory) recall(ctx context.Context, now time.Time, who ...subject) ([]p
 			}
 			if p, fine := decodePast(v); ok && fine && !p.stale(now) {
 				found[i] = p
+				m.recent.put(s, p)
 			}
 		}
 		return nil
@@ -184,6 +190,7 @@ func (m *memory) learn(ctx context.Context, now time.Time, who []subject, had []
 	if len(due) == 0 {
 		return nil
 	}
+	defer m.recent.forget(due)
 	return m.db.SubmitLazy(ctx, Partition, func(tx kv.Tx) error {
 		for _, s := range due {
 			if err := m.note(tx, s, now); err != nil {
