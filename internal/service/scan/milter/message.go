@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+	"sync"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/scan"
@@ -143,11 +144,16 @@ func (t *talk) field(name, value string, f *scan.Finding) (bool, error) {
 	return t.take(f, step{noHeaders, quietHeader, cmdHeader, [][]byte{cstring(name), cstring(value)}})
 }
 
+// pieces have room for a piece of a body.
+var pieces = sync.Pool{New: func() any { return new([chunk]byte) }}
+
 // body shows the body, which is behind a header of so many bytes and an empty line.
 func (t *talk) body(m *scan.Message, header int64, f *scan.Finding) (bool, error) {
 	from := min(header+2, m.Size)
 	r := io.NewSectionReader(m.Content, from, m.Size-from)
-	buf := make([]byte, min(chunk, m.Size-from))
+	room := pieces.Get().(*[chunk]byte)
+	defer pieces.Put(room)
+	buf := room[:min(chunk, m.Size-from)]
 	for !t.has(noBody) {
 		n, err := io.ReadFull(r, buf)
 		if n > 0 {
