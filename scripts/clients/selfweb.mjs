@@ -242,6 +242,8 @@ await trial('recent activity', async () => {
   await go('/account/activity')
   await says('wrong password, code or passkey')
   await says('you turned two-step verification on')
+  const at = await page.locator('td time').first().evaluate((t) => ({ text: t.textContent, title: t.title, utc: t.dateTime }))
+  must(/ UTC$/.test(at.title) && !/UTC/.test(at.text) && /\d:\d\d/.test(at.text), `a time is told as ${at.text}`)
   await shot('activity')
 })
 await trial('out of office', async () => {

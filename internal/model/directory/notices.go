@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"postroad/internal/fault"
@@ -47,7 +48,7 @@ type Notices struct {
 	List    []Notice
 }
 
-// MaxNotices bounds how many wait for an account: what happens beyond isn't told.
+// MaxNotices bounds how many wait for an account. Beyond, some of a kind that there are others of are left out.
 const MaxNotices = 50
 
 // maxNoticeDetail bounds a notice's detail, in bytes.
@@ -64,8 +65,7 @@ func (d *Directory) notice(tx kv.Tx, id ident.AccountID, kind NoticeKind, detail
 	if !d.notices {
 		return nil
 	}
-	waiting, err := getNotices(tx, noticesOf(id))
-	if err != nil || len(waiting) > 0 && len(waiting[0].List) >= MaxNotices {
+	if err := makeRoom(tx, id); err != nil {
 		return err
 	}
 	number, err := nextID(tx)
@@ -74,6 +74,25 @@ func (d *Directory) notice(tx kv.Tx, id ident.AccountID, kind NoticeKind, detail
 	}
 	detail = detail[:min(len(detail), maxNoticeDetail)]
 	return tx.Set(noticeKey(id, number), newRecord(1).uint(uint64(kind)).time(d.stamp()).text(detail))
+}
+
+// makeRoom lets go of a notice if there are too many: of the newest that isn't the only one of its kind. So nobody gets rid of what matters by
+// much that doesn't, nor puts off the oldest, by whose age the owner is told.
+func makeRoom(tx kv.Tx, id ident.AccountID) error {
+	waiting, err := getNotices(tx, noticesOf(id))
+	if err != nil || len(waiting) == 0 || len(waiting[0].List) < MaxNotices {
+		return err
+	}
+	list, seen := waiting[0].List, map[NoticeKind]int{}
+	for _, n := range list {
+		seen[n.Kind]++
+	}
+	for _, n := range slices.Backward(list) {
+		if seen[n.Kind] > 1 {
+			return tx.Delete(noticeKey(id, n.number))
+		}
+	}
+	return nil // there are fewer kinds than room
 }
 
 // Notify has an account's owner told of what others than the directory know. It does nothing if nobody is told anything (Options.Notices).
