@@ -49,7 +49,7 @@ const (
 	// against it: new junk has words that only good mail had so far.
 	tallyScale, mostTally, leastTally = 0.7, 10.0, -2.0
 	// trust is of how many messages of the rarer class half of it is believed.
-	trust = 30
+	trust = 60
 	// mostCounted is how many messages are counted before all counts are halved: what was long ago counts less.
 	mostCounted = 8192
 )
