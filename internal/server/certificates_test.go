@@ -23,6 +23,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/server"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/certs"
@@ -106,7 +107,7 @@ func startSecured(t *testing.T, change ...func(*config.Config)) *secured {
 	}
 	var err error
 	s.Server, err = server.New(t.Context(), c, server.World{
-		Now: s.clock.now, Logger: slog.New(heard{s.names}), Files: vfs.NewMem(), Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096},
+		Now: s.clock.now, Logger: slog.New(heard{s.names}), Files: vfs.NewMem(), Hash: directorytest.Cheap(),
 		Resolver: s.dns, Roots: s.authority.Web, NewRSA: oneRSA,
 		Listen: func(_ context.Context, l config.Listener) ([]net.Listener, error) {
 			if open := opened[l.Protocol]; open != nil && l.Address == s.at[l.Protocol] {

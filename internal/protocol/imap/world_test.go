@@ -13,15 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/certtest"
 	"postroad/internal/service/memnet"
-	"postroad/internal/storage/kv/pebble"
 )
 
 // world is a server with two accounts, ann@demo.test and bob@demo.test, in memory. Their password is "secret".
@@ -48,13 +46,8 @@ func newWorld(t testing.TB, change ...func(*Config, *ListenerOptions)) *world {
 // newWorldAt is newWorld with another clock.
 func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *ListenerOptions)) *world {
 	t.Helper()
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
+	dir, db := directorytest.Open(t, directory.Options{Now: fixedClock}, "demo.test")
 	ctx := context.Background()
-	dir, err := directory.Open(ctx, db, directory.Options{Now: fixedClock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, Threads: 1, ScramIterations: 4096}})
-	must(t, err)
-	_, err = dir.AddDomain(ctx, "demo.test")
-	must(t, err)
 	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}}
 	w.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
 	w.add("ann")
@@ -83,7 +76,6 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 				t.Errorf("check %s: %v %v", name, problems, err)
 			}
 		}
-		must(t, db.Close())
 	})
 	return w
 }

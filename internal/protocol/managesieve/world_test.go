@@ -11,17 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/certtest"
 	"postroad/internal/service/memnet"
 	"postroad/internal/service/sieve/rules"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,13 +51,8 @@ func withTLS(t testing.TB) func(*Config) {
 // newWorld starts a Server. It ends with the test, which then must have left no session behind.
 func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	check(t, err)
+	dir, db := directorytest.Open(t, directory.Options{}, "example.org")
 	w := &world{served: make(chan error, 1)}
-	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
-	check(t, err)
-	_, err = dir.AddDomain(t.Context(), "example.org")
-	check(t, err)
 	made, err := dir.AddAccounts(t.Context(), []directory.NewAccount{{Address: "ann@example.org"}}, "secret")
 	check(t, err)
 	w.ann = made[0].ID
@@ -86,7 +80,6 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 		if problems, err := w.store.Check(ctx, w.ann); err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v", problems, err)
 		}
-		check(t, db.Close())
 	})
 	return w
 }

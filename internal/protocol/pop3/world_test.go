@@ -14,16 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/certtest"
 	"postroad/internal/service/memnet"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -89,15 +88,9 @@ func newWorld(t testing.TB, o ListenerOptions, change func(*Config)) *world {
 // newWorldWith is newWorld with other ways to sign in.
 func newWorldWith(t testing.TB, o ListenerOptions, signIn auth.Options, change func(*Config)) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	check(t, err)
 	w := &world{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), served: make(chan error, 1)}
-	w.dir, err = directory.Open(t.Context(), db, directory.Options{
-		Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096, Recoverable: signIn.APOP},
-	})
-	check(t, err)
-	_, err = w.dir.AddDomain(t.Context(), "example.org")
-	check(t, err)
+	dir, db := directorytest.Open(t, directory.Options{Now: w.clock, Hash: directory.HashParams{Recoverable: signIn.APOP}}, "example.org")
+	w.dir = dir
 	made, err := w.dir.AddAccounts(t.Context(), []directory.NewAccount{{Address: "ann@example.org"}, {Address: "bob@example.org"}}, "secret")
 	check(t, err)
 	w.ann, w.bob = made[0].ID, made[1].ID
@@ -128,7 +121,6 @@ func newWorldWith(t testing.TB, o ListenerOptions, signIn auth.Options, change f
 				t.Errorf("account %d: %v, %v", id, problems, err)
 			}
 		}
-		check(t, db.Close())
 	})
 	return w
 }

@@ -15,6 +15,7 @@ import (
 	"postroad/internal/format/charset"
 	"postroad/internal/format/message"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/storage/kv/pebble"
@@ -123,7 +124,7 @@ func TestFillOnlyWhatIsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	dir, err := directory.Open(ctx, db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
+	dir, err := directory.Open(ctx, db, directory.Options{Hash: directorytest.Cheap()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/server"
@@ -104,7 +105,7 @@ func Start(t testing.TB, o Options) *Server {
 	var err error
 	s.Server, err = server.New(ctx, s.config(o), server.World{
 		Now: s.Clock.Now, Rand: rand.NewChaCha8([32]byte{1}), Logger: o.Logger, Files: o.Files,
-		Listen: s.listen, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}, Version: "test", Send: o.Send,
+		Listen: s.listen, Hash: directorytest.Cheap(), Version: "test", Send: o.Send,
 		Online: o.DNS != nil && o.Dial != nil, Resolver: o.DNS, Dial: o.Dial, Roots: o.Roots, NewRSA: oneRSA,
 	})
 	if err != nil {

@@ -9,13 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func must(t testing.TB, err error) {
@@ -34,13 +32,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
-	must(t, err)
-	_, err = dir.AddDomain(t.Context(), "example.org")
-	must(t, err)
+	dir, db := directorytest.Open(t, directory.Options{}, "example.org")
 	a, err := dir.AddAccount(t.Context(), directory.NewAccount{Address: "ann@example.org", Password: "secret"})
 	must(t, err)
 	w := &world{db: db, ann: a.ID}

@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
-	"postroad/internal/storage/kv/pebble"
 )
 
 // roster is a Source in memory.
@@ -57,18 +56,9 @@ func (w *world) GiveRoom(ctx context.Context, id ident.AccountID, bytes int64) e
 func (w *world) Barred(_ context.Context, id ident.AccountID) { w.barred = append(w.barred, id) }
 
 func newWorld(t *testing.T) *world {
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	dir, err := directory.Open(t.Context(), db, directory.Options{Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, _ := directorytest.Open(t, directory.Options{}, "example.org")
 	w := &world{t: t, dir: dir, src: &roster{}}
 	w.sync = New(dir, w)
-	w.ok(func() error { _, err := dir.AddDomain(t.Context(), "example.org"); return err }())
 	t.Cleanup(func() {
 		problems, err := dir.Check(context.Background())
 		if err != nil || len(problems) > 0 {

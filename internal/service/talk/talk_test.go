@@ -15,14 +15,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/certtest"
 	"postroad/internal/service/memnet"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,10 +71,7 @@ type world struct {
 
 func newWorld(t *testing.T, o ListenerOptions, limits Limits) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	check(t, err)
-	dir, err := directory.Open(t.Context(), db, directory.Options{})
-	check(t, err)
+	dir, _ := directorytest.Open(t, directory.Options{})
 	w := &world{}
 	w.Server = New(Config{
 		Name: "Echo", Auth: auth.New(dir, auth.Options{}), Limits: limits,
@@ -93,7 +89,6 @@ func newWorld(t *testing.T, o ListenerOptions, limits Limits) *world {
 		if st := w.Stats(); st.Open != 0 || st.Clients != 0 {
 			t.Errorf("%+v", st)
 		}
-		check(t, db.Close())
 	})
 	return w
 }
