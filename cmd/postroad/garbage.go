@@ -34,7 +34,6 @@ const (
 	// there may be less garbage, and collecting may take a larger share.
 	frugal                  = 152 << 20
 	leastGarbage            = 16 << 20
-	overhead                = 12 << 20 // what isn't objects, and can't be used for any
 	cheapFrugal, dearFrugal = 0.07, 0.10
 )
 
@@ -64,12 +63,15 @@ func (g *gardener) look() {
 	// Pauses aren't counted: on a busy machine they are mostly waiting for a processor.
 	s := []metrics.Sample{{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
 		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/idle:cpu-seconds"},
-		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"},
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(s)
 	seconds := func(n int) float64 { return s[n].Value.Float64() }
 	bytes := func(n int) uint64 { return s[n].Value.Uint64() }
 	before := g.now
-	g.now.collected(bytes(5), bytes(6)+bytes(7), seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
+	in := inUse{live: bytes(5), scanned: bytes(6) + bytes(7), rest: bytes(8) - bytes(9) - bytes(10) - bytes(11)}
+	g.now.collected(in, seconds(0)+seconds(1), seconds(2)-seconds(3)-seconds(4))
 	if g.now.set != before.set { // it stops the world for some 20 µs
 		debug.SetGCPercent(g.now.set)
 	}
@@ -79,23 +81,30 @@ func (g *gardener) look() {
 	g.wait()
 }
 
-// collected decides anew, after a collection that has left live bytes. The collector allows a share of these and of the other bytes that
-// it looks through, stacks and variables: thousands of connections have much of those.
-func (n *gardening) collected(live, other uint64, gc, used float64) {
+// inUse is what a collection has left, in bytes.
+type inUse struct {
+	live    uint64 // objects
+	scanned uint64 // what else the collector has looked through: stacks and variables
+	rest    uint64 // what isn't objects, and can't be used for any: stacks, gaps, what the collector needs itself
+}
+
+// collected decides anew. The collector allows a share of what it looks through: thousands of connections have much in stacks.
+func (n *gardening) collected(in inUse, gc, used float64) {
 	share := (gc - n.gc) / max(used-n.used, 1e-6)
 	n.gc, n.used = gc, used
-	looked := live + other
-	n.allow(share, room(looked))
+	looked := in.live + in.scanned
+	n.allow(share, room(in.live+in.rest))
 	n.garbage = min(n.garbage, max(looked, minGarbage))
+	n.bound(in.live + in.rest)
 	n.set = percent(n.garbage, looked)
 }
 
 // room is for how much garbage there is room in frugal memory; 0: for too little.
-func room(looked uint64) uint64 {
-	if looked+overhead+leastGarbage > frugal {
+func room(taken uint64) uint64 {
+	if taken+leastGarbage > frugal {
 		return 0
 	}
-	return frugal - overhead - looked
+	return frugal - taken
 }
 
 // allow decides how much garbage there may be, when collecting it takes a share of the time, and whether memory is to stay frugal: so it
@@ -121,9 +130,19 @@ func (n *gardening) allow(share float64, room uint64) {
 		least = min(least, room)
 	}
 	n.garbage = max(n.garbage, least)
-	n.limit = math.MaxInt64
-	if n.garbage <= room {
+}
+
+// bound decides how much memory may be kept in all. Where a little more is needed than is frugal it is bound, too, so that not much more is
+// kept with nothing in it; where much more is, returning memory and asking for it again would be work for nothing.
+func (n *gardening) bound(taken uint64) {
+	const step = 8 << 20
+	switch need := taken + n.garbage; {
+	case need <= frugal:
 		n.limit = frugal
+	case need <= 2*frugal:
+		n.limit = int64(need/step+2) * step
+	default:
+		n.limit = math.MaxInt64
 	}
 }
 

@@ -32,13 +32,13 @@ func TestGarbage(t *testing.T) {
 		{"never more than by default", 200 * mb, 0, 0.2, 1, 100},
 		{"", 200 * mb, 0, 0.2, 1, 100},
 		{"less again", 200 * mb, 0, 0.001, 1, 80},
-		{"stacks of many connections", 100 * mb, 200 * mb, 0.05, 1, 56},
-		{"an hour without anything to do", 200 * mb, 0, 0, 0, 72},
+		{"stacks of many connections", 100 * mb, 200 * mb, 0.05, 1, 48},
+		{"an hour without anything to do", 200 * mb, 0, 0, 0, 64},
 	}
 	gc, used := 0.0, 0.0
 	for i, s := range steps {
 		gc, used = gc+s.gc, used+s.used
-		if n.collected(s.live, s.other, gc, used); n.set != s.percent {
+		if n.collected(inUse{live: s.live, scanned: s.other}, gc, used); n.set != s.percent {
 			t.Errorf("%d. %s: %d %%, want %d", i, s.what, n.set, s.percent)
 		}
 	}
@@ -49,31 +49,37 @@ func TestFrugal(t *testing.T) {
 	n := gardening{garbage: minGarbage, limit: math.MaxInt64}
 	gc, used := 0.0, 0.0
 	for i, s := range []struct {
-		what        string
-		live, other uint64
-		share       float64
-		garbage     uint64
-		frugal      bool
+		what       string
+		live, rest uint64
+		share      float64
+		garbage    uint64
+		frugal     bool
 	}{
-		{"little is live", 20 * mb, 0, 0.01, 24 * mb, true},
-		{"it costs something: there is room", 90 * mb, 0, 0.08, 30 * mb, true},
-		{"less room", 102 * mb, 0, 0.05, 30 * mb, true},
-		{"much less", 122 * mb, 0, 0.09, 18 * mb, true},
-		{"stacks are looked through, too", 92 * mb, 32 * mb, 0.09, 16 * mb, true},
-		{"no room for as little as there must be", 125 * mb, 0, 0.05, 24 * mb, false},
-		{"room again", 122 * mb, 0, 0.065, 21 * mb, false},
-		{"", 122 * mb, 0, 0.065, 18.375 * mb, false},
-		{"", 122 * mb, 0, 0.065, 18 * mb, true},
-		{"it is too dear", 122 * mb, 0, 0.11, 22.5 * mb, false},
-		{"and stays so", 122 * mb, 0, 0.08, 28.125 * mb, false},
-		{"with less live it isn't", 107 * mb, 0, 0.05, 28.125 * mb, true},
-		{"a large server", 2000 * mb, 0, 0.05, 28.125 * mb, false},
+		{"little is live", 20 * mb, 12 * mb, 0.01, 24 * mb, true},
+		{"it costs something: there is room", 90 * mb, 12 * mb, 0.08, 30 * mb, true},
+		{"less room", 102 * mb, 12 * mb, 0.05, 30 * mb, true},
+		{"much less", 122 * mb, 12 * mb, 0.09, 18 * mb, true},
+		{"what isn't objects takes memory, too", 92 * mb, 44 * mb, 0.09, 16 * mb, true},
+		{"no room for as little as there must be", 125 * mb, 12 * mb, 0.05, 24 * mb, false},
+		{"room again", 122 * mb, 12 * mb, 0.065, 21 * mb, false},
+		{"", 122 * mb, 12 * mb, 0.065, 18.375 * mb, false},
+		{"", 122 * mb, 12 * mb, 0.065, 18 * mb, true},
+		{"it is too dear", 122 * mb, 12 * mb, 0.11, 22.5 * mb, false},
+		{"and stays so", 122 * mb, 12 * mb, 0.08, 28.125 * mb, false},
+		{"with less live it isn't", 107 * mb, 12 * mb, 0.05, 28.125 * mb, true},
+		{"a large server", 2000 * mb, 12 * mb, 0.05, 28.125 * mb, false},
 	} {
 		gc, used = gc+s.share, used+1
-		n.collected(s.live, s.other, gc, used)
-		if (n.limit == frugal) != s.frugal || n.garbage != s.garbage {
+		n.collected(inUse{live: s.live, scanned: 5 * mb, rest: s.rest}, gc, used)
+		if (n.limit == frugal) != s.frugal || n.limit < int64(min(s.live+s.rest+n.garbage, frugal)) || n.garbage != s.garbage {
 			t.Errorf("%d. %s: the limit is %d MB, with garbage of %v MB", i, s.what, n.limit>>20, float64(n.garbage)/mb)
 		}
+	}
+	if n.limit != math.MaxInt64 {
+		t.Error("a large server's memory is bound")
+	}
+	if n.collected(inUse{live: 200 * mb, rest: 20 * mb}, gc+0.05, used+1); n.limit > 264*mb || n.limit < 244*mb {
+		t.Errorf("%d MB when a little more is needed", n.limit/mb)
 	}
 }
 
