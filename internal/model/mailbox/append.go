@@ -92,12 +92,13 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 		if err := t.roomFor(items); err != nil {
 			return err
 		}
+		t.gather(len(items))
 		for i := range items {
 			if out.done[i], err = t.append(f, &items[i], staged[i], s.rightsOn(&f.Folder)); err != nil {
 				return err
 			}
 		}
-		return nil
+		return t.setGathered()
 	})
 	if err != nil {
 		s.a.unstage(ctx, staged)

@@ -219,25 +219,25 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 		return 0, err
 	}
 	rec := contentRecord{size: c.Size(), refs: 1, texts: texts, extra: c.extra}
-	if err := t.tx.Set(contentKey(id), rec.encode()); err != nil {
+	if err := t.set(contentKey(id), rec.encode()); err != nil {
 		return 0, err
 	}
-	return id, t.tx.Set(summaryKey(id), c.Summary())
+	return id, t.set(summaryKey(id), c.Summary())
 }
 
 // putText puts a content into the index's tail, with its text if that is taken out already, and returns how many records that
 // has.
 func (t *txn) putText(id ContentID, c *Content) (int, error) {
 	if !c.textNow() {
-		return 0, t.tx.Set(unindexedKey(id), []byte{tailBare})
+		return 0, t.set(unindexedKey(id), []byte{tailBare})
 	}
 	chunks := c.text.chunks()
 	for i, chunk := range chunks {
-		if err := t.tx.Set(textKey(id, i), chunk); err != nil {
+		if err := t.set(textKey(id, i), chunk); err != nil {
 			return 0, err
 		}
 	}
-	return len(chunks), t.tx.Set(unindexedKey(id), nil)
+	return len(chunks), t.set(unindexedKey(id), nil)
 }
 
 // takeStaged makes a staged content one that is referred to, unless the sweep was there first.

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -25,6 +26,9 @@ type txn struct {
 	val     []byte // scratch
 
 	ownsKeywords bool // next's keyword table isn't the base's any more
+
+	gathers  bool // records of contents wait in gathered
+	gathered []kv.Pair
 }
 
 // folderEdit is a folder on its way to the next state.
@@ -151,10 +155,39 @@ func (t *txn) insert(f *folderEdit, r *Row, op ChangeOp) error {
 	r.created, r.changed, r.read, r.saved = n, n, n, t.now.Unix()
 	f.HighestModSeq = n
 	t.count(f, r, 1)
-	if err := t.tx.Set(itemKey(r.ID), place{f.ID, r.UID}.encode()); err != nil {
+	if err := t.set(itemKey(r.ID), place{f.ID, r.UID}.encode()); err != nil {
 		return err
 	}
 	return t.write(f, r)
+}
+
+// gather lets set and put leave what they write to setGathered, if so many items come that it is worth while.
+func (t *txn) gather(items int) {
+	const records = 6 // of an item: row, place; of its content: record, summary, mark of the tail, text
+	if items > 1 {
+		t.gathers, t.gathered = true, make([]kv.Pair, 0, records*items)
+	}
+}
+
+// set writes a record, or leaves it to setGathered. Neither key nor value may be changed any more.
+func (t *txn) set(key, value []byte) error {
+	if !t.gathers {
+		return t.tx.Set(key, value)
+	}
+	t.gathered = append(t.gathered, kv.Pair{Key: key, Value: value})
+	return nil
+}
+
+// setGathered writes what set has left, in the order of the keys: many records cost the store less so, for each is put beside the one before.
+func (t *txn) setGathered() error {
+	slices.SortFunc(t.gathered, func(a, b kv.Pair) int { return bytes.Compare(a.Key, b.Key) })
+	for _, p := range t.gathered {
+		if err := t.tx.Set(p.Key, p.Value); err != nil {
+			return err
+		}
+	}
+	t.gathers, t.gathered = false, nil
+	return nil
 }
 
 // settle makes the edits so far part of the view.
@@ -175,6 +208,9 @@ func (t *txn) write(f *folderEdit, r *Row) error {
 func (t *txn) put(f *folderEdit, r *Row) error {
 	t.key = appendRowKey(t.key[:0], f.ID, r.UID)
 	t.val = appendRow(t.val[:0], r)
+	if t.gathers {
+		return t.set(bytes.Clone(t.key), bytes.Clone(t.val))
+	}
 	return t.tx.Set(t.key, t.val)
 }
 
