@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -58,7 +59,7 @@ func (o opinions) Connect(host, family string, port uint16, addr net.IP, m *milt
 	return o.step("connect", fmt.Sprintf("%s %s %v %v", host, addr, port > 0, m.Macros["{daemon_name}"]))
 }
 func (o opinions) Helo(name string, m *milter.Modifier) (milter.Response, error) {
-	return o.step("helo", name)
+	return o.step("helo", strings.TrimSpace(name+" "+m.Macros["{tls_version}"]+" "+m.Macros["{cipher_bits}"]))
 }
 func (o opinions) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	return o.step("mail", from+" "+m.Macros["{auth_authen}"]+" "+m.Macros["{auth_type}"])
@@ -228,6 +229,21 @@ func TestMilterHearsWhoConnects(t *testing.T) {
 	l.Ask("RCPT TO:<far@away.example>")
 	if got, want := m.all(), "helo client\nmail ann@example.test ann@example.test PLAIN\nrcpt far@away.example smtp"; got != want {
 		t.Errorf("heard\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestMilterHearsOfTLS: after STARTTLS the client introduces itself anew, and is told of with how private it is.
+func TestMilterHearsOfTLS(t *testing.T) {
+	s, all, _ := withMilters(t, 1, nil)
+	all[0].set("", nil, nil)
+	x := knock(t, s)
+	x.hear()
+	x.talk("EHLO mail.good.example", "250-", "STARTTLS", "220 ")
+	c := tls.Client(x.c, s.TrustingTLS())
+	x.c, x.r = c, bufio.NewReader(c)
+	x.talk("EHLO mail.good.example", "250-", "MAIL FROM:<eve@other.example>", "250 ", "QUIT", "221")
+	if got := all[0].all(); !strings.Contains(got, "\nhelo mail.good.example\nhelo mail.good.example TLSv1.3 ") || !strings.Contains(got, "\nmail eve@other.example") {
+		t.Errorf("heard\n%s", got)
 	}
 }
 
