@@ -86,7 +86,7 @@ func (m *Manager) found(ctx context.Context, n *name) (names []string, problem e
 }
 
 // worthIt reports whether a certificate with these names is worth asking for, of one that is in use: it would lose none, unless it is
-// about to end anyway, and it is due or would win some.
+// about to end anyway, and it is due or would win some. n.busy is held.
 func (m *Manager) worthIt(n *name, names []string, due bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,7 +99,7 @@ func (m *Manager) worthIt(n *name, names []string, due bool) bool {
 			return false // a name server that doesn't answer at the moment takes no name away
 		}
 	}
-	wins := len(missing(names, leaf)) > 0 && !now.Before(n.next) && now.Sub(leaf.NotBefore) >= growEvery
+	wins := len(missing(names, leaf)) > 0 && !now.Before(n.next) && now.Sub(n.stored) >= growEvery // authorities date certificates back
 	return len(names) > 0 && (due || wins)
 }
 
