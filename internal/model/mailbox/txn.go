@@ -180,7 +180,7 @@ func (t *txn) set(key, value []byte) error {
 
 // setGathered writes what set has left, in the order of the keys: many records cost the store less so, for each is put beside the one before.
 func (t *txn) setGathered() error {
-	slices.SortFunc(t.gathered, func(a, b kv.Pair) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortStableFunc(t.gathered, func(a, b kv.Pair) int { return bytes.Compare(a.Key, b.Key) })
 	for _, p := range t.gathered {
 		if err := t.tx.Set(p.Key, p.Value); err != nil {
 			return err
