@@ -65,6 +65,9 @@ func ParseHeader(raw string) Header {
 	return h
 }
 
+// Whole reports whether ParseHeader surely has all fields of the block: it doesn't look at more than 10,000.
+func (h *Header) Whole() bool { return len(h.Fields) < Limits{}.withDefaults().HeaderFields }
+
 // indexFields appends the places of raw's fields to fs, at most max of them, and reports whether these were all.
 func indexFields(fs []Field, raw string, max int) ([]Field, bool) {
 	for pos := 0; pos < len(raw); {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/message"
@@ -116,6 +117,9 @@ func (c *AuthorCheck) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	if cap(c.header) > 64<<10 {
 		c.header = nil // a long one isn't kept for the connection's next message
 	}
+	if !h.Whole() { // an author may stand where nobody has looked
+		return nil, c.refuse("The header has too many fields")
+	}
 	seen := 0
 	for _, name := range [...]string{"From", "Sender"} {
 		named := false
@@ -171,7 +175,9 @@ func (c *AuthorCheck) field(ctx context.Context, name, value string, seen *int) 
 }
 
 // parts reports whether addresses end at a character.
-func parts(r rune) bool { return strings.ContainsRune(" \t\r\n,;:<>", r) }
+func parts(r rune) bool {
+	return strings.ContainsRune(",;:<>", r) || unicode.IsSpace(r) || unicode.IsControl(r)
+}
 
 // visible is a field without quoted names and comments, which nobody takes for an address. What isn't closed people see to its end.
 func visible(value string) string {
@@ -228,6 +234,9 @@ func (c *AuthorCheck) address(ctx context.Context, field, local, host string) er
 func (c *AuthorCheck) may(ctx context.Context, local, host string) (bool, error) {
 	names, id := c.sending.all.names, c.sending.who.Account
 	domain, err := directory.ParseDomain(strings.TrimRight(host, "."))
+	if err != nil {
+		domain, err = directory.ParseDomain(strings.TrimRight(asShown(host), "."))
+	}
 	if err != nil { // of nobody here
 		return c.rule == AuthorsLocal, nil
 	}
@@ -240,6 +249,16 @@ func (c *AuthorCheck) may(ctx context.Context, local, host string) (bool, error)
 		}
 	}
 	return names.MaySend(ctx, id, directory.Address{Local: local, Domain: domain}.String())
+}
+
+// asShown is what a lenient reader may make of a host that is none: it decodes words, and leaves out what can't be in a name.
+func asShown(host string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.L, unicode.M, unicode.N) || strings.ContainsRune("-._。．｡", r) {
+			return r
+		}
+		return -1
+	}, message.DecodeWords(host))
 }
 
 // refuse makes the refusal (RFC 6409 §6.1: 5.7.1 is for what site policy forbids).
