@@ -91,21 +91,34 @@ func (s *Service) PollDevice(ctx context.Context, id uint32) (wait time.Duration
 	if wait := s.turn(p); wait > 0 { // whoever asks us too often doesn't make us do so
 		return wait, nil
 	}
+	s.mu.Lock()
 	device := *p.device
+	s.mu.Unlock()
 	t, wait, err := s.providers.Poll(ctx, src.OAuth.App, g.ClientSecret, &device)
-	if err == nil && wait > 0 {
-		s.mu.Lock()
-		p.device.Interval = device.Interval
-		s.mu.Unlock()
+	switch {
+	case err == nil && wait > 0:
+		s.slow(p, device.Interval)
 		return wait, nil
+	case fault.Is(err, fault.Unavailable):
+		s.slow(p, min(2*device.Interval, maxDevicePause))
+		return 0, err
 	}
-	if !fault.Is(err, fault.Unavailable) {
-		s.forgetPermission(id)
-	}
+	s.forgetPermission(id)
 	if err != nil {
 		return 0, err
 	}
 	return 0, s.allowed(ctx, id, t)
+}
+
+// maxDevicePause is the longest pause between two questions about a device to a provider that doesn't answer.
+const maxDevicePause = 2 * time.Minute
+
+// slow has a device asked about no sooner than after an interval, now and from now on (RFC 8628 §3.5).
+func (s *Service) slow(p *permission, interval time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.device.Interval = max(p.device.Interval, interval)
+	p.next = s.o.Now().Add(p.device.Interval)
 }
 
 // turn says how long to wait until the device may be asked about; 0: now, and not again before its interval.

@@ -78,7 +78,7 @@ func (c *Client) tokens(ctx context.Context, a App, secret string, form url.Valu
 	if err != nil {
 		return Tokens{}, err
 	}
-	if got.Access == "" || len(got.Access) > maxToken || len(got.Refresh) > maxToken || strings.ContainsAny(got.Access+got.Refresh, "\x00\x01\r\n") ||
+	if got.Access == "" || len(got.Access) > maxToken || len(got.Refresh) > maxToken || strings.ContainsFunc(got.Access+got.Refresh, notVisible) ||
 		got.Type != "" && !strings.EqualFold(got.Type, "Bearer") {
 		return Tokens{}, fault.New(fault.Unavailable, "%s gives no token that can be used", host(a.Token))
 	}
@@ -88,6 +88,9 @@ func (c *Client) tokens(ctx context.Context, a App, secret string, form url.Valu
 	}
 	return t, nil
 }
+
+// notVisible reports whether a character can't be in a token (RFC 6749 appendix A.12, A.17).
+func notVisible(r rune) bool { return r < ' ' || r > '~' }
 
 // seconds reads a number of seconds; what is none is otherwise.
 func seconds(n json.Number, otherwise, most time.Duration) time.Duration {
@@ -123,13 +126,41 @@ func (c *Client) post(ctx context.Context, a App, endpoint, secret string, form 
 	err = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&got)
 	switch {
 	case got.Error != "" && err == nil:
-		return got, judge(endpoint, resp.StatusCode, &refusal{printable(got.Error, 60), printable(got.Description, 200)})
+		return got, judge(endpoint, resp.StatusCode, &refusal{without(form, secret, printable(got.Error, 60)), without(form, secret, printable(got.Description, 200))})
 	case resp.StatusCode != http.StatusOK:
 		return got, fault.New(fault.Unavailable, "%s answers %d", host(endpoint), resp.StatusCode)
 	case err != nil:
 		return got, fault.New(fault.Unavailable, "%s answers what makes no sense", host(endpoint))
 	}
 	return got, nil
+}
+
+// secretFields are those of forms that nobody else may see.
+var secretFields = [...]string{"client_secret", "refresh_token", "code", "code_verifier", "device_code"}
+
+// minSecret is how long a secret is at least that is looked for in what a provider says, in bytes: shorter ones are in words.
+const minSecret = 6
+
+// without is what a provider says, unless it says back what was secret in the question: errors are logged, and shown to people.
+func without(form url.Values, secret, text string) string {
+	said := strings.ToLower(text)
+	for _, s := range append(valuesOf(form, secretFields[:]), secret) {
+		s = strings.ToLower(printable(s, maxToken))
+		if s = s[:min(len(s), maxEcho)]; len(s) >= minSecret && strings.Contains(said, s) {
+			return "(it repeats a secret)"
+		}
+	}
+	return text
+}
+
+// maxEcho is how much of a secret is looked for: what a provider says is cut, perhaps within one.
+const maxEcho = 12
+
+func valuesOf(form url.Values, names []string) (values []string) {
+	for _, name := range names {
+		values = append(values, form.Get(name))
+	}
+	return values
 }
 
 // judge says what kind of failure an error of RFC 6749 §5.2 or RFC 8628 §3.5 is.

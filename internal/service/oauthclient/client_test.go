@@ -66,7 +66,7 @@ func (p *provider) wants(err error, k fault.Kind) {
 	if !fault.Is(err, k) {
 		p.Errorf("%v: want %v", err, k)
 	}
-	if err != nil && strings.Contains(err.Error(), "s3cret") {
+	if err != nil && strings.Contains(strings.ToLower(err.Error()), "s3cret") {
 		p.Errorf("a secret is in %q", err)
 	}
 }
@@ -127,6 +127,11 @@ func TestRefusals(t *testing.T) {
 		{500, "<html>", fault.Unavailable},
 		{302, "", fault.Unavailable},
 		{200, "<html>", fault.Unavailable},
+		{400, `{"error":"invalid_grant","error_description":"no such token: s3cret too"}`, fault.Unauthenticated},
+		{400, `{"error":"s3cret","error_description":"for S3CRET TOO"}`, fault.Denied},
+		{400, `{"error":"invalid_grant","error_description":"token=s3cret\ttoo"}`, fault.Unauthenticated},
+		{200, `{"access_token":"a\u007f"}`, fault.Unavailable},
+		{200, `{"access_token":"a","refresh_token":"é"}`, fault.Unavailable},
 		{200, `{}`, fault.Unavailable},
 		{200, `{"access_token":"a\u0001b"}`, fault.Unavailable},
 		{200, `{"access_token":"a","token_type":"mac"}`, fault.Unavailable},
@@ -246,8 +251,14 @@ func TestDiscover(t *testing.T) {
 	p.pages["/.well-known/openid-configuration"] = `{"issuer":"` + at + `","token_endpoint":"http://plain.example/"}`
 	_, err = c.Discover(t.Context(), at)
 	p.wants(err, fault.Unavailable)
-	_, err = c.Discover(t.Context(), "http://plain.example")
-	p.wants(err, fault.Invalid)
+	for _, issuer := range []string{"http://plain.example", at + "/?", at + "/?x=/tenant", at + "/#x"} { // RFC 8414 §2
+		asked := len(p.asked)
+		_, err = c.Discover(t.Context(), issuer)
+		p.wants(err, fault.Invalid)
+		if len(p.asked) != asked {
+			t.Errorf("%s was asked", issuer)
+		}
+	}
 }
 
 func TestApps(t *testing.T) {

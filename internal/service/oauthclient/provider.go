@@ -85,11 +85,15 @@ type metadata struct {
 
 // Discover asks an issuer (an https URL) where its endpoints are. Errors: fault.Invalid, fault.Unavailable.
 func (c *Client) Discover(ctx context.Context, issuer string) (App, error) {
-	if err := checkEndpoint(issuer); err != nil {
-		return App{}, fault.Wrap(fault.Invalid, err, "an issuer is an https URL, or google or microsoft")
+	err := checkEndpoint(issuer)
+	if err == nil && strings.ContainsAny(issuer, "?#") { // RFC 8414 §2
+		err = errors.New("a query in it")
+	}
+	if err != nil {
+		return App{}, fault.Wrap(fault.Invalid, err, "an issuer is an https URL without a query, or google or microsoft")
 	}
 	var m metadata
-	err := c.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &m)
+	err = c.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &m)
 	if err != nil {
 		m = metadata{}
 		err = c.get(ctx, wellKnown(issuer), &m)
