@@ -152,7 +152,8 @@ func (c *AuthorCheck) field(ctx context.Context, name, value string, seen *int) 
 		}
 		return c.address(ctx, name, local, host)
 	}
-	loose := visible(value)
+	var loose strings.Builder
+	loose.WriteString(visible(value))
 	for _, a := range message.ParseAddresses(value) {
 		switch {
 		case a.Group != message.NoGroup:
@@ -161,10 +162,13 @@ func (c *AuthorCheck) field(ctx context.Context, name, value string, seen *int) 
 				return n, err
 			}
 		default: // readers that decode words first may find an address in them
-			loose += " " + message.DecodeWords(a.Name) + " " + message.DecodeWords(a.Mailbox)
+			for _, text := range [...]string{a.Name, a.Mailbox} {
+				loose.WriteByte(' ')
+				loose.WriteString(message.DecodeWords(text))
+			}
 		}
 	}
-	for word := range strings.FieldsFuncSeq(loose, parts) {
+	for word := range strings.FieldsFuncSeq(loose.String(), parts) {
 		if at := strings.LastIndexByte(word, '@'); at > 0 && at < len(word)-1 {
 			if err := look(word[:at], word[at+1:]); err != nil {
 				return n, err

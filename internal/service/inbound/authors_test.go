@@ -105,13 +105,19 @@ func TestAuthors(t *testing.T) {
 		"From: x@[192.0.2.1]\n":                                           "ynn",
 		"From: " + strings.Repeat("x", 300) + "@other.example\n":          "nnn",
 		"From: b\xffb@other.example\n":                                    "nnn",
+		"From: 'boss@other.example'\n":                                    "nnn", // what readers leave out around an address
+		"From: [boss@other.example]\n":                                    "nnn",
+		"From: boss@other.example\x00.elsewhere.example\n":                "nnn",
+		"From: boss@other.example\u200b\n":                                "nnn",
+		"From: \"boss@other.example\" <>\n":                               "nnn",
+		"From: who@else_where.example\n":                                  "ynn",
+		"From: " + strings.Repeat("a,", 250_000) + "a\n":                  "ynn",
 		"From: " + strings.Repeat("(", 400_000) + "boss@other.example\n":  "nnn",
 		"From: " + strings.Repeat("\"", 400_001) + "boss@other.example\n": "nnn",
 		"From: " + many + "\n":                                            "yyy",
 		strings.Repeat("X: y\n", 20_000) + "From: boss@other.example\n":   "nnn", // however far down
 		"From: ann@example.org\n" + strings.Repeat("X: y\n", 20_000) + "From: boss@other.example\n": "nnn",
 		"From: boss@other.example\u00a0\n":                                     "nnn", // which readers may take for white space
-		"From: boss@other.example\u200b\n":                                     "nnn",
 		"From: boss@other.example\v\n":                                         "nnn",
 		"From: boss@other.example\u2028\n":                                     "nnn",
 		"From: boss@\u200bother.example\n":                                     "nnn",
