@@ -29,6 +29,7 @@ type commandLine struct {
 	Session    sessionCmd    `cmd:"" help:"Who is signed in."`
 	Domain     domainCmd     `cmd:"" help:"Domains that are served."`
 	Alias      aliasCmd      `cmd:"" help:"Addresses whose mail goes to others."`
+	Postmaster postmasterCmd `cmd:"" help:"Tell or say who reads mail for postmaster and abuse, where nobody has these addresses."`
 	Group      groupCmd      `cmd:"" help:"Lists of people with an address."`
 	Policy     policyCmd     `cmd:"" help:"What administrators have decided about mail: whom to refuse or let in, which files, how large."`
 	Journal    journalCmd    `cmd:"" help:"Copies of all mail of a domain or an account, for an archive."`

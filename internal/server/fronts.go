@@ -109,7 +109,7 @@ func (s *Server) pop3Front(engine *auth.Engine) frontEnd {
 	l := s.config.Limits
 	server := pop3.New(pop3.Config{
 		Auth: engine, Mailboxes: s.store.Mailboxes, Hostname: s.config.Hostname, TLS: s.mailTLS(), Certificate: s.certs.LeafFor,
-		Logger: s.log, Now: s.world.Now,
+		Logger: s.log, Now: s.world.Now, LoginDelay: s.config.POP3.LoginDelay.OrZero(),
 		Limits: pop3.Limits{Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress},
 	})
 	s.metrics.pop3(server)

@@ -275,12 +275,18 @@ func TestPostmaster(t *testing.T) {
 	}
 	expect("postmaster", ann)
 	ok(t, d.SetPostmaster(ctx, "bob@example.org"))
+	if got, err := d.Postmaster(ctx); err != nil || got != "bob@example.org" {
+		t.Error(got, err)
+	}
 	expect("postmaster", bob)
 	expect("abuse@example.org", bob)
 	ok(t, d.AddAlias(ctx, "postmaster@example.org", []string{"eve@example.org"}))
 	expect("Postmaster@example.org", eve)
 	expect("postmaster", bob)
 	ok(t, d.SetPostmaster(ctx, ""))
+	if got, err := d.Postmaster(ctx); err != nil || got != "" {
+		t.Error(got, err)
+	}
 	expect("postmaster", ann)
 }
 

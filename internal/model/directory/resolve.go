@@ -340,6 +340,18 @@ func getPostmaster(r kv.Reader) (Address, bool, error) {
 	return a, true, nil
 }
 
+// Postmaster is whom SetPostmaster named, "" for nobody.
+func (d *Directory) Postmaster(ctx context.Context) (address string, err error) {
+	err = d.view(ctx, func(r kv.Reader) error {
+		a, ok, err := getPostmaster(r)
+		if ok {
+			address = a.String()
+		}
+		return err
+	})
+	return address, err
+}
+
 // SetPostmaster says who reads mail for postmaster and abuse where a domain has no such
 // address of its own. "" leaves it to the oldest account. The address must be one of ours.
 func (d *Directory) SetPostmaster(ctx context.Context, address string) error {

@@ -68,6 +68,11 @@ type Delegator interface {
 	DomainLimits(ctx context.Context, domain string) (DomainLimits, error)
 	// SetDomainLimits changes how much a domain may have. What is there already stays.
 	SetDomainLimits(ctx context.Context, l DomainLimits) error
+
+	// Postmaster tells who reads mail for postmaster@ and abuse@ where nobody has these addresses.
+	Postmaster(ctx context.Context) (Postmaster, error)
+	// SetPostmaster says who does. Errors: fault.NotFound if there is no such address here.
+	SetPostmaster(ctx context.Context, p Postmaster) error
 }
 
 // Administrators implements Admin.

@@ -71,6 +71,9 @@ var operations = map[string]operation{
 	}),
 	"domain.limits.set": doing(func(ctx context.Context, a Admin, l DomainLimits) error { return a.SetDomainLimits(ctx, l) }),
 
+	"postmaster.show": asking(func(ctx context.Context, a Admin, _ none) (Postmaster, error) { return a.Postmaster(ctx) }),
+	"postmaster.set":  doing(func(ctx context.Context, a Admin, p Postmaster) error { return a.SetPostmaster(ctx, p) }),
+
 	"account.list": asking(func(ctx context.Context, a Admin, _ none) ([]Account, error) { return a.Accounts(ctx) }),
 	"account.show": asking(func(ctx context.Context, a Admin, x addressArg) (Account, error) {
 		return a.Account(ctx, x.Address)

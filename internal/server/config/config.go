@@ -56,6 +56,8 @@ type Config struct {
 	Reports Reports `toml:"reports"`
 	// IMAP is what mail programs may learn of the server.
 	IMAP IMAPEntries `toml:"imap"`
+	// POP3 is about collecting mail.
+	POP3 POP3Settings `toml:"pop3"`
 	// Sharing says what people may give to others.
 	Sharing Sharing `toml:"sharing"`
 	// Scanner are other programs that are shown messages. Default: none.
@@ -271,67 +273,18 @@ func (c *Config) validateTop() error {
 	if b := c.SMTP.BareLineEndings; b != "" && b != Refuse && b != Normalise {
 		return fault.New(fault.Invalid, "smtp.bare_line_endings %q: want refuse or normalise", b)
 	}
-	if err := c.Trace.validate(); err != nil {
-		return err
+	for _, validate := range []func() error{
+		c.Trace.validate, c.Accounts.validate, c.validateProvision, c.Reports.validate, c.Autoconfig.validate,
+		c.validateCertificates, c.Audit.validate, c.HTTP.validate, c.OAuth.validate, c.Auth.validate,
+		c.DKIM.validate, c.validateSending, c.Checks.validate, c.Quarantine.validate, c.validateScanners,
+		c.MTASTS.validate, c.IMAP.validate, c.POP3.validate, c.Sieve.validate, c.Junk.validate, c.Sharing.validate,
+		c.Limits.validate,
+	} {
+		if err := validate(); err != nil {
+			return err
+		}
 	}
-	if err := c.Accounts.validate(); err != nil {
-		return err
-	}
-	if err := c.validateProvision(); err != nil {
-		return err
-	}
-	if err := c.Reports.validate(); err != nil {
-		return err
-	}
-	if err := c.Autoconfig.validate(); err != nil {
-		return err
-	}
-	if err := c.validateCertificates(); err != nil {
-		return err
-	}
-	if err := c.Audit.validate(); err != nil {
-		return err
-	}
-	if _, _, err := c.HTTP.Trusted(); err != nil {
-		return err
-	}
-	if err := c.OAuth.validate(); err != nil {
-		return err
-	}
-	if err := c.Auth.validate(); err != nil {
-		return err
-	}
-	if err := c.DKIM.validate(); err != nil {
-		return err
-	}
-	if err := c.validateSending(); err != nil {
-		return err
-	}
-	if err := c.Checks.validate(); err != nil {
-		return err
-	}
-	if err := c.Quarantine.validate(); err != nil {
-		return err
-	}
-	if err := c.validateScanners(); err != nil {
-		return err
-	}
-	if err := c.MTASTS.validate(); err != nil {
-		return err
-	}
-	if err := c.IMAP.validate(); err != nil {
-		return err
-	}
-	if err := c.Sieve.validate(); err != nil {
-		return err
-	}
-	if err := c.Junk.validate(); err != nil {
-		return err
-	}
-	if err := c.Sharing.validate(); err != nil {
-		return err
-	}
-	return c.Limits.validate()
+	return nil
 }
 
 func (l Limits) validate() error {

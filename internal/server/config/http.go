@@ -29,6 +29,11 @@ func (h HTTPServer) Trusted() (networks []netip.Prefix, unix bool, err error) {
 	return networks, unix, nil
 }
 
+func (h HTTPServer) validate() error {
+	_, _, err := h.Trusted()
+	return err
+}
+
 // network reads a network; a single address is one of one.
 func network(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
