@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,8 +194,14 @@ func (s *Service) connectIMAP(ctx context.Context, src Source, secret string) (r
 	return &imap{c, status.UIDValidity}, nil
 }
 
-// listStep is how many messages are described at once.
-const listStep = 500
+const (
+	// listStep is how many messages are described at once.
+	listStep = 500
+	// listMost is how many a run brings, of which all must be remembered; the next run goes on from there.
+	listMost = 100_000
+	// keywordsMost is how many keywords of a message come along.
+	keywordsMost = 50
+)
 
 // list lists what has come since the last UID. If the numbers are others now, that is all.
 func (i *imap) list(status *Status) ([]there, error) {
@@ -203,12 +210,15 @@ func (i *imap) list(status *Status) ([]there, error) {
 	}
 	var uids []uint32
 	err := i.c.UIDsFrom(status.LastUID+1, func(uid uint32) { uids = append(uids, uid) })
+	uids = slices.Clone(uids[:min(len(uids), listMost)])
 	var all []there
 	for len(uids) > 0 && err == nil {
 		n := min(len(uids), listStep)
 		about := map[uint32]there{}
 		err = i.c.Describe(uids[:n], func(m *imapclient.Message) error {
-			about[m.UID] = i.describe(m)
+			if _, asked := slices.BinarySearch(uids[:n], m.UID); asked {
+				about[m.UID] = i.describe(m)
+			}
 			return nil
 		})
 		for _, uid := range uids[:n] {
@@ -226,6 +236,8 @@ func (i *imap) list(status *Status) ([]there, error) {
 func (i *imap) describe(m *imapclient.Message) there {
 	t := there{digest: digestOf("uid", fmt.Sprint(i.uidValidity), fmt.Sprint(m.UID)), number: m.UID, size: m.Size, received: m.Received}
 	t.flags, t.keywords = move.ReadFlags(m.Flags)
+	t.keywords = move.UsableKeywords(t.keywords)
+	t.keywords = slices.Clone(t.keywords[:min(len(t.keywords), keywordsMost)])
 	return t
 }
 

@@ -189,6 +189,7 @@ func TestHostileServers(t *testing.T) {
 		"large name":           {"* LIST () \"/\" {99999999999}\r\n"},
 		"deep":                 {"* LIST " + strings.Repeat("(", 10_000)},
 		"many values":          {"* LIST (" + strings.Repeat("a ", 20_000) + ")"},
+		"many long values":     {"* LIST (" + strings.Repeat(long[:60_000]+" ", 20) + ") \"/\" a\r\nTAG OK\r\n"},
 		"no list":              {"* LIST\r\n"},
 		"stranger's tag":       {"p77 OK done\r\n"},
 		"continuation":         {"+ go on\r\n"},
@@ -215,7 +216,7 @@ func TestHostileServers(t *testing.T) {
 					}
 				}
 				for _, line := range lines {
-					io.WriteString(there, line)
+					io.WriteString(there, strings.ReplaceAll(line, "TAG", "p2"))
 				}
 			}()
 			c, err := Dial(t.Context(), Options{Options: dialer.Options{Address: "mail.example.org:143", Security: dialer.Plain, Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }}})

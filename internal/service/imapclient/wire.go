@@ -15,6 +15,7 @@ import (
 const (
 	maxWord   = 64 << 10  // bytes of an atom, a string, a literal that is no message, and of a text
 	maxValues = 10_000    // of one response
+	maxParsed = 1 << 20   // bytes of the values of one response
 	maxDepth  = 20        // of lists
 	maxSkip   = 1 << 30   // bytes of a line that nobody wants, with its literals
 	maxText   = 16 << 10  // of a text that is kept
@@ -37,6 +38,7 @@ type reader struct {
 	b      *bufio.Reader
 	done   bool // the line has been read
 	values int  // read of this response
+	parsed int  // bytes in them
 }
 
 func newReader(r io.Reader) *reader { return &reader{b: bufio.NewReaderSize(r, 64<<10), done: true} }
@@ -49,7 +51,7 @@ func tooMuch(what string) error {
 
 // response reads the beginning of a line.
 func (r *reader) response() (*response, error) {
-	r.done, r.values = false, 0
+	r.done, r.values, r.parsed = false, 0, 0
 	out := &response{}
 	var err error
 	if out.tag, err = r.word(); err != nil {
@@ -203,9 +205,15 @@ type value struct {
 
 // value reads one.
 func (r *reader) value(depth int) (value, error) {
-	if r.values++; r.values > maxValues || depth > maxDepth {
+	if r.values++; r.values > maxValues || r.parsed > maxParsed || depth > maxDepth {
 		return value{}, tooMuch("a response")
 	}
+	v, err := r.anyValue(depth)
+	r.parsed += len(v.text)
+	return v, err
+}
+
+func (r *reader) anyValue(depth int) (value, error) {
 	c, err := r.peek()
 	switch {
 	case err != nil:

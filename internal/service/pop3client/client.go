@@ -32,6 +32,7 @@ const (
 	maxLine     = 2048      // bytes of a reply or a line of a list
 	maxMessages = 1_000_000 // in a maildrop
 	maxCaps     = 200
+	maxUID      = 256     // bytes; 70 are allowed (RFC 1939 §7)
 	maxSkip     = 1 << 30 // bytes of a message that nobody wants
 )
 
@@ -294,7 +295,7 @@ func (c *Client) addUIDs(all []Message) error {
 	return c.list(func(line string) error {
 		number, uid, _ := strings.Cut(line, " ")
 		n, err := strconv.Atoi(number)
-		if lines++; err != nil || uid == "" || lines > maxMessages {
+		if lines++; err != nil || uid == "" || len(uid) > maxUID || lines > maxMessages {
 			return fault.New(fault.Unavailable, "%s sends a list that makes no sense", c.o.Address)
 		}
 		for at < len(all) && all[at].Number < n {

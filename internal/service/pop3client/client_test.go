@@ -140,6 +140,7 @@ func TestHostileServers(t *testing.T) {
 		"not ascending":  "+OK\r\n2 1\r\n1 1\r\n.\r\n",
 		"other protocol": "* OK IMAP4rev1\r\n",
 		"cut":            "+OK\r\n1 1\r\n",
+		"long UID":       "+OK\r\n1 1\r\n.\r\n+OK\r\n1 " + strings.Repeat("x", 257) + "\r\n.\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := session(t, "", "C: LIST", said, "C: UIDL")
