@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -120,14 +121,18 @@ func TestNotifyOfManyAnnotations(t *testing.T) {
 	}
 	c := w.user("ann")
 	c.ok("NOTIFY SET (personal (MessageNew MessageExpunge MailboxMetadataChange))")
-	n := allocated(func() {
-		w.deliver(ann, inbox.ID, testMessage(1), 0)
-		if lines := c.ok("NOOP"); len(lines) != 1 || !strings.HasPrefix(lines[0], "* STATUS INBOX (MESSAGES 1") && !strings.HasPrefix(lines[0], `* STATUS "INBOX" (MESSAGES 1`) {
-			t.Errorf("%q", lines)
-		}
-	})
-	if n > 8<<20 { // they have 10 MB; the index of texts may be at work, too
-		t.Errorf("%d KB", n>>10)
+	least := uint64(math.MaxUint64) // of several: the store, and the index of texts, may be at work during one of them
+	for i := range 5 {
+		least = min(least, allocated(func() {
+			w.deliver(ann, inbox.ID, testMessage(1), 0)
+			want := fmt.Sprintf(`* STATUS "INBOX" (MESSAGES %d `, i+1)
+			if lines := c.ok("NOOP"); len(lines) != 1 || !strings.HasPrefix(strings.Replace(lines[0], " INBOX ", ` "INBOX" `, 1), want) {
+				t.Errorf("%q", lines)
+			}
+		}))
+	}
+	if least > 4<<20 { // they have 10 MB
+		t.Errorf("%d KB", least>>10)
 	}
 	must(t, ann.SetFolderProps(ctx, last.ID, map[mailbox.PropScope]map[string][]byte{mailbox.SharedProps: {"vendor/x/y": nil}}))
 	if lines := c.ok("NOOP"); len(lines) != 1 || lines[0] != `* METADATA "box999" /shared/vendor/x/y` {
