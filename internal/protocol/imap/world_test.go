@@ -62,9 +62,9 @@ func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *Lis
 	l := w.listen()
 	go func() { served <- w.server.Serve(ctx, l, o) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		soon, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
-		if err := w.server.Shutdown(ctx); err != nil {
+		if err := w.server.Shutdown(soon); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
 		if err := <-served; err != nil {
