@@ -47,6 +47,8 @@ type Way struct {
 	To   string `json:"to"`   // the account's address, as it was written there, or that of an alias which leads to it
 	// Direct: To is the account's own.
 	Direct bool `json:"direct,omitempty"`
+	// Alone: an alias leads nowhere else. If it does later without the account, somebody else has got it.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // maxWays is how many ways Belongings looks for.
@@ -177,7 +179,7 @@ func waysOf(r kv.Reader, kind, from string, targets []string, to Address) (ways 
 		if leads, err := leadsTo(r, a.Fold(), to); err != nil {
 			return nil, err
 		} else if leads {
-			ways = append(ways, Way{Kind: kind, From: from, To: s})
+			ways = append(ways, Way{Kind: kind, From: from, To: s, Alone: kind == WayAlias && len(targets) == 1})
 		}
 	}
 	return ways, nil
@@ -339,6 +341,9 @@ func (u *unpacker) ways(b Belongings) error {
 	if err != nil {
 		return err
 	}
+	if stays, err := u.beside(was); err != nil || stays {
+		return err
+	}
 	made := map[Address]bool{}
 	for _, w := range b.Ways[:min(len(b.Ways), maxWays)] {
 		to, err := Parse(w.To)
@@ -363,6 +368,16 @@ func (u *unpacker) ways(b Belongings) error {
 	return nil
 }
 
+// beside reports whether the account that was backed up is still there, so that this is another one: new mail is the first's alone.
+func (u *unpacker) beside(was Address) (bool, error) {
+	e, ok, err := getEntry(u.tx, was.Fold())
+	if err != nil || !ok || e.kind != isAccount || e.id == uint64(u.acc.ID) {
+		return false, err
+	}
+	u.left("aliases and groups, which are those of %s", was)
+	return true, nil
+}
+
 // way makes one way, and reports whether it wasn't there.
 func (u *unpacker) way(w Way, to Address, made map[Address]bool) (bool, error) {
 	if w.Kind == WayCatchAll {
@@ -379,6 +394,9 @@ func (u *unpacker) way(w Way, to Address, made map[Address]bool) (bool, error) {
 	case w.Kind == WayAlias && !ok:
 		made[from.Fold()] = true
 		return u.alias(from, to)
+	case w.Kind == WayAlias && e.kind == isAlias && w.Alone && !made[from.Fold()] && !containsAddress(e.targets, to.Fold()):
+		u.left("the alias %s, which is somebody else's now", from)
+		return false, nil
 	case w.Kind == WayAlias && e.kind == isAlias:
 		var added bool
 		e.targets, added, err = u.join(keyRef, from, e.targets, to, MaxTargets)

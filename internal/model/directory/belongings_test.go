@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
+	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 )
 
@@ -160,6 +161,7 @@ func TestRestoreTakesNothingFromOthers(t *testing.T) {
 	ok(t, d.LinkAccount(ctx, ann, Link{Source: "ldap", Key: "7"}))
 	ok(t, d.AddAlias(ctx, "a@example.org", []string{"ann@example.org"}))
 	ok(t, d.AddAlias(ctx, "b@example.org", []string{"a@example.org", "ben@example.org"}))
+	ok(t, d.AddAlias(ctx, "c@example.org", []string{"ann@example.org", "ben@example.org"}))
 	catchAll := "ann@example.org"
 	ok(t, d.SetDomain(ctx, "example.org", DomainChange{CatchAll: &catchAll}))
 	cred, b := packed(t, d, "ann@example.org")
@@ -173,7 +175,7 @@ func TestRestoreTakesNothingFromOthers(t *testing.T) {
 	ok(t, d.AddAlias(ctx, "a@example.org", []string{"ben@example.org"}))
 	acc, back, err := d.RestoreAccount(ctx, NewAccount{Address: "ann@example.org"}, true, cred, b, true)
 	ok(t, err)
-	if len(back.Left) != 2 || back.Passkeys != 0 {
+	if len(back.Left) != 3 || back.Passkeys != 0 {
 		t.Errorf("%+v", back)
 	}
 	if who, _, err := d.Passkey(ctx, n.Credential); err != nil || who.Account.ID != ben {
@@ -188,9 +190,34 @@ func TestRestoreTakesNothingFromOthers(t *testing.T) {
 	if list, _ := d.AliasTargets(ctx, "b@example.org"); !slices.Equal(list, []string{"ben@example.org"}) {
 		t.Errorf("b leads to %v", list) // an alias that was there all the time isn't led anywhere by the backup
 	}
-	if list, _ := d.AliasTargets(ctx, "a@example.org"); len(list) != 2 {
-		t.Errorf("a leads to %v", list)
+	if list, _ := d.AliasTargets(ctx, "a@example.org"); !slices.Equal(list, []string{"ben@example.org"}) {
+		t.Errorf("a leads to %v", list) // it was Ann's alone, and is Ben's alone now
 	}
+	if list, _ := d.AliasTargets(ctx, "c@example.org"); !slices.Equal(list, []string{"ben@example.org", "ann@example.org"}) {
+		t.Errorf("c leads to %v", list) // they shared it
+	}
+}
+
+// Who looks at an old state of somebody's mailbox under another address doesn't get their new mail.
+func TestRestoreBesideTheAccount(t *testing.T) {
+	d := newDirectory(t)
+	ctx := t.Context()
+	ann := add(t, d, "ann")
+	ok(t, d.AddAlias(ctx, "a@example.org", []string{"ann@example.org"}))
+	_, err := d.NewGroup(ctx, NewGroup{Address: "team@example.org", Members: []string{"ann@example.org"}, Owners: []string{"ann@example.org"}})
+	ok(t, err)
+	cred, b := packed(t, d, "ann@example.org")
+	_, back, err := d.RestoreAccount(ctx, NewAccount{Address: "old@example.org"}, true, cred, b, true)
+	ok(t, err)
+	if len(back.Ways) != 0 || len(back.Left) != 1 {
+		t.Errorf("%+v", back)
+	}
+	for _, at := range []string{"a@example.org", "team@example.org"} {
+		if to, err := d.Resolve(ctx, at); err != nil || !slices.Equal(to.Accounts, []ident.AccountID{ann}) {
+			t.Errorf("%s leads to %+v, %v", at, to, err)
+		}
+	}
+	consistent(t, d)
 }
 
 // What is keyed by the secret of another installation stays behind; two-step verification doesn't, or the password alone would do.
@@ -237,7 +264,7 @@ func TestRestoreElsewhere(t *testing.T) {
 	b.Codes, b.Apps = nil, [][]byte{{9}}
 	_, _, err = other.RestoreAccount(ctx, NewAccount{Address: "x@example.org"}, true, cred, b, true)
 	fails(t, err, fault.Corrupt)
-	b.Apps, b.Ways = nil, []Way{{Kind: "x", From: "y", To: "z"}}
+	b.Address, b.Apps, b.Ways = "gone@example.org", nil, []Way{{Kind: "x", From: "y", To: "z"}}
 	_, _, err = other.RestoreAccount(ctx, NewAccount{Address: "x@example.org"}, true, cred, b, true)
 	fails(t, err, fault.Invalid)
 	_, err = other.AccountByAddress(ctx, "x@example.org")
