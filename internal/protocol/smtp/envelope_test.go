@@ -4,6 +4,10 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"postroad/internal/model/ident"
+	"postroad/internal/service/delivery"
+	"postroad/internal/service/scan"
 )
 
 // Whom the client has named hears what became of them; of who was taken out it hears well, and of who was added only if that went wrong.
@@ -39,5 +43,28 @@ func TestResultsOfChangedRecipients(t *testing.T) {
 	tx.restore()
 	if len(tx.envelope.Recipients) != 3 {
 		t.Error(tx.envelope.Recipients)
+	}
+}
+
+// What was proved of the sender that a client has named isn't proved of one that a program puts in their place: nobody writes to them, unless
+// it is the word of somebody who has signed in, or of a trusted relay, that counts.
+func TestChangedSenderIsNotProved(t *testing.T) {
+	for _, c := range []struct {
+		to            string
+		who           *ident.Identity
+		trusted, want bool
+	}{
+		{"ann@example.org", nil, false, true},
+		{"victim@elsewhere.example", nil, false, false},
+		{"victim@elsewhere.example", nil, true, true},
+		{"victim@elsewhere.example", &ident.Identity{}, false, true},
+	} {
+		s := &session{who: c.who, tx: &transaction{envelope: Envelope{From: "ann@example.org", Trusted: c.trusted}}}
+		x := &shown{found: make(chan *scan.Report, 1)}
+		x.found <- &scan.Report{Changes: []scan.EnvelopeChange{{Do: scan.SetSender, Address: c.to, By: "m"}}}
+		v := &delivery.Verdict{Sender: true}
+		if err := s.heed(t.Context(), x, v); err != nil || s.tx.envelope.From != c.to || v.Sender != c.want {
+			t.Errorf("%+v: %q, %v, %v", c, s.tx.envelope.From, v.Sender, err)
+		}
 	}
 }

@@ -159,11 +159,15 @@ func (s *session) heed(ctx context.Context, x *shown, v *delivery.Verdict) error
 	if d, ok := r.Edited.(*draft); ok {
 		s.adopt(x, d)
 	}
+	from := s.tx.envelope.From
 	for i := range r.Changes {
 		told := s.changeEnvelope(ctx, &r.Changes[i])
 		if i < maxTold {
 			v.Summary += " " + told
 		}
+	}
+	if s.tx.envelope.From != from && s.who == nil && !s.tx.envelope.Trusted {
+		v.Sender = false // what was proved was proved of another, and a program may have this one from the message
 	}
 	return nil
 }
