@@ -26,7 +26,11 @@ func (c *conversation) Step(ctx context.Context, at scan.Stage, m *scan.Message)
 		}
 		var f scan.Finding
 		if err = t.within(ctx, func() error { return t.step(at, m, &f) }); err == nil {
-			c.s.give(t)
+			if t.r.Buffered() > 0 { // it says more than it was asked, which would be taken for an answer to the next step
+				c.s.drop(t)
+			} else {
+				c.s.give(t)
+			}
 			return f, nil
 		}
 		c.s.drop(t)

@@ -476,6 +476,41 @@ func TestAnswersAtEachStep(t *testing.T) {
 	}
 }
 
+// What a filter says too much isn't taken for what it says to the next step, or of the next message.
+func TestAnswersTooMany(t *testing.T) {
+	first := true
+	s := New(Options{Dial: scantest.Serve(func(c net.Conn) {
+		w, bad := newWire(c), first
+		first = false
+		for {
+			p, err := w.next()
+			switch {
+			case err != nil:
+				return
+			case p.letter == cmdMacro || p.letter == cmdAbort:
+				continue
+			case p.letter == cmdOptions:
+				w.put(cmdOptions, append([]byte{0, 0, 0, 6, 0, 0, 1, 0xff}, 0, 0, 0, 0))
+			default:
+				w.put(actContinue)
+			}
+			if bad && p.letter == cmdMail {
+				w.put(actReject)
+			}
+			w.flush()
+		}
+	})})
+	x := begin(t, s)
+	x.mail("ann@example.org")
+	if f := x.rcpt("bob@example.test"); f.Action != scan.Accept {
+		t.Errorf("%+v", f)
+	}
+	x.c.Close()
+	if s.lines.open != 0 {
+		t.Errorf("%d are open", s.lines.open)
+	}
+}
+
 // The parameters of MAIL and RCPT are told.
 func TestParameters(t *testing.T) {
 	var heard letters
