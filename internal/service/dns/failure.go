@@ -72,7 +72,7 @@ func (f *Failure) Unwrap() error { return f.Detail }
 
 // Fault gives f the kind of fault that it is.
 func (f *Failure) Fault() error {
-	return fault.Wrap(f.Reason.kind(), f, fmt.Sprintf("DNS: %s %s: %s", f.Name, f.Type, f.Reason))
+	return fault.Wrap(f.Reason.kind(), f, "DNS: "+f.Name+" "+f.Type+": "+f.Reason.String())
 }
 
 // ReasonOf returns the reason in err's chain; Temporary if there is none. Ask only about failures.

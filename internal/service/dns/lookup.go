@@ -66,21 +66,34 @@ func hostName(s string) (string, bool) {
 
 // LookupIP implements Resolver. Both families are asked for at once.
 func (c *Client) LookupIP(ctx context.Context, host string) (Answer[netip.Addr], error) {
+	if remembering(ctx) != nil { // there is nothing to wait for
+		v6, err6 := c.lookup6(ctx, host)
+		v4, err4 := c.lookup4(ctx, host)
+		return bothFamilies(v6, v4, err6, err4)
+	}
 	var v4 Answer[netip.Addr]
 	var err4 error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		v4, err4 = lookup(ctx, c, host, wire.TypeA, func(rr *wire.A) (netip.Addr, bool) {
-			a, ok := netip.AddrFromSlice(rr.A)
-			return a.Unmap(), ok
-		})
+		v4, err4 = c.lookup4(ctx, host)
 	}()
-	v6, err6 := lookup(ctx, c, host, wire.TypeAAAA, func(rr *wire.AAAA) (netip.Addr, bool) {
-		return netip.AddrFromSlice(rr.AAAA)
-	})
+	v6, err6 := c.lookup6(ctx, host)
 	<-done
 	return bothFamilies(v6, v4, err6, err4)
+}
+
+func (c *Client) lookup4(ctx context.Context, host string) (Answer[netip.Addr], error) {
+	return lookup(ctx, c, host, wire.TypeA, func(rr *wire.A) (netip.Addr, bool) {
+		a, ok := netip.AddrFromSlice(rr.A)
+		return a.Unmap(), ok
+	})
+}
+
+func (c *Client) lookup6(ctx context.Context, host string) (Answer[netip.Addr], error) {
+	return lookup(ctx, c, host, wire.TypeAAAA, func(rr *wire.AAAA) (netip.Addr, bool) {
+		return netip.AddrFromSlice(rr.AAAA)
+	})
 }
 
 // bothFamilies puts the answers for IPv6 and IPv4 together. One that says that the host has no addresses
@@ -110,7 +123,7 @@ func lookup[R wire.RR, T any](ctx context.Context, c *Client, name string, qtype
 	}
 	res, ttl := c.resolve(ctx, question{ascii, qtype})
 	if res == nil {
-		return Answer[T]{}, fault.Wrap(fault.Canceled, context.Cause(ctx), "")
+		return Answer[T]{}, unanswered(ctx)
 	}
 	a := Answer[T]{Secure: res.secure, Name: res.name, TTL: ttl}
 	for _, rr := range res.records {
@@ -130,10 +143,14 @@ func lookup[R wire.RR, T any](ctx context.Context, c *Client, name string, qtype
 	return a, nil
 }
 
-// resolve answers from the cache, or asks. It returns nil if ctx has ended.
+// resolve answers from the cache, or asks. It returns nil if ctx has ended, or is of Remembered and the cache has no answer.
 func (c *Client) resolve(ctx context.Context, q question) (*result, time.Duration) {
 	if res, left := c.cache.get(q, c.now()); res != nil {
 		return res, left
+	}
+	if missed := remembering(ctx); missed != nil {
+		missed.Store(true)
+		return nil, 0
 	}
 	res := c.flights.do(ctx, q, func() *result { return c.fetch(ctx, q) })
 	if res == nil {

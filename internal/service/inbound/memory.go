@@ -6,7 +6,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	digest "hash"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,8 +30,8 @@ const (
 // It is safe for concurrent use.
 type memory struct {
 	db     kv.DB
-	secret []byte
-	most   int // entries of a kind
+	most   int       // entries of a kind
+	hashes sync.Pool // of *hasher
 
 	// room is how many new entries of each kind may come before the next tidy.
 	greyRoom, recordRoom atomic.Int64
@@ -38,7 +40,8 @@ type memory struct {
 }
 
 func newMemory(db kv.DB, secret []byte, most int) *memory {
-	m := &memory{db: db, secret: secret, most: most}
+	m := &memory{db: db, most: most}
+	m.hashes.New = func() any { return &hasher{Hash: hmac.New(sha256.New, secret)} }
 	m.greyRoom.Store(int64(most))
 	m.recordRoom.Store(int64(most))
 	return m
@@ -46,15 +49,23 @@ func newMemory(db kv.DB, secret []byte, most int) *memory {
 
 // hash names some words together.
 func (m *memory) hash(words ...string) (h hash) {
-	x := hmac.New(sha256.New, m.secret)
+	x := m.hashes.Get().(*hasher)
+	defer m.hashes.Put(x)
+	b := x.buf[:0]
 	for _, w := range words {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(w)))
-		x.Write(n[:])
-		x.Write([]byte(w))
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(w))), w...)
 	}
-	copy(h[:], x.Sum(nil))
+	x.Reset()
+	x.Write(b)
+	x.buf = x.Sum(b[:0])
+	copy(h[:], x.buf)
 	return h
+}
+
+// hasher is used again: to begin with a key is dearer than to hash.
+type hasher struct {
+	digest.Hash
+	buf []byte
 }
 
 // grey is a greylisting entry.

@@ -12,6 +12,20 @@ func FromDNS(r dns.Resolver) Resolver { return fromDNS{r} }
 
 type fromDNS struct{ dns dns.Resolver }
 
+// rememberer is a resolver that can be asked for what it has at hand alone, as a dns.Client can.
+type rememberer interface {
+	// Remembered returns a context with which nothing is waited for, and what tells whether all that was asked with it was at hand.
+	Remembered(ctx context.Context) (_ context.Context, complete func() bool)
+}
+
+// Remembered implements rememberer; complete is nil, and nothing is to be asked, if the resolver isn't one.
+func (f fromDNS) Remembered(ctx context.Context) (_ context.Context, complete func() bool) {
+	if r, ok := f.dns.(rememberer); ok {
+		return r.Remembered(ctx)
+	}
+	return ctx, nil
+}
+
 func (f fromDNS) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	a, err := f.dns.LookupTXT(ctx, name)
 	return a.Records, err

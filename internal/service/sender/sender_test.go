@@ -300,3 +300,26 @@ func BenchmarkVerdict(b *testing.B) {
 		}
 	}
 }
+
+// TestAtHand: what is found out of the memory for the DNS is what asking says, and nothing that has to be asked for gets lost.
+func TestAtHand(t *testing.T) {
+	w := world(t)
+	client, err := dns.New(dns.Options{Servers: w.Serve(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, s := range []sender.Session{ours, {IP: ours.IP, Helo: ours.Helo}, {IP: netip.MustParseAddr("198.51.100.9"), Helo: "list.example", MailFrom: "x@example.com"}} {
+		msg := signed(t, "example.com", plain)
+		want := verdict(t, w, s, msg)
+		for range 2 { // the second time all is at hand
+			k := checker(client).Begin(s)
+			k.Write([]byte(msg))
+			k.Known(sender.CheckIPRev(t.Context(), sender.FromDNS(w), s.IP))
+			got := k.Verdict(t.Context())
+			if diff := cmp.Diff(want.Field(), got.Field()); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}

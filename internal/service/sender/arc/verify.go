@@ -84,6 +84,9 @@ func (v *Verifier) ReadHeader(h dkim.Header, b *dkim.Bodies) {
 	}
 }
 
+// Sealed reports whether the message has a chain to be validated, for which keys are needed. The header must be complete.
+func (v *Verifier) Sealed() bool { return v.err == nil && len(v.sets) > 0 }
+
 // Result validates the chain (RFC 8617 §5.2). The message must be complete.
 func (v *Verifier) Result(ctx context.Context) Result {
 	if v.scan != nil {

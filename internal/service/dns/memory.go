@@ -1,0 +1,33 @@
+package dns
+
+import (
+	"context"
+	"sync/atomic"
+
+	"postroad/internal/fault"
+)
+
+// memoryKey is the context key of what Remembered returns.
+type memoryKey struct{}
+
+// Remembered returns a context for questions that aren't to be waited for: a Client answers them out of its memory alone, or else
+// with a fault of kind Canceled, and complete is false from then on. Whoever has many questions whose answers are at hand needs no goroutines for
+// them. Both are safe for concurrent use.
+func (c *Client) Remembered(ctx context.Context) (_ context.Context, complete func() bool) {
+	missed := new(atomic.Bool)
+	return context.WithValue(ctx, memoryKey{}, missed), func() bool { return !missed.Load() }
+}
+
+// remembering is set, and to be set to true when something isn't at hand, if ctx is of Remembered; nil otherwise.
+func remembering(ctx context.Context) *atomic.Bool {
+	missed, _ := ctx.Value(memoryKey{}).(*atomic.Bool)
+	return missed
+}
+
+// unanswered is the fault of a question that wasn't waited for.
+func unanswered(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return fault.Wrap(fault.Canceled, err, "")
+	}
+	return fault.New(fault.Canceled, "not at hand")
+}
