@@ -16,6 +16,7 @@ import (
 // give it back. It is a secret. What the account administered is not in it: that is given by somebody.
 type Belongings struct {
 	Address  string      `json:"address,omitempty"`  // that the account had
+	Number   uint64      `json:"number,omitempty"`   // likewise
 	Apps     [][]byte    `json:"apps,omitempty"`     // app passwords, as they are stored
 	Passkeys [][]byte    `json:"passkeys,omitempty"` // likewise
 	Codes    *SecondStep `json:"codes,omitempty"`    // two-step verification; nil: off
@@ -60,6 +61,8 @@ type Returned struct {
 	Passkeys     int   `json:"passkeys,omitempty"`
 	TwoStep      bool  `json:"two_step,omitempty"`
 	Ways         []Way `json:"ways,omitempty"`
+	// Beside: the account that was backed up is there, and keeps what it signs in by and what leads to it.
+	Beside bool `json:"beside,omitempty"`
 	// Left says in sentences what could not come back.
 	Left []string `json:"left,omitempty"`
 }
@@ -71,7 +74,7 @@ func (d *Directory) Belongings(ctx context.Context, id ident.AccountID) (b Belon
 		if err != nil {
 			return err
 		}
-		b = Belongings{Address: p.Account.Address, Link: p.Link}
+		b = Belongings{Address: p.Account.Address, Number: uint64(id), Link: p.Link}
 		for i := range p.AppPasswords {
 			a := p.AppPasswords[i]
 			a.keyed = a.keyedTo(id)
@@ -186,7 +189,8 @@ func waysOf(r kv.Reader, kind, from string, targets []string, to Address) (ways 
 }
 
 // RestoreAccount is AddAccount for one that was backed up: with the credential it had, if any, and with its belongings, under a
-// new number. same: they are of this installation; what is keyed by another's secret can't come.
+// new number. same: they are of this installation; what is keyed by another's secret can't come. If the account itself is there still, this one gets
+// neither: what was revoked since the backup, for a lost phone perhaps, would open it.
 func (d *Directory) RestoreAccount(ctx context.Context, n NewAccount, enabled bool, credential []byte, b Belongings, same bool) (acc Account, back Returned, err error) {
 	a, err := parseOwn(n.Address)
 	if err != nil {
@@ -202,6 +206,15 @@ func (d *Directory) RestoreAccount(ctx context.Context, n NewAccount, enabled bo
 		}
 	}
 	err = d.update(ctx, func(tx kv.Tx) (err error) {
+		cred, b := cred, b
+		back = Returned{}
+		if back.Beside, err = stillThere(tx, b, same); err != nil {
+			return err
+		}
+		if back.Beside {
+			cred, b = nil, Belongings{}
+			back.Left = []string{"what it signs in by, and what leads to it: the account in the backup is there"}
+		}
 		if acc, err = d.addAccount(tx, a, n, cred); err != nil {
 			return err
 		}
@@ -210,12 +223,30 @@ func (d *Directory) RestoreAccount(ctx context.Context, n NewAccount, enabled bo
 				return err
 			}
 		}
-		u := unpacker{d: d, tx: tx, acc: acc, at: a, same: same}
+		u := unpacker{d: d, tx: tx, acc: acc, at: a, same: same, back: back}
 		err = u.unpack(b)
 		back = u.back
 		return err
 	})
 	return acc, back, err
+}
+
+// stillThere reports whether the account is there whose belongings these are: by its address, or by its number and another address.
+func stillThere(r kv.Reader, b Belongings, same bool) (bool, error) {
+	if a, err := Parse(b.Address); err == nil {
+		_, err := ownEntry(r, a)
+		if !fault.Is(err, fault.NotFound) {
+			return err == nil, err
+		}
+	}
+	if !same || b.Number == 0 {
+		return false, nil
+	}
+	_, err := getAccount(r, ident.AccountID(b.Number))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // unpacker gives an account its belongings.
@@ -341,9 +372,6 @@ func (u *unpacker) ways(b Belongings) error {
 	if err != nil {
 		return err
 	}
-	if stays, err := u.beside(was); err != nil || stays {
-		return err
-	}
 	made := map[Address]bool{}
 	for _, w := range b.Ways[:min(len(b.Ways), maxWays)] {
 		to, err := Parse(w.To)
@@ -366,16 +394,6 @@ func (u *unpacker) ways(b Belongings) error {
 		}
 	}
 	return nil
-}
-
-// beside reports whether the account that was backed up is still there, so that this is another one: new mail is the first's alone.
-func (u *unpacker) beside(was Address) (bool, error) {
-	e, ok, err := getEntry(u.tx, was.Fold())
-	if err != nil || !ok || e.kind != isAccount || e.id == uint64(u.acc.ID) {
-		return false, err
-	}
-	u.left("aliases and groups, which are those of %s", was)
-	return true, nil
 }
 
 // way makes one way, and reports whether it wasn't there.

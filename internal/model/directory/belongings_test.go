@@ -220,6 +220,53 @@ func TestRestoreBesideTheAccount(t *testing.T) {
 	consistent(t, d)
 }
 
+// A copy of an account that is still there is a mailbox nobody can sign in to: what was revoked since the backup opens nothing, and no mail of
+// the account's goes to it. A new name doesn't hide that it is there, nor does another installation.
+func TestRestoreOpensNothing(t *testing.T) {
+	d, other := newDirectory(t), newDirectory(t)
+	ctx := t.Context()
+	ann := add(t, d, "ann")
+	ok(t, d.SetPassword(ctx, ann, "stolen"))
+	_, phone, err := d.AddAppPassword(ctx, ann, NewAppPassword{Name: "lost phone"})
+	ok(t, err)
+	k, err := d.AddPasskey(ctx, ann, newPasskey(t, d, ann, "lost token"))
+	ok(t, err)
+	_, err = d.StartTwoStep(ctx, ann)
+	ok(t, err)
+	ok(t, d.AddAlias(ctx, "a@example.org", []string{"ann@example.org"}))
+	cred, b := packed(t, d, "ann@example.org")
+	ok(t, d.SetPassword(ctx, ann, "new"))
+	_, err = d.RemoveAppPassword(ctx, ann, "lost phone")
+	ok(t, err)
+	ok(t, d.EndTwoStep(ctx, ann))
+	_, err = d.RemovePasskey(ctx, ann, k.ID)
+	ok(t, err)
+	add(t, other, "ben") // so that numbers differ
+	add(t, other, "ann")
+
+	check := func(d *Directory, address string, same bool) {
+		t.Helper()
+		acc, back, err := d.RestoreAccount(ctx, NewAccount{Address: address}, true, cred, b, same)
+		ok(t, err)
+		consistent(t, d)
+		p := profileOf(t, d, acc.ID)
+		if acc.HasPassword || p.Credential != nil || p.TwoStep || len(p.Passkeys) > 0 || d.MatchAppPassword(p, phone) != nil {
+			t.Errorf("%s: %+v", address, p)
+		}
+		if len(back.Left) != 1 || back.AppPasswords+back.Passkeys+len(back.Ways) > 0 || back.TwoStep {
+			t.Errorf("%s: %+v", address, back)
+		}
+	}
+	check(d, "copy@example.org", true)
+	check(other, "copy@example.org", false)
+	if list, _ := d.AliasTargets(ctx, "a@example.org"); !slices.Equal(list, []string{"ann@example.org"}) {
+		t.Errorf("a leads to %v", list)
+	}
+	_, err = d.RenameAccount(ctx, ann, "anna@example.org", false)
+	ok(t, err)
+	check(d, "ann@example.org", true)
+}
+
 // What is keyed by the secret of another installation stays behind; two-step verification doesn't, or the password alone would do.
 func TestRestoreElsewhere(t *testing.T) {
 	now := epoch
@@ -258,6 +305,7 @@ func TestRestoreElsewhere(t *testing.T) {
 	fails(t, other.UseCode(ctx, acc.ID, recovery[0]), fault.Unauthenticated)
 	ok(t, other.UseCode(ctx, acc.ID, codeAt(string(raw), codeStep(now))))
 
+	ok(t, other.RemoveAccount(ctx, acc.ID))
 	b.Codes.Secret = "1"
 	_, _, err = other.RestoreAccount(ctx, NewAccount{Address: "x@example.org"}, true, cred, b, true)
 	fails(t, err, fault.Invalid)

@@ -67,9 +67,9 @@ func (d *Direct) RestoreAccount(ctx context.Context, c AccountCopy, from PairSou
 	back.Returned = returned
 	err = d.store.Restore(ctx, a.ID, from)
 	if err == nil {
-		err = d.store.MendShares(ctx, a.ID, same)
+		err = d.store.MendShares(ctx, a.ID, same && !returned.Beside)
 	}
-	if err == nil {
+	if err == nil && !returned.Beside {
 		err = d.fetchAgain(ctx, a.ID, c.Fetched, same, &back)
 	}
 	if err != nil {
