@@ -35,11 +35,18 @@ func (a *Address) Addr() string {
 func (a *Address) DisplayName() string { return DecodeWords(a.Name) }
 
 // ParseAddresses reads the value of an address field. It never fails: what can't be understood is left out, or becomes a
-// mailbox without a host. Groups are marked by their ends and always closed.
+// mailbox without a host. Groups are marked by their ends and always closed. It stops after MaxAddresses: see TooManyAddresses.
 func ParseAddresses(v string) []Address {
 	var l addressLexer
 	return l.appendTo(nil, Unfold(v))
 }
+
+// MaxAddresses is how many mailboxes and ends of groups of one field, or of all of one name in an Envelope, are read: more than a header of usual length can
+// have of real ones, while a few octets of what looks like one take a hundred of memory.
+const MaxAddresses = 20_000
+
+// TooManyAddresses reports whether there may have been more in a field than ParseAddresses has given.
+func TooManyAddresses(as []Address) bool { return len(as) >= MaxAddresses }
 
 // appendTo reads another list. What the lexer has needed for others is used again.
 func (l *addressLexer) appendTo(as []Address, v string) []Address {
@@ -50,10 +57,12 @@ func (l *addressLexer) appendTo(as []Address, v string) []Address {
 	if as == nil {
 		l.out = make([]Address, 0, 1+min(strings.Count(v, ","), maxGuess))
 	}
-	for l.pos < len(l.s) {
+	for l.pos < len(l.s) && len(l.out) < MaxAddresses {
 		l.step()
 	}
-	l.endMailbox()
+	if len(l.out) < MaxAddresses {
+		l.endMailbox()
+	}
 	l.endGroup()
 	if len(l.out) == len(as) {
 		return as

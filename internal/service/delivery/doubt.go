@@ -49,7 +49,11 @@ func (r *run) borrowed(ctx context.Context, l *directory.ListTarget) error {
 		return nil
 	}
 	for _, field := range r.header().from {
-		for _, a := range message.ParseAddresses(field) {
+		all := message.ParseAddresses(field)
+		if message.TooManyAddresses(all) { // who knows who is named behind them
+			return errForged()
+		}
+		for _, a := range all {
 			if a.Group != message.NoGroup || !strings.HasSuffix(strings.ToLower("."+a.Host), "."+strings.ToLower(l.Address.Domain)) || r.belongs(a.Host) {
 				continue
 			}

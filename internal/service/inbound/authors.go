@@ -154,7 +154,11 @@ func (c *AuthorCheck) field(ctx context.Context, name, value string, seen *int) 
 	}
 	var loose strings.Builder
 	loose.WriteString(visible(value))
-	for _, a := range message.ParseAddresses(value) {
+	all := message.ParseAddresses(value)
+	if message.TooManyAddresses(all) {
+		return 0, c.refuse(fmt.Sprintf("More than %d authors", maxAuthors))
+	}
+	for _, a := range all {
 		switch {
 		case a.Group != message.NoGroup:
 		case a.Host != "":

@@ -67,7 +67,11 @@ const maxFrom = 3
 // authorOf is the domain of all addresses in From fields; "" if they are of several. Those in groups count as others do.
 func authorOf(fields [][]byte) (domain string) {
 	for _, value := range fields {
-		for _, a := range message.ParseAddresses(message.Unfold(string(value))) {
+		all := message.ParseAddresses(message.Unfold(string(value)))
+		if message.TooManyAddresses(all) {
+			return ""
+		}
+		for _, a := range all {
 			switch host := strings.ToLower(strings.TrimSuffix(a.Host, ".")); {
 			case a.Group != message.NoGroup: // the begin or end of one
 			case host == "", domain != "" && host != domain:

@@ -129,6 +129,15 @@ func TestFactsOf(t *testing.T) {
 	}
 }
 
+// TestAuthorBehindMany: who names more authors than anybody reads is none of them for certain.
+func TestAuthorBehindMany(t *testing.T) {
+	for from, want := range map[string]string{"a@b.example": "b.example", "a@b.example, " + strings.Repeat(":", 50_000): ""} {
+		if got := authorOf([][]byte{[]byte(from)}); got != want {
+			t.Errorf("%.40q: %q", from, got)
+		}
+	}
+}
+
 // TestProven: whoever has a domain below another one proves nothing about that, and where the author's domain has a policy that alone counts.
 func TestProven(t *testing.T) {
 	for _, c := range []struct{ author, results, want string }{

@@ -233,6 +233,10 @@ func TestNumberOfAuthors(t *testing.T) {
 			t.Errorf("%d: %s, asked %d times", n, brief(r), len(c.asked))
 		}
 	}
+	behind := "a@d1.example, " + strings.Repeat(":", 50_000) + "boss@d2.example" // behind more than anybody reads
+	if r := Evaluate(t.Context(), &counter{}, Message{From: []string{behind}}); r.Status != authres.PermError || r.Disposition != Quarantine {
+		t.Error(brief(r))
+	}
 }
 
 func FuzzParseRecord(f *testing.F) {

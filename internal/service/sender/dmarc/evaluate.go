@@ -94,7 +94,11 @@ func looksLikeAddress(field string) bool {
 // there, or that there are none.
 func authors(fields []string) (domains []string, odd error) {
 	for _, f := range fields {
-		for _, a := range message.ParseAddresses(f) {
+		all := message.ParseAddresses(f)
+		if message.TooManyAddresses(all) {
+			odd = fault.New(fault.Invalid, "more addresses in From than anybody reads")
+		}
+		for _, a := range all {
 			if a.Group != message.NoGroup {
 				continue
 			}
