@@ -94,7 +94,8 @@ func (b *Builder) term(doc uint32, z Zones, t []byte) {
 func (b *Builder) Chunks() []Chunk {
 	order := b.terms.sorted()
 	docs := b.byTerm(order)
-	var w writer
+	var all []Chunk
+	w := writer{put: func(c Chunk) error { all = append(all, c); return nil }}
 	var list []byte
 	for _, e := range order {
 		list = list[:0]
@@ -104,9 +105,10 @@ func (b *Builder) Chunks() []Chunk {
 			prev = d >> zoneBits
 		}
 		docs = docs[e.uses:]
-		w.add(b.terms.of(e), list)
+		_ = w.add(b.terms.of(e), list) // it has only put's errors
 	}
-	return w.finish()
+	_ = w.cut()
+	return all
 }
 
 // byTerm is the documents of all uses, sorted by terms in an order, those of a term as they have come.

@@ -23,18 +23,20 @@ const (
 	chunkPostings = 512 << 10
 )
 
-// writer makes chunks of terms in ascending order.
+// writer makes chunks of terms in ascending order. The last has to be cut off at the end.
 type writer struct {
-	done     []Chunk
+	put      func(Chunk) error
 	names    []byte
 	samples  []byte
 	postings []byte
 	n        int
 }
 
-func (w *writer) add(term, list []byte) {
+func (w *writer) add(term, list []byte) error {
 	if len(w.names)+len(term) > chunkNames || len(w.postings)+len(list) > chunkPostings {
-		w.cut()
+		if err := w.cut(); err != nil {
+			return err
+		}
 	}
 	if w.n%sampleEvery == 0 {
 		w.samples = binary.BigEndian.AppendUint32(w.samples, uint32(len(w.names)))
@@ -43,22 +45,20 @@ func (w *writer) add(term, list []byte) {
 	w.n++
 	w.names = append(append(w.names, 0), term...)
 	w.postings = append(binary.AppendUvarint(w.postings, uint64(len(list))), list...)
+	return nil
 }
 
-func (w *writer) cut() {
+// cut hands on what has been added since the last chunk.
+func (w *writer) cut() error {
 	if w.n == 0 {
-		return
+		return nil
 	}
 	names := append(w.names, 0)
 	terms := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(names)+len(w.samples)), uint32(len(names)))
 	terms = append(append(terms, names...), w.samples...)
-	w.done = append(w.done, Chunk{terms, bytes.Clone(w.postings)})
+	postings := bytes.Clone(w.postings)
 	w.names, w.samples, w.postings, w.n = w.names[:0], w.samples[:0], w.postings[:0], 0
-}
-
-func (w *writer) finish() []Chunk {
-	w.cut()
-	return w.done
+	return w.put(Chunk{terms, postings})
 }
 
 // parts takes a chunk's terms apart; the names are empty if they are damaged.

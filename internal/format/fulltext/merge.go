@@ -7,7 +7,7 @@ import (
 
 // A Source is a segment to be merged.
 type Source struct {
-	// Next returns the segment's next chunk; ok is false at its end.
+	// Next returns the segment's next chunk, which is valid until the next call; ok is false at its end.
 	Next func() (c Chunk, ok bool, err error)
 	// Renumber gives each document its number in the new segment, or Gone. Numbers that stay are in order, and above
 	// those of the sources before.
@@ -17,36 +17,47 @@ type Source struct {
 // Gone is the number of a document that is left out.
 const Gone = ^uint32(0)
 
-// Merge makes one segment of several, which have to be in the order of their documents. The error is one of Next.
-func Merge(sources []Source) ([]Chunk, error) {
+// Merge makes one segment of several, which have to be in the order of their documents. It gives put the chunks one by one, as they
+// are made, to keep: of each source and of the segment it has only one in memory. The error is one of Next or put, and ends it.
+func Merge(sources []Source, put func(Chunk) error) error {
 	heads := make([]head, len(sources))
 	for i := range sources {
 		heads[i].Source = &sources[i]
 		if err := heads[i].advance(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	var w writer
-	for {
-		term := least(heads)
-		if term == nil {
-			return w.finish(), nil
-		}
-		term = bytes.Clone(term)
-		var list []byte
-		last := uint32(0)
-		for i := range heads {
-			if h := &heads[i]; h.open && bytes.Equal(h.term, term) {
-				list, last = h.renumbered(list, last)
-				if err := h.advance(); err != nil {
-					return nil, err
-				}
-			}
+	w := writer{put: put}
+	var term, list []byte
+	for next := least(heads); next != nil; next = least(heads) {
+		term = append(term[:0], next...)
+		var err error
+		if list, err = join(heads, term, list[:0]); err != nil {
+			return err
 		}
 		if len(list) > 0 {
-			w.add(term, list)
+			if err := w.add(term, list); err != nil {
+				return err
+			}
 		}
 	}
+	return w.cut()
+}
+
+// join appends the lists of a term, in the new numbers, and goes to each source's next term.
+func join(heads []head, term, list []byte) ([]byte, error) {
+	last := uint32(0)
+	for i := range heads {
+		h := &heads[i]
+		if !h.open || !bytes.Equal(h.term, term) {
+			continue
+		}
+		list, last = h.renumbered(list, last)
+		if err := h.advance(); err != nil {
+			return list, err
+		}
+	}
+	return list, nil
 }
 
 // head is where a merge stands in a source.

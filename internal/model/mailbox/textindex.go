@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"maps"
@@ -159,23 +160,17 @@ type waiting struct {
 
 // built is a segment that is to be stored.
 type built struct {
-	base     []byte    // the manifest that it was made for
-	id       segmentID // if its chunks have been stored ahead
+	base     []byte // the manifest that it was made for
 	replaced []segment
 	docs     []ContentID
-	dropped  []ContentID // of the tail
-	chunks   []fulltext.Chunk
-	texts    map[ContentID][][]byte // that were taken out for it
-	more     bool                   // of the tail may be left
-	fields   bool                   // the chunks have the terms of fields
+	dropped  []ContentID                                // of the tail
+	chunks   func(put func(fulltext.Chunk) error) error // makes them, for put to keep
+	made     segment                                    // what is stored of it, in which case it has a number
+	waiting  []fulltext.Chunk                           // are to be stored next
+	texts    map[ContentID][][]byte                     // that were taken out for it
+	more     bool                                       // of the tail may be left
+	fields   bool                                       // the chunks have the terms of fields
 	pace     *pace
-}
-
-func (b *built) size() (n int) {
-	for _, c := range b.chunks {
-		n += len(c.Terms) + len(c.Postings)
-	}
-	return n
 }
 
 // indexTail makes a segment of the tail's beginning, if it has at least so many contents. more says that there may be
@@ -309,8 +304,19 @@ func buildTail(r kv.Reader, least int, pace *pace) (*built, error) {
 			taken += len(chunk)
 		}
 	}
-	b.chunks = w.Chunks()
+	b.chunks = handOn(w.Chunks())
 	return b, nil
+}
+
+func handOn(all []fulltext.Chunk) func(func(fulltext.Chunk) error) error {
+	return func(put func(fulltext.Chunk) error) error {
+		for _, c := range all {
+			if err := put(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // tailOf returns the first contents that are in no segment, at most so many. The engine remembers those that were in the tail for a
@@ -371,7 +377,7 @@ func (a *account) mergeSegments(ctx context.Context) error {
 	for {
 		var b *built
 		err := a.store.db.View(ctx, partition(a.id), func(r kv.Reader) (err error) {
-			b, err = buildMerge(r, a.pace(ctx))
+			b, err = a.buildMerge(r, a.pace(ctx))
 			return err
 		})
 		if err != nil || b == nil {
@@ -402,7 +408,8 @@ func (m manifest) mergeable() []segment {
 	return nil
 }
 
-func buildMerge(r kv.Reader, pace *pace) (*built, error) {
+// buildMerge returns nil if nothing is to be merged. The segments are read when the chunks are made.
+func (a *account) buildMerge(r kv.Reader, pace *pace) (*built, error) {
 	m, raw, ok, err := readManifest(r)
 	if err != nil || !ok {
 		return nil, err
@@ -414,21 +421,21 @@ func buildMerge(r kv.Reader, pace *pace) (*built, error) {
 	var sources []fulltext.Source
 	for _, s := range b.replaced {
 		b.fields = b.fields && s.fields
-		src, err := b.source(r, s, pace)
+		numbers, err := b.renumber(r, s)
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, src)
+		sources = append(sources, fulltext.Source{Next: a.chunksOf(b, s), Renumber: numbers})
 	}
-	b.chunks, err = fulltext.Merge(sources)
-	return b, err
+	b.chunks = func(put func(fulltext.Chunk) error) error { return fulltext.Merge(sources, put) }
+	return b, nil
 }
 
-// source is a segment to be merged; contents that are gone are left out.
-func (b *built) source(r kv.Reader, s segment, pace *pace) (fulltext.Source, error) {
+// renumber takes over the contents of a segment to be merged; those that are gone are left out.
+func (b *built) renumber(r kv.Reader, s segment) ([]uint32, error) {
 	docs, err := readDocs(r, s)
 	if err != nil {
-		return fulltext.Source{}, err
+		return nil, err
 	}
 	batch := &Batch{r: r}
 	defer batch.close()
@@ -436,26 +443,41 @@ func (b *built) source(r kv.Reader, s segment, pace *pace) (fulltext.Source, err
 	for i, id := range docs {
 		_, here, err := batch.content(id)
 		if err != nil {
-			return fulltext.Source{}, err
+			return nil, err
 		}
 		if numbers[i] = fulltext.Gone; here {
 			numbers[i] = uint32(len(b.docs))
 			b.docs = append(b.docs, id)
 		}
 	}
+	return numbers, nil
+}
+
+// chunksOf reads a segment to be merged, each chunk in a snapshot of its own and over the one before: what a snapshot has given
+// stays in memory with it, and b's chunks are stored meanwhile. It ends with errOvertaken when the list has changed, for then the segment may be gone.
+func (a *account) chunksOf(b *built, s segment) func() (fulltext.Chunk, bool, error) {
+	var c fulltext.Chunk
 	part := 0
-	next := func() (c fulltext.Chunk, ok bool, err error) {
-		if err := pace.ctx.Err(); part == s.chunks || err != nil {
-			return c, false, err
+	return func() (fulltext.Chunk, bool, error) {
+		if part == s.chunks {
+			return fulltext.Chunk{}, false, nil
 		}
-		pace.step()
-		if c.Terms, err = getPart(r, s, segmentTerms, part); err == nil {
-			c.Postings, err = getPart(r, s, segmentPostings, part)
-		}
+		b.pace.step()
+		err := a.store.db.View(b.pace.ctx, partition(a.id), func(r kv.Reader) error {
+			if now, _, err := r.Get(indexKey()); err != nil || !bytes.Equal(now, b.base) {
+				return cmp.Or(err, errOvertaken)
+			}
+			terms, err := getPart(r, s, segmentTerms, part)
+			if err != nil {
+				return err
+			}
+			postings, err := getPart(r, s, segmentPostings, part)
+			c = fulltext.Chunk{Terms: append(c.Terms[:0], terms...), Postings: append(c.Postings[:0], postings...)}
+			return err
+		})
 		part++
 		return c, err == nil, err
 	}
-	return fulltext.Source{Next: next, Renumber: numbers}, nil
 }
 
 func getPart(r kv.Reader, s segment, kind byte, part int) ([]byte, error) {

@@ -11,8 +11,8 @@ import (
 )
 
 // What the indexer has made is stored in steps, each of which is on the disk before the next: whoever wants something of his own to be durable meanwhile
-// waits for one step at most, not for some ten megabytes. Texts come first, each by itself. Then the chunks of a segment that the
-// manifest names as being made; last the manifest that has it among the others. What a crash has left of one is removed by the next
+// waits for one step at most, not for some ten megabytes. Texts come first, each by itself. Then the chunks of a segment as they are made, of which
+// the manifest says with each step how many there are; last the manifest that has it among the others. What a crash has left of one is removed by the next
 // call of Index, and so is what another call is making: the two find out by the manifest.
 
 // textStep is how much a step writes, in bytes; the last record may go beyond.
@@ -24,7 +24,7 @@ var errOvertaken = errors.New("the text index has changed")
 // storeSegment puts a segment into the list. If the list has changed meanwhile, nothing happens.
 func (a *account) storeSegment(ctx context.Context, b *built) error {
 	err := a.storeTaken(ctx, b.dropped, b.texts, b.pace)
-	if err == nil && b.size() > textStep {
+	if err == nil {
 		err = a.storeChunks(ctx, b)
 	}
 	if err == nil {
@@ -93,33 +93,44 @@ func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[Con
 	return nil
 }
 
-// storeChunks stores a segment's chunks ahead.
+// storeChunks stores a segment's chunks as they are made; if they are less than a step, they wait for the end.
 func (a *account) storeChunks(ctx context.Context, b *built) error {
+	b.made, b.waiting = segment{docs: len(b.docs), fields: b.fields}, nil
+	size := 0
+	err := b.chunks(func(c fulltext.Chunk) error {
+		b.waiting = append(b.waiting, c)
+		if size += len(c.Terms) + len(c.Postings); size < textStep {
+			return nil
+		}
+		size = 0
+		return a.storeStep(ctx, b)
+	})
+	if err != nil || b.made.id == 0 || size == 0 {
+		return err
+	}
+	return a.storeStep(ctx, b)
+}
+
+// storeStep stores the chunks that wait, and says in the manifest how many there are: so who finds the segment unfinished can remove it.
+func (a *account) storeStep(ctx context.Context, b *built) error {
 	err := a.changeIndex(ctx, b, func(t *txn, m *manifest) error {
-		b.id = segmentID(t.newID())
-		m.making = append(m.making, b.segment())
+		m.making = slices.DeleteFunc(m.making, b.isMade)
+		if err := t.putChunks(b); err != nil {
+			return err
+		}
+		m.making = append(m.making, b.made)
 		return nil
 	})
-	for first := 0; err == nil && first < len(b.chunks); {
-		n := 0
-		err = a.changeIndex(ctx, b, func(t *txn, _ *manifest) (err error) {
-			n, err = t.putChunks(b.id, b.chunks, first)
-			return err
-		})
-		first += n
-		b.pace.step()
-	}
+	b.pace.step()
 	return err
 }
 
-// segment is what the manifest says of it.
-func (b *built) segment() segment {
-	return segment{b.id, len(b.docs), len(b.chunks), b.size(), b.fields}
-}
+// isMade says whether a segment is the one that b becomes.
+func (b *built) isMade(s segment) bool { return s.id == b.made.id }
 
 // finishSegment puts a segment whose texts are stored into the list, for those that it replaces.
 func (t *txn) finishSegment(m *manifest, b *built) error {
-	others := slices.DeleteFunc(m.making, func(s segment) bool { return s.id == b.id }) // their makers will find out
+	others := slices.DeleteFunc(m.making, b.isMade) // their makers will find out
 	if err := t.dropSegments(others); err != nil {
 		return err
 	}
@@ -147,14 +158,11 @@ func (t *txn) finishSegment(m *manifest, b *built) error {
 }
 
 func (t *txn) addSegment(m *manifest, b *built) error {
-	if b.id == 0 {
-		b.id = segmentID(t.newID())
-		if _, err := t.putChunks(b.id, b.chunks, 0); err != nil { // they are one step
-			return err
-		}
+	if err := t.putChunks(b); err != nil { // if they are less than a step
+		return err
 	}
-	m.segments = append(m.segments, b.segment())
-	return t.tx.Set(segmentKey(b.id, segmentDocs, 0), encodeDocs(b.docs))
+	m.segments = append(m.segments, b.made)
+	return t.tx.Set(segmentKey(b.made.id, segmentDocs, 0), encodeDocs(b.docs))
 }
 
 // dropUnfinished removes what a crash has left of segments that were being made.
@@ -182,19 +190,23 @@ func (a *account) dropUnfinished(ctx context.Context) error {
 	})
 }
 
-// putChunks stores a segment's chunks from the first on, as many as make a step, and returns how many.
-func (t *txn) putChunks(id segmentID, all []fulltext.Chunk, first int) (n int, err error) {
-	for size := 0; first+n < len(all) && size < textStep; n++ {
-		c := &all[first+n]
-		size += len(c.Terms) + len(c.Postings)
-		if err := t.tx.Set(segmentKey(id, segmentTerms, first+n), c.Terms); err != nil {
-			return 0, err
-		}
-		if err := t.tx.Set(segmentKey(id, segmentPostings, first+n), c.Postings); err != nil {
-			return 0, err
-		}
+// putChunks stores the chunks that wait. The segment gets its number with the first.
+func (t *txn) putChunks(b *built) error {
+	if b.made.id == 0 {
+		b.made.id = segmentID(t.newID())
 	}
-	return n, nil
+	for _, c := range b.waiting {
+		if err := t.tx.Set(segmentKey(b.made.id, segmentTerms, b.made.chunks), c.Terms); err != nil {
+			return err
+		}
+		if err := t.tx.Set(segmentKey(b.made.id, segmentPostings, b.made.chunks), c.Postings); err != nil {
+			return err
+		}
+		b.made.chunks++
+		b.made.bytes += len(c.Terms) + len(c.Postings)
+	}
+	b.waiting = nil
+	return nil
 }
 
 // putTaken stores a text that was taken out for the index, if the content is still there.

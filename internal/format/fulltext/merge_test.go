@@ -1,0 +1,134 @@
+package fulltext
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// TestMergesAreWhatABuilderMakes: byte for byte, of the documents that are left.
+func TestMergesAreWhatABuilderMakes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		one := rapid.Custom(func(t *rapid.T) doc { return doc{genText(12).Draw(t, "body"), genText(6).Draw(t, "header")} })
+		docs := rapid.SliceOfN(one, 1, 8).Draw(t, "docs")
+		cut := rapid.IntRange(0, len(docs)).Draw(t, "cut")
+		got := merged(t, docs, cut, rapid.SliceOfN(rapid.Bool(), len(docs), len(docs)).Draw(t, "gone"))
+		if d := cmp.Diff(build(got.docs).chunks, got.chunks); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+// parts are segments of several chunks each.
+type parts struct {
+	chunks  [][]Chunk
+	numbers [][]uint32
+	left    []doc
+}
+
+func makeParts() (p parts) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 4 {
+		var docs []doc
+		var numbers []uint32
+		for i := range 30 {
+			d := doc{header: "common"}
+			for range 800 {
+				d.body += fmt.Sprintf("%x ", rng.Uint64())
+			}
+			if docs = append(docs, d); i%7 == 3 {
+				numbers = append(numbers, Gone)
+				continue
+			}
+			numbers = append(numbers, uint32(len(p.left)))
+			p.left = append(p.left, d)
+		}
+		p.chunks = append(p.chunks, build(docs).chunks)
+		p.numbers = append(p.numbers, numbers)
+	}
+	return p
+}
+
+// sources read the parts, all into the same memory, and count what is read.
+func (p parts) sources() (all []Source, read *int) {
+	read = new(int)
+	for i, chunks := range p.chunks {
+		next := reader(chunks)
+		var c Chunk
+		all = append(all, Source{Renumber: p.numbers[i], Next: func() (Chunk, bool, error) {
+			now, ok, err := next()
+			if ok {
+				*read++
+			}
+			clear(c.Terms[:cap(c.Terms)])
+			clear(c.Postings[:cap(c.Postings)])
+			c = Chunk{append(c.Terms[:0], now.Terms...), append(c.Postings[:0], now.Postings...)}
+			return c, ok, err
+		}})
+	}
+	return all, read
+}
+
+func same(a, b Chunk) bool {
+	return bytes.Equal(a.Terms, b.Terms) && bytes.Equal(a.Postings, b.Postings)
+}
+
+// TestMergesHandOnWhatIsDone: a chunk comes before more has been read than it was made of, and the heads.
+func TestMergesHandOnWhatIsDone(t *testing.T) {
+	p := makeParts()
+	want := build(p.left).chunks
+	sources, read := p.sources()
+	if len(want) < 6 {
+		t.Fatalf("%d chunks", len(want))
+	}
+	var got []Chunk
+	if err := Merge(sources, func(c Chunk) error {
+		if got = append(got, c); *read > len(got)+2*len(sources) {
+			t.Errorf("%d chunks are read for %d", *read, len(got))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.EqualFunc(want, got, same) {
+		t.Error("not what a builder makes of the same documents")
+	}
+}
+
+// TestMergesEndWithErrors of either side, at once.
+func TestMergesEndWithErrors(t *testing.T) {
+	broken := errors.New("broken")
+	p := makeParts()
+	for at := range 3 {
+		sources, _ := p.sources()
+		n := 0
+		err := Merge(sources, func(Chunk) error {
+			if n++; n > at {
+				return broken
+			}
+			return nil
+		})
+		if !errors.Is(err, broken) || n != at+1 {
+			t.Errorf("put %d: %v after %d", at, err, n)
+		}
+	}
+	for at := range 3 {
+		sources, _ := p.sources()
+		next, n, put := sources[1].Next, 0, 0
+		sources[1].Next = func() (Chunk, bool, error) {
+			if n++; n > at {
+				return Chunk{}, false, broken
+			}
+			return next()
+		}
+		if err := Merge(sources, func(Chunk) error { put++; return nil }); !errors.Is(err, broken) || put > at*len(sources) {
+			t.Errorf("chunk %d: %v, %d were put", at, err, put)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package mailbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/fulltext"
+	"postroad/internal/storage/kv"
+)
+
+// mergeWorld is a world with segments that are to be merged into one of several steps, some of their messages gone.
+func mergeWorld(t *testing.T) (*world, *account) {
+	w := newWorld(t)
+	a := w.store.acquire(ann)
+	t.Cleanup(func() { w.store.release(a) })
+	for round := range mergeMin {
+		w.manyWords(20, uint64(round))
+		_, err := a.indexTail(w.ctx, 1)
+		w.must(err)
+	}
+	w.expunge(func(u UID) bool { return u%9 == 0 })
+	if n := len(w.segments()); n != mergeMin {
+		t.Fatalf("%d segments", n)
+	}
+	return w, a
+}
+
+// merge is what the segments are to become.
+func (w *world) merge(ctx context.Context, a *account) (b *built) {
+	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) (err error) {
+		b, err = a.buildMerge(r, a.pace(ctx))
+		return err
+	}))
+	return b
+}
+
+// before calls look before each chunk is given on.
+func (b *built) before(look func() error) {
+	chunks := b.chunks
+	b.chunks = func(put func(fulltext.Chunk) error) error {
+		return chunks(func(c fulltext.Chunk) error {
+			if err := look(); err != nil {
+				return err
+			}
+			return put(c)
+		})
+	}
+}
+
+// stored reads a segment's chunks.
+func (w *world) stored(s segment) (all []fulltext.Chunk) {
+	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
+		for i := range s.chunks {
+			terms, err := getPart(r, s, segmentTerms, i)
+			w.must(err)
+			postings, err := getPart(r, s, segmentPostings, i)
+			w.must(err)
+			all = append(all, fulltext.Chunk{Terms: append([]byte{}, terms...), Postings: append([]byte{}, postings...)})
+		}
+		return nil
+	}))
+	return all
+}
+
+func same(a, b fulltext.Chunk) bool {
+	return bytes.Equal(a.Terms, b.Terms) && bytes.Equal(a.Postings, b.Postings)
+}
+
+// TestMergesAreStoredAsTheyAreMade: what is stored is what a merge makes as a whole, and of it no more than a step waits in memory. Searches
+// find the same all the time.
+func TestMergesAreStoredAsTheyAreMade(t *testing.T) {
+	w, a := mergeWorld(t)
+	var whole []fulltext.Chunk
+	w.must(w.merge(w.ctx, a).chunks(func(c fulltext.Chunk) error { whole = append(whole, c); return nil }))
+	b := w.merge(w.ctx, a)
+	n := 0
+	b.before(func() error {
+		waits := 0
+		for _, c := range b.waiting {
+			waits += len(c.Terms) + len(c.Postings)
+		}
+		m := w.manifest()
+		if waits >= textStep || b.made.chunks+len(b.waiting) != n || len(m.segments) != mergeMin {
+			t.Errorf("%d bytes wait; of %d chunks %d are stored; %d segments", waits, n, b.made.chunks, len(m.segments))
+		}
+		if b.made.id != 0 {
+			if d := cmp.Diff([]segment{b.made}, m.making, cmp.AllowUnexported(segment{})); d != "" {
+				t.Error(d)
+			}
+		}
+		w.finds(SearchBody("round3 number7x"), 68)
+		n++
+		return nil
+	})
+	w.must(a.storeSegment(w.ctx, b))
+	m := w.manifest()
+	if len(m.segments) != 1 || len(m.making) != 0 || m.segments[0].chunks != len(whole) || len(whole) < 4 {
+		t.Fatalf("%+v, %d chunks", m, len(whole))
+	}
+	size := 0
+	for _, c := range whole {
+		size += len(c.Terms) + len(c.Postings)
+	}
+	if s := m.segments[0]; s.bytes != size || s.docs != mergeMin*20-17 || !s.fields {
+		t.Errorf("%+v, %d bytes", s, size)
+	}
+	if !slices.EqualFunc(whole, w.stored(m.segments[0]), same) {
+		t.Error("what is stored is not what was made")
+	}
+	w.finds(SearchBody("round3 number7x"), 68)
+}
+
+// TestInterruptedMerges leave the segments as they were, and parts that the next call removes.
+func TestInterruptedMerges(t *testing.T) {
+	for _, at := range [...]int{0, 3} {
+		w, a := mergeWorld(t)
+		ctx, stop := context.WithCancel(w.ctx)
+		b := w.merge(ctx, a)
+		n := 0
+		b.before(func() error {
+			if n++; n > at {
+				stop()
+			}
+			return nil
+		})
+		if err := a.storeSegment(ctx, b); err == nil {
+			t.Errorf("%d: no error", at)
+		}
+		stop()
+		if m := w.manifest(); len(m.segments) != mergeMin || len(m.making) > 1 || at > 2 && len(m.making) == 0 {
+			t.Errorf("%d: %+v", at, m)
+		}
+		w.check()
+		w.finds(SearchBody("round3 number7x"), 68)
+		w.must(w.store.Index(w.ctx, ann, false))
+		if m := w.manifest(); len(m.segments) != 1 || len(m.making) != 0 {
+			t.Errorf("%d: %+v", at, m)
+		}
+		w.check()
+		w.finds(SearchBody("round3 number7x"), 68)
+	}
+}
+
+// TestOvertakenMerges: somebody else changes the list while a segment is being made.
+func TestOvertakenMerges(t *testing.T) {
+	for name, other := range map[string]func(*world) error{
+		"by another call":  func(w *world) error { return w.store.Index(w.ctx, ann, true) },
+		"by an index anew": func(w *world) error { return w.store.Reindex(w.ctx, ann) },
+	} {
+		for _, at := range [...]int{1, 4} {
+			w, a := mergeWorld(t)
+			b := w.merge(w.ctx, a)
+			n := 0
+			b.before(func() error {
+				if n++; n == at {
+					return other(w)
+				}
+				return nil
+			})
+			w.must(a.storeSegment(w.ctx, b))
+			if m := w.manifest(); len(m.making) != 0 || len(m.segments) != 1 {
+				t.Errorf("%s, at %d: %+v", name, at, m)
+			}
+			w.finds(SearchBody("round3 number7x"), 68)
+		}
+	}
+}
+
+// TestMergesOfDamagedSegments fail half-way, and harm nothing.
+func TestMergesOfDamagedSegments(t *testing.T) {
+	w, a := mergeWorld(t)
+	s := w.segments()[2]
+	last := segmentKey(s.id, segmentPostings, s.chunks-1)
+	var kept []byte
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		v, _, err := tx.Get(last)
+		w.must(err)
+		kept = append(kept, v...)
+		return tx.Delete(last)
+	}))
+	w.fails(fault.Corrupt, a.storeSegment(w.ctx, w.merge(w.ctx, a)))
+	if m := w.manifest(); len(m.segments) != mergeMin {
+		t.Errorf("%+v", m)
+	}
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return tx.Set(last, kept) }))
+	w.must(w.store.Index(w.ctx, ann, true))
+	w.finds(SearchBody("round3 number7x"), 68)
+}
+
+// TestMergesNoticeChanges when they read on, not only when they store.
+func TestMergesNoticeChanges(t *testing.T) {
+	w, a := mergeWorld(t)
+	b := w.merge(w.ctx, a)
+	w.must(w.store.Reindex(w.ctx, ann))
+	err := b.chunks(func(fulltext.Chunk) error { return nil })
+	if !errors.Is(err, errOvertaken) {
+		t.Errorf("got %v", err)
+	}
+}
