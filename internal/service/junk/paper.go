@@ -2,14 +2,11 @@ package junk
 
 import (
 	"io"
-	"slices"
-	"strings"
 
 	"postroad/internal/format/message"
 	"postroad/internal/format/summary"
 	"postroad/internal/service/junk/features"
 	"postroad/internal/service/junk/signs"
-	"postroad/internal/service/sender/authres"
 )
 
 // mostParsed is up to what size a stored message is parsed again for its signs, in bytes.
@@ -17,8 +14,7 @@ const mostParsed = 8 << 20
 
 // see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into body.
 func (s *Service) see(m features.Message, parsed *message.Structure, body io.ReaderAt) paper {
-	header := headerOf(&m)
-	m.Facts = features.FactsOf(header, "")
+	m.Facts = features.FactsOf(headerOf(&m), "")
 	p := paper{m: m}
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()
@@ -31,7 +27,7 @@ func (s *Service) see(m features.Message, parsed *message.Structure, body io.Rea
 	if parsed != nil {
 		texts := s.decoded.take(parsed, m.Summary)
 		defer s.decoded.give(texts)
-		facts := s.signFacts(&p, header)
+		facts := s.signFacts(&p)
 		facts.Keep, p.m.Decoded = texts.keep, texts.text
 		p.signs = signs.Look(parsed, body, facts)
 		for _, sign := range p.signs.Signs() {
@@ -45,43 +41,9 @@ func (s *Service) see(m features.Message, parsed *message.Structure, body io.Rea
 }
 
 // signFacts are the facts about the sender that decide what is a sign.
-func (s *Service) signFacts(p *paper, header []byte) signs.Facts {
+func (s *Service) signFacts(p *paper) signs.Facts {
 	f := &p.m.Facts
-	return signs.Facts{Checked: f.SPF != "" || f.DKIM != "" || f.DMARC != "", Proven: f.Proven != "", Vouched: vouched(header), Local: s.o.Local}
-}
-
-// vouched are the domains that are proved to have to do with a message, by what our own field says.
-func vouched(header []byte) (domains []string) {
-	h, err := authres.Parse(ownResults(header))
-	if err != nil {
-		return nil
-	}
-	for _, m := range h.Methods {
-		if m.Result != authres.Pass || m.Name != "dkim" && m.Name != "spf" {
-			continue
-		}
-		for _, p := range m.Props {
-			if d := p.Value[strings.LastIndexByte(p.Value, '@')+1:]; (p.Name == "d" || p.Name == "mailfrom") && !slices.Contains(domains, d) {
-				domains = append(domains, strings.ToLower(d))
-			}
-		}
-	}
-	return domains
-}
-
-// ownResults is our own Authentication-Results field: the first, before any Received. What is behind that came with the message, and if nobody
-// has checked it, is the first there is.
-func ownResults(header []byte) string {
-	ix := message.ParseHeader(string(header))
-	for _, f := range ix.Fields {
-		switch name := ix.Name(f); {
-		case strings.EqualFold(name, "Authentication-Results"):
-			return ix.Value(f)
-		case strings.EqualFold(name, "Received"):
-			return ""
-		}
-	}
-	return ""
+	return signs.Facts{Checked: f.SPF != "" || f.DKIM != "" || f.DMARC != "", Proven: f.Proven != "", Vouched: f.Vouched, Local: s.o.Local}
 }
 
 // parse parses a message of up to most bytes; nil: it is larger, or can't be read.

@@ -15,7 +15,7 @@ func (v *Verdict) Field() string { return v.Results().Field() }
 
 // Results is the verdict in the words of RFC 8601. Its Value is what arc.SealOptions.Results asks for.
 func (v *Verdict) Results() authres.Header {
-	h := authres.Header{ID: v.ID}
+	h := authres.Header{ID: v.ID, Methods: make([]authres.Method, 0, 5+max(1, len(v.DKIM))+len(v.Others))}
 	h.Methods = append(h.Methods, v.iprev())
 	if v.Session.MailFrom != "" {
 		h.Methods = append(h.Methods, spfMethod(v.SPF, "mailfrom", v.Session.MailFrom))
@@ -38,7 +38,7 @@ func (v *Verdict) Results() authres.Header {
 
 // properties leaves out those without a value.
 func properties(ps ...authres.Property) []authres.Property {
-	var some []authres.Property
+	some := make([]authres.Property, 0, len(ps))
 	for _, p := range ps {
 		if p.Value != "" {
 			some = append(some, p)

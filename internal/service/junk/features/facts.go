@@ -3,6 +3,7 @@ package features
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -25,6 +26,8 @@ type Facts struct {
 	// Proven is the author's domain (that of the From field) if DMARC proves it, or, where no DMARC record says what does, SPF of that very
 	// domain, or a signature of it or of one that it is below; else "".
 	Proven string
+	// Vouched are the domains that are proved to have to do with the message: those of signatures and of the reverse-path.
+	Vouched []string
 	// Signs are the names of the phishing signs that were found, such as "link-text".
 	Signs []string
 }
@@ -132,6 +135,7 @@ func (f *Facts) results(value, author string) {
 	}
 	for i := range h.Methods {
 		f.method(&h.Methods[i], author)
+		f.vouch(&h.Methods[i])
 	}
 	switch f.DMARC { // its domain has said what proves it
 	case "", "none", "pass", "temperror":
@@ -167,6 +171,22 @@ func (f *Facts) method(m *authres.Method, author string) {
 		f.Host = ""
 		if m.Result == authres.Pass {
 			f.Host = strings.ToLower(m.Comment)
+		}
+	}
+}
+
+// vouch takes the domains that a result proves.
+func (f *Facts) vouch(m *authres.Method) {
+	if m.Result != authres.Pass || m.Name != "dkim" && m.Name != "spf" {
+		return
+	}
+	for i := range m.Props {
+		p := &m.Props[i]
+		if p.Name != "d" && p.Name != "mailfrom" {
+			continue
+		}
+		if d := domainOf(p.Value); !slices.Contains(f.Vouched, d) {
+			f.Vouched = append(f.Vouched, d)
 		}
 	}
 }

@@ -66,6 +66,7 @@ func FieldOf(value string) string { return "Authentication-Results: " + value + 
 // Value returns the field's body, folded, without the final CRLF.
 func (h Header) Value() string {
 	var b strings.Builder
+	b.Grow(64 + 96*len(h.Methods))
 	b.WriteString(value(h.ID))
 	if len(h.Methods) == 0 {
 		b.WriteString("; none")
@@ -114,6 +115,9 @@ func (f *folder) add(word string) {
 
 // keyword keeps of a name what a Keyword may hold (RFC 5321 §4.1.2), and the underscore.
 func keyword(s string) string {
+	if isKeyword(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < 0x80 && (isAlnum(byte(r)) || r == '-' || r == '_') {
 			return r
@@ -126,12 +130,24 @@ func keyword(s string) string {
 	return s
 }
 
+func isKeyword(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func isAlnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // clean takes out what can't stand in a field, and bounds the length.
 func clean(s string) string {
+	if len(s) <= maxValue && isPlain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r < ' ', r == 0x7f, r >= 0x80 && r < 0xa0, r == 0xfffd, r == 0x2028, r == 0x2029:
@@ -143,6 +159,16 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxValue], "")
 	}
 	return s
+}
+
+// isPlain reports whether s is printable ASCII.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // What has to be escaped in comments and quoted strings (RFC 5322 §3.2.1).

@@ -43,6 +43,9 @@ func Parse(body string) (Header, error) {
 		if len(h.Methods) == MaxMethods {
 			return h, fault.New(fault.TooLarge, "more than %d results", MaxMethods)
 		}
+		if h.Methods == nil {
+			h.Methods = make([]Method, 0, min(MaxMethods, 1+strings.Count(body[l.i:], ";")))
+		}
 		h.Methods = append(h.Methods, m)
 	}
 	if !l.atEnd() || l.bad {
@@ -113,29 +116,25 @@ func (l *lexer) method() (m Method, err error) {
 
 // param reads reason=value or ptype.property=value.
 func (l *lexer) param(m *Method) error {
-	name := strings.ToLower(l.word())
-	if l.take('.') {
+	p := Property{Name: strings.ToLower(l.word())}
+	typed := l.take('.')
+	if typed {
 		l.skip()
-		name += "." + strings.ToLower(l.word())
+		p.Type, p.Name = p.Name, strings.ToLower(l.word())
 	}
-	if name == "" || !l.take('=') {
+	if p.Name == "" && !typed || !l.take('=') {
 		return fault.New(fault.Invalid, "a property without a value")
 	}
 	l.skip()
 	v := l.value("; \t\r\n(")
-	if name == "reason" {
+	if !typed && p.Name == "reason" {
 		m.Reason = v
 		return nil
 	}
 	if len(m.Props) == MaxProps {
 		return fault.New(fault.TooLarge, "more than %d properties", MaxProps)
 	}
-	p := Property{Value: v}
-	if typ, prop, ok := strings.Cut(name, "."); ok {
-		p.Type, p.Name = typ, prop
-	} else {
-		p.Name = name
-	}
+	p.Value = v
 	m.Props = append(m.Props, p)
 	return nil
 }

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"sync"
 
 	"postroad/internal/fault"
 )
@@ -44,6 +45,9 @@ func (s *Scan) Write(p []byte) (int, error) {
 // head takes what belongs to the header, and returns the rest.
 func (s *Scan) head(p []byte) []byte {
 	before := len(s.header)
+	if s.header == nil {
+		s.header = headers.Get().(*[headerBuffer]byte)[:0]
+	}
 	s.header = append(s.header, p[:min(len(p), MaxHeader+4-before)]...)
 	end := headerEnd(s.header, max(0, before-3))
 	switch {
@@ -59,6 +63,11 @@ func (s *Scan) head(p []byte) []byte {
 	return nil
 }
 
+const headerBuffer = 16 << 10
+
+// headers are for header sections that aren't complete yet: most fit in.
+var headers = sync.Pool{New: func() any { return new([headerBuffer]byte) }}
+
 // headerEnd finds the end of the empty line; -1 if it isn't there yet.
 func headerEnd(b []byte, from int) int {
 	if bytes.HasPrefix(b, crlf) {
@@ -73,6 +82,9 @@ func headerEnd(b []byte, from int) int {
 func (s *Scan) enterBody() {
 	s.inBody = true
 	s.fields = ParseHeader(string(s.header))
+	if cap(s.header) == headerBuffer {
+		headers.Put((*[headerBuffer]byte)(s.header[:headerBuffer]))
+	}
 	s.header = nil
 	for _, r := range s.readers {
 		r.ReadHeader(s.fields, &s.bodies)

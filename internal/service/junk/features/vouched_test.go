@@ -1,4 +1,4 @@
-package junk
+package features
 
 import (
 	"slices"
@@ -9,11 +9,11 @@ import (
 func TestVouched(t *testing.T) {
 	const theirs = "Authentication-Results: evil.example; dkim=pass header.d=bank.example\r\nFrom: x@evil.example\r\n\r\n"
 	const received = "Return-Path: <x@evil.example>\r\nReceived: from evil.example ([203.0.113.9])\r\n\tby mx.example.test\r\n"
-	if got := vouched([]byte(received + theirs)); len(got) > 0 {
+	if got := FactsOf([]byte(received+theirs), "").Vouched; len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 	const ours = "Return-Path: <x@evil.example>\r\nAuthentication-Results: mx.example.test;\r\n\tdkim=pass header.d=Service.example; spf=pass smtp.mailfrom=x@evil.example\r\n"
-	if got := vouched([]byte(ours + received + theirs)); !slices.Equal(got, []string{"service.example", "evil.example"}) {
+	if got := FactsOf([]byte(ours+received+theirs), "").Vouched; !slices.Equal(got, []string{"service.example", "evil.example"}) {
 		t.Errorf("%q", got)
 	}
 }
