@@ -76,7 +76,8 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Alive finds out by a HEAD request whether anybody is there, and what they call themselves. Whatever they answer below 500 is good.
+// Alive finds out by a HEAD request whether anybody is there, and what they call themselves. Whatever they answer below 500 is good, and so is
+// 501: simple servers that know POST alone say that.
 func (c *Client) Alive(ctx context.Context) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base.String(), nil)
 	if err != nil {
@@ -87,7 +88,7 @@ func (c *Client) Alive(ctx context.Context) (string, error) {
 		return "", fault.Wrap(fault.Unavailable, err, "no answer")
 	}
 	resp.Body.Close() //nolint:errcheck // it has none
-	if resp.StatusCode >= http.StatusInternalServerError {
+	if resp.StatusCode >= http.StatusInternalServerError && resp.StatusCode != http.StatusNotImplemented {
 		return "", fault.New(fault.Unavailable, "the answer is HTTP %d", resp.StatusCode)
 	}
 	return cmp.Or(resp.Header.Get("Server"), "HTTP"), nil

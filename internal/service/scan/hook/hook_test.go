@@ -118,7 +118,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	for status, ok := range map[int]bool{200: true, 404: true, 405: true, 502: false} {
+	for status, ok := range map[int]bool{200: true, 404: true, 405: true, 501: true, 502: false} {
 		s := scanner(t)(serve(func(*http.Request, string) string {
 			return fmt.Sprintf("HTTP/1.1 %d x\r\nServer: mine\r\nContent-Length: 0\r\n\r\n", status)
 		}))
