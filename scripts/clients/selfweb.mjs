@@ -294,9 +294,9 @@ await trial('German and French', async () => {
 })
 await trial('the passkey is removed, and opens nothing', async () => {
   await go('/account/passkeys')
-  await press('Remove')
-  const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId })
+  const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId }) // before the page tells the authenticator to forget it
   const [kept] = credentials
+  await press('Remove')
   await says('The passkey was removed')
   for (let i = 0; i < 50 && (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length; i++) await new Promise((r) => setTimeout(r, 50))
   must((await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length === 0, 'the authenticator was not told')
