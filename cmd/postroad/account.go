@@ -24,7 +24,7 @@ type accountCmd struct {
 	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
 	Passkey     passkeyCmd      `cmd:"" help:"Keys of phones and computers that people sign in with by hand."`
 	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
-	Set         accountSet      `cmd:"" help:"Say what POP3 shows of an account, and what becomes of messages that it collects."`
+	Set         accountSet      `cmd:"" help:"Set an account's language, and what POP3 shows of it and does with messages."`
 	Away        awayCmd         `cmd:"" help:"Out of office: what senders hear while somebody is away."`
 	Grant       grantCmd        `cmd:"" help:"Programs that were allowed in by OAuth."`
 	Limits      accountLimits   `cmd:"" help:"What accounts may send."`
@@ -98,7 +98,7 @@ func enabled(a admin.Account) string {
 }
 
 type accountShow struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 }
 
 func (c *accountShow) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -119,7 +119,7 @@ func (c *accountShow) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type accountPassword struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 	passwordFlags
 }
 
@@ -138,7 +138,7 @@ func (c *accountPassword) Run(ctx context.Context, g *Globals, t terminal) error
 }
 
 type accountQuota struct {
-	Address string      `arg:""`
+	Address string      `arg:"" help:"The account's address."`
 	Bytes   config.Size `arg:"" help:"Like 500M or 10G; 0 means no limit."`
 }
 
@@ -149,7 +149,7 @@ func (c *accountQuota) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type accountEnable struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 }
 
 func (c *accountEnable) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -157,7 +157,7 @@ func (c *accountEnable) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type accountDisable struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 }
 
 func (c *accountDisable) Run(ctx context.Context, g *Globals, t terminal) error {

@@ -8,7 +8,7 @@ import (
 )
 
 type accountRename struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 	To      string `arg:"" help:"The new address, which is the login from now on. It may be of another domain."`
 	Drop    bool   `help:"Leave no alias at the old address. Aliases, groups and catch-alls that led there lead to the new one."`
 }
@@ -24,7 +24,7 @@ func (c *accountRename) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type accountRemove struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 	Now     bool   `help:"For good: it can't be brought back."`
 	Yes     bool   `short:"y" help:"Don't ask."`
 }

@@ -12,9 +12,9 @@ import (
 
 // accountSet says what programs see of an account.
 type accountSet struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 
-	Language        *string `help:"What the person reads what the server writes in: en, de, fr, or auto: as their browser asks, and English in messages." enum:"en,de,fr,auto" placeholder:"en|de|fr|auto"`
+	Language        *string `help:"The language of the person's own pages and of what the server writes to them: en, de, fr, or auto (as the browser asks; messages in English)." enum:"en,de,fr,auto" placeholder:"en|de|fr|auto"`
 	POP3            *string `name:"pop3" help:"Whether POP3 may be used: on or off." enum:"on,off" placeholder:"on|off"`
 	POP3Since       *string `name:"pop3-since" help:"What was received before this day isn't shown by POP3: 2026-11-22, now, or \"all\" to show all." placeholder:"DAY"`
 	POP3Delete      *string `name:"pop3-delete" help:"What becomes of messages that a POP3 program deletes: delete (as it says), keep (they stay in the mailbox, but POP3 shows them no more), trash (they go to the folder for deleted messages)." enum:"delete,keep,trash" placeholder:"delete|keep|trash"`

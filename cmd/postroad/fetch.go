@@ -34,7 +34,7 @@ type fetchAdd struct {
 	Every        time.Duration `help:"How often to ask." default:"10m"`
 	Mailbox      string        `help:"By IMAP: the mailbox there; INBOX if not given." placeholder:"NAME"`
 	Folder       string        `help:"The folder here, like Old/Work; the inbox if not given." placeholder:"FOLDER"`
-	Judge        string        `help:"Whether what comes is judged as other mail is: junk, and the account's filter. \"inbox\": what comes from the inbox there; \"no\": nor is it shown to virus scanners." enum:"inbox,yes,no" default:"inbox"`
+	Judge        string        `help:"Whether what comes is judged as other mail is (junk, the account's filter): inbox (what comes from the inbox there), yes (from other mailboxes too), no (nor is it shown to scanners and policies)." enum:"inbox,yes,no" default:"inbox"`
 	TrustResults string        `help:"Believe what the server that calls itself so (authserv-id) wrote about senders into Authentication-Results." placeholder:"ID"`
 	Cleartext    bool          `help:"With imap:// and pop3://: send the password without TLS. Everybody on the way can read it."`
 	Unchecked    bool          `help:"Don't sign in there first."`
@@ -193,7 +193,7 @@ func (c *fetchRun) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type fetchSet struct {
-	ID           uint32 `arg:""`
+	ID           uint32 `arg:"" help:"As \"fetch list\" shows it."`
 	PasswordFile string `help:"The file with the password or token, one line; without, it is asked for." placeholder:"FILE" type:"existingfile"`
 }
 
@@ -208,7 +208,7 @@ func (c *fetchSet) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type fetchRemove struct {
-	ID uint32 `arg:""`
+	ID uint32 `arg:"" help:"As \"fetch list\" shows it."`
 }
 
 func (c *fetchRemove) Run(ctx context.Context, g *Globals, t terminal) error {

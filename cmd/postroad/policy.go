@@ -99,7 +99,7 @@ func policyRow(p *admin.Policy) []string {
 	case "size":
 		what, then = "over "+size(p.MaxBytes, "0"), "reject"
 	case "disclaimer":
-		what, then = fmt.Sprintf("%.30q", p.Text), "append"
+		what, then = fmt.Sprintf("%.30q", strings.TrimSpace(p.Text)), "append"
 	case "journal":
 		then = "queue"
 		if p.Strict {

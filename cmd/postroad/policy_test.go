@@ -33,7 +33,7 @@ func TestPolicyCommands(t *testing.T) {
 3   file        example.test      both  exe                      quarantine
 4   size        ann@example.test  out   over 20.0M               reject
 5   journal     example.test      both  ann@example.test         strict
-7   disclaimer  example.test      out   "Keep this secret.\n"    append
+7   disclaimer  example.test      out   "Keep this secret."    append
 `
 	out := s.do("", "policy", "list")
 	if squeeze(out) != squeeze(want) {

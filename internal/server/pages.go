@@ -22,7 +22,7 @@ func passkeySite(c config.Config) (*passkey.Site, error) {
 	site := &passkey.Site{ID: base.Hostname(), Name: c.Hostname, Origins: []string{base.Scheme + "://" + base.Host}}
 	if d := c.Auth.PasskeyDomain; d != "" {
 		if !config.Within(site.ID, d) {
-			return nil, fault.New(fault.Invalid, "auth.passkey_domain %q: our pages are at %s, which is not in it", d, site.ID)
+			return nil, fault.New(fault.Invalid, "auth.passkey_domain %q: our pages are at %s, which is not in it: if people reach them by another name, say so in autoconfig.web", d, site.ID)
 		}
 		site.ID = d
 	}

@@ -77,7 +77,7 @@ func (s *set) admits(p *Policy) error {
 	for i := range s.all {
 		q := &s.all[i]
 		if q.Kind == p.Kind && q.Domain == p.Domain && q.Account == p.Account && q.Pattern == p.Pattern && q.Direction&p.Direction != 0 {
-			return fault.New(fault.Exists, "policy %d is about the same", q.ID)
+			return fault.New(fault.Exists, "policy %d is about the same: remove that first", q.ID)
 		}
 		if q.Domain == p.Domain {
 			of++
