@@ -73,7 +73,7 @@ func TestLostAccountComesBackWhole(t *testing.T) {
 	made, err := a.RestoreAccount(ctx, from.AccountCopy, from.Pairs)
 	must(t, err)
 	want := directory.Returned{AppPasswords: 1, Passkeys: 1, TwoStep: true, Ways: []directory.Way{
-		{Kind: directory.WayAlias, From: "sales@" + servertest.Domain, To: ann, Direct: true}, {Kind: directory.WayMember, From: "team@" + servertest.Domain, To: ann, Direct: true}}}
+		{Kind: directory.WayAlias, From: "sales@" + servertest.Domain, To: ann, Direct: true, Alone: true}, {Kind: directory.WayMember, From: "team@" + servertest.Domain, To: ann, Direct: true}}}
 	if diff := cmp.Diff(want, made.Returned); diff != "" || made.Fetched != 1 {
 		t.Errorf("%d external accounts; %s", made.Fetched, diff)
 	}
