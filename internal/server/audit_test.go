@@ -2,11 +2,14 @@ package server_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
@@ -78,4 +81,43 @@ func TestAudit(t *testing.T) {
 	}
 	_, err = s.Store().Admin.Audit(ctx, admin.AuditQuery{Kinds: []string{"x"}})
 	wants(t, err, fault.Invalid)
+}
+
+// Whose mail was taken out, brought in or restored is remembered, and that it failed.
+func TestAuditOfStreams(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	s.AddAccount("ann")
+	secret, err := os.ReadFile(filepath.Join(s.Folder, "admin.token"))
+	must(t, err)
+	client := httpOver(t, s, servertest.HTTPS)
+	for _, x := range []struct{ operation, kind, body string }{
+		{"account.export", "application/json", `{"address":"ann@example.test"}`},
+		{"account.export", "application/json", `{"address":"nobody@example.test"}`},
+		{"account.import", "application/x-postroad-mail", `{"address":"nobody@example.test"}` + "\n"},
+		{"account.restore", "application/x-postroad-store", `{"address":"ann@example.test","enabled":true,"credential":"aHVudGVyMg==","belongings":{"codes":{"since":"2026-01-01T00:00:00Z","secret":"hunter2"}}}` + "\n"},
+		{"account.restore", "text/plain", `{"address":"text@example.test"}` + "\n"},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/admin/v1/"+x.operation, strings.NewReader(x.body))
+		must(t, err)
+		r.Header.Set("Content-Type", x.kind)
+		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
+		resp, err := client.Do(r)
+		must(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		must(t, err)
+		resp.Body.Close()
+	}
+	must(t, s.Stop())
+	s = servertest.Start(t, servertest.Options{Files: s.Files, Folder: s.Folder})
+	all, err := s.Store().Admin.Audit(t.Context(), admin.AuditQuery{Kinds: []string{"act"}})
+	must(t, err)
+	failed := map[string]bool{}
+	for _, e := range all {
+		failed[e.What+" "+e.Detail] = e.Error != ""
+	}
+	want := map[string]bool{"account.export address=ann@example.test": false, "account.export address=nobody@example.test": true,
+		"account.import address=nobody@example.test": true, "account.restore address=ann@example.test": true, "account.restore ": true}
+	if d := cmp.Diff(want, failed); d != "" {
+		t.Error(d)
+	}
 }

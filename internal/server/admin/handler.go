@@ -43,9 +43,15 @@ func Handler(a Admin, who Identify, log *slog.Logger) http.Handler {
 		if describes(w, r) || caller.Server && backs(a, w, r, log) {
 			return
 		}
-		if caller.Server && (streams(a, w, r, log) || restores(a, w, r, log)) {
-			record(a, caller, r, nil, nil, log)
-			return
+		if caller.Server {
+			about, failed, was := streams(a, w, r, log)
+			if !was {
+				about, failed, was = restores(a, w, r, log)
+			}
+			if was {
+				record(a, caller, r, about, failed, log)
+				return
+			}
 		}
 		result, body, err := answer(a, caller, w, r)
 		record(a, caller, r, body, err, log)

@@ -155,12 +155,12 @@ func (c *Client) Brought(ctx context.Context, address string) (move.Brought, err
 	return call[move.Brought](ctx, c, broughtName, addressArg{address})
 }
 
-// streams answers the operations that are no JSON, and reports whether this was one.
-func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) bool {
+// streams answers the operations that are no JSON, and reports whether this was one, what of its argument is remembered, and how it failed.
+func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) (about []byte, failed error, was bool) {
 	m, ok := a.(Mover)
 	name := strings.TrimPrefix(r.URL.Path, Prefix)
 	if !ok || name != importName && name != exportName {
-		return false
+		return nil, nil, false
 	}
 	serve, want := serveImport, streamType
 	if name == exportName {
@@ -168,15 +168,21 @@ func streams(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) 
 	}
 	// As for the others: a web page of a stranger can't make a browser send these types.
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != want {
-		sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want))
-		return true
+		return nil, sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", want)), true
 	}
-	if err := serve(m, w, r); err != nil {
-		log.Warn("admin operation failed", "err", err)
-		return true
+	address, failed := serve(m, w, r)
+	if failed != nil {
+		log.Warn("admin operation failed", "err", failed)
+	} else {
+		log.Info("admin operation")
 	}
-	log.Info("admin operation")
-	return true
+	return aboutWhom(address), failed, true
+}
+
+// aboutWhom is an argument of which nothing is remembered but an account's address.
+func aboutWhom(address string) []byte {
+	b, _ := json.Marshal(addressArg{address}) // which can't fail
+	return b
 }
 
 func sorry(w http.ResponseWriter, err error) error {
@@ -184,8 +190,8 @@ func sorry(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// serveImport answers an import. Its failure is told to the client, and returned.
-func serveImport(m Mover, w http.ResponseWriter, r *http.Request) error {
+// serveImport answers an import, and tells into which account. Its failure is told to the client, and returned.
+func serveImport(m Mover, w http.ResponseWriter, r *http.Request) (address string, err error) {
 	body := bufio.NewReader(&patient{r: r.Body, c: http.NewResponseController(w)})
 	var q ImportQuery
 	line, err := body.ReadSlice('\n')
@@ -199,14 +205,14 @@ func serveImport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		result, err = m.Import(r.Context(), q, move.Decode(body))
 	}
 	if err != nil {
-		return sorry(w, err)
+		return q.Address, sorry(w, err)
 	}
 	reply(w, http.StatusOK, result)
-	return nil
+	return q.Address, nil
 }
 
-// serveExport answers an export. A failure on the way is told in the stream.
-func serveExport(m Mover, w http.ResponseWriter, r *http.Request) error {
+// serveExport answers an export, and tells of which account. A failure on the way is told in the stream.
+func serveExport(m Mover, w http.ResponseWriter, r *http.Request) (address string, err error) {
 	var q ExportQuery
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -219,14 +225,14 @@ func serveExport(m Mover, w http.ResponseWriter, r *http.Request) error {
 		from, err = m.Export(r.Context(), q)
 	}
 	if err != nil {
-		return sorry(w, err)
+		return q.Address, sorry(w, err)
 	}
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{}) // the request has been read; its deadline would end the stream
 	w.Header().Set("Content-Type", streamType)
 	w.Header().Set("Cache-Control", "no-store")
 	err = move.Encode(r.Context(), &patient{w: w, c: c}, from)
-	return errors.Join(err, c.Flush(), c.SetWriteDeadline(time.Time{}))
+	return q.Address, errors.Join(err, c.Flush(), c.SetWriteDeadline(time.Time{}))
 }
 
 // patient is a connection that may be used as long as it doesn't stand still: a mailbox takes its time.

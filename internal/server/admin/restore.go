@@ -116,15 +116,14 @@ func (d *Direct) fetchAgain(ctx context.Context, id ident.AccountID, all []fetch
 // Installation is what tells a store from those of other installations. It is no secret.
 func Installation(dir *directory.Directory) []byte { return dir.Secret("installation") }
 
-// restores answers RestoreAccount, and reports whether this was it.
-func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) bool {
+// restores answers RestoreAccount, and reports whether this was it, about whom, and how it failed.
+func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger) (about []byte, failed error, was bool) {
 	to, ok := a.(Restorer)
 	if !ok || strings.TrimPrefix(r.URL.Path, Prefix) != restoreName {
-		return false
+		return nil, nil, false
 	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != storeType {
-		sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", storeType))
-		return true
+		return nil, sorry(w, fault.New(fault.Invalid, "this operation is asked for by POST with Content-Type: %s", storeType)), true
 	}
 	body := bufio.NewReaderSize(&patient{r: r.Body, c: http.NewResponseController(w)}, 256<<10)
 	var q AccountCopy
@@ -138,12 +137,11 @@ func restores(a Admin, w http.ResponseWriter, r *http.Request, log *slog.Logger)
 	}
 	if err != nil {
 		log.Warn("admin operation failed", "err", err)
-		sorry(w, err)
-		return true
+		return aboutWhom(q.Address), sorry(w, err), true
 	}
 	log.Info("admin operation")
 	reply(w, http.StatusOK, made)
-	return true
+	return aboutWhom(q.Address), nil, true
 }
 
 // maxArgument is how long the line of JSON may be: external accounts have a record for each message that came.
