@@ -211,8 +211,8 @@ func (r *run) send(ctx context.Context, l *leg) {
 	r.noteReceived()
 	job := transfer.Job{Envelope: l.e, Recipients: l.to, Content: content}
 	l.pending, l.err = r.a.queue.Begin(ctx, Submission{Job: job, HoldUntil: l.hold})
-	if r.e.queued && fault.Is(l.err, fault.Exists) {
-		l.err = nil // handed in by an attempt that was broken off
+	if (r.e.queued || r.collected != nil) && fault.Is(l.err, fault.Exists) {
+		l.err = nil // handed in by an attempt, or a fetching, that was broken off
 	}
 	if l.err == nil && l.kind != 0 {
 		r.noteLeg(l)

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,7 @@ type outbox struct {
 	expanded  []transfer.Job
 	err, late error  // of Begin and of Wait
 	bad       string // the recipient that can't be taken
+	once      bool   // IDs are taken once, as the queue does while it has them
 }
 
 func (o *outbox) Begin(_ context.Context, s Submission) (Pending, error) {
@@ -28,6 +30,9 @@ func (o *outbox) Begin(_ context.Context, s Submission) (Pending, error) {
 	}
 	if s.Recipients[0].Address == o.bad {
 		return nil, fault.New(fault.Unavailable, "the queue is full")
+	}
+	if o.once && slices.ContainsFunc(o.got, func(g Submission) bool { return g.Envelope.ID == s.Envelope.ID }) {
+		return nil, fault.New(fault.Exists, "%s is in the queue", s.Envelope.ID)
 	}
 	text, err := io.ReadAll(io.NewSectionReader(s.Content, 0, s.Content.Size()))
 	s.Content = nil

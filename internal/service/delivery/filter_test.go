@@ -452,3 +452,23 @@ func TestFilterIntoFolderForOtherThings(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What is fetched comes again if we die before that is noted: rules send it on once.
+func TestFetchedAgainIsRedirectedOnce(t *testing.T) {
+	for _, script := range []string{`redirect "dora@there.example";`, `redirect :copy "dora@there.example";`} {
+		h, out := withRules(t, `require "copy"; `+script)
+		out.once = true
+		c := h.message(t, fromCarol)
+		defer c.Close()
+		for range 2 {
+			got := h.Collect(t.Context(), []Collected{{ID: "fetch1-1", Account: h.ids["bob"], Address: "bob@example.org", From: "carol@far.example",
+				Item: mailbox.Append{Content: c}, Judge: true, Fresh: true}})
+			if got[0].Err != nil {
+				t.Errorf("%s: %v", script, got[0].Err)
+			}
+		}
+		if shelf := h.shelf(t, "bob"); len(out.got) != 1 || strings.Contains(strings.Join(h.inbox(t, "bob"), ""), "cannot redirect") {
+			t.Errorf("%s: %d left, %s", script, len(out.got), shelf)
+		}
+	}
+}
