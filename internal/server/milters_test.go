@@ -354,6 +354,29 @@ func TestMilterForOutgoing(t *testing.T) {
 	}
 }
 
+// TestMilterMarksWhatLeaves: fields that it adds, as a signature, stand in front of what leaves, too, under ours.
+func TestMilterMarksWhatLeaves(t *testing.T) {
+	yes := true
+	s, all, sent := withMilters(t, 1, func(c *config.Scanner) { c.Outgoing = &yes })
+	all[0].set("", nil, func(m *milter.Modifier) error { return m.InsertHeader(0, "DKIM-Signature", "v=1; d=example.test") })
+	l := s.Line(servertest.Submission)
+	l.Ask("EHLO client")
+	l.Ask("AUTH PLAIN AGFubkBleGFtcGxlLnRlc3QAc2VjcmV0")
+	l.Ask("MAIL FROM:<ann@example.test>")
+	l.Ask("RCPT TO:<ben@example.test>")
+	l.Ask("RCPT TO:<far@away.example>")
+	l.Ask("DATA")
+	if got := l.Ask("%s\r\n.", letter("ann@example.test")); !strings.HasPrefix(got, "250 ") {
+		t.Fatal(got)
+	}
+	sent.wait(t, 1)
+	for _, text := range []string{sent.texts[0], bytesOf(t, s.IMAP("ben", nil), 1)} {
+		if strings.Count(text, "DKIM-Signature: v=1; d=example.test\r\n") != 1 {
+			t.Error(text)
+		}
+	}
+}
+
 // TestMilterByLMTP: each recipient that the relay has named gets a reply, whoever was taken out or added.
 func TestMilterByLMTP(t *testing.T) {
 	yes := true

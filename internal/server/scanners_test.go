@@ -393,10 +393,11 @@ func TestReleaseOfOurOwnMail(t *testing.T) {
 
 // outbox is all servers outside.
 type outbox struct {
-	mu   sync.Mutex
-	to   []string
-	came chan struct{}
-	once sync.Once
+	mu    sync.Mutex
+	to    []string
+	texts []string // of jobs
+	came  chan struct{}
+	once  sync.Once
 }
 
 func (o *outbox) init() { o.once.Do(func() { o.came = make(chan struct{}, 100) }) }
@@ -404,6 +405,10 @@ func (o *outbox) init() { o.once.Do(func() { o.came = make(chan struct{}, 100) }
 func (o *outbox) send(_ context.Context, job transfer.Job) []transfer.Outcome {
 	o.init()
 	outs := make([]transfer.Outcome, len(job.Recipients))
+	text, _ := io.ReadAll(io.NewSectionReader(job.Content, 0, job.Content.Size()))
+	o.mu.Lock()
+	o.texts = append(o.texts, string(text))
+	o.mu.Unlock()
 	for i := range job.Recipients {
 		outs[i] = transfer.Outcome{Result: transfer.Delivered, Status: "2.0.0"}
 		o.mu.Lock()

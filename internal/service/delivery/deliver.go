@@ -99,18 +99,19 @@ func (r *run) all(err error) []error {
 
 // run is one message's delivery.
 type run struct {
-	a        *Agent
-	e        *Envelope
-	to       []Recipient
-	content  *mailbox.Content // as it came
-	mail     *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
-	copies   map[place]*copied
-	begun    []*copied // and not waited for yet
-	own      *leg      // what goes on under the sender's own name; nil: nothing
-	legs     []*leg    // all that goes to the queue
-	forwards []*leg    // of them, what goes on from addresses of ours
-	lists    []*listing
-	head     *head
+	a          *Agent
+	e          *Envelope
+	to         []Recipient
+	content    *mailbox.Content // as it came
+	mail       *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
+	withFields *mailbox.Content // see marked; nil: not made yet
+	copies     map[place]*copied
+	begun      []*copied // and not waited for yet
+	own        *leg      // what goes on under the sender's own name; nil: nothing
+	legs       []*leg    // all that goes to the queue
+	forwards   []*leg    // of them, what goes on from addresses of ours
+	lists      []*listing
+	head       *head
 
 	letter      Letter // for the judge; nil: it isn't judged, or not begun
 	begunLetter bool

@@ -155,13 +155,13 @@ func (r *run) known() bool {
 }
 
 // hold leaves everything to the queue until the time has come: for people here too. What the addresses lead to is found out then. Who
-// has it here only gets it as it came, without what is written below mail that leaves.
+// has it here only gets it without what is written below mail that leaves.
 func (r *run) hold(ctx context.Context) {
-	here := &leg{e: r.transfer(), content: r.content, leaving: r.leaving(""), hold: r.e.HoldUntil}
+	here := &leg{e: r.transfer(), content: r.marked(), leaving: r.leaving(""), hold: r.e.HoldUntil}
 	away := here
 	if slices.ContainsFunc(r.to, leaves) {
 		var content *mailbox.Content
-		if content, here.err = r.outgoing(ctx); here.err == nil && content != r.content {
+		if content, here.err = r.outgoing(ctx); here.err == nil && content != here.content {
 			other := *here
 			away, other.content = &other, content
 		}
@@ -234,10 +234,7 @@ func (r *run) keepFailed(ctx context.Context, results []error) {
 	if r.a.queue == nil || r.e.queued || r.e.Each || r.e.From == "" || !r.known() || r.e.Verdict.doubtful() || !slices.ContainsFunc(results, isError) {
 		return
 	}
-	l := &leg{e: r.transfer(), content: r.content}
-	if r.e.Verdict != nil {
-		l.content = r.content.Prefixed([]byte(r.e.Verdict.Field))
-	}
+	l := &leg{e: r.transfer(), content: r.marked()}
 	l.e.ID = r.child("later")
 	for i, err := range results {
 		if err == nil {

@@ -203,6 +203,25 @@ func TestHeldMail(t *testing.T) {
 	h.expect(t, "bob", "Return-Path: <ann@example.org>\r\n"+letter, "Return-Path: <ann@example.org>\r\n"+letter)
 }
 
+// TestFieldsOfScannersLeave: what people here send has them wherever it goes, held or not, with a disclaimer or without.
+func TestFieldsOfScannersLeave(t *testing.T) {
+	const field = "X-Scanned: yes\r\n"
+	h, out, who := withQueue(t)
+	to := h.find(t, Sender{Who: who, From: "ann@example.org"}, "bob@example.org", "x@far.example")
+	for _, hold := range []time.Time{{}, h.now().Add(time.Hour)} {
+		h.deliver(t, Envelope{ID: "q1", From: "ann@example.org", Who: who, HoldUntil: hold, Verdict: &Verdict{Field: field}}, letter, to...)
+	}
+	for i, text := range out.texts {
+		if text != field+letter {
+			t.Errorf("what left %d: %q", i, text)
+		}
+	}
+	if len(out.texts) != 2 {
+		t.Errorf("%d left", len(out.texts))
+	}
+	h.expect(t, "bob", "Return-Path: <ann@example.org>\r\n"+field+letter)
+}
+
 // TestHeldMailWithDisclaimer: what leaves has it, and what stays here doesn't.
 func TestHeldMailWithDisclaimer(t *testing.T) {
 	const text = letter + "A line.\r\n"
@@ -224,9 +243,10 @@ func TestHeldMailWithDisclaimer(t *testing.T) {
 			t.Errorf("%s: %q", got, out.texts[i])
 		}
 	}
+	e.Verdict = &Verdict{Field: "X-Scanned: yes\r\n"}
 	h.deliver(t, e, text, h.find(t, Sender{Who: who, From: "ann@example.org"}, "x@far.example")...)
-	if len(out.got) != 3 || out.got[2].ID != "q1" {
-		t.Errorf("%+v", out.got)
+	if len(out.got) != 3 || out.got[2].ID != "q1" || out.texts[2] != e.Verdict.Field+text+"\r\nKeep this secret.\r\n" {
+		t.Errorf("%+v %q", out.got, out.texts)
 	}
 }
 
