@@ -34,12 +34,12 @@ type parts struct {
 
 func makeParts() (p parts) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 4 {
+	for range 3 {
 		var docs []doc
 		var numbers []uint32
 		for i := range 30 {
 			d := doc{header: "common"}
-			for range 800 {
+			for range 600 {
 				d.body += fmt.Sprintf("%x ", rng.Uint64())
 			}
 			if docs = append(docs, d); i%7 == 3 {
@@ -79,17 +79,23 @@ func same(a, b Chunk) bool {
 	return bytes.Equal(a.Terms, b.Terms) && bytes.Equal(a.Postings, b.Postings)
 }
 
-// TestMergesHandOnWhatIsDone: a chunk comes before more has been read than it was made of, and the heads.
-func TestMergesHandOnWhatIsDone(t *testing.T) {
+func TestMergesOfManyChunks(t *testing.T) {
 	p := makeParts()
+	t.Run("they come when they are done", p.handedOn)
+	t.Run("errors of put", p.badPut)
+	t.Run("errors of Next", p.badNext)
+}
+
+// handedOn: a chunk comes before more has been read than it was made of, and the heads.
+func (p parts) handedOn(t *testing.T) {
 	want := build(p.left).chunks
 	sources, read := p.sources()
-	if len(want) < 6 {
+	if len(want) < 4 {
 		t.Fatalf("%d chunks", len(want))
 	}
 	var got []Chunk
 	if err := Merge(sources, func(c Chunk) error {
-		if got = append(got, c); *read > len(got)+2*len(sources) {
+		if got = append(got, c); *read > len(got)+len(sources)+1 {
 			t.Errorf("%d chunks are read for %d", *read, len(got))
 		}
 		return nil
@@ -101,33 +107,37 @@ func TestMergesHandOnWhatIsDone(t *testing.T) {
 	}
 }
 
-// TestMergesEndWithErrors of either side, at once.
-func TestMergesEndWithErrors(t *testing.T) {
-	broken := errors.New("broken")
-	p := makeParts()
+var errBroken = errors.New("broken")
+
+// badPut: its error ends a merge at once.
+func (p parts) badPut(t *testing.T) {
 	for at := range 3 {
 		sources, _ := p.sources()
 		n := 0
 		err := Merge(sources, func(Chunk) error {
 			if n++; n > at {
-				return broken
+				return errBroken
 			}
 			return nil
 		})
-		if !errors.Is(err, broken) || n != at+1 {
+		if !errors.Is(err, errBroken) || n != at+1 {
 			t.Errorf("put %d: %v after %d", at, err, n)
 		}
 	}
-	for at := range 3 {
+}
+
+// badNext: its error does, too.
+func (p parts) badNext(t *testing.T) {
+	for at := range 2 {
 		sources, _ := p.sources()
 		next, n, put := sources[1].Next, 0, 0
 		sources[1].Next = func() (Chunk, bool, error) {
 			if n++; n > at {
-				return Chunk{}, false, broken
+				return Chunk{}, false, errBroken
 			}
 			return next()
 		}
-		if err := Merge(sources, func(Chunk) error { put++; return nil }); !errors.Is(err, broken) || put > at*len(sources) {
+		if err := Merge(sources, func(Chunk) error { put++; return nil }); !errors.Is(err, errBroken) || put > at*len(sources) {
 			t.Errorf("chunk %d: %v, %d were put", at, err, put)
 		}
 	}

@@ -42,7 +42,7 @@ const (
 	tierLow, tierHigh = 4 << 10, 48 << 10
 	// mergeMin is how many segments of a size are merged.
 	mergeMin = 8
-	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes: it is stored in one transaction.
+	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes, well below what a manifest can say.
 	maxSegment      = 1 << 17
 	maxSegmentBytes = kv.MaxBatch * 2 / 3
 )
