@@ -90,14 +90,15 @@ func (s *Service) wait(ctx context.Context, bell <-chan struct{}, next time.Time
 func (s *Service) Tell(ctx context.Context) (next time.Time, err error) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
+	now := s.o.Now() // before the list is read: what comes while it is belongs to the same message
 	list, err := s.o.Directory.Notices(ctx)
 	if err != nil {
-		return s.o.Now().Add(retry), err
+		return now.Add(retry), err
 	}
 	s.forget()
 	for _, n := range list {
 		at := s.due(&n)
-		if !at.After(s.o.Now()) {
+		if !at.After(now) {
 			e := s.tell(ctx, &n)
 			if e == nil {
 				continue
