@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	parsed "postroad/internal/format/message"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/policy"
@@ -99,11 +98,6 @@ func (tx *transaction) bound(bytes int64, id uint64) error {
 // senderDomain is the domain of ours under whose policies somebody sends who has signed in.
 func senderDomain(e *Envelope) string { return policy.SenderDomain(e.From, e.Who.Login) }
 
-// parsedContent is content that has been parsed as it came; the structure is nil if it hasn't been.
-type parsedContent interface {
-	Parsed() (*parsed.Structure, io.ReaderAt)
-}
-
 // policyVerdict asks what becomes of the message, which is complete, and puts that into v, which it makes if it is nil and there is
 // something to tell. Errors: a policy.Refusal.
 func (s *session) policyVerdict(v *delivery.Verdict) (*delivery.Verdict, error) {
@@ -120,11 +114,6 @@ func (s *session) policyVerdict(v *delivery.Verdict) (*delivery.Verdict, error) 
 		return v, nil
 	}
 	m := policy.Message{Direction: direction, Client: s.client(), From: e.From, Domain: domain, Content: content, Size: content.Size()}
-	if c, ok := content.(parsedContent); ok {
-		if structure, body := c.Parsed(); structure != nil {
-			m.Parsed, m.Content = structure, body
-		}
-	}
 	if v != nil {
 		m.PathProved, m.Proved = v.Sender, v.Proved
 	}

@@ -128,8 +128,6 @@ type Message struct {
 	// Content has the message's bytes, Size of them.
 	Content io.ReaderAt
 	Size    int64
-	// Parsed is what Content is parsed into, with message.Limits{}; nil: it is parsed when it has to be.
-	Parsed *message.Structure
 }
 
 // Ruling is what becomes of a message that isn't refused.
@@ -215,10 +213,7 @@ func parse(m *Message) *message.Structure {
 
 // look parses the message.
 func (j *judge) look() {
-	structure := j.m.Parsed
-	if structure == nil {
-		structure = parse(j.m)
-	}
+	structure := parse(j.m)
 	if j.m.Direction == In {
 		j.authors(structure.Envelope)
 	}
