@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,8 +70,8 @@ func (f fetched) Take(ctx context.Context, src *fetch.Source, letters []fetch.Le
 	for i := range letters {
 		slots <- struct{}{}
 		checks.Go(func() {
-			list[i], out[i].Later = f.check(ctx, src, &a, &letters[i])
-			<-slots
+			defer func() { <-slots }()
+			list[i], out[i].Later = f.checked(ctx, src, &a, &letters[i])
 		})
 	}
 	checks.Wait()
@@ -98,6 +99,17 @@ func (f fetched) deliver(ctx context.Context, list []delivery.Collected, out []f
 			out[which[k]] = fetch.Taken{Later: true}
 		}
 	}
+}
+
+// checked is check; what breaks at a message is that it can't be checked now, and not the end of the server.
+func (f fetched) checked(ctx context.Context, src *fetch.Source, a *directory.Account, l *fetch.Letter) (c delivery.Collected, later bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.s.log.Error("checking a fetched message panicked", "part", "fetch", "source", src.ID, "id", l.ID, "panic", p, "stack", string(debug.Stack()))
+			c, later = delivery.Collected{Item: l.Item}, true
+		}
+	}()
+	return f.check(ctx, src, a, l)
 }
 
 // check finds out what is to be thought of a message; later: it can't be now.

@@ -1,10 +1,14 @@
 package smtp
 
 import (
+	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"slices"
 	"testing"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/scan"
@@ -66,5 +70,43 @@ func TestChangedSenderIsNotProved(t *testing.T) {
 		if err := s.heed(t.Context(), x, v); err != nil || s.tx.envelope.From != c.to || v.Sender != c.want {
 			t.Errorf("%+v: %q, %v, %v", c, s.tx.envelope.From, v.Sender, err)
 		}
+	}
+}
+
+// breaking is a scanner whose wish breaks what does it.
+type breaking struct{}
+
+func (breaking) Ping(context.Context) (string, error) { return "", nil }
+func (breaking) Scan(context.Context, *scan.Message) (scan.Finding, error) {
+	return scan.Finding{Changes: &scan.Changes{Body: nilDraft{}}}, nil
+}
+
+type nilDraft struct{ scan.Draft }
+
+// paper is a Content with nothing in it.
+type paper struct{}
+
+func (paper) Write(p []byte) (int, error)       { return len(p), nil }
+func (paper) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+func (paper) Size() int64                       { return 0 }
+func (paper) Discard()                          {}
+
+type papers struct{ Post }
+
+func (papers) NewContent() Content { return paper{} }
+
+// What breaks while a message is shown to programs has it put off, and is not the end of the server.
+func TestBrokenScan(t *testing.T) {
+	set := scan.New([]scan.Program{{Name: "m", Scanner: breaking{}}}, scan.Options{})
+	srv := &Server{config: Config{Scan: set, Post: papers{}}}
+	s := &session{server: srv, limits: &Limits{MessageBytes: 1000}, log: slog.New(slog.DiscardHandler), tx: &transaction{message: &message{content: paper{}}}}
+	x := s.show(t.Context())
+	err := s.heed(t.Context(), x, &delivery.Verdict{})
+	if r := gateReply(err); !fault.Is(err, fault.Internal) || r.code != 451 {
+		t.Errorf("%v, %+v", err, r)
+	}
+	x.end()
+	if n := srv.counts.panics.Load(); n != 1 {
+		t.Errorf("%d panics are counted", n)
 	}
 }

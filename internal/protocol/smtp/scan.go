@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"runtime/debug"
 	"strings"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/scan"
 )
@@ -36,9 +38,18 @@ func (s *session) show(ctx context.Context) *shown {
 	m.Draft = func() scan.Draft { return x.draft(s.server.config.Post, content, trail) }
 	go func() {
 		defer close(x.found)
+		defer s.recoveredScan() // nil is found then
 		x.found <- set.Scan(ctx, m, s.others)
 	}()
 	return x
+}
+
+// recoveredScan notes that showing the message panicked, which nobody else would in a goroutine of its own but the whole server.
+func (s *session) recoveredScan() {
+	if p := recover(); p != nil {
+		s.server.counts.panics.Add(1)
+		s.log.Error("showing a message to scanners panicked", "panic", p, "stack", string(debug.Stack()))
+	}
 }
 
 // scannable is a Content that can be read before it is delivered.
@@ -142,6 +153,9 @@ func (tx *transaction) describe(m *scan.Message) {
 // heed waits for what the programs have to say, puts it into the verdict, and changes what they want changed. Errors: a Refusal, and what is in the way of that.
 func (s *session) heed(ctx context.Context, x *shown, v *delivery.Verdict) error {
 	r := <-x.found
+	if r == nil {
+		return fault.New(fault.Internal, "the message could not be shown to scanners")
+	}
 	f := r.Decision()
 	v.Scan, v.ScanJunk = r, r.Junk()
 	v.ScanScore, v.Scanned = r.Score()

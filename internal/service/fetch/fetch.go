@@ -22,6 +22,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -302,7 +303,7 @@ func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, err
 	failed := s.takes(ctx, src.Account)
 	if failed == nil {
 		within, cancel := context.WithTimeout(ctx, s.patience)
-		failed = r.all(within)
+		failed = r.guarded(within)
 		cancel()
 	}
 	if ctx.Err() != nil {
@@ -319,6 +320,17 @@ func (s *Service) ask(ctx context.Context, id uint32, onlyDue bool) (Result, err
 		log.Info("external account", "fetched", r.result.Fetched, "removed", r.result.Removed, "skipped", r.result.Skipped)
 	}
 	return r.result, failed
+}
+
+// guarded is all, with an error in the place of a panic: what breaks at one message, which comes again and again, is no worse than a server that fails.
+func (r *run) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.s.o.Logger.Error("external account panicked", "part", "fetch", "source", r.src.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fault.New(fault.Internal, "a message could not be handled: see the log")
+		}
+	}()
+	return r.all(ctx)
 }
 
 // takes fails if an account takes no mail.

@@ -18,6 +18,7 @@ type checker struct {
 	fate   map[int]Taken   // of the messages with these numbers, instead
 	ids    map[string]bool // of letters
 	count  int
+	panics bool
 }
 
 const checkedField = "X-Checked: yes\r\n"
@@ -26,6 +27,9 @@ func (c *checker) Ready() error                     { return c.broken }
 func (c *checker) Clean(w io.Writer) io.WriteCloser { return unclosed{w} }
 
 func (c *checker) Take(ctx context.Context, src *Source, letters []Letter) []Taken {
+	if c.panics {
+		panic("a message that nobody has thought of")
+	}
 	out := make([]Taken, len(letters))
 	s := c.w.session()
 	for i, l := range letters {
@@ -60,6 +64,25 @@ func (w *world) check() *checker {
 	w.receiver = c
 	w.restart()
 	return c
+}
+
+// What breaks at a message is a failure of its source, and not the end of the server: it would be, at each start.
+func TestPanic(t *testing.T) {
+	w, m := newWorld(t), &maildrop{letters: []int{1}}
+	w.serve = m.serve
+	c := w.check()
+	src := w.add(func(*Source) {})
+	c.panics = true
+	if _, err := w.service.RunNow(t.Context(), src.ID); !fault.Is(err, fault.Internal) {
+		t.Error(err)
+	}
+	if all, err := w.service.List(t.Context(), 1); err != nil || all[0].Failures != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	c.panics = false
+	if r := w.run(src); r.Fetched != 1 {
+		t.Errorf("%+v", r)
+	}
 }
 
 // A message that can't be checked now, or stored, comes again, and no other; what lies in the quarantine or nobody wants does not.
