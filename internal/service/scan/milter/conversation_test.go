@@ -511,6 +511,29 @@ func TestAnswersTooMany(t *testing.T) {
 	}
 }
 
+// broken is a content that breaks who reads it.
+type broken struct{ *strings.Reader }
+
+func (broken) ReadAt([]byte, int64) (int, error) { panic("broken") }
+
+// What breaks in a step is the end of its connection, which isn't forgotten: the client can go on, and leave.
+func TestPanicInAStep(t *testing.T) {
+	s := New(Options{Dial: listen(t, &recorder{}, 0, 0)})
+	x := begin(t, s)
+	x.mail("ann@example.org")
+	whole := x.m.Content
+	x.m.Content = broken{}
+	if _, err := x.c.Step(t.Context(), scan.AtContent, &x.m); !fault.Is(err, fault.Internal) {
+		t.Error(err)
+	}
+	x.m.Content = whole
+	x.mail("ann@example.org")
+	x.c.Close()
+	if s.lines.open != 0 || s.lines.idle.Len() != 0 {
+		t.Errorf("%d are open", s.lines.open)
+	}
+}
+
 // The parameters of MAIL and RCPT are told.
 func TestParameters(t *testing.T) {
 	var heard letters

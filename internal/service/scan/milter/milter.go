@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,10 +116,17 @@ func (s *Scanner) dial(ctx context.Context) (*talk, error) {
 	return t, nil
 }
 
-// within does what talks to the filter, until ctx ends; then the connection can't be used any more. Errors are of kinds that Scan may have.
-func (t *talk) within(ctx context.Context, do func() error) error {
+// within does what talks to the filter, until ctx ends; then the connection can't be used any more. Errors are of kinds that Scan may have,
+// or stand for a panic: else nobody would give the connection up.
+func (t *talk) within(ctx context.Context, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() { t.conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then nothing waits for it
-	err := do()
+	defer stop()
+	err = do()
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
