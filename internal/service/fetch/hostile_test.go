@@ -33,6 +33,10 @@ func TestServerWithTooMuchToTell(t *testing.T) {
 			t.Errorf("message %d: %d keywords, %d bytes", m.number, len(m.keywords), m.size)
 		}
 	}
+	all, err = i.list(&Status{UIDValidity: 2}) // they had others
+	if err != nil || len(all) != listMost+10 {
+		t.Errorf("%d messages, %v", len(all), err)
+	}
 	i.drop()
 	<-told
 }

@@ -199,18 +199,24 @@ const (
 	listStep = 500
 	// listMost is how many a run brings, of which all must be remembered; the next run goes on from there.
 	listMost = 100_000
+	// renumberedMost is how many it is if the server has given all of them other UIDs: what is here already must be told apart in one run.
+	renumberedMost = 1_000_000
 	// keywordsMost is how many keywords of a message come along.
 	keywordsMost = 50
 )
 
 // list lists what has come since the last UID. If the numbers are others now, that is all.
 func (i *imap) list(status *Status) ([]there, error) {
+	most := listMost
 	if status.UIDValidity != i.uidValidity {
+		if status.UIDValidity != 0 {
+			most = renumberedMost
+		}
 		status.UIDValidity, status.LastUID = i.uidValidity, 0
 	}
 	var uids []uint32
 	err := i.c.UIDsFrom(status.LastUID+1, func(uid uint32) { uids = append(uids, uid) })
-	uids = slices.Clone(uids[:min(len(uids), listMost)])
+	uids = slices.Clone(uids[:min(len(uids), most)])
 	var all []there
 	for len(uids) > 0 && err == nil {
 		n := min(len(uids), listStep)
