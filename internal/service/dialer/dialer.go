@@ -86,7 +86,7 @@ func (c *Conn) Secure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Idle)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
-		return fault.Wrap(fault.Denied, err, "no TLS with "+c.address+": its certificate must be for this name, from an authority that this machine trusts")
+		return fault.Wrap(fault.Denied, err, "no TLS with "+c.address+": its certificate must be for this name, from an authority that this machine trusts (or that --server-ca names)")
 	}
 	c.Conn = t
 	return nil
