@@ -81,6 +81,9 @@ func (e *edition) rewrite(c *Changes) error {
 	if err != nil {
 		return err
 	}
+	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) { // it was fetched so: what would be taken for its header may be all of it
+		return fault.New(fault.Unsupported, "this message's lines end in LF alone, and it can't be changed")
+	}
 	parts := e.parts(head)
 	changed := c.Body != nil
 	for i := range c.Header {

@@ -160,3 +160,14 @@ func fields(head string) (n int) {
 	}
 	return n
 }
+
+// What was fetched may have lines that end in LF alone: where its header ends is anybody's guess, so nothing is changed.
+func TestBareLineEndsAreLeftAlone(t *testing.T) {
+	for _, do := range []scan.HeaderAct{scan.SetField, scan.AddField, scan.RemoveField} {
+		const msg = "Subject: a\nFrom: <x@y.example>\n\nbody\n"
+		got, _, failed := edited(t, msg, scan.Finding{Changes: &scan.Changes{Header: []scan.HeaderChange{{Name: "Subject", Place: 1, Value: "b", Do: do}}}})
+		if got != msg || !failed {
+			t.Errorf("%d: %q, failed %v", do, got, failed)
+		}
+	}
+}
