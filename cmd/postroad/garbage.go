@@ -146,10 +146,12 @@ func (n *gardening) bound(taken uint64) {
 	}
 }
 
-// percent is garbage in percent of what is looked through: in steps of an eighth, so that it seldom changes.
+// percent is garbage in percent of what is looked through: in steps of an eighth, so that it seldom changes. More than that itself there may be
+// where it is less than minGarbage, but not so much that the first busy second of a small server costs it all that.
 func percent(garbage, looked uint64) int {
+	const most, step = 400, 25
 	if garbage >= looked {
-		return 100
+		return max(100, int(min(garbage*100/max(looked, 1), most))/step*step)
 	}
 	p := int(garbage * 100 / looked)
 	for step := 8; step > 1; step /= 2 {

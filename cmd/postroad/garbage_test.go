@@ -17,7 +17,8 @@ func TestGarbage(t *testing.T) {
 		gc, used float64 // since the last one
 		percent  int
 	}{
-		{"little is live: as by default", 10 * mb, 0, 0.001, 1, 100},
+		{"little is live: some times as much", 10 * mb, 0, 0.001, 1, 225},
+		{"very little is: not all at once", 2 * mb, 0, 0.001, 1, 400},
 		{"much is, and costs little", 200 * mb, 0, 0.001, 1, 12},
 		{"it costs something", 200 * mb, 0, 0.05, 1, 12},
 		{"it costs much: more garbage each time", 200 * mb, 0, 0.2, 1, 15},
