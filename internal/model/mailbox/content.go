@@ -23,6 +23,7 @@ type ContentWriter struct {
 	from   *sync.Pool // where the parser goes when it has done its work
 	store  *Store
 	lines  lineCounter
+	parsed *message.Structure // nil: it isn't ended
 }
 
 // When many messages are on their way, as when strangers begin them and don't go on, new ones keep
@@ -42,8 +43,11 @@ func (s *Store) NewContent() *ContentWriter {
 	return &ContentWriter{spool: spool.New(s.opts.SpoolDir, memory), parser: s.parsers.Get().(*message.Parser), from: &s.parsers, store: s}
 }
 
-// Write adds bytes. It fails with fault.Unavailable if there is no room on the disk.
+// Write adds bytes. It fails with fault.Unavailable if there is no room on the disk, and with fault.Invalid after End.
 func (w *ContentWriter) Write(p []byte) (int, error) {
+	if w.parsed != nil {
+		return 0, fault.New(fault.Invalid, "the message has ended")
+	}
 	n, err := w.spool.Write(p)
 	if err == nil {
 		w.parser.Write(p)
@@ -68,13 +72,21 @@ func (w *ContentWriter) Discard() {
 	}
 }
 
+// End says that all is written, and returns what it was parsed into. Its offsets are those of ReadAt; it must not be changed.
+func (w *ContentWriter) End() *message.Structure {
+	if w.parsed == nil {
+		w.parsed = w.parser.Finish()
+		w.parser.Reset()
+		w.from.Put(w.parser)
+		w.parser = nil
+	}
+	return w.parsed
+}
+
 // Finish ends the message. Whatever was written is a message, of some structure.
 // The caller must Close the Content.
 func (w *ContentWriter) Finish() (*Content, error) {
-	st := w.parser.Finish()
-	w.parser.Reset()
-	w.from.Put(w.parser)
-	w.parser = nil
+	st := w.End()
 	c := &Content{store: w.store, spool: w.spool, parsed: st, text: &lazyText{spool: w.spool}, extra: w.lines.end()}
 	c.text.parsed.Store(st)
 	w.spool = nil
@@ -84,8 +96,9 @@ func (w *ContentWriter) Finish() (*Content, error) {
 // Content is a message on its way into mailboxes. It may be appended any
 // number of times, to any account, also at the same time. It is immutable.
 type Content struct {
-	store   *Store // nil: closed, or another's front
-	front   []byte // before what the spool has
+	store   *Store   // nil: closed, or another's front
+	base    *Content // the one that front was put before; nil: it is none
+	front   []byte   // before what the spool has
 	spool   *spool.Spool
 	once    sync.Once          // of summary
 	parsed  *message.Structure // nil once summary is there
@@ -101,11 +114,19 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(fields) == 0 {
 		return c
 	}
-	front := fields
-	if len(c.front) > 0 {
-		front = slices.Concat(fields, c.front)
+	base, front := c, fields
+	if c.base != nil {
+		base, front = c.base, slices.Concat(fields, c.front)
 	}
-	return &Content{front: front, spool: c.spool, summary: c.Summary().Prefixed(fields), text: c.text, extra: c.extra}
+	return &Content{base: base, front: front, spool: c.spool, text: c.text, extra: c.extra}
+}
+
+// Split parts what Prefixed has put in front, which may be nothing, from the message that it was put before.
+func (c *Content) Split() (front []byte, rest *Content) {
+	if c.base == nil {
+		return nil, c
+	}
+	return c.front, c.base
 }
 
 // Size is the message's size in bytes.
@@ -114,7 +135,10 @@ func (c *Content) Size() int64 { return int64(len(c.front)) + c.spool.Size() }
 // Summary is what was learned when the message was parsed.
 func (c *Content) Summary() summary.Record {
 	c.once.Do(func() {
-		if c.parsed != nil {
+		switch {
+		case c.base != nil:
+			c.summary = c.base.Summary().Prefixed(c.front)
+		case c.parsed != nil:
 			c.summary = summary.Make(c.parsed, message.Preview(c.parsed, c.spool))
 			c.parsed = nil
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"postroad/internal/fault"
 	"postroad/internal/format/message"
 	"postroad/internal/format/summary"
 )
@@ -57,4 +58,26 @@ func (w *world) holds(uid UID, want []byte) {
 		}
 		return err
 	}))
+}
+
+// TestEndedContent: a message that has ended can be looked at before it is finished, and nothing comes after it.
+func TestEndedContent(t *testing.T) {
+	w := newWorld(t)
+	c := w.store.NewContent()
+	defer c.Discard()
+	_, err := c.Write([]byte("Subject: s\r\n\r\nbody\r\n"))
+	w.must(err)
+	st := c.End()
+	if st.Envelope.Subject != "s" || st.Root.BodySize != 6 {
+		t.Errorf("%+v", st.Root)
+	}
+	if _, err := c.Write([]byte("x")); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	done, err := c.Finish()
+	w.must(err)
+	defer done.Close()
+	if parsed, _ := done.Parsed(); parsed != st || c.End() != st || done.Summary().Subject() != "s" {
+		t.Error("it was parsed again")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	format "postroad/internal/format/message"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/policy"
@@ -114,6 +115,9 @@ func (s *session) policyVerdict(v *delivery.Verdict) (*delivery.Verdict, error) 
 		return v, nil
 	}
 	m := policy.Message{Direction: direction, Client: s.client(), From: e.From, Domain: domain, Content: content, Size: content.Size()}
+	if c, ok := content.(interface{ End() *format.Structure }); ok {
+		m.Parsed = c.End
+	}
 	if v != nil {
 		m.PathProved, m.Proved = v.Sender, v.Proved
 	}

@@ -3,15 +3,12 @@ package junk
 import (
 	"sync"
 
-	"postroad/internal/format/message"
-	"postroad/internal/format/summary"
 	"postroad/internal/service/junk/features"
 )
 
 // decoded keeps the texts of one message whose transfer encoding was undone to look for signs, until its features are made: both read
 // the same.
 type decoded struct {
-	shift int64 // of offsets, from where signs are looked for to the message's record
 	texts []decodedText
 	room  []byte // of texts
 }
@@ -27,15 +24,12 @@ const mostDecoded = 6
 // decodedOnes are those not in use.
 type decodedOnes struct{ pool sync.Pool }
 
-func (o *decodedOnes) take(parsed *message.Structure, rec summary.Record) *decoded {
+func (o *decodedOnes) take() *decoded {
 	d, _ := o.pool.Get().(*decoded)
 	if d == nil {
 		d = &decoded{}
 	}
 	d.texts, d.room = d.texts[:0], d.room[:0]
-	if root, ok := rec.Root(); ok {
-		d.shift = root.Body.Offset - parsed.Root.BodyOffset
-	}
 	return d
 }
 
@@ -48,7 +42,7 @@ func (d *decoded) keep(offset int64, text []byte, all bool) {
 	}
 	from := len(d.room)
 	d.room = append(d.room, text[:min(len(text), features.MaxDecoded)]...)
-	d.texts = append(d.texts, decodedText{offset + d.shift, from, len(d.room)})
+	d.texts = append(d.texts, decodedText{offset, from, len(d.room)})
 }
 
 // text is features.Message.Decoded.

@@ -5,11 +5,15 @@ import (
 	"encoding/base64"
 	"fmt"
 	"mime/quotedprintable"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/junk/features"
@@ -74,7 +78,7 @@ func TestDecodedIsUsed(t *testing.T) {
 	w := newWorld(t, 1)
 	c := w.content("From: a@b.example\r\nContent-Type: text/plain; charset=utf-8\r\n" + inQP("Grüße = gut\r\n"))
 	parsed, _ := c.Parsed()
-	d := w.s.decoded.take(parsed, c.Summary())
+	d := w.s.decoded.take()
 	root, _ := c.Summary().Root()
 	d.keep(parsed.Root.BodyOffset, []byte("other words altogether"), true)
 	m := features.Message{Summary: c.Summary(), Body: c, Decoded: d.text}
@@ -82,11 +86,34 @@ func TestDecodedIsUsed(t *testing.T) {
 		t.Errorf("the text at %d was decoded again", root.Body.Offset)
 	}
 	d.keep(7, make([]byte, features.MaxDecoded-1), false)
-	if _, ok := d.text(7 + d.shift); ok {
+	if _, ok := d.text(7); ok {
 		t.Error("part of a text is taken for all of it")
 	}
 	d.keep(8, make([]byte, features.MaxDecoded+5), false)
-	if b, ok := d.text(8 + d.shift); !ok || len(b) != features.MaxDecoded {
+	if b, ok := d.text(8); !ok || len(b) != features.MaxDecoded {
 		t.Errorf("%d octets are kept of a long text", len(b))
+	}
+}
+
+// TestFrontIsSeen: a message with fields in front has the features that it will have when it is stored with them, however long its header gets.
+func TestFrontIsSeen(t *testing.T) {
+	w := newWorld(t, 1)
+	text := letterFrom("b.example", false, 1, "the report", goodText(1)+" http://c.example/ "+strings.Repeat("word ", 100))
+	results := "Authentication-Results: mx.example.test;\r\n\tspf=pass smtp.mailfrom=x@b.example;\r\n\tdmarc=pass header.from=b.example\r\n"
+	for _, long := range []int{0, 10_000, 15_000, 16 << 10, 30_000, 60_000, 63_000, 70_000, 200_000} {
+		lines := strings.Repeat("X-Line: "+strings.Repeat("x", 90)+"\r\n", long/100)
+		for _, front := range []string{"Return-Path: <y@b.example>\r\nX-Scanned: by a program\r\n" + results, results + lines} {
+			msg := lines + text
+			fronted := w.content(msg).Prefixed([]byte(front))
+			l := w.s.Letter(&delivery.Envelope{From: "y@b.example", Source: "smtp"}, fronted).(*letter)
+			l.look()
+			want := w.s.see(features.Message{Summary: fronted.Summary(), Body: fronted}, nil) // as it is stored
+			if !slices.Equal(slices.Sorted(slices.Values(l.set)), slices.Sorted(slices.Values(want.set))) {
+				t.Errorf("%d, %.12s: %d features, stored %d", long, front, len(l.set), len(want.set))
+			}
+			if d := cmp.Diff(l.m.Facts, want.m.Facts, cmpopts.EquateComparable(netip.Addr{})); d != "" || l.author != want.author {
+				t.Errorf("%d, %.12s: %s", long, front, d)
+			}
+		}
 	}
 }

@@ -50,9 +50,21 @@ func (s *Service) Letter(e *delivery.Envelope, c *mailbox.Content) delivery.Lett
 func (l *letter) look() {
 	if !l.looked {
 		l.looked = true
-		parsed, body := l.c.Parsed()
-		l.paper = l.s.see(features.Message{Summary: l.c.Summary(), Body: l.c}, parsed, body)
+		parsed, _ := l.c.Parsed()
+		l.paper = l.s.see(seen(l.c), parsed)
 	}
+}
+
+// seen is what there is to see in a message on its way in. What stands in front of it changes nothing but the header, so nobody makes another
+// record for it.
+func seen(c *mailbox.Content) features.Message {
+	front, rest := c.Split()
+	m := features.Message{Summary: rest.Summary(), Body: rest}
+	if len(front) > 0 {
+		header := slices.Concat(front, features.HeaderOf(&m))
+		m.Header = header[:min(len(header), features.MaxHeader)]
+	}
+	return m
 }
 
 // proven reports whether the author is who the From field says.

@@ -238,7 +238,7 @@ func recovered(err *error) {
 
 // take learns one message, and has its senders voted on.
 func (p *pupil) take(ctx context.Context, m *features.Message, key string, l labelled, had label) error {
-	seen := p.s.see(*m, nil, nil)
+	seen := p.s.see(*m, nil)
 	if err := p.teach(seen.set, key, l, had); err != nil {
 		return err
 	}
@@ -320,19 +320,6 @@ func (s *Service) stored(ctx context.Context, box *mailbox.Session, row *mailbox
 		return nil, err
 	}
 	return m, nil
-}
-
-// mostHeader is how much of a header is read that is longer than what its summary keeps.
-const mostHeader = 64 << 10
-
-// headerOf is a message's header, or the beginning of one that is very long.
-func headerOf(m *features.Message) []byte {
-	if h := m.Summary.Header(); h != nil {
-		return h
-	}
-	b := make([]byte, mostHeader)
-	n, _ := m.Body.ReadAt(b, 0) // what can't be read says nothing
-	return b[:n]
 }
 
 // meet learns to know whom sent messages went to.

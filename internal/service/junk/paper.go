@@ -12,9 +12,9 @@ import (
 // mostParsed is up to what size a stored message is parsed again for its signs, in bytes.
 const mostParsed = 8 << 20
 
-// see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into body.
-func (s *Service) see(m features.Message, parsed *message.Structure, body io.ReaderAt) paper {
-	m.Facts = features.FactsOf(headerOf(&m), "")
+// see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into m.Body.
+func (s *Service) see(m features.Message, parsed *message.Structure) paper {
+	m.Facts = features.FactsOf(features.HeaderOf(&m), "")
 	p := paper{m: m}
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()
@@ -22,14 +22,14 @@ func (s *Service) see(m features.Message, parsed *message.Structure, body io.Rea
 		p.from = a
 	}
 	if parsed == nil {
-		parsed, body = parse(m.Body, mostParsed), m.Body
+		parsed = parse(m.Body, mostParsed)
 	}
 	if parsed != nil {
-		texts := s.decoded.take(parsed, m.Summary)
+		texts := s.decoded.take()
 		defer s.decoded.give(texts)
 		facts := s.signFacts(&p)
 		facts.Keep, p.m.Decoded = texts.keep, texts.text
-		p.signs = signs.Look(parsed, body, facts)
+		p.signs = signs.Look(parsed, m.Body, facts)
 		for _, sign := range p.signs.Signs() {
 			p.m.Facts.Signs = append(p.m.Facts.Signs, sign.Kind.String())
 		}

@@ -128,6 +128,8 @@ type Message struct {
 	// Content has the message's bytes, Size of them.
 	Content io.ReaderAt
 	Size    int64
+	// Parsed tells what Content is parsed into, with message.Limits{}; it is asked once at most. Nil: it is parsed anew.
+	Parsed func() *message.Structure
 }
 
 // Ruling is what becomes of a message that isn't refused.
@@ -204,6 +206,9 @@ type looker struct {
 
 // parse reads a message.
 func parse(m *Message) *message.Structure {
+	if m.Parsed != nil {
+		return m.Parsed()
+	}
 	l := lookers.Get().(*looker)
 	defer lookers.Put(l)
 	l.parser.Reset()

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/message"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
 	"postroad/internal/storage/kv/pebble"
@@ -378,6 +379,20 @@ func TestNobodysPolicies(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%v allocations", n)
 		}
+	}
+}
+
+// TestParsedOnce: a message that somebody has parsed isn't parsed again.
+func TestParsedOnce(t *testing.T) {
+	book := openBook(t, openDB(t))
+	add(t, book, Policy{Kind: File, Pattern: "exe", Action: Reject})
+	asked := 0
+	m := &Message{Direction: In, Content: strings.NewReader(""), Parsed: func() *message.Structure {
+		asked++
+		return message.Parse([]byte("Content-Type: text/plain; name=x.exe\r\n\r\nx\r\n"))
+	}}
+	if _, err := book.Judge(m); RefusalOf(err) == nil || asked != 1 {
+		t.Errorf("%v, asked %d times", err, asked)
 	}
 }
 

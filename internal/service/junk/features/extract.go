@@ -9,12 +9,14 @@ import (
 	"postroad/internal/format/summary"
 )
 
+// MaxHeader is how much of a header is looked at, in octets.
+const MaxHeader = 64 << 10
+
 // Bounds of what is looked at. What matters about a message stands at its beginning.
 const (
-	maxHeader = 64 << 10 // octets of the header
-	maxParts  = 60       // parts
-	maxTexts  = 6        // text parts that are read
-	maxRaw    = 48 << 10 // octets of one text part, its transfer encoding undone
+	maxParts = 60       // parts
+	maxTexts = 6        // text parts that are read
+	maxRaw   = 48 << 10 // octets of one text part, its transfer encoding undone
 	// encoded is how much longer a text may be while it is encoded: three octets stand for one, and lines have ends.
 	encoded = 4
 	maxText = 24 << 10 // octets of folded text

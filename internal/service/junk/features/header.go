@@ -8,7 +8,7 @@ import (
 
 // header adds what the message's header tells.
 func (x *extraction) header(m *Message) {
-	h := x.headerOf(m)
+	h := HeaderOf(m)
 	var last []byte
 	eachField(h, func(name, value []byte) bool {
 		if traced(name) {
@@ -34,8 +34,11 @@ func (x *extraction) header(m *Message) {
 	}
 }
 
-// headerOf returns the header, of a long one the beginning.
-func (x *extraction) headerOf(m *Message) []byte {
+// HeaderOf returns a message's header, of a long one the beginning: MaxHeader octets.
+func HeaderOf(m *Message) []byte {
+	if m.Header != nil {
+		return m.Header
+	}
 	if h := m.Summary.Header(); h != nil {
 		return h
 	}
@@ -43,7 +46,7 @@ func (x *extraction) headerOf(m *Message) []byte {
 	if !ok || m.Body == nil {
 		return nil
 	}
-	h := make([]byte, min(root.Header.Size, maxHeader))
+	h := make([]byte, min(root.Header.Size, MaxHeader))
 	n, _ := m.Body.ReadAt(h, root.Header.Offset) // what was read is what there is
 	return h[:max(n, 0)]
 }
