@@ -22,7 +22,7 @@ type accountCmd struct {
 	Enable      accountEnable   `cmd:"" help:"Let an account sign in."`
 	Disable     accountDisable  `cmd:"" help:"Keep an account from signing in; its mail still arrives."`
 	AppPassword appPasswordCmd  `cmd:"" help:"Passwords for one program each."`
-	Passkey     passkeyCmd      `cmd:"" help:"Keys of phones and computers that people sign in with by hand."`
+	Passkey     passkeyCmd      `cmd:"" help:"Passkeys: keys in phones and computers that open people's own pages."`
 	TwoStep     twoStepCmd      `cmd:"" help:"Two-step verification: codes of an authenticator beside the password."`
 	Set         accountSet      `cmd:"" help:"Set an account's language, and what POP3 shows of it and does with messages."`
 	Away        awayCmd         `cmd:"" help:"Out of office: what senders hear while somebody is away."`

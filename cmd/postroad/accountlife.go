@@ -65,7 +65,7 @@ func (*accountRemoved) Run(ctx context.Context, g *Globals, t terminal) error {
 type accountRestore struct {
 	Address string `arg:"" help:"The address that it had."`
 	To      string `help:"Another address for it." placeholder:"ADDRESS"`
-	Number  uint64 `help:"Which one, if several had that address; else that which was removed last."`
+	Number  uint64 `help:"Which one, if several had that address; else that which was removed last." placeholder:"NUMBER"`
 }
 
 func (c *accountRestore) Run(ctx context.Context, g *Globals, t terminal) error {

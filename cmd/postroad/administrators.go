@@ -118,7 +118,7 @@ func dayOf(t time.Time) string {
 }
 
 type tokenRemove struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"What the token is called."`
 }
 
 func (c *tokenRemove) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -127,10 +127,10 @@ func (c *tokenRemove) Run(ctx context.Context, g *Globals, t terminal) error {
 
 // domainLimits tells or sets a domain's limits.
 type domainLimits struct {
-	Name         string       `arg:""`
-	Accounts     *int64       `help:"How many accounts it may have; 0: any number."`
-	Quota        *config.Size `help:"What the quotas of its accounts may add up to, like 100G; 0: anything. With it each account needs a quota."`
-	DefaultQuota *config.Size `help:"The quota of new accounts for which none is given; 0: none."`
+	Name         string       `arg:"" help:"The domain."`
+	Accounts     *int64       `help:"How many accounts it may have; 0: any number." placeholder:"N"`
+	Quota        *config.Size `help:"What the quotas of its accounts may add up to, like 100G; 0: anything. With it each account needs a quota." placeholder:"SIZE"`
+	DefaultQuota *config.Size `help:"The quota of new accounts for which none is given; 0: none." placeholder:"SIZE"`
 }
 
 func (c *domainLimits) Run(ctx context.Context, g *Globals, t terminal) error {

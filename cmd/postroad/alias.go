@@ -44,7 +44,7 @@ func (*aliasList) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type aliasRemove struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The alias's address."`
 }
 
 func (c *aliasRemove) Run(ctx context.Context, g *Globals, t terminal) error {

@@ -49,7 +49,7 @@ type awayOn struct {
 	Zone        string  `help:"The time zone of these times, such as Europe/Berlin. Default: this machine's." placeholder:"ZONE"`
 	Text        *string `help:"What people of the own domain hear, and others too unless --outside-text says otherwise. Default: as it was."`
 	HTML        *string `help:"The same as HTML." placeholder:"HTML"`
-	OutsideText *string `help:"What others hear."`
+	OutsideText *string `help:"What others hear." placeholder:"TEXT"`
 	OutsideHTML *string `help:"The same as HTML." placeholder:"HTML"`
 	Audience    *string `help:"Which others are answered: none, those the person knows (has written to), or all." enum:"none,known,all" placeholder:"none|known|all"`
 	Subject     *string `help:"Subject of the answers. Default: made of the message's."`

@@ -97,7 +97,7 @@ func tellPruned(t terminal, p backup.Pruned) {
 }
 
 type backupList struct {
-	Folder string `arg:"" type:"existingdir"`
+	Folder string `arg:"" help:"The folder that the backup is in." type:"existingdir"`
 }
 
 func (c *backupList) Run(g *Globals, t terminal) error {
@@ -124,7 +124,7 @@ func (c *backupList) Run(g *Globals, t terminal) error {
 }
 
 type backupVerify struct {
-	Folder string `arg:"" type:"existingdir"`
+	Folder string `arg:"" help:"The folder that the backup is in." type:"existingdir"`
 }
 
 func (c *backupVerify) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -157,7 +157,7 @@ func (c *backupVerify) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type backupPrune struct {
-	Folder string `arg:"" type:"existingdir"`
+	Folder string `arg:"" help:"The folder that the backup is in." type:"existingdir"`
 	keepFlags
 }
 

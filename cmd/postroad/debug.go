@@ -42,7 +42,7 @@ func (g *Globals) withStore(ctx context.Context, fn func(*server.Store) error) e
 }
 
 type debugAccount struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 	Changes int    `help:"How many of the newest changes to print." default:"50"`
 }
 
@@ -107,7 +107,7 @@ func num[T ~int | ~int64 | ~uint32 | ~uint64](n T) string { return fmt.Sprintf("
 
 type debugKeys struct {
 	Partition string `arg:"" help:"Its number: an account's, or \"directory\"."`
-	Prefix    string `help:"Only keys that begin with these bytes, in hex."`
+	Prefix    string `help:"Only keys that begin with these bytes, in hex." placeholder:"HEX"`
 	Limit     int    `help:"Most keys to print." default:"1000"`
 	Values    bool   `help:"Print values too, in hex."`
 }

@@ -23,7 +23,7 @@ type domainCmd struct {
 }
 
 type domainAdd struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"The domain: what stands behind the @, example.org."`
 	lookFlags
 }
 
@@ -69,7 +69,7 @@ func orNone(s string) string {
 }
 
 type domainSet struct {
-	Name       string  `arg:""`
+	Name       string  `arg:"" help:"The domain."`
 	CatchAll   *string `help:"Who gets the mail for addresses that aren't there; \"none\": it is refused." placeholder:"ADDRESS"`
 	Delimiters *string `help:"Characters of +-_=#~ that begin a detail: with \"+\" mail for ann+shop@ is ann's; \"none\": there are no details." placeholder:"CHARS"`
 }
@@ -89,7 +89,7 @@ func (c *domainSet) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type domainRemove struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"The domain."`
 }
 
 func (c *domainRemove) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -106,7 +106,7 @@ type domainKeys struct {
 }
 
 type keysList struct {
-	Domain string `arg:""`
+	Domain string `arg:"" help:"The domain."`
 }
 
 func (c *keysList) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -126,7 +126,7 @@ func (c *keysList) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type keysRotate struct {
-	Domain string `arg:""`
+	Domain string `arg:"" help:"The domain."`
 }
 
 func (c *keysRotate) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -145,7 +145,7 @@ func (c *keysRotate) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type keysActivate struct {
-	Domain    string   `arg:""`
+	Domain    string   `arg:"" help:"The domain."`
 	Selectors []string `arg:"" optional:"" help:"The keys; all that are pending, if none is named."`
 	Unchecked bool     `help:"Don't look whether the DNS has their records. If it doesn't, what they sign can't be verified."`
 }
@@ -189,8 +189,8 @@ func (c *keysActivate) selectors(ctx context.Context, a admin.Admin) ([]string, 
 
 // oneKey names a key.
 type oneKey struct {
-	Domain   string `arg:""`
-	Selector string `arg:""`
+	Domain   string `arg:"" help:"The domain."`
+	Selector string `arg:"" help:"The key's selector, as \"domain keys list\" shows it."`
 }
 
 func (k oneKey) change() admin.KeyChange {

@@ -13,12 +13,12 @@ import (
 // lookFlags say how to look at a domain.
 type lookFlags struct {
 	PublicIP []string `name:"public-ip" help:"The server's addresses as others see them, if this machine doesn't show them." placeholder:"ADDRESS"`
-	Offline  bool     `help:"Connect to nobody: check asks the DNS only, records nothing at all."`
+	Offline  bool     `help:"Connect to no other servers: check asks the DNS only, add and records ask nobody."`
 }
 
 // domainRecords tells what to publish.
 type domainRecords struct {
-	Domain string `arg:""`
+	Domain string `arg:"" help:"The domain."`
 	lookFlags
 	Zone bool `help:"As a part of a zone file, ready to be pasted."`
 }
@@ -107,7 +107,7 @@ func wrap(s string, width int) (lines []string) {
 
 // domainCheck compares what is with what should be.
 type domainCheck struct {
-	Domain string `arg:""`
+	Domain string `arg:"" help:"The domain."`
 	lookFlags
 	Probe     string   `help:"See whether mail can leave by connecting to a mail host of DOMAIN, in place of a large one's." placeholder:"DOMAIN"`
 	Blocklist []string `help:"Ask these block lists instead of the usual ones; \"none\" for no list." placeholder:"ZONE"`

@@ -97,7 +97,7 @@ func (c *groupMembers) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type groupRemove struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The group's address."`
 }
 
 func (c *groupRemove) Run(ctx context.Context, g *Globals, t terminal) error {

@@ -16,12 +16,12 @@ import (
 
 // initCmd sets up an installation. On a terminal it asks for what the flags don't say.
 type initCmd struct {
-	Hostname string `help:"The server's name in the DNS, like mail.example.org."`
-	Domain   string `help:"The first domain to serve, like example.org."`
-	Account  string `help:"The first account, like you@example.org."`
-	Name     string `help:"That person's name."`
-	Cert     string `help:"File with the TLS certificate; without it a self-signed one is made." type:"path"`
-	Key      string `help:"File with its key." type:"path"`
+	Hostname string `help:"The server's name in the DNS, like mail.example.org." placeholder:"NAME"`
+	Domain   string `help:"The first domain to serve, like example.org." placeholder:"DOMAIN"`
+	Account  string `help:"The first account, like you@example.org." placeholder:"ADDRESS"`
+	Name     string `help:"That person's name." placeholder:"NAME"`
+	Cert     string `help:"File with the TLS certificate; without it a self-signed one is made." placeholder:"FILE" type:"path"`
+	Key      string `help:"File with its key." placeholder:"FILE" type:"path"`
 	ACME     bool   `name:"acme" help:"Get certificates from Let's Encrypt, whose terms of service you agree to."`
 	ACMEMail string `name:"acme-email" help:"Where Let's Encrypt may write to." placeholder:"ADDRESS"`
 	passwordFlags

@@ -20,39 +20,43 @@ import (
 type commandLine struct {
 	Globals
 
-	Demo       demoCmd       `cmd:"" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
-	Serve      serveCmd      `cmd:"" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
-	Init       initCmd       `cmd:"" help:"Set up a new installation: setting file, first domain, first account."`
-	Account    accountCmd    `cmd:"" help:"People's accounts."`
-	Quarantine quarantineCmd `cmd:"" help:"Messages that a scanner or policy has put aside: list, show, release, delete."`
-	Audit      auditCmd      `cmd:"" help:"Tell who signed in, who failed to, and what administrators did."`
-	Session    sessionCmd    `cmd:"" help:"Who is signed in."`
-	Domain     domainCmd     `cmd:"" help:"Domains that are served."`
-	Alias      aliasCmd      `cmd:"" help:"Addresses whose mail goes to others."`
-	Postmaster postmasterCmd `cmd:"" help:"Tell or say who reads mail for postmaster and abuse, where nobody has these addresses."`
-	Group      groupCmd      `cmd:"" help:"Lists of people with an address."`
-	Policy     policyCmd     `cmd:"" help:"What administrators have decided about mail: whom to refuse or let in, which files, how large."`
-	Journal    journalCmd    `cmd:"" help:"Copies of all mail of a domain or an account, for an archive."`
-	Disclaimer disclaimerCmd `cmd:"" help:"Texts below mail that leaves."`
-	Junk       junkCmd       `cmd:"" help:"What is junk, why, and what accounts have learned about it."`
-	Sieve      sieveCmd      `cmd:"" help:"People's mail filters: Sieve scripts."`
-	Cert       certCmd       `cmd:"" help:"TLS certificates."`
-	Admin      adminCmd      `cmd:"" help:"Who administers domains, or the whole server, by the admin API."`
-	Source     sourceCmd     `cmd:"" help:"Directories outside that accounts are kept in: LDAP, or a table of a database."`
-	Token      tokenCmd      `cmd:"" help:"Tokens that admit programs to the admin API."`
-	Queue      queueCmd      `cmd:"" help:"Mail that is to leave."`
-	Trace      traceCmd      `cmd:"" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
-	Reports    reportsCmd    `cmd:"" help:"What other sites report about our mail, and what we report to them."`
-	Import     importCmd     `cmd:"" help:"Bring mail in: from mbox, Maildir or EML files, or from another server by IMAP."`
-	Export     exportCmd     `cmd:"" help:"Take mail out: as Maildir or mbox."`
-	Fetch      fetchCmd      `cmd:"" help:"Mail that people have on other servers."`
-	Backup     backupCmd     `cmd:"" help:"Back up the store."`
-	Restore    restoreCmd    `cmd:"" help:"Bring back what was backed up: the whole store, or one account."`
-	Status     statusCmd     `cmd:"" help:"Tell how the server is."`
-	Doctor     doctorCmd     `cmd:"" help:"Look a running server over: disk, listeners, certificate, DNS, queue, backups, domains. Exit status 3 if something is wrong."`
-	Check      checkCmd      `cmd:"" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
-	Debug      debugCmd      `cmd:"" help:"Print what is stored, as text."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Demo    demoCmd    `cmd:"" group:"start" help:"Show Postroad on this machine: two people with mail, every protocol, loopback only."`
+	Serve   serveCmd   `cmd:"" group:"start" help:"Run the server, until it gets SIGTERM or Ctrl-C."`
+	Init    initCmd    `cmd:"" group:"start" help:"Set up a new installation: setting file, first domain, first account."`
+	Version versionCmd `cmd:"" group:"start" help:"Print the version."`
+
+	Account    accountCmd    `cmd:"" group:"people" help:"People's accounts."`
+	Domain     domainCmd     `cmd:"" group:"people" help:"Domains that are served."`
+	Alias      aliasCmd      `cmd:"" group:"people" help:"Addresses whose mail goes to others."`
+	Group      groupCmd      `cmd:"" group:"people" help:"Lists of people with an address."`
+	Postmaster postmasterCmd `cmd:"" group:"people" help:"Tell or say who reads mail for postmaster and abuse, where nobody has these addresses."`
+	Source     sourceCmd     `cmd:"" group:"people" help:"Directories outside that accounts are kept in: LDAP, or a table of a database."`
+	Admin      adminCmd      `cmd:"" group:"people" help:"Who administers domains, or the whole server, by the admin API."`
+	Token      tokenCmd      `cmd:"" group:"people" help:"Tokens that admit programs to the admin API."`
+	Session    sessionCmd    `cmd:"" group:"people" help:"Who is signed in."`
+
+	Queue      queueCmd      `cmd:"" group:"mail" help:"Mail that is to leave."`
+	Trace      traceCmd      `cmd:"" group:"mail" help:"Tell where a message is: how it came in, what the checks found, in which mailbox it lies, what other servers said; or why it was refused."`
+	Quarantine quarantineCmd `cmd:"" group:"mail" help:"Messages that a scanner or policy has put aside: list, show, release, delete."`
+	Policy     policyCmd     `cmd:"" group:"mail" help:"What administrators have decided about mail: whom to refuse or let in, which files, how large."`
+	Journal    journalCmd    `cmd:"" group:"mail" help:"Copies of all mail of a domain or an account, for an archive."`
+	Disclaimer disclaimerCmd `cmd:"" group:"mail" help:"Texts below mail that leaves."`
+	Junk       junkCmd       `cmd:"" group:"mail" help:"What is junk, why, and what accounts have learned about it."`
+	Sieve      sieveCmd      `cmd:"" group:"mail" help:"People's mail filters: Sieve scripts."`
+	Reports    reportsCmd    `cmd:"" group:"mail" help:"What other sites report about our mail, and what we report to them."`
+
+	Import  importCmd  `cmd:"" group:"moving" help:"Bring mail in: from mbox, Maildir or EML files, or from another server by IMAP."`
+	Export  exportCmd  `cmd:"" group:"moving" help:"Take mail out: as Maildir or mbox."`
+	Fetch   fetchCmd   `cmd:"" group:"moving" help:"Mail that people have on other servers."`
+	Backup  backupCmd  `cmd:"" group:"moving" help:"Back up the store."`
+	Restore restoreCmd `cmd:"" group:"moving" help:"Bring back what was backed up: the whole store, or one account."`
+
+	Status statusCmd `cmd:"" group:"care" help:"Tell how the server is."`
+	Doctor doctorCmd `cmd:"" group:"care" help:"Look a running server over: disk, listeners, certificate, DNS, queue, backups, domains. Exit status 3 if something is wrong."`
+	Check  checkCmd  `cmd:"" group:"care" help:"Look for contradictions in all that is stored. Exit status 3 if there are any."`
+	Cert   certCmd   `cmd:"" group:"care" help:"TLS certificates."`
+	Audit  auditCmd  `cmd:"" group:"care" help:"Tell who signed in, who failed to, and what administrators did."`
+	Debug  debugCmd  `cmd:"" group:"care" help:"Print what is stored, as text."`
 }
 
 // terminal is what a command talks to.
@@ -81,10 +85,7 @@ func main() {
 func run(ctx context.Context, args []string, t terminal) int {
 	var line commandLine
 	helped := false
-	parser, err := kong.New(&line, kong.Name("postroad"),
-		kong.Description("Postroad, an e-mail server: SMTP, LMTP, IMAP, POP3 and ManageSieve in one program."),
-		kong.Vars{"configFile": config.DefaultFile}, kong.Writers(t.out, t.err), kong.Exit(func(int) { helped = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := newParser(&line, t, func(int) { helped = true })
 	if err != nil {
 		fmt.Fprintln(t.err, "postroad:", err)
 		return exitFailed
@@ -94,12 +95,36 @@ func run(ctx context.Context, args []string, t terminal) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(t.err, "postroad: %v\nSay \"postroad --help\" for all commands.\n", err)
+		fmt.Fprintf(t.err, "postroad: %v\nSay \"%s --help\".\n", err, understood(err))
 		return exitUsage
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	line.act = act{name: commandName(parsed.Command()), line: strings.Join(args, " ")}
 	return exitStatus(parsed.Run(&line.Globals, t), t)
+}
+
+// understood is the command as far as the parser got before it failed.
+func understood(err error) string {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context.Command() != "" {
+		return "postroad " + commandName(p.Context.Command())
+	}
+	return "postroad"
+}
+
+// newParser gives what reads a command line; it calls exit when it has shown help.
+func newParser(line *commandLine, t terminal, exit func(int)) (*kong.Kong, error) {
+	return kong.New(line, kong.Name("postroad"),
+		kong.Description("Postroad, an e-mail server: SMTP, LMTP, IMAP, POP3 and ManageSieve in one program."),
+		kong.Vars{"configFile": config.DefaultFile}, kong.Writers(t.out, t.err), kong.Exit(exit),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "start", Title: "To begin:"},
+			{Key: "people", Title: "People and addresses:"},
+			{Key: "mail", Title: "Mail:"},
+			{Key: "moving", Title: "In and out, and backup:"},
+			{Key: "care", Title: "Looking after the server:"},
+		}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 }
 
 // exitStatus tells a failure to the user.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 
 	"postroad/internal/server/admin"
 )
@@ -219,9 +222,21 @@ func TestDebugMessage(t *testing.T) {
 	}
 }
 
+// What is wrong is told with the command whose help says how it is right.
+func TestUsageLeadsToHelp(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"", `"postroad --help"`}, {"account", `"postroad account --help"`}, {"domain keys retire x", `"postroad domain keys retire --help"`}, {"nothing", `"postroad --help"`},
+	} {
+		status, _, err := shell{t: t}.try("", strings.Fields(c.line)...)
+		if status != exitUsage || !strings.Contains(err, c.want) {
+			t.Errorf("%q: exit %d, %s", c.line, status, err)
+		}
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	s := shell{t: t}
-	if out := s.do("", "--help"); !strings.Contains(out, "account add") {
+	if out := s.do("", "--help"); !strings.Contains(out, "\n  account ") {
 		t.Error(out)
 	}
 	if out := s.do("", "account", "add", "--help"); !strings.Contains(out, "--password-stdin") {
@@ -232,5 +247,34 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	if out := s.do("", "--json", "version"); !json.Valid([]byte(out)) {
 		t.Error(out)
+	}
+}
+
+// Whoever asks for help hears of each command, argument and flag what it is.
+func TestEverythingHasHelp(t *testing.T) {
+	parser, err := newParser(&commandLine{}, terminal{nil, io.Discard, io.Discard}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = kong.Visit(parser.Model, func(v kong.Visitable, next kong.Next) error {
+		switch n := v.(type) {
+		case *kong.Command:
+			if n.Help == "" {
+				t.Errorf("%s: no help", n.FullPath())
+			}
+			for _, arg := range n.Positional {
+				if arg.Help == "" {
+					t.Errorf("%s: no help for %s", n.FullPath(), arg.Summary())
+				}
+			}
+		case *kong.Flag:
+			if n.Help == "" {
+				t.Errorf("no help for --%s", n.Name)
+			}
+		}
+		return next(nil)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -27,7 +27,7 @@ type policyAdd struct {
 	Kind      string `arg:"" help:"What it is about: sender, network, file or type." enum:"sender,network,file,type"`
 	Pattern   string `arg:"" help:"An address, or a domain with all below it; a network such as 192.0.2.0/24; the ending of files' names, such as exe; a media type such as video/*."`
 	Action    string `help:"What becomes of the mail: reject, quarantine, junk or allow." enum:"reject,quarantine,junk,allow" default:"reject" short:"a"`
-	Text      string `help:"What the refusal says, in ASCII."`
+	Text      string `help:"What the refusal says, in ASCII." placeholder:"TEXT"`
 	Direction string `help:"Of files and types: mail that comes in, goes out, or both." enum:"in,out,both" default:"in"`
 }
 

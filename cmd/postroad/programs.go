@@ -13,7 +13,7 @@ import (
 )
 
 type accountPrograms struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 	QR      bool   `name:"qr" help:"Show a QR code, too, that leads an iPhone or iPad to a profile with all of it."`
 }
 

@@ -18,10 +18,10 @@ type quarantineCmd struct {
 }
 
 type quarantineList struct {
-	Sender    string `help:"Only from this address, @domain, or <> for notifications."`
-	Recipient string `help:"Only for this address, or @domain."`
-	Reason    string `help:"Only with this in the reason: a scanner's or virus's name."`
-	Before    uint64 `help:"Only with smaller numbers: the next page."`
+	Sender    string `help:"Only from this address, @domain, or <> for notifications." placeholder:"ADDRESS"`
+	Recipient string `help:"Only for this address, or @domain." placeholder:"ADDRESS"`
+	Reason    string `help:"Only with this in the reason: a scanner's or virus's name." placeholder:"TEXT"`
+	Before    uint64 `help:"Only with smaller numbers: the next page." placeholder:"NUMBER"`
 	Limit     int    `help:"How many at most." default:"100"`
 }
 

@@ -152,8 +152,8 @@ func (c *sieveDelete) Run(ctx context.Context, g *Globals, t terminal) error {
 type sieveTest struct {
 	Script  string   `arg:"" help:"The file with the script."`
 	Message string   `arg:"" optional:"" help:"The file with a message; none: the script is only checked."`
-	From    string   `help:"The reverse-path that the message comes with; default: its Return-Path, or author."`
-	To      string   `help:"Whose script it is, and who gets the message; default: its first recipient."`
+	From    string   `help:"The reverse-path that the message comes with; default: its Return-Path, or author." placeholder:"ADDRESS"`
+	To      string   `help:"Whose script it is, and who gets the message; default: its first recipient." placeholder:"ADDRESS"`
 	Folder  []string `help:"A folder that is there, besides INBOX. May be given several times."`
 }
 

@@ -38,7 +38,7 @@ func (*sourceList) Run(ctx context.Context, g *Globals, t terminal) error {
 }
 
 type sourceSync struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"The directory's name in the setting file."`
 }
 
 func (c *sourceSync) Run(ctx context.Context, g *Globals, t terminal) error {
@@ -69,7 +69,7 @@ func printSync(t terminal, s *admin.SourceStatus) {
 }
 
 type accountUnlink struct {
-	Address string `arg:""`
+	Address string `arg:"" help:"The account's address."`
 }
 
 func (c *accountUnlink) Run(ctx context.Context, g *Globals, t terminal) error {

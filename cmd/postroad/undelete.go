@@ -11,7 +11,7 @@ import (
 
 // accountUndelete brings back what somebody has expunged.
 type accountUndelete struct {
-	Address string        `arg:""`
+	Address string        `arg:"" help:"The account's address."`
 	ID      []uint64      `arg:"" optional:"" help:"Messages, as --list shows them."`
 	List    bool          `help:"List what can be brought back, and change nothing."`
 	Since   time.Duration `help:"Only what was expunged in this time, like 2h." placeholder:"TIME"`

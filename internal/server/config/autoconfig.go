@@ -32,8 +32,11 @@ const None = "none"
 func Place(s string) (host string, port uint16, implicit bool, err error) {
 	host, text, err := net.SplitHostPort(s)
 	n, err2 := strconv.ParseUint(text, 10, 16)
-	if err != nil || err2 != nil || n == 0 || !isHost(host) || !strings.Contains(host, ".") {
+	switch {
+	case err != nil || err2 != nil || n == 0 || !isHost(host):
 		return "", 0, false, fault.New(fault.Invalid, "%q: want a host's name in lower case and a port, like mail.example.org:993", s)
+	case !strings.Contains(host, "."):
+		return "", 0, false, fault.New(fault.Invalid, "%q: want the whole name of the host, with its domain: people's programs elsewhere don't find %q", s, host)
 	}
 	return host, uint16(n), n != 143 && n != 110 && n != 587 && n != 25, nil
 }

@@ -28,3 +28,11 @@ func TestAutoconfig(t *testing.T) {
 		}
 	}
 }
+
+// A name without a domain is called that, and not a mistake in writing.
+func TestHostWithoutDomain(t *testing.T) {
+	err := Autoconfig{Web: "mail:8443"}.validate()
+	if want := "autoconfig.web \"mail:8443\": want the whole name"; !strings.HasPrefix(fault.TextOf(err), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
