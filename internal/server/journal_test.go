@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"postroad/internal/fault"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
 	"postroad/internal/server/servertest"
@@ -131,6 +132,39 @@ func TestJournalThatFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestArchivesStay: a journal goes on when its archive gets another address, and an archive isn't removed from under it.
+func TestArchivesStay(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Change: unjudged})
+	for _, who := range []string{"ann", "archive"} {
+		s.AddAccount(who)
+	}
+	ctx, a := t.Context(), s.Store().Admin
+	const at = "@" + servertest.Domain
+	must(t, a.AddAlias(ctx, admin.Alias{Address: "old" + at, Targets: []string{"archive" + at}}))
+	must(t, a.AddGroup(ctx, admin.Group{Address: "keepers" + at, Members: []string{"archive" + at, "ann" + at}}))
+	decide(t, s, admin.Policy{Kind: "journal", Scope: "ann" + at, Direction: "in", Pattern: "Archive+mail" + at}, admin.Policy{Kind: "journal", Direction: "out", Pattern: "old" + at},
+		admin.Policy{Kind: "journal", Scope: servertest.Domain, Direction: "out", Pattern: "keepers" + at})
+	wants(t, a.RemoveAccount(ctx, admin.Removal{Address: "archive" + at}), fault.Conflict)
+	wants(t, a.RemoveAccount(ctx, admin.Removal{Address: "archive" + at, Now: true}), fault.Conflict)
+	wants(t, a.RemoveAlias(ctx, "OLD"+at), fault.Conflict)
+	wants(t, a.RemoveGroup(ctx, "keepers"+at), fault.Conflict)
+	_, err := a.RenameAccount(ctx, admin.Rename{Address: "archive" + at, To: "vault" + at, Drop: true})
+	must(t, err)
+	s.Deliver("Subject: kept\r\n\r\nx\r\n", "ann")
+	if n := len(mailOf(t, s, "vault", "INBOX")); n != 1 {
+		t.Errorf("%d reports at the new address", n)
+	}
+	list, err := a.Policies(ctx)
+	must(t, err)
+	if list[0].Pattern != "vault"+at || list[1].Pattern != "old"+at {
+		t.Errorf("%+v", list)
+	}
+	for _, p := range list {
+		must(t, a.RemovePolicy(ctx, admin.PolicyID{ID: p.ID}))
+	}
+	must(t, a.RemoveAccount(ctx, admin.Removal{Address: "vault" + at}))
 }
 
 // TestDisclaimer: what leaves has it, once, and what stays here doesn't.

@@ -187,6 +187,9 @@ func (d *Direct) AddAlias(ctx context.Context, a Alias) error {
 
 // RemoveAlias implements Admin.
 func (d *Direct) RemoveAlias(ctx context.Context, address string) error {
+	if err := d.noArchive(ctx, address, 0); err != nil {
+		return err
+	}
 	return d.dir.RemoveAlias(ctx, address)
 }
 

@@ -82,6 +82,9 @@ func (d *Direct) RemoveGroup(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.noArchive(ctx, g.Address, 0); err != nil {
+		return err
+	}
 	if err := d.store.Forget(ctx, mailbox.ToGroup, uint64(g.ID)); err != nil {
 		return err
 	}

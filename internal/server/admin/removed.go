@@ -47,6 +47,9 @@ func (d *Direct) RemoveAccount(ctx context.Context, r Removal) error {
 	if err != nil {
 		return err
 	}
+	if err := d.noArchive(ctx, a.Address, a.ID); err != nil {
+		return err
+	}
 	if !r.Now {
 		if err := d.dir.Retire(ctx, a.ID); err != nil {
 			return err
@@ -92,7 +95,14 @@ func (d *Direct) RenameAccount(ctx context.Context, r Rename) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
+	journals, err := d.archives(ctx, a.Address, a.ID)
+	if err != nil {
+		return Account{}, err
+	}
 	if a, err = d.dir.RenameAccount(ctx, a.ID, r.To, !r.Drop); err != nil {
+		return Account{}, err
+	}
+	if err := d.followArchive(ctx, journals, a); err != nil {
 		return Account{}, err
 	}
 	// A domain's default quota may have come with the address.

@@ -174,6 +174,25 @@ func (b *Book) Remove(ctx context.Context, id uint64) error {
 	return b.load(ctx)
 }
 
+// Redirect has a journal's reports go to another address. Errors: fault.NotFound if there is no such journal; fault.Invalid.
+func (b *Book) Redirect(ctx context.Context, id uint64, address string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.Policy(id)
+	if !ok || p.Kind != Journal {
+		return fault.New(fault.NotFound, "there is no journal %d", id)
+	}
+	p.Pattern = address
+	p, err := p.normalised()
+	if err != nil {
+		return err
+	}
+	if err := b.db.Update(ctx, Partition, func(tx kv.Tx) error { return tx.Set(policyKey(id), p.encode()) }); err != nil {
+		return err
+	}
+	return b.load(ctx)
+}
+
 // Policy finds the policy with an ID.
 func (b *Book) Policy(id uint64) (Policy, bool) {
 	for _, p := range b.All() {
