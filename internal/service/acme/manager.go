@@ -49,8 +49,10 @@ type Options struct {
 	// Reachable says what keeps an authority from finding a name here: no record in the DNS, for instance. Such a name isn't
 	// asked for, since authorities count failures. Nil: nothing does.
 	Reachable func(ctx context.Context, name string) error
-	// Staple fetches OCSP responses, over the machine's network.
-	Staple bool
+	// Staple fetches OCSP responses, over the machine's network. StapleEvery is how often it is looked whether they are fresh, which costs
+	// nothing if they are; default 10 minutes.
+	Staple      bool
+	StapleEvery time.Duration
 	// Every is how often certificates are looked at; default 10 minutes. Poll is how often the authority
 	// is asked whether it has decided; default: what it says.
 	Every, Poll time.Duration
@@ -105,9 +107,6 @@ type name struct {
 // neverCheck keeps certmagic's cache from renewing by itself, on its own clock and in goroutines that nobody waits for.
 const neverCheck = 100 * 365 * 24 * time.Hour
 
-// stapleEvery is how often it looks whether staples are fresh, which costs nothing if they are.
-const stapleEvery = 10 * time.Minute
-
 // New makes a Manager. It holds nothing until Keep or Run. Close it.
 func New(o Options) *Manager {
 	o.Every = orDefault(o.Every, 10*time.Minute)
@@ -117,7 +116,7 @@ func New(o Options) *Manager {
 	zap := zapLogger(slog.New(quiet{o.Logger.Handler()}))
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil },
-		RenewCheckInterval: neverCheck, OCSPCheckInterval: stapleEvery, Logger: zap,
+		RenewCheckInterval: neverCheck, OCSPCheckInterval: orDefault(o.StapleEvery, 10*time.Minute), Logger: zap,
 	})
 	m.config = certmagic.New(m.cache, certmagic.Config{
 		Storage: o.Storage, Issuers: []certmagic.Issuer{m.issuer}, ReusePrivateKeys: !o.NewKeys,
@@ -156,10 +155,11 @@ func (m *Manager) solvers() map[string]acmez.Solver {
 	return all
 }
 
-// Close ends what New began. It waits for a request to an OCSP responder that is under way, 30 seconds at most.
+// Close ends what New began. It waits for a request to an OCSP responder that is under way, 30 seconds at most. Closing twice does nothing.
 func (m *Manager) Close() {
-	m.closed.Store(true)
-	m.cache.Stop()
+	if !m.closed.Swap(true) {
+		m.cache.Stop()
+	}
 }
 
 // Find returns the certificate for a name, or nil: one that names it before a wildcard's.

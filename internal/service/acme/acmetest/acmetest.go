@@ -6,14 +6,17 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/letsencrypt/pebble/v2/ca"
 	"github.com/letsencrypt/pebble/v2/db"
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
+	"golang.org/x/crypto/ocsp"
 )
 
 // Options say where the authority looks.
@@ -26,6 +29,8 @@ type Options struct {
 	Lifetime uint64
 	// EABKeys are accounts, by key ID, one of which must be bound; base64url. None: it isn't asked for.
 	EABKeys map[string]string
+	// OCSP is the address of the responder that certificates name; "": none. With one, Status answers.
+	OCSP string
 }
 
 // Authority is a running one.
@@ -36,6 +41,22 @@ type Authority struct {
 	HTTP      *http.Client   // trusts Web
 
 	store *db.MemoryStore
+	ca    *ca.CAImpl
+}
+
+// Status answers a question about a certificate (RFC 6960 §4.2). revoked says of a serial number whether that one is. It needs Options.OCSP.
+func (a *Authority) Status(question []byte, revoked func(*big.Int) bool) ([]byte, error) {
+	q, err := ocsp.ParseRequest(question)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	r := ocsp.Response{SerialNumber: q.SerialNumber, ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(7 * 24 * time.Hour)}
+	if revoked(q.SerialNumber) {
+		r.Status, r.RevokedAt, r.RevocationReason = ocsp.Revoked, now, ocsp.Superseded
+	}
+	issuer := a.ca.GetIntermediateCert(0).Cert
+	return ocsp.CreateResponse(issuer, issuer, r, a.ca.GetIntermediateKey(0))
 }
 
 // Revoked reports whether a certificate was revoked.
@@ -55,11 +76,15 @@ func Start(t *testing.T, o Options) *Authority {
 			t.Fatal(err)
 		}
 	}
-	authority := ca.New(log, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: o.Lifetime}})
+	keys := "ecdsa"
+	if o.OCSP != "" {
+		keys = "rsa" // others aren't given out, to sign with
+	}
+	authority := ca.New(log, store, o.OCSP, keys, 0, 1, map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: o.Lifetime}})
 	front := wfe.New(log, store, va.New(log, o.HTTPPort, o.TLSPort, true, o.DNS, store), authority, []string{"ca.test"}, true, len(o.EABKeys) > 0, 1, 1)
 	web := httptest.NewTLSServer(atOnce{front.Handler()})
 	t.Cleanup(web.Close)
-	a := &Authority{Directory: web.URL + wfe.DirectoryPath, Web: x509.NewCertPool(), Roots: x509.NewCertPool(), HTTP: web.Client(), store: store}
+	a := &Authority{Directory: web.URL + wfe.DirectoryPath, Web: x509.NewCertPool(), Roots: x509.NewCertPool(), HTTP: web.Client(), store: store, ca: authority}
 	a.Web.AddCert(web.Certificate())
 	a.Roots.AddCert(authority.GetRootCert(0).Cert)
 	return a
