@@ -3,7 +3,7 @@
 # ok, FAIL, or skip with the reason (the program isn't installed).
 #
 # On Debian: apt-get install swaks curl isync neomutt getmail6 fetchmail mpop python3 nodejs npm \
-#   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl thunderbird
+#   offlineimap3 interimap mutt imapfilter libmail-imapclient-perl thunderbird sieve-connect
 # With an argument only trials run whose name has it in it: scripts/clients.sh getmail
 # npm brings imapflow into the temporary folder. Nothing but that leaves the machine.
 set -u
@@ -457,6 +457,21 @@ RC
     [ "$(count user20)" = $((before + 1)) ]
 }
 try 'neomutt: copy from a mailbox of somebody else' neomutt neomutt_sharing
+
+sieve_connect_trial() { # scripts come, are checked, activated and go; and the active one sorts the mail
+    local run=(sieve-connect --server localhost --port "$(port 4190)" --user user23@demo.test --passwordfd 3 --authmech PLAIN --tlscafile "$SSL_CERT_FILE")
+    sieve() { "${run[@]}" "$@" 3<<<demo; }
+    printf 'require "fileinto";\nif header :contains "subject" "club" { fileinto "Archive"; }\n' >right.sieve
+    printf 'require "fileinto";\nif header :contain "subject" "club" { fileinto "Archive"; }\n' >wrong.sieve
+    sieve --localsieve right.sieve --remotesieve mine --upload && sieve --remotesieve mine --activate || return 1
+    sieve --localsieve wrong.sieve --remotesieve mine --upload 2>&1 | tee wrong.out
+    grep -q 'line 2, column 11' wrong.out && ! sieve --localsieve wrong.sieve --remotesieve wrong --checkscript || return 1
+    sieve --list | grep -q 'mine.*ACTIVE' || return 1
+    sieve --remotesieve mine --localsieve back.sieve --download && cmp right.sieve back.sieve || return 1
+    send user23 'the club' && send user23 'another' && [ "$(count user23)" = 1 ] || return 1
+    sieve --deactivate && sieve --remotesieve mine --delete && ! sieve --list | grep -q mine
+}
+try 'sieve-connect: ManageSieve over STARTTLS, errors, a script that sorts' sieve-connect sieve_connect_trial
 
 imapflow_trial() {
     npm install --silent --no-audit --no-fund --prefix "$work/npm" imapflow@2.0.0 &&
