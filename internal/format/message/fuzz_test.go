@@ -36,6 +36,11 @@ func FuzzParse(f *testing.F) {
 		if text := Text(s, r, 1000); !utf8.ValidString(text) || len(text) > 1000 {
 			t.Fatalf("text of %q: %q", b, text)
 		}
+		if off, n, ok := PlainBody(s, b); ok {
+			if got, want := AppendPlain(nil, b[off:off+n]), AppendText(nil, s, r, 1<<20); !bytes.Equal(got, want) {
+				t.Fatalf("of %q: plain text %q, text %q", b, got, want)
+			}
+		}
 		if p := Preview(s, r); !utf8.ValidString(p) || utf8.RuneCountInString(p) > PreviewLen || strings.ContainsAny(p, "\r\n\t\x00") {
 			t.Fatalf("preview of %q: %q", b, p)
 		}

@@ -111,6 +111,23 @@ func (t *texts) plain(p *Part) {
 	t.out = t.out[:start+copy(t.out[start:], text)]
 }
 
+// PlainBody returns where a message's body lies if that is all the text it has: one part of unencoded plain text in UTF-8, without a name.
+// AppendPlain makes of these octets of msg, which is the message from its start, what AppendText makes of the message.
+func PlainBody(s *Structure, msg []byte) (off, n int64, ok bool) {
+	p := s.Root
+	if p.Type != "text" || p.Subtype == "html" || !Identity(p.Encoding) || p.Filename() != "" || p.BodyOffset+p.BodySize > int64(len(msg)) {
+		return 0, 0, false
+	}
+	return p.BodyOffset, p.BodySize, charset.IsUTF8(p.Charset(), msg[p.BodyOffset:p.BodyOffset+p.BodySize])
+}
+
+// AppendPlain appends the text of a body that PlainBody has found.
+func AppendPlain(dst, body []byte) []byte {
+	start := len(dst)
+	dst = append(dst, body...)
+	return dst[:start+copy(dst[start:], bytes.TrimSpace(unixLines(dst[start:])))]
+}
+
 // appendDecoded appends the part's body with its transfer encoding undone.
 func (p *Part) appendDecoded(dst []byte, msg io.ReaderAt) []byte {
 	d := newDecoder(p.Encoding)

@@ -44,6 +44,35 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestPlainBody(t *testing.T) {
+	for _, tt := range []struct {
+		msg  string
+		want string // "-": there is more to the text than the body
+	}{
+		{"Subject: x\r\n\r\n\t hello\r\nyou \r\n\r\n", "hello\nyou"},
+		{"Content-Type: text/plain; charset=us-ascii\n\nhello", "hello"},
+		{"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\ncaf\u00e9", "caf\u00e9"},
+		{"Content-Type: text/plain; charset=utf-8\n\ncaf\xe9", "-"},
+		{"Content-Type: text/plain; charset=utf-7\n\ncaf+AOk-", "-"},
+		{"Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B\x25\x2b\x1b(B", "-"},
+		{"Content-Type: text/plain; charset=us-ascii; name=a.txt\n\nhello", "-"},
+		{"Content-Disposition: attachment; filename=a.txt\n\nhello", "-"},
+		{"Content-Transfer-Encoding: quoted-printable\n\nhello", "-"},
+		{"Content-Type: text/html\n\nhello", "-"},
+		{"Content-Type: image/png\n\nhello", "-"},
+		{mp("--b\n\none\n--b--\n"), "-"},
+		{"Content-Type: multipart/mixed\n\nno boundary", "-"},
+	} {
+		got := "-"
+		if off, n, ok := PlainBody(Parse([]byte(tt.msg)), []byte(tt.msg)); ok {
+			got = string(AppendPlain(nil, []byte(tt.msg[off:off+n])))
+		}
+		if got != tt.want || got != "-" && got != textOf(tt.msg, 1000) {
+			t.Errorf("%q: %q, want %q", tt.msg, got, tt.want)
+		}
+	}
+}
+
 func TestPreview(t *testing.T) {
 	for _, tt := range []struct{ name, msg, want string }{
 		{"plain", "\n Hello,\r\n\r\n\tyou  there \r\n", "Hello, you there"},

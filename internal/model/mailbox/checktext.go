@@ -70,12 +70,20 @@ func (c *checker) strangeSegments(list []segment) error {
 
 func (c *checker) textRecords() error {
 	have := map[ContentID]int{}
+	places := map[ContentID]textPlace{}
 	for p, err := range c.r.Scan(all(keyText)) {
 		if err != nil {
 			return err
 		}
 		id := ContentID(read48(p.Key[1:]))
-		if _, err := appendChunk(nil, p.Value); err != nil {
+		at, there, err := decodePlaceOfText(p.Value)
+		switch {
+		case there:
+			places[id] = at
+		case err == nil:
+			_, err = appendChunk(nil, p.Value)
+		}
+		if err != nil {
 			c.say("content %d: %v", id, err)
 		}
 		if have[id]++; c.contents[id] == 0 {
@@ -91,6 +99,8 @@ func (c *checker) textRecords() error {
 		}
 		if rec, err := decodeContent(v); err == nil && rec.texts != have[id] {
 			c.say("content %d says it has %d records of text, there are %d", id, rec.texts, have[id])
+		} else if at := places[id]; err == nil && at.off+at.n > rec.size {
+			c.say("the text of content %d would lie outside of it", id)
 		}
 	}
 	return nil

@@ -151,7 +151,7 @@ func (c *Content) Summary() summary.Record {
 func (c *Content) Prepare() {
 	c.Summary()
 	if c.textNow() {
-		c.text.chunks()
+		c.text.take()
 	}
 }
 
@@ -243,25 +243,25 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 		return 0, err
 	}
 	rec := contentRecord{size: c.Size(), refs: 1, texts: texts, extra: c.extra}
-	if err := t.set(contentKey(id), rec.encode()); err != nil {
+	if err := t.set(keyContent, uint64(id), rec.appendTo(t.lasting(contentMost))); err != nil {
 		return 0, err
 	}
-	return id, t.set(summaryKey(id), c.Summary())
+	return id, t.set(keySummary, uint64(id), c.Summary())
 }
 
 // putText puts a content into the index's tail, with its text if that is taken out already, and returns how many records that
 // has.
 func (t *txn) putText(id ContentID, c *Content) (int, error) {
 	if !c.textNow() {
-		return 0, t.set(unindexedKey(id), []byte{tailBare})
+		return 0, t.set(keyTail, uint64(id), []byte{tailBare})
 	}
-	chunks := c.text.chunks()
-	for i, chunk := range chunks {
-		if err := t.set(textKey(id, i), chunk); err != nil {
+	records := c.text.records(len(c.front))
+	for i, r := range records {
+		if err := t.setKey(appendTextKey(t.lasting(textKeyLen), id, i), r); err != nil {
 			return 0, err
 		}
 	}
-	return len(chunks), t.set(unindexedKey(id), nil)
+	return len(records), t.set(keyTail, uint64(id), nil)
 }
 
 // takeStaged makes a staged content one that is referred to, unless the sweep was there first.

@@ -34,7 +34,7 @@ import (
 //	N                      the text index: its segments
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
-//	0xF1 content chunk     text to be searched, folded and compressed; chunk has 2 bytes
+//	0xF1 content chunk     text to be searched, folded and compressed, or where it is in the message (textplace.go); chunk has 2 bytes
 //	0xF2 segment kind part a segment of the text index: its documents, terms and postings; part has 2 bytes
 //
 // Every record begins with its version. Schema version: 1.
@@ -108,7 +108,13 @@ func indexKey() []byte                 { return []byte{keyIndex} }
 func unindexedKey(id ContentID) []byte { return key48(keyTail, uint64(id)) }
 
 func textKey(id ContentID, chunk int) []byte {
-	return binary.BigEndian.AppendUint16(key48(keyText, uint64(id)), uint16(chunk))
+	return appendTextKey(make([]byte, 0, textKeyLen), id, chunk)
+}
+
+const textKeyLen = 9
+
+func appendTextKey(b []byte, id ContentID, chunk int) []byte {
+	return binary.BigEndian.AppendUint16(append48(append(b, keyText), uint64(id)), uint16(chunk))
 }
 
 // textsOf bounds the keys of a content's text.

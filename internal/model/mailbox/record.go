@@ -117,9 +117,13 @@ type place struct {
 	uid    UID
 }
 
-func (p place) encode() []byte {
-	b := append(make([]byte, 0, 16), recordVersion)
-	b = binary.AppendUvarint(b, uint64(p.folder))
+// placeMost is how long an encoded place may be.
+const placeMost = 16
+
+func (p place) encode() []byte { return p.appendTo(make([]byte, 0, placeMost)) }
+
+func (p place) appendTo(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, recordVersion), uint64(p.folder))
 	return binary.AppendUvarint(b, uint64(p.uid))
 }
 
@@ -137,8 +141,13 @@ type contentRecord struct {
 	extra int64 // see Session.LineOctets
 }
 
-func (c contentRecord) encode() []byte {
-	b := append(make([]byte, 0, 16), recordVersion)
+// contentMost is how long an encoded contentRecord is, nearly always.
+const contentMost = 16
+
+func (c contentRecord) encode() []byte { return c.appendTo(make([]byte, 0, contentMost)) }
+
+func (c contentRecord) appendTo(b []byte) []byte {
+	b = append(b, recordVersion)
 	b = binary.AppendUvarint(b, uint64(c.size))
 	b = binary.AppendUvarint(b, c.refs)
 	b = binary.AppendUvarint(b, uint64(c.texts))

@@ -64,6 +64,7 @@ type lazyText struct {
 	parsed atomic.Pointer[message.Structure] // nil once made is there
 	spool  *spool.Spool
 	made   [][]byte
+	plain  textPlace // where it is in the spool, if that is enough
 }
 
 // Parsed returns what the message was parsed into as it came, and its bytes as the offsets in there mean them: without what was put
@@ -72,14 +73,28 @@ func (c *Content) Parsed() (*message.Structure, io.ReaderAt) {
 	return c.text.parsed.Load(), c.text.spool
 }
 
-func (l *lazyText) chunks() [][]byte {
+// take finds the text out, once.
+func (l *lazyText) take() {
 	l.once.Do(func() {
-		room := textRooms.Get().(*textRoom)
-		defer textRooms.Put(room)
-		l.made = room.pack(room.fold(l.parsed.Load(), l.spool))
+		parsed := l.parsed.Load()
+		if l.plain = placeOfText(parsed, l.spool); l.plain.n == 0 {
+			room := textRooms.Get().(*textRoom)
+			defer textRooms.Put(room)
+			l.made = room.pack(room.fold(parsed, l.spool))
+		}
 		l.parsed.Store(nil)
 	})
-	return l.made
+}
+
+// records are what is stored of a text; front is how many bytes stand in the message before those of the spool.
+func (l *lazyText) records(front int) [][]byte {
+	l.take()
+	if l.plain.n == 0 {
+		return l.made
+	}
+	at := l.plain
+	at.off += int64(front)
+	return [][]byte{at.encode()}
 }
 
 // textRoom is memory for taking out a text.

@@ -66,10 +66,7 @@ func (b *Batch) textOfRow(row *Row) (text, error) {
 		}
 		return b.text, err
 	}
-	if b.room, err = b.appendText(b.room[:0], row.Content); err != nil {
-		return text{}, err
-	}
-	if b.text, err = split(b.room); err == nil {
+	if b.text, err = b.storedText(row.Content); err == nil {
 		b.textOf = row.Content
 	}
 	return b.text, err
@@ -134,21 +131,31 @@ func (b *Batch) roomForText() *textRoom {
 	return b.taking
 }
 
-// appendText joins the records of a text. Contents that are asked for in ascending order cost a step each.
-func (b *Batch) appendText(dst []byte, id ContentID) ([]byte, error) {
+// storedText reads the records of a text. Contents that are asked for in ascending order cost a step each.
+func (b *Batch) storedText(id ContentID) (text, error) {
 	c, err := b.textCursor()
 	if err != nil {
-		return dst, err
+		return text{}, err
 	}
 	want := key48(keyText, uint64(id))
+	b.room = b.room[:0]
 	p, ok, err := c.Seek(want)
 	for ; ok && err == nil && bytes.HasPrefix(p.Key, want); p, ok, err = c.Next() {
+		if at, there, err := decodePlaceOfText(p.Value); there || err != nil {
+			if err != nil {
+				return text{}, err
+			}
+			return b.textAt(id, at)
+		}
 		b.read += int64(len(p.Value))
-		if dst, err = appendChunk(dst, p.Value); err != nil {
-			return dst, err
+		if b.room, err = appendChunk(b.room, p.Value); err != nil {
+			return text{}, err
 		}
 	}
-	return dst, err
+	if err != nil {
+		return text{}, err
+	}
+	return split(b.room)
 }
 
 // BytesRead counts what the batch has read for searches in text, in bytes: a batch should not read on and on.

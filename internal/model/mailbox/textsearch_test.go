@@ -270,6 +270,37 @@ func TestTextModel(t *testing.T) {
 	})
 }
 
+// TestPlainTextIsStoredOnce: of a message whose body is its text, only the place is stored besides.
+func TestPlainTextIsStoredOnce(t *testing.T) {
+	w := newWorld(t)
+	plain := w.content("Subject: x\r\n\r\n\r\nA \u00c4pple\r\nand a b ananas\r\n\r\n")
+	_, err := w.me.Append(w.ctx, w.inbox(), Append{Content: plain}, Append{Content: plain.Prefixed([]byte("Received: here\r\n"))}, Append{Content: w.content(mixed)})
+	w.must(err)
+	for range 2 {
+		w.finds(SearchBody("a \u00c4PPLE\nand"), 1, 2)
+		w.finds(SearchBody("Nas"), 1, 2)
+		w.finds(SearchBody("here"))
+		w.finds(SearchAll("here"), 2)
+		w.finds(SearchBody("der sch"), 3)
+		w.must(w.store.Index(w.ctx, ann, true))
+	}
+	id := w.view(w.inbox()).At(1).Content
+	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
+		v, _, err := r.Get(textKey(id, 0))
+		if at, there, _ := decodePlaceOfText(v); err != nil || !there || at.n == 0 || len(v) > 16 {
+			t.Errorf("stored is % x (%v), not a place", v, err)
+		}
+		return nil
+	}))
+	for _, value := range [][]byte{textPlace{1 << 20, 5}.encode(), textPlace{0, textInline + 1}.encode(), textPlace{0, 5}.encode()[:6], append(textPlace{0, 5}.encode(), 0)} {
+		problems, err := w.damagedOf(ann, func(tx kv.Tx) error { return tx.Set(textKey(id, 0), value) })
+		if err != nil || len(problems) == 0 {
+			t.Errorf("% x: not a word (%v)", value, err)
+		}
+	}
+	w.expunge(func(UID) bool { return true })
+}
+
 func TestDamagedTextsAreReported(t *testing.T) {
 	w := newWorld(t)
 	w.deliver(mixed, mixed)
@@ -296,7 +327,7 @@ func BenchmarkTextOf(b *testing.B) {
 		c := w.store.NewContent()
 		_, _ = c.Write([]byte(text))
 		done, _ := c.Finish()
-		done.text.chunks()
+		done.text.take()
 		done.Close()
 	}
 }

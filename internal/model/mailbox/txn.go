@@ -1,7 +1,6 @@
 package mailbox
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -27,8 +26,9 @@ type txn struct {
 
 	ownsKeywords bool // next's keyword table isn't the base's any more
 
-	gathers  bool // records of contents wait in gathered
-	gathered []kv.Pair
+	gathers  bool // records of items and contents wait in gathered
+	gathered [gatheredKinds][]kv.Pair
+	slab     []byte // see lasting
 }
 
 // folderEdit is a folder on its way to the next state.
@@ -155,38 +155,86 @@ func (t *txn) insert(f *folderEdit, r *Row, op ChangeOp) error {
 	r.created, r.changed, r.read, r.saved = n, n, n, t.now.Unix()
 	f.HighestModSeq = n
 	t.count(f, r, 1)
-	if err := t.set(itemKey(r.ID), place{f.ID, r.UID}.encode()); err != nil {
+	if err := t.set(keyItem, uint64(r.ID), place{f.ID, r.UID}.appendTo(t.lasting(placeMost))); err != nil {
 		return err
 	}
 	return t.write(f, r)
 }
 
-// gather lets set and put leave what they write to setGathered, if so many items come that it is worth while.
+// gatheredKinds is how many kinds of records gather.
+const gatheredKinds = 6
+
+// gatheredKind is the place of a kind of records among those that an append writes, in the order of their keys; -1: none of them.
+func gatheredKind(kind byte) int {
+	switch kind {
+	case keyContent:
+		return 0
+	case keyRow:
+		return 1
+	case keySummary:
+		return 2
+	case keyTail:
+		return 3
+	case keyItem:
+		return 4
+	case keyText:
+		return 5
+	}
+	return -1
+}
+
+// gather lets set leave what it is given to setGathered, if so many items come that it is worth while.
 func (t *txn) gather(items int) {
-	const records = 6 // of an item: row, place; of its content: record, summary, mark of the tail, text
-	if items > 1 {
-		t.gathers, t.gathered = true, make([]kv.Pair, 0, records*items)
+	if items < 2 {
+		return
 	}
+	t.gathers = true
+	pairs := make([]kv.Pair, gatheredKinds*items)
+	for i := range t.gathered {
+		t.gathered[i], pairs = pairs[:0:items], pairs[items:]
+	}
+	t.slab = make([]byte, 0, items*slabOfItem)
 }
 
-// set writes a record, or leaves it to setGathered. Neither key nor value may be changed any more.
-func (t *txn) set(key, value []byte) error {
-	if !t.gathers {
-		return t.tx.Set(key, value)
+// slabOfItem is about how many bytes keys and small values of an item have.
+const slabOfItem = 160
+
+// lasting returns room for n bytes that nobody else uses.
+func (t *txn) lasting(n int) []byte {
+	if cap(t.slab)-len(t.slab) < n {
+		t.slab = make([]byte, 0, max(n, 2*slabOfItem))
 	}
-	t.gathered = append(t.gathered, kv.Pair{Key: key, Value: value})
-	return nil
+	at := len(t.slab)
+	t.slab = t.slab[:at+n]
+	return t.slab[at : at : at+n]
 }
 
-// setGathered writes what set has left, in the order of the keys: many records cost the store less so, for each is put beside the one before.
-func (t *txn) setGathered() error {
-	slices.SortStableFunc(t.gathered, func(a, b kv.Pair) int { return bytes.Compare(a.Key, b.Key) })
-	for _, p := range t.gathered {
-		if err := t.tx.Set(p.Key, p.Value); err != nil {
-			return err
+// set writes a record of the kind and number, or leaves it to setGathered. The value may not be changed any more.
+func (t *txn) set(kind byte, n uint64, value []byte) error {
+	return t.setKey(append48(append(t.lasting(7), kind), n), value)
+}
+
+// setKey is set for other keys.
+func (t *txn) setKey(key, value []byte) error {
+	if t.gathers {
+		if i := gatheredKind(key[0]); i >= 0 {
+			t.gathered[i] = append(t.gathered[i], kv.Pair{Key: key, Value: value})
+			return nil
 		}
 	}
-	t.gathers, t.gathered = false, nil
+	return t.tx.Set(key, value)
+}
+
+// setGathered writes what set has left, by kinds: many records cost the store less so, for nearly each is put beside the one before.
+func (t *txn) setGathered() error {
+	for _, pairs := range t.gathered {
+		for _, p := range pairs {
+			if err := t.tx.Set(p.Key, p.Value); err != nil {
+				return err
+			}
+		}
+	}
+	t.gathers, t.gathered = false, [gatheredKinds][]kv.Pair{}
 	return nil
 }
 
@@ -208,10 +256,10 @@ func (t *txn) write(f *folderEdit, r *Row) error {
 func (t *txn) put(f *folderEdit, r *Row) error {
 	t.key = appendRowKey(t.key[:0], f.ID, r.UID)
 	t.val = appendRow(t.val[:0], r)
-	if t.gathers {
-		return t.set(bytes.Clone(t.key), bytes.Clone(t.val))
+	if !t.gathers {
+		return t.tx.Set(t.key, t.val)
 	}
-	return t.tx.Set(t.key, t.val)
+	return t.setKey(append(t.lasting(len(t.key)), t.key...), append(t.lasting(len(t.val)), t.val...))
 }
 
 // take removes a row from its folder, but not what belongs to the item.
