@@ -73,6 +73,37 @@ func (c Chunk) parts() (names, samples []byte) {
 	return c.Terms[4 : 4+n], c.Terms[4+n:]
 }
 
+// Piece returns some of a chunk's terms, with their postings, written over what into has: from its at-th sample on, in most bytes or a little more.
+// next is where the next piece begins; 0: there is none. A merge needs no more of a piece than Next has to give.
+func (c Chunk) Piece(at, most int, into Chunk) (piece Chunk, next int) {
+	names, samples := c.parts()
+	n := len(samples) / 8
+	bounds := func(i int) (name, posting int) {
+		switch {
+		case i <= 0:
+			return 0, 0
+		case i >= n:
+			return len(names), len(c.Postings)
+		}
+		return min(int(binary.BigEndian.Uint32(samples[8*i:])), len(names)), min(int(binary.BigEndian.Uint32(samples[8*i+4:])), len(c.Postings))
+	}
+	name, posting := bounds(at)
+	next = at + sort.Search(max(n-at, 0), func(k int) bool {
+		toName, toPosting := bounds(at + 1 + k)
+		return toName-name+toPosting-posting > most
+	})
+	next = max(next, at+1)
+	toName, toPosting := bounds(next)
+	toName, toPosting = max(toName, name), max(toPosting, posting)
+	piece.Terms = binary.BigEndian.AppendUint32(into.Terms[:0], uint32(toName-name))
+	piece.Terms = append(piece.Terms, names[name:toName]...)
+	piece.Postings = append(into.Postings[:0], c.Postings[posting:toPosting]...)
+	if next >= n {
+		next = 0
+	}
+	return piece, next
+}
+
 // behind is where in the names the first term stands that is beyond those of a field and of the fields before it: its 0, or the one that
 // ends the names.
 func (c Chunk) behind(f Field) int {

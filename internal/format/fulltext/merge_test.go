@@ -2,6 +2,7 @@ package fulltext
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -105,6 +106,71 @@ func (p parts) handedOn(t *testing.T) {
 	if !slices.EqualFunc(want, got, same) {
 		t.Error("not what a builder makes of the same documents")
 	}
+}
+
+// inPieces gives a segment piece by piece, all in the same memory.
+func inPieces(chunks []Chunk, most int) (next func() (Chunk, bool, error), largest *int) {
+	var c Chunk
+	part, at := 0, 0
+	largest = new(int)
+	return func() (Chunk, bool, error) {
+		if part == len(chunks) {
+			return Chunk{}, false, nil
+		}
+		clear(c.Terms[:cap(c.Terms)])
+		clear(c.Postings[:cap(c.Postings)])
+		if c, at = chunks[part].Piece(at, most, c); at == 0 {
+			part++
+		}
+		*largest = max(*largest, len(c.Terms)+len(c.Postings))
+		return c, true, nil
+	}, largest
+}
+
+// Segments may be given in pieces of any size, and a piece is hardly larger than was asked for.
+func TestMergesOfPieces(t *testing.T) {
+	p := makeParts()
+	want := build(p.left).chunks
+	for _, most := range []int{1, 5000, 1 << 30} {
+		var sources []Source
+		for i, chunks := range p.chunks {
+			next, largest := inPieces(chunks, most)
+			sources = append(sources, Source{Renumber: p.numbers[i], Next: next})
+			defer func() {
+				if *largest > most+2000 { // 16 terms of 16 letters
+					t.Errorf("a piece of %d bytes, not %d", *largest, most)
+				}
+			}()
+		}
+		var got []Chunk
+		if err := Merge(sources, func(c Chunk) error { got = append(got, c); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(want, got, same) {
+			t.Errorf("in pieces of %d: not what a builder makes of the same documents", most)
+		}
+	}
+}
+
+// Pieces of a damaged chunk end, and are no more than it was.
+func TestPiecesOfDamagedChunks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "names")
+		terms := binary.BigEndian.AppendUint32(nil, uint32(len(names)+rapid.IntRange(-1, 1).Draw(t, "off")))
+		terms = append(append(terms, names...), rapid.SliceOfN(rapid.Byte(), 0, 80).Draw(t, "samples")...)
+		damaged := Chunk{terms, rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "postings")}
+		most := rapid.IntRange(0, 300).Draw(t, "most")
+		var c Chunk
+		for at, n := 0, 0; n == 0 || at != 0; n++ {
+			if c, at = damaged.Piece(at, most, c); len(c.Terms)+len(c.Postings) > len(terms)+200 || n > 20 {
+				t.Fatalf("piece %d: %d bytes of terms, %d of postings", n, len(c.Terms), len(c.Postings))
+			}
+		}
+		next, _ := inPieces([]Chunk{damaged}, most)
+		if err := Merge([]Source{{Next: next, Renumber: []uint32{0, 1}}}, func(Chunk) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 var errBroken = errors.New("broken")

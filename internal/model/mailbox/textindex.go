@@ -40,8 +40,10 @@ const (
 	readAtOnce = 64 << 20
 	// tierLow and tierHigh are sizes, in contents, from which a segment isn't merged with smaller ones.
 	tierLow, tierHigh = 4 << 10, 48 << 10
-	// mergeMin is how many segments of a size are merged.
-	mergeMin = 8
+	// mergeMin is how many segments of a size are merged, and mergeMost how many at once: while much comes in, more of them gather.
+	mergeMin, mergeMost = 8, 128
+	// mergeBytes is about how much of them all is held meanwhile, and pieceBytes at least of each, in bytes.
+	mergeBytes, pieceBytes = 6 << 20, 32 << 10
 	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes, well below what a manifest can say.
 	maxSegment      = 1 << 17
 	maxSegmentBytes = kv.MaxBatch * 2 / 3
@@ -395,7 +397,7 @@ func (m manifest) mergeable() []segment {
 		var some []segment
 		docs, bytes := 0, 0
 		for _, s := range m.segments {
-			if s.docs < most && (most == tierLow || s.docs >= tierLow) && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
+			if len(some) < mergeMost && s.docs < most && (most == tierLow || s.docs >= tierLow) && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
 				some = append(some, s)
 				docs += s.docs
 				bytes += s.bytes
@@ -419,13 +421,14 @@ func (a *account) buildMerge(r kv.Reader, pace *pace) (*built, error) {
 		return nil, nil
 	}
 	var sources []fulltext.Source
+	piece := max(pieceBytes, mergeBytes/len(b.replaced))
 	for _, s := range b.replaced {
 		b.fields = b.fields && s.fields
 		numbers, err := b.renumber(r, s)
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, fulltext.Source{Next: a.chunksOf(b, s), Renumber: numbers})
+		sources = append(sources, fulltext.Source{Next: a.piecesOf(b, s, piece), Renumber: numbers})
 	}
 	b.chunks = func(put func(fulltext.Chunk) error) error { return fulltext.Merge(sources, put) }
 	return b, nil
@@ -453,11 +456,12 @@ func (b *built) renumber(r kv.Reader, s segment) ([]uint32, error) {
 	return numbers, nil
 }
 
-// chunksOf reads a segment to be merged, each chunk in a snapshot of its own and over the one before: what a snapshot has given
-// stays in memory with it, and b's chunks are stored meanwhile. It ends with errOvertaken when the list has changed, for then the segment may be gone.
-func (a *account) chunksOf(b *built, s segment) func() (fulltext.Chunk, bool, error) {
+// piecesOf reads a segment to be merged, in pieces of about so many bytes, each in a snapshot of its own and over the one before: what a
+// snapshot has given stays in memory with it, and b's chunks are stored meanwhile. It ends with errOvertaken when the list has changed, for then the
+// segment may be gone.
+func (a *account) piecesOf(b *built, s segment, most int) func() (fulltext.Chunk, bool, error) {
 	var c fulltext.Chunk
-	part := 0
+	part, at := 0, 0
 	return func() (fulltext.Chunk, bool, error) {
 		if part == s.chunks {
 			return fulltext.Chunk{}, false, nil
@@ -472,10 +476,14 @@ func (a *account) chunksOf(b *built, s segment) func() (fulltext.Chunk, bool, er
 				return err
 			}
 			postings, err := getPart(r, s, segmentPostings, part)
-			c = fulltext.Chunk{Terms: append(c.Terms[:0], terms...), Postings: append(c.Postings[:0], postings...)}
+			if err == nil {
+				c, at = fulltext.Chunk{Terms: terms, Postings: postings}.Piece(at, most, c)
+			}
 			return err
 		})
-		part++
+		if at == 0 {
+			part++
+		}
 		return c, err == nil, err
 	}
 }
