@@ -64,6 +64,9 @@ type Store struct {
 	wrong   error      // what is wrong in the administrator's filter scripts
 }
 
+// spareLogs is how many files lie ready for the store's log: as many as are filled before the first is used again, mostly.
+const spareLogs = 3
+
 // OpenStore opens the store in the data folder of c, which is made if needed. It fails
 // with fault.InUse while another process has it open. onFatal is called once if the
 // store can't be written to any more; it may be nil.
@@ -73,8 +76,12 @@ func OpenStore(ctx context.Context, c config.Config, w World, status func() admi
 	if err := os.MkdirAll(spools, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the data folder "+c.Data)
 	}
+	spares := spareLogs
+	if w.Files != nil { // in memory there is nothing to gain
+		spares = 0
+	}
 	db, err := pebble.Open(filepath.Join(c.Data, storeDir), pebble.Options{
-		FS: w.Files, Logger: w.Logger.With("part", "store"), CacheBytes: int64(c.Limits.Cache), OnFatal: onFatal})
+		FS: w.Files, Logger: w.Logger.With("part", "store"), CacheBytes: int64(c.Limits.Cache), SpareLogs: spares, OnFatal: onFatal})
 	if fault.Is(err, fault.InUse) {
 		return nil, fault.Wrap(fault.InUse, err, "another server has "+c.Data+" open")
 	}

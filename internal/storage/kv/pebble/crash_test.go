@@ -13,7 +13,7 @@ import (
 // history runs on a store that flushes and compacts while the workload runs.
 func history() kvtest.Trial[kvtest.Step] {
 	return kvtest.History(func(fs vfs.FS) (kv.DB, error) {
-		return pebble.Open("data/db", pebble.Options{FS: fs, MemtableBytes: 32 << 10})
+		return pebble.Open("data/db", pebble.Options{FS: fs, MemtableBytes: 32 << 10, SpareLogs: 2})
 	})
 }
 

@@ -37,6 +37,7 @@ type guard struct {
 	frozen atomic.Bool
 	thawed chan struct{} // closed when the engine is being ended
 	thaws  sync.Once
+	spares *spares // nil: there are none
 }
 
 func newGuard(inner vfs.FS, tell func(error)) *guard {
@@ -88,7 +89,14 @@ func isTable(name string) bool {
 
 // Create implements vfs.FS.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.make(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
+	return g.make(name, func() (vfs.File, error) {
+		if strings.HasSuffix(name, ".log") {
+			if f, ok := g.spares.take(name, c); ok {
+				return f, nil
+			}
+		}
+		return g.FS.Create(name, c)
+	})
 }
 
 // OpenReadWrite implements vfs.FS.

@@ -33,6 +33,9 @@ type Options struct {
 	// file; up to three times as much while that takes longer, then writers wait. 0 means 12 MB. With little,
 	// tests flush and compact often.
 	MemtableBytes int64
+	// SpareLogs is how many files for the log, each as large as a memtable, lie ready on the disk, so that the first writes are as fast as
+	// later ones, for which there are files that were used before. 0 means none.
+	SpareLogs int
 	// OnFatal, if set, is called once when the store can't be written to any more: the
 	// disk is full or failing. What was acknowledged is safe, reading goes on, all
 	// writing fails with fault.Unavailable until the store is opened anew. It must return
@@ -81,10 +84,16 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	eo.Lock = lock
+	if o.SpareLogs > 0 {
+		db.files.spares = newSpares(o.FS, dir, int64(eo.MemTableSize), o.SpareLogs)
+	}
 	if err := db.open(dir, eo); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	db.lock = lock
+	if s := db.files.spares; s != nil {
+		s.begin(func(err error) { eo.Logger.Infof("no more files lie ready for the log: %v", err) })
+	}
 	return db, nil
 }
 
@@ -123,6 +132,9 @@ func (db *DB) Close() error {
 	db.parts.ringAll()
 	if db.users.Load() > closed {
 		<-db.drained
+	}
+	if s := db.files.spares; s != nil {
+		s.end()
 	}
 	db.files.thaw()
 	db.snaps.drop()
