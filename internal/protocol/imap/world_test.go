@@ -20,6 +20,7 @@ import (
 	"postroad/internal/service/auth"
 	"postroad/internal/service/certtest"
 	"postroad/internal/service/memnet"
+	"postroad/internal/storage/kv"
 )
 
 // world is a server with two accounts, ann@demo.test and bob@demo.test, in memory. Their password is "secret".
@@ -46,10 +47,16 @@ func newWorld(t testing.TB, change ...func(*Config, *ListenerOptions)) *world {
 // newWorldAt is newWorld with another clock.
 func newWorldAt(t testing.TB, now func() time.Time, change ...func(*Config, *ListenerOptions)) *world {
 	t.Helper()
+	return newWorldOn(t, now, func(db kv.DB) kv.DB { return db }, change...)
+}
+
+// newWorldOn is newWorldAt whose mail is read and written by what on makes of the store.
+func newWorldOn(t testing.TB, now func() time.Time, on func(kv.DB) kv.DB, change ...func(*Config, *ListenerOptions)) *world {
+	t.Helper()
 	dir, db := directorytest.Open(t, directory.Options{Now: fixedClock}, "demo.test")
 	ctx := context.Background()
 	w := &world{t: t, dir: dir, accounts: map[string]ident.AccountID{}}
-	w.store = mailbox.NewStore(db, mailbox.Options{Now: now, SpoolDir: t.TempDir()})
+	w.store = mailbox.NewStore(on(db), mailbox.Options{Now: now, SpoolDir: t.TempDir()})
 	w.add("ann")
 	w.add("bob")
 	o := ListenerOptions{PlainAllowed: true}
