@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +159,10 @@ type sieveTest struct {
 	From    string   `help:"The reverse-path that the message comes with; default: its Return-Path, or author." placeholder:"ADDRESS"`
 	To      string   `help:"Whose script it is, and who gets the message; default: its first recipient." placeholder:"ADDRESS"`
 	Folder  []string `help:"A folder that is there, besides INBOX. May be given several times."`
+	Scripts string   `help:"The folder with scripts (NAME.sieve) that may be included, personal and global; default: that of the script." placeholder:"DIR"`
+	Spam    int      `help:"How likely the message is junk, in percent, 1 to 100; default: nobody has looked." placeholder:"PERCENT"`
+	Virus   int      `help:"What scanners have found, as virustest tells: 1 (nothing) to 5 (a virus); default: nobody has looked." placeholder:"NUMBER"`
+	List    []string `sep:"none" help:"What a list has in it: LIST=VALUE. May be given several times."`
 }
 
 // trial is what the command tells, step by step.
@@ -165,6 +173,7 @@ type trial struct {
 }
 
 type trialStep struct {
+	Script string `json:"script,omitempty"` // that was included; "": the one that was given
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
 	What   string `json:"what"`
@@ -175,9 +184,13 @@ func (c *sieveTest) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err != nil {
 		return err
 	}
-	script, err := sieve.Compile(string(text), sieve.Options{Explain: true})
+	lists, err := c.check()
 	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "the script is wrong:\n"+printableLines(err.Error()))
+		return err
+	}
+	script, err := sieve.Compile(string(text), sieve.Options{Explain: true, Include: c.included})
+	if err != nil {
+		return fault.New(fault.Invalid, "the script is wrong:\n%s", printableLines(err.Error()))
 	}
 	if c.Message == "" {
 		g.say(t, "the script is right")
@@ -187,9 +200,12 @@ func (c *sieveTest) Run(ctx context.Context, g *Globals, t terminal) error {
 	if err != nil {
 		return err
 	}
-	told := c.try(ctx, script, raw)
+	told := c.try(ctx, script, raw, lists)
 	return g.show(t, told, func() {
 		for _, s := range told.Steps {
+			if s.Script != "" {
+				fmt.Fprintf(t.out, "%s, ", printable(s.Script))
+			}
 			fmt.Fprintf(t.out, "line %d, column %d: %s\n", s.Line, s.Column, s.What)
 		}
 		if told.Error != "" {
@@ -210,15 +226,45 @@ func printableLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// check reads the flags that can be wrong.
+func (c *sieveTest) check() (lists map[string][]string, err error) {
+	if c.Spam < 0 || c.Spam > 100 || c.Virus < 0 || c.Virus > 5 {
+		return nil, fault.New(fault.Invalid, "--spam is 1 to 100, --virus 1 to 5")
+	}
+	lists = map[string][]string{}
+	for _, text := range c.List {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, fault.New(fault.Invalid, "--list wants LIST=VALUE, not %q", text)
+		}
+		lists[name] = append(lists[name], value)
+	}
+	return lists, nil
+}
+
+// included finds a script that another includes.
+func (c *sieveTest) included(_ sieve.Location, name string) (text string, ok bool, err error) {
+	dir := c.Scripts
+	if dir == "" {
+		dir = filepath.Dir(c.Script)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name+".sieve")) // a name has no slash (RFC 5804 §1.6)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	return string(b), err == nil, err
+}
+
 // try runs a script on a message.
-func (c *sieveTest) try(ctx context.Context, script *sieve.Script, raw []byte) trial {
+func (c *sieveTest) try(ctx context.Context, script *sieve.Script, raw []byte, lists map[string][]string) trial {
 	m := testMessage(crlf(raw))
 	h := message.ParseHeader(string(m.Header()))
 	told := trial{Steps: []trialStep{}, Actions: []string{}}
 	env := &sieve.Environment{
-		Envelope: sieve.Envelope{From: c.From, To: c.To}, Now: time.Now(), World: testWorld(c.Folder), Items: map[string]string{},
-		Trace: func(_ string, at syntax.Pos, what string) {
-			told.Steps = append(told.Steps, trialStep{at.Line, at.Column, what})
+		Envelope: sieve.Envelope{From: c.From, To: c.To}, Now: time.Now(), World: testWorld{c.Folder, lists}, Items: map[string]string{},
+		Spam: c.Spam, Virus: c.Virus,
+		Trace: func(script string, at syntax.Pos, what string) {
+			told.Steps = append(told.Steps, trialStep{script, at.Line, at.Column, what})
 		},
 	}
 	if c.From == "" {
@@ -271,24 +317,28 @@ func (m testMessage) Header() []byte {
 	return []byte(m)
 }
 
-// testWorld are the folders that are there; nothing else is.
-type testWorld []string
+// testWorld are the folders and lists that there are; nothing else is.
+type testWorld struct {
+	folders []string
+	lists   map[string][]string
+}
 
 func (w testWorld) Mailbox(_ context.Context, name string) (bool, error) {
-	for _, f := range w {
-		if f == name {
-			return true, nil
-		}
-	}
-	return strings.EqualFold(name, "INBOX"), nil
+	return strings.EqualFold(name, "INBOX") || slices.Contains(w.folders, name), nil
 }
 func (testWorld) MailboxID(context.Context, string) (bool, error)          { return false, nil }
 func (testWorld) SpecialUse(context.Context, string, string) (bool, error) { return false, nil }
 func (testWorld) Metadata(context.Context, string, string) (string, bool, error) {
 	return "", false, nil
 }
-func (testWorld) Seen(context.Context, string) (bool, error)          { return false, nil }
-func (testWorld) ListAddress(context.Context, string) (string, error) { return "", nil }
-func (testWorld) List(context.Context, string, string) (in, known bool, err error) {
-	return false, false, nil
+func (testWorld) Seen(context.Context, string) (bool, error) { return false, nil }
+func (w testWorld) ListAddress(_ context.Context, list string) (string, error) {
+	if _, ok := w.lists[list]; ok {
+		return list, nil // it stands for its members
+	}
+	return "", nil
+}
+func (w testWorld) List(_ context.Context, list, value string) (in, known bool, err error) {
+	all, known := w.lists[list]
+	return slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, value) }), known, nil
 }
