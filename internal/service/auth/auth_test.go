@@ -126,6 +126,18 @@ func TestNamesCostTheSame(t *testing.T) {
 			t.Errorf("%s: %d hashes", login, n)
 		}
 	}
+	for _, login := range []string{"ann@example.org", "nobody@example.org", "carl@example.org", "x@elsewhere.example"} { // at our pages, and by SASL
+		before := h.dir.Hashes()
+		_, err := h.Enter(t.Context(), from("198.51.100.9"), ByHand{Login: login, Password: "wrong"})
+		fails(t, err, fault.Unauthenticated)
+		x, err := h.Start(from("198.51.100.9"), "PLAIN")
+		check(t, err)
+		_, _, err = x.Next(t.Context(), []byte("\x00"+login+"\x00wrong"))
+		fails(t, err, fault.Unauthenticated)
+		if n := h.dir.Hashes() - before; n != 2 {
+			t.Errorf("%s: %d hashes", login, n)
+		}
+	}
 	before := h.dir.Hashes()
 	for range 10 { // and those who are refused cost none
 		h.Login(t.Context(), home, "ann@example.org", "wrong")
