@@ -108,12 +108,16 @@ func clean(name string) string {
 	if name == "" {
 		return ""
 	}
-	name = strings.Trim(name, " \t\"'")
+	if surrounded(name[0]) || surrounded(name[len(name)-1]) {
+		name = strings.Trim(name, " \t\"'")
+	}
 	if i := strings.IndexByte(name, '*'); i >= 0 {
 		name = name[:i]
 	}
 	return strings.ToLower(name)
 }
+
+func surrounded(c byte) bool { return c == ' ' || c == '\t' || c == '"' || c == '\'' }
 
 // special returns the sets that x/text lacks, or that need not be looked up.
 func special(name string) (set, bool) {

@@ -11,8 +11,18 @@ import (
 // length, days and months swapped, dashes between them, C's asctime, ISO 8601, missing seconds, times and zones (UTC is
 // taken then). The result keeps the zone that was given.
 func ParseDate(v string) (time.Time, bool) {
+	v = Unfold(v)
 	d := dateParser{day: -1, month: -1, year: -1}
-	l := fieldLexer{s: Unfold(v)}
+	if d.usual(v) {
+		return d.time()
+	}
+	return parseAnyDate(v)
+}
+
+// parseAnyDate is ParseDate for what is unfolded, word by word.
+func parseAnyDate(v string) (time.Time, bool) {
+	d := dateParser{day: -1, month: -1, year: -1}
+	l := fieldLexer{s: v}
 	for range maxDateWords {
 		w := l.dateWord()
 		if w == "" {
@@ -22,6 +32,42 @@ func ParseDate(v string) (time.Time, bool) {
 	}
 	return d.time()
 }
+
+// usual reads what nearly all messages have, "Thu, 15 Feb 2007 01:02:03 +0200" with one or two digits for the day, and reports whether it was that.
+func (d *dateParser) usual(v string) bool {
+	const day, rest = len("Thu, "), " Feb 2007 01:02:03 +0200"
+	n := len(v) - len(rest) - day
+	if n != 1 && n != 2 || v[3] != ',' || v[4] != ' ' || nameIn("montuewedthufrisatsun", v[:3]) == 0 {
+		return false
+	}
+	first, digits := leadingNumber(v[day:])
+	v = v[day+n:]
+	d.month = nameIn(months, v[1:4])
+	if digits != n || first < 1 || first > 31 || d.month == 0 || v[0] != ' ' || v[4] != ' ' || v[9] != ' ' || v[18] != ' ' {
+		return false
+	}
+	d.day = first
+	if d.year, digits = leadingNumber(v[5:9]); digits != 4 {
+		return false
+	}
+	if _, digits = leadingNumber(v[20:]); digits != 4 || v[12] != ':' || v[15] != ':' {
+		return false
+	}
+	d.clock(v[10:18])
+	return d.hasTime && d.offset(v[19:])
+}
+
+// nameIn is the number, from 1 on, of a name of three letters, in any case, among names one after the other; 0: it is none of them.
+func nameIn(names, name string) int {
+	for i := 0; i+3 <= len(names); i += 3 {
+		if name[0]|0x20 == names[i] && name[1]|0x20 == names[i+1] && name[2]|0x20 == names[i+2] {
+			return i/3 + 1
+		}
+	}
+	return 0
+}
+
+const months = "janfebmaraprmayjunjulaugsepoctnovdec"
 
 const maxDateWords = 32
 
@@ -184,15 +230,10 @@ func (d *dateParser) name(w string) {
 }
 
 func monthNumber(w string) int {
-	const months = "janfebmaraprmayjunjulaugsepoctnovdec"
 	if len(w) < 3 {
 		return 0
 	}
-	i := strings.Index(months, w[:3])
-	if i < 0 || i%3 != 0 {
-		return 0
-	}
-	return i/3 + 1
+	return nameIn(months, w[:3])
 }
 
 // namedZone returns the hours east of UTC of an obsolete zone. Military letters were defined with the wrong sign and

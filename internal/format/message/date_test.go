@@ -64,10 +64,17 @@ func TestParseDate(t *testing.T) {
 
 func FuzzDate(f *testing.F) {
 	f.Add("Thu, 15 Feb 2007 01:02:03 +0200")
+	f.Add("Mon, 5 Feb 2007 24:59:60 -1159")
+	f.Add("Sat, 31 feb 2007 01:02:03 +0000")
+	f.Add("Jan, 31 feb 2007 01:02:03 +0000")
+	f.Add("sun, 05 Nov 0007 25:02:03 +9960")
 	f.Add("2007-02-15T01:02:03.456+02:00")
 	f.Add("Jan 1, 2000 10:11 PM")
 	f.Fuzz(func(t *testing.T, s string) {
 		d, ok := ParseDate(s)
+		if slow, any := parseAnyDate(Unfold(s)); any != ok || !slow.Equal(d) || slow.Format(time.RFC3339) != d.Format(time.RFC3339) {
+			t.Fatalf("%q is %v, %v; word by word %v, %v", s, d, ok, slow, any)
+		}
 		if !ok {
 			return
 		}

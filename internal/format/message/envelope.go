@@ -22,8 +22,9 @@ type Envelope struct {
 }
 
 // newEnvelope reads the envelope from a header.
-func newEnvelope(h *Header) *Envelope {
-	e := &Envelope{}
+func newEnvelope(h *Header) *Envelope { return new(Envelope).read(h) }
+
+func (e *Envelope) read(h *Header) *Envelope {
 	var l addressLexer
 	for _, f := range h.Fields {
 		if name := h.Name(f); len(name) >= 2 && len(name) <= len("in-reply-to") {

@@ -1,6 +1,9 @@
 package message
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxMessageIDs is how many identifiers of one field are read.
 const maxMessageIDs = 1000
@@ -28,21 +31,25 @@ func ParseMessageIDs(v string) []string {
 	if ids == nil {
 		ids = bareIDs(v)
 	}
-	return compactIDs(ids)
+	if ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" }); len(ids) == 0 {
+		return nil
+	}
+	return ids
 }
 
 // messageID reads <left@right>. One that isn't closed ends where the next one begins.
 func (l *fieldLexer) messageID() string {
 	l.pos++
-	start := l.pos
+	start, blanks := l.pos, false
 	for l.pos < len(l.s) && l.s[l.pos] != '>' && l.s[l.pos] != '<' {
+		blanks = blanks || isWSP(l.s[l.pos])
 		l.pos++
 	}
 	id := l.s[start:l.pos]
 	if l.pos < len(l.s) && l.s[l.pos] == '>' {
 		l.pos++
 	}
-	if strings.ContainsAny(id, " \t\r\n") {
+	if blanks {
 		id = strings.Join(strings.Fields(stripCFWS(id)), "") // the obsolete syntax, whose quoted strings may have blanks
 	}
 	return id
@@ -56,14 +63,4 @@ func bareIDs(v string) []string {
 		}
 	}
 	return ids
-}
-
-func compactIDs(ids []string) []string {
-	var out []string
-	for _, id := range ids {
-		if id != "" {
-			out = append(out, id)
-		}
-	}
-	return out
 }

@@ -30,8 +30,9 @@ type Parser struct {
 	parts      int
 	kept       int // what is left of Limits.KeptBytes
 
-	s      *Structure
-	fields []Field // room for the index of a part's header
+	s        *Structure
+	envelope *Envelope // room for the message's own
+	fields   []Field   // room for the index of a part's header
 }
 
 // A frame is a part whose end is not known yet.
@@ -61,12 +62,17 @@ func NewParser(l Limits) *Parser {
 // Reset makes the parser ready for another message. Structures it returned stay valid.
 func (p *Parser) Reset() {
 	clear(p.stack[:cap(p.stack)])
+	top := new(struct { // what all messages have
+		Structure
+		Part
+		Envelope
+	})
 	*p = Parser{
 		limits: p.limits, kept: p.limits.KeptBytes, inHeader: true,
 		line: p.line[:0], header: p.header[:0], stack: p.stack[:0], fields: p.fields[:0],
-		s: &Structure{},
+		s: &top.Structure, envelope: &top.Envelope,
 	}
-	p.s.Root = p.push("text", "plain")
+	p.s.Root = p.pushPart(&top.Part, "text", "plain")
 }
 
 // Parse returns the structure of the message b.
@@ -347,7 +353,11 @@ func (p *Parser) dropBoundaries() {
 
 // push begins a part inside the parts of the stack. Its header follows.
 func (p *Parser) push(defType, defSubtype string) *Part {
-	part := &Part{Type: defType, Subtype: defSubtype, Encoding: "7bit"}
+	return p.pushPart(new(Part), defType, defSubtype)
+}
+
+func (p *Parser) pushPart(part *Part, defType, defSubtype string) *Part {
+	part.Type, part.Subtype, part.Encoding = defType, defSubtype, "7bit"
 	p.stack = append(p.stack, frame{part: part})
 	p.parts++
 	return part

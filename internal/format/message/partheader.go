@@ -104,7 +104,7 @@ func (p *Parser) interpret(f *frame, block []byte) *Envelope {
 	if top {
 		h.Fields = append(make([]Field, 0, len(fs)), fs...)
 		p.s.Header = h
-		return newEnvelope(&h)
+		return p.envelope.read(&p.s.Header)
 	}
 	if p.kept -= len(raw); p.kept < 0 {
 		p.kept, p.s.Limited = 0, true

@@ -371,8 +371,25 @@ func oneLinePreview[S string | []byte](text S) (line string, full bool) {
 		if n++; n >= PreviewLen {
 			return string(b), true
 		}
+		run := text[i : i+visibleRun(text[i:], PreviewLen-n)]
+		b = append(b, run...)
+		i += len(run)
+		if n += len(run); n >= PreviewLen {
+			return string(b), true
+		}
 	}
 	return string(b), false
+}
+
+// visibleRun is how many ASCII characters that can be seen text begins with, at most limit.
+func visibleRun[S string | []byte](text S, limit int) int {
+	n := min(len(text), limit)
+	for i := range n {
+		if text[i]-'!' > '~'-'!' {
+			return i
+		}
+	}
+	return n
 }
 
 // invisible reports whether r has no width: senders fill previews with such.

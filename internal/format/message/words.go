@@ -2,6 +2,7 @@ package message
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -162,6 +163,7 @@ func isCharsetName(s string) bool {
 
 // decode appends the word's octets to b.
 func (w encodedWord) decode(b []byte) []byte {
+	b = slices.Grow(b, len(w.text))
 	if w.base64 {
 		return appendBase64(b, w.text)
 	}

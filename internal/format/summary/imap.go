@@ -247,6 +247,10 @@ func (w *writer) upper(s string) {
 // string writes a quoted string, or a literal if the text has octets that IMAP4rev1 does not allow between quotes.
 func (w *writer) string(s string) {
 	s = w.detail.clip(s)
+	if plain(s) {
+		w.buf = append(append(append(w.buf, '"'), s...), '"')
+		return
+	}
 	escapes := 0
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -269,6 +273,24 @@ func (w *writer) string(s string) {
 		}
 	}
 	w.buf = append(w.buf, '"')
+}
+
+// plain reports whether a text surely needs nothing but quotes around it: it is ASCII without controls, quotes and backslashes. Eight octets
+// at a time: an octet is zero if subtracting one sets a high bit that it hasn't.
+func plain(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	var bad uint64
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote, slash := x^('"'*ones), x^('\\'*ones)
+		bad |= x | (x - ' '*ones) | (quote-ones)&^quote | (slash-ones)&^slash
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x80 || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return bad&highs == 0
 }
 
 // literal writes a literal. It can't hold NUL (RFC 9051 section 9, CHAR8), which becomes a question mark.

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,6 +94,7 @@ func (s *Session) SubmitAppend(ctx context.Context, to FolderID, items ...Append
 			return err
 		}
 		t.gather(len(items))
+		f.edits = slices.Grow(f.edits, len(items))
 		for i := range items {
 			if out.done[i], err = t.append(f, &items[i], staged[i], s.rightsOn(&f.Folder)); err != nil {
 				return err
@@ -163,7 +165,8 @@ func (t *txn) roomFor(items []Append) error {
 }
 
 func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) (Appended, error) {
-	r := &Row{ID: ItemID(t.newID()), Kind: f.Kind, Size: a.Content.Size(), bare: a.Content.extra > 0}
+	r := t.newRow()
+	*r = Row{ID: ItemID(t.newID()), Kind: f.Kind, Size: a.Content.Size(), bare: a.Content.extra > 0}
 	r.setReceived(a.Received, t.now)
 	if err := t.setInitial(r, a, rights); err != nil {
 		return Appended{}, err

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -18,12 +19,20 @@ import (
 // ContentWriter takes a message's bytes as they arrive: it spools and parses them in one pass.
 // It is not safe for concurrent use.
 type ContentWriter struct {
-	spool  *spool.Spool
+	spool  *spool.Spool // nil when it is finished or discarded
 	parser *message.Parser
-	from   *sync.Pool // where the parser goes when it has done its work
 	store  *Store
 	lines  lineCounter
 	parsed *message.Structure // nil: it isn't ended
+	made   *arriving
+}
+
+// arriving is what a message on its way in needs, in one piece of memory.
+type arriving struct {
+	writer  ContentWriter
+	content Content
+	text    lazyText
+	spool   spool.Spool
 }
 
 // When many messages are on their way, as when strangers begin them and don't go on, new ones keep
@@ -40,7 +49,9 @@ func (s *Store) NewContent() *ContentWriter {
 	if s.contents.Add(1) > manyContents {
 		memory = min(memory, littleMemory)
 	}
-	return &ContentWriter{spool: spool.New(s.opts.SpoolDir, memory), parser: s.parsers.Get().(*message.Parser), from: &s.parsers, store: s}
+	a := &arriving{spool: spool.Make(s.opts.SpoolDir, memory)}
+	a.writer = ContentWriter{spool: &a.spool, parser: s.parsers.Get().(*message.Parser), store: s, made: a}
+	return &a.writer
 }
 
 // Write adds bytes. It fails with fault.Unavailable if there is no room on the disk, and with fault.Invalid after End.
@@ -77,7 +88,7 @@ func (w *ContentWriter) End() *message.Structure {
 	if w.parsed == nil {
 		w.parsed = w.parser.Finish()
 		w.parser.Reset()
-		w.from.Put(w.parser)
+		w.store.parsers.Put(w.parser)
 		w.parser = nil
 	}
 	return w.parsed
@@ -87,8 +98,11 @@ func (w *ContentWriter) End() *message.Structure {
 // The caller must Close the Content.
 func (w *ContentWriter) Finish() (*Content, error) {
 	st := w.End()
-	c := &Content{store: w.store, spool: w.spool, parsed: st, text: &lazyText{spool: w.spool}, extra: w.lines.end()}
-	c.text.parsed.Store(st)
+	a := w.made
+	a.text.spool = w.spool
+	a.text.parsed.Store(st)
+	c := &a.content
+	c.store, c.spool, c.parsed, c.text, c.extra = w.store, w.spool, st, &a.text, w.lines.end()
 	w.spool = nil
 	return c, nil
 }
@@ -255,7 +269,12 @@ func (t *txn) putText(id ContentID, c *Content) (int, error) {
 	if !c.textNow() {
 		return 0, t.set(keyTail, uint64(id), []byte{tailBare})
 	}
-	records := c.text.records(len(c.front))
+	records, at := c.text.records()
+	if at.n > 0 { // in the message itself
+		at.off += int64(len(c.front))
+		record := at.appendTo(t.lasting(textPlaceMost))
+		return 1, errors.Join(t.setKey(appendTextKey(t.lasting(textKeyLen), id, 0), record), t.set(keyTail, uint64(id), nil))
+	}
 	for i, r := range records {
 		if err := t.setKey(appendTextKey(t.lasting(textKeyLen), id, i), r); err != nil {
 			return 0, err
@@ -277,7 +296,11 @@ func (t *txn) takeStaged(id ContentID) error {
 }
 
 func (t *txn) putBytes(id ContentID, c *Content) error {
-	if b, ok := c.spool.Bytes(); ok {
+	b, ok := c.spool.Bytes()
+	switch {
+	case ok && len(c.front) == 0 && len(b) <= blob.ChunkSize:
+		return blob.PutChunk(t.tx, blob.ID(id), b)
+	case ok:
 		return blob.PutBytes(t.tx, blob.ID(id), c.front, b)
 	}
 	return blob.Put(t.tx, blob.ID(id), c.NewReader(), c.Size())

@@ -86,15 +86,10 @@ func (l *lazyText) take() {
 	})
 }
 
-// records are what is stored of a text; front is how many bytes stand in the message before those of the spool.
-func (l *lazyText) records(front int) [][]byte {
+// records are what is stored of a text; or it returns where it is in the spool, which is stored then.
+func (l *lazyText) records() ([][]byte, textPlace) {
 	l.take()
-	if l.plain.n == 0 {
-		return l.made
-	}
-	at := l.plain
-	at.off += int64(front)
-	return [][]byte{at.encode()}
+	return l.made, l.plain
 }
 
 // textRoom is memory for taking out a text.

@@ -28,8 +28,11 @@ func placeOfText(parsed *message.Structure, s *spool.Spool) textPlace {
 	return textPlace{}
 }
 
-func (p textPlace) encode() []byte {
-	b := binary.AppendUvarint(make([]byte, 0, 16), placeMark)
+// textPlaceMost is how long an encoded textPlace may be.
+const textPlaceMost = 16
+
+func (p textPlace) appendTo(b []byte) []byte {
+	b = binary.AppendUvarint(b, placeMark)
 	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.off)), uint64(p.n))
 }
 

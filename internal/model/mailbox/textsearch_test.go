@@ -292,7 +292,7 @@ func TestPlainTextIsStoredOnce(t *testing.T) {
 		}
 		return nil
 	}))
-	for _, value := range [][]byte{textPlace{1 << 20, 5}.encode(), textPlace{0, textInline + 1}.encode(), textPlace{0, 5}.encode()[:6], append(textPlace{0, 5}.encode(), 0)} {
+	for _, value := range [][]byte{textPlace{1 << 20, 5}.appendTo(nil), textPlace{0, textInline + 1}.appendTo(nil), textPlace{0, 5}.appendTo(nil)[:6], append(textPlace{0, 5}.appendTo(nil), 0)} {
 		problems, err := w.damagedOf(ann, func(tx kv.Tx) error { return tx.Set(textKey(id, 0), value) })
 		if err != nil || len(problems) == 0 {
 			t.Errorf("% x: not a word (%v)", value, err)

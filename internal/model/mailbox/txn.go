@@ -29,6 +29,7 @@ type txn struct {
 	gathers  bool // records of items and contents wait in gathered
 	gathered [gatheredKinds][]kv.Pair
 	slab     []byte // see lasting
+	rows     []Row  // see newRow
 }
 
 // folderEdit is a folder on its way to the next state.
@@ -194,6 +195,17 @@ func (t *txn) gather(items int) {
 		t.gathered[i], pairs = pairs[:0:items], pairs[items:]
 	}
 	t.slab = make([]byte, 0, items*slabOfItem)
+	t.rows = make([]Row, items)
+}
+
+// newRow returns room for a row of a new item.
+func (t *txn) newRow() *Row {
+	if len(t.rows) == 0 {
+		return new(Row)
+	}
+	r := &t.rows[0]
+	t.rows = t.rows[1:]
+	return r
 }
 
 // slabOfItem is about how many bytes keys and small values of an item have.

@@ -72,6 +72,15 @@ func PutBytes(tx kv.Tx, id ID, parts ...[]byte) error {
 	return nil
 }
 
+// PutChunk is PutBytes for a blob of one chunk at most, which many are.
+func PutChunk(tx kv.Tx, id ID, data []byte) error {
+	if err := errors.Join(checkID(id), checkSize(int64(len(data)), ChunkSize)); err != nil {
+		return err
+	}
+	k := chunkKey(id, 0)
+	return tx.Set(k[:], data)
+}
+
 // gather gives out the bytes of its parts one after the other.
 type gather struct {
 	parts [][]byte // those not begun

@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// Buffers come in sizes of 16 KB times a power of four, each with its pool: most messages
-// fit the first or second.
+// Buffers come in sizes of 4 KB times a power of four, each with its pool: most messages
+// fit one of the first three.
 const (
-	smallest = 16 << 10
+	smallest = 4 << 10
 	copySize = 64 << 10
 )
 
-var pools [6]sync.Pool // 16 KB, 64 KB, 256 KB, 1 MB, 4 MB, 16 MB
+var pools [7]sync.Pool // 4 KB, 16 KB, 64 KB, 256 KB, 1 MB, 4 MB, 16 MB
 
 // class is the index of the pool whose buffers have at least n bytes.
 func class(n int) int {
@@ -20,30 +20,36 @@ func class(n int) int {
 }
 
 // take returns an empty buffer with room for n bytes.
-func take(n int) []byte {
+func take(n int) *[]byte {
 	c := class(n)
-	if c >= len(pools) {
-		return make([]byte, 0, n)
+	size := n
+	if c < len(pools) {
+		if b, ok := pools[c].Get().(*[]byte); ok {
+			*b = (*b)[:0]
+			return b
+		}
+		size = smallest << (2 * c)
 	}
-	if b, ok := pools[c].Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, smallest<<(2*c))
+	b := make([]byte, 0, size)
+	return &b
 }
 
-// give puts a buffer back, which nobody may use any more.
-func give(b []byte) {
-	c := class(cap(b))
-	if cap(b) == 0 || c >= len(pools) || cap(b) != smallest<<(2*c) {
+// give puts a buffer back, which nobody may use any more. nil is none.
+func give(b *[]byte) {
+	if b == nil {
 		return
 	}
-	b = b[:0]
-	pools[c].Put(&b)
+	if c := class(cap(*b)); c < len(pools) && cap(*b) == smallest<<(2*c) {
+		pools[c].Put(b)
+	}
 }
 
 // grow returns a buffer with b's bytes and room for n in all.
-func grow(b []byte, n int) []byte {
-	bigger := append(take(n), b...)
-	give(b)
+func grow(b *[]byte, n int) *[]byte {
+	bigger := take(n)
+	if b != nil {
+		*bigger = append(*bigger, *b...)
+		give(b)
+	}
 	return bigger
 }

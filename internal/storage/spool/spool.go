@@ -30,7 +30,8 @@ type Spool struct {
 	dir    string
 	memMax int64
 	size   int64
-	mem    []byte   // the first min(size, memMax) bytes
+	mem    []byte   // the first min(size, memMax) bytes, in what buf is
+	buf    *[]byte  // lent by a pool; nil if nothing is in memory
 	file   *os.File // the bytes from memMax on; nil if there never were any
 	err    error    // of the first failed write
 }
@@ -38,10 +39,16 @@ type Spool struct {
 // New returns an empty spool that keeps up to memMax bytes in memory, and what is more in
 // a file in dir. memMax 0 means DefaultMemory. Memory is taken as needed, from a pool.
 func New(dir string, memMax int) *Spool {
+	s := Make(dir, memMax)
+	return &s
+}
+
+// Make is New for those who have room for the spool. It must not be copied once it is used.
+func Make(dir string, memMax int) Spool {
 	if memMax <= 0 {
 		memMax = DefaultMemory
 	}
-	return &Spool{dir: dir, memMax: int64(memMax)}
+	return Spool{dir: dir, memMax: int64(memMax)}
 }
 
 // Size is the number of bytes written.
@@ -65,9 +72,13 @@ func (s *Spool) Write(p []byte) (int, error) {
 func (s *Spool) writeMem(p []byte) int {
 	p = p[:min(int64(len(p)), max(0, s.memMax-s.size))]
 	if need := len(s.mem) + len(p); need > cap(s.mem) {
-		s.mem = grow(s.mem, need)
+		s.buf = grow(s.buf, need)
+		s.mem = (*s.buf)[:len(s.mem)]
 	}
-	s.mem = append(s.mem, p...)
+	if s.buf != nil {
+		s.mem = append(s.mem, p...)
+		*s.buf = s.mem
+	}
 	s.size += int64(len(p))
 	return len(p)
 }
@@ -180,11 +191,11 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	buf := take(copySize)
 	defer give(buf)
 	for r.off < r.s.size {
-		n, err := r.s.readSome(buf[:copySize], r.off)
+		n, err := r.s.readSome((*buf)[:copySize], r.off)
 		if err != nil {
 			return r.off - start, err
 		}
-		if err := r.pass(w, buf[:n]); err != nil {
+		if err := r.pass(w, (*buf)[:n]); err != nil {
 			return r.off - start, err
 		}
 	}
@@ -204,18 +215,20 @@ func (r *Reader) pass(w io.Writer, p []byte) error {
 // Reset forgets all bytes, gives their memory and file back, and makes the spool ready to
 // be written anew.
 func (s *Spool) Reset() {
-	give(s.mem)
-	s.mem, s.size, s.err = nil, 0, nil
+	give(s.buf)
+	s.buf, s.mem, s.size, s.err = nil, nil, 0, nil
 	if s.file != nil {
 		_ = s.file.Close() // it has no name: nobody will miss it
 		s.file = nil
 	}
 }
 
+var errClosed = fault.Wrap(fault.Internal, os.ErrClosed, "")
+
 // Close gives everything back. Further writes fail.
 func (s *Spool) Close() error {
 	s.Reset()
-	s.err = fault.Wrap(fault.Internal, os.ErrClosed, "")
+	s.err = errClosed
 	return nil
 }
 

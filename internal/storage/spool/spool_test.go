@@ -153,8 +153,8 @@ func TestClean(t *testing.T) {
 func TestBuffersFit(t *testing.T) {
 	for _, n := range []int{0, 1, smallest, smallest + 1, 4 * smallest, 4*smallest + 1, 1 << 20, 1<<20 + 1, 16 << 20, 16<<20 + 1} {
 		b := take(n)
-		if cap(b) < n || cap(b) > max(smallest, 4*n) {
-			t.Errorf("for %d bytes take gives %d", n, cap(b))
+		if cap(*b) < n || cap(*b) > max(smallest, 4*n) {
+			t.Errorf("for %d bytes take gives %d", n, cap(*b))
 		}
 		give(b)
 	}
