@@ -22,17 +22,19 @@ type gardening struct {
 	garbage  uint64  // bytes that are allowed
 	set      int     // the same, in percent of what is live
 	limit    int64   // of all memory of ours, in bytes
-	gc, used float64 // seconds of processors: for looking through memory, and in all
+	gc, used float64 // seconds of processors at the last decision what it may cost: for looking through memory, and in all
 }
 
 const (
 	minGarbage = 24 << 20
-	// Collecting may take a share of the time of processors that we use between these.
+	// Collecting may take a share of the time of processors that we use between these, seen over so many seconds of it: a burst that
+	// makes as much garbage in a moment as is allowed in all is no reason to allow more.
 	cheap, dear = 0.04, 0.06
+	seenOver    = 0.5
 
 	// A server for some hundred people makes do with this memory, beside 35 MB of its program, also while very much comes in. For that
 	// there may be less garbage, and collecting may take a larger share.
-	frugal                  = 152 << 20
+	frugal                  = 136 << 20
 	leastGarbage            = 16 << 20
 	cheapFrugal, dearFrugal = 0.07, 0.10
 )
@@ -90,12 +92,15 @@ type inUse struct {
 
 // collected decides anew. The collector allows a share of what it looks through: thousands of connections have much in stacks.
 func (n *gardening) collected(in inUse, gc, used float64) {
-	share := (gc - n.gc) / max(used-n.used, 1e-6)
-	n.gc, n.used = gc, used
-	looked := in.live + in.scanned
-	n.allow(share, room(in.live+in.rest))
+	looked, taken := in.live+in.scanned, in.live+in.rest
+	if spent := used - n.used; spent >= seenOver {
+		n.allow((gc-n.gc)/spent, room(taken))
+		n.gc, n.used = gc, used
+	} else if n.limit == frugal {
+		n.garbage = min(n.garbage, max(room(taken), leastGarbage))
+	}
 	n.garbage = min(n.garbage, max(looked, minGarbage))
-	n.bound(in.live + in.rest)
+	n.bound(taken)
 	n.set = percent(n.garbage, looked)
 }
 

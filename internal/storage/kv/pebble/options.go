@@ -23,6 +23,8 @@ const (
 	// memtables of three times that.
 	defaultMemtable = 12 << 20
 	mostMemtables   = 3
+	// squeezed is the share of the cache that is given up while much is written.
+	squeezed = 0.375
 	// separateFrom is the size in bytes from which a bulk value is kept apart from its
 	// key.
 	separateFrom = 512
@@ -36,9 +38,8 @@ const (
 
 func engineOptions(db *DB, o Options) *engine.Options {
 	eo := &engine.Options{
-		FS:        db.files,
-		Logger:    logger{o.Logger, db},
-		CacheSize: o.CacheBytes,
+		FS:     db.files,
+		Logger: logger{o.Logger, db},
 
 		// Fixed, so that a new release of the engine doesn't change the files under us.
 		FormatMajorVersion: engine.FormatValueSeparation,
@@ -59,7 +60,10 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		L0StopWritesThreshold:       1 << 20,
 	}
 	eo.EventListener = &engine.EventListener{
-		FlushEnd:      func(engine.FlushInfo) { db.room.look() },
+		FlushEnd: func(engine.FlushInfo) {
+			db.room.look()
+			db.squeeze.flushed()
+		},
 		CompactionEnd: func(engine.CompactionInfo) { db.room.look() },
 		// Whoever reads the damaged block gets fault.Corrupt. The default would end all
 		// writing.
@@ -69,12 +73,15 @@ func engineOptions(db *DB, o Options) *engine.Options {
 		eo.MemTableSize = defaultMemtable
 	}
 	db.room.memory = mostMemtables * int64(eo.MemTableSize)
-	if eo.CacheSize == 0 {
-		eo.CacheSize = defaultCache
+	cache := o.CacheBytes
+	if cache == 0 {
+		cache = defaultCache
 	}
 	// The engine takes the memory of memtables, the one that is written to and one that is being flushed, from the cache: with as
 	// much as both nothing at all would be kept, not even where things are.
-	eo.CacheSize += 2 * int64(eo.MemTableSize)
+	eo.Cache = engine.NewCache(cache + 2*int64(eo.MemTableSize))
+	db.squeeze = squeeze{cache: eo.Cache, bytes: int(float64(cache) * squeezed)}
+	db.cache = eo.Cache
 	for i := range eo.Levels {
 		eo.Levels[i].BlockSize = 16 << 10
 		eo.Levels[i].IndexBlockSize = 256 << 10

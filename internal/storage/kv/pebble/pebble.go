@@ -27,7 +27,7 @@ type Options struct {
 	// means nobody.
 	Logger *slog.Logger
 	// CacheBytes is the size of the block cache. 0 means 64 MB. While little is written it is larger, by up to what
-	// two memtables take.
+	// two memtables take; while much is, smaller by three eighths.
 	CacheBytes int64
 	// MemtableBytes is how much is gathered in memory before it is flushed to a sorted
 	// file; up to three times as much while that takes longer, then writers wait. 0 means 12 MB. With little,
@@ -56,6 +56,8 @@ type DB struct {
 	ended   chan struct{}         // closed when fatal is set
 	opening atomic.Bool           // whoever opens hears of failures, not onFatal
 	room    room
+	cache   *engine.Cache
+	squeeze squeeze
 
 	users   atomic.Int64 // running calls; closed is added when Close begins
 	drained chan struct{}
@@ -75,19 +77,20 @@ func Open(dir string, o Options) (*DB, error) {
 		o.FS = vfs.Default
 	}
 	db.files = newGuard(o.FS, db.fail)
-	eo := engineOptions(db, o)
 	if err := makeDir(o.FS, dir); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "can't make the store's directory")
 	}
-	lock, err := lockDir(dir, eo.FS)
+	lock, err := lockDir(dir, db.files)
 	if err != nil {
 		return nil, err
 	}
+	eo := engineOptions(db, o)
 	eo.Lock = lock
 	if o.SpareLogs > 0 {
 		db.files.spares = newSpares(o.FS, dir, int64(eo.MemTableSize), o.SpareLogs)
 	}
 	if err := db.open(dir, eo); err != nil {
+		db.dropCache()
 		return nil, errors.Join(err, lock.Close())
 	}
 	db.lock = lock
@@ -138,11 +141,18 @@ func (db *DB) Close() error {
 	}
 	db.files.thaw()
 	db.snaps.drop()
+	defer db.dropCache()
 	err := errors.Join(db.lsm.Close(), db.lock.Close())
 	if failure := db.failure(); failure != nil {
 		return failure
 	}
 	return readFault(err)
+}
+
+// dropCache gives the cache back, once the engine doesn't use it any more.
+func (db *DB) dropCache() {
+	db.squeeze.end()
+	db.cache.Unref()
 }
 
 // enter lets a call in, until leave.
