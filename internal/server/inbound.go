@@ -129,6 +129,7 @@ func (m *metrics) inbound(g *inbound.Guard, a *inbound.Accounts) {
 	m.counter("postroad_junked_total", "Messages of strangers that went to the junk.", func() float64 { return float64(g.Stats().Junk) })
 	m.counter("postroad_trusted_seals_total", "Messages let in against a DMARC policy because of an ARC seal.", func() float64 { return float64(g.Stats().Sealed) })
 	m.counter("postroad_dns_list_failures_total", "Questions to DNS lists that got no answer.", func() float64 { return float64(g.Stats().ListTrouble) })
+	m.counter("postroad_checks_panics_total", "Checks of strangers that broke down by a fault of the program.", func() float64 { return float64(g.Stats().Panics) })
 	m.counter("postroad_accounts_limited_total", "Accounts that came to a limit of what they may send.", func() float64 { return float64(a.Stats().Limited) })
 	m.counter("postroad_accounts_held_total", "Accounts that were held because much of what they sent was refused.", func() float64 { return float64(a.Stats().Held) })
 }

@@ -73,13 +73,10 @@ func (c *Client) LookupIP(ctx context.Context, host string) (Answer[netip.Addr],
 	}
 	var v4 Answer[netip.Addr]
 	var err4 error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		v4, err4 = c.lookup4(ctx, host)
-	}()
+	var other fault.Group
+	other.Go(func() { v4, err4 = c.lookup4(ctx, host) })
 	v6, err6 := c.lookup6(ctx, host)
-	<-done
+	other.Wait()
 	return bothFamilies(v6, v4, err6, err4)
 }
 

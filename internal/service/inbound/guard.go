@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postroad/internal/fault"
 	"postroad/internal/service/dns"
 	"postroad/internal/service/peer"
 	"postroad/internal/service/sender"
@@ -121,7 +122,7 @@ func New(o Options) *Guard {
 	}
 	if o.Resolver != nil {
 		g.dns = sender.FromDNS(o.Resolver)
-		g.checker = sender.New(sender.Options{Resolver: g.dns, ID: o.Hostname, NoDMARC: o.DMARC == Off, Now: o.Now})
+		g.checker = sender.New(sender.Options{Resolver: g.dns, ID: o.Hostname, NoDMARC: o.DMARC == Off, Now: o.Now, Broken: g.complain})
 	}
 	return g
 }
@@ -160,6 +161,21 @@ func (g *Guard) toldOf(a netip.Addr) bool { return !g.told.take(peer.Network(a),
 // Tidy forgets strangers who haven't been here for long. It should be called about every hour, the first time soon.
 func (g *Guard) Tidy(ctx context.Context) error { return g.memory.tidy(ctx, g.o.Now()) }
 
+// survives runs something that the guard can do without, and reports whether it came to an end and didn't panic.
+func (g *Guard) survives(check string, run func()) bool {
+	p := fault.Caught(run)
+	if p != nil {
+		g.complain(check, p)
+	}
+	return p == nil
+}
+
+// complain tells of a check that panicked.
+func (g *Guard) complain(check string, p *fault.Panic) {
+	g.counts.panics.Add(1)
+	g.log.Error("a check of strangers panicked", "check", check, "panic", p.Value, "stack", string(p.Stack))
+}
+
 // Stats are totals since the Guard was made.
 type Stats struct {
 	// Checked messages, and how many of them were given to which DMARC result, went to junk, or were let in because of a trusted seal.
@@ -168,10 +184,12 @@ type Stats struct {
 	Refused map[Reason]uint64
 	// ListTrouble counts questions to lists that got no answer.
 	ListTrouble uint64
+	// Panics counts checks that ended in one: mistakes of ours, which the log tells of.
+	Panics uint64
 }
 
 type counts struct {
-	checked, pass, fail, noPolicy, tempError, permError, junk, sealed, listTrouble atomic.Uint64
+	checked, pass, fail, noPolicy, tempError, permError, junk, sealed, listTrouble, panics atomic.Uint64
 
 	refused [16]atomic.Uint64 // in the order of Reasons
 }
@@ -190,7 +208,7 @@ func (g *Guard) Stats() Stats {
 	s := Stats{
 		Checked: c.checked.Load(), Pass: c.pass.Load(), Fail: c.fail.Load(), NoPolicy: c.noPolicy.Load(),
 		TempError: c.tempError.Load(), PermError: c.permError.Load(), Junk: c.junk.Load(), Sealed: c.sealed.Load(),
-		ListTrouble: c.listTrouble.Load(), Refused: map[Reason]uint64{},
+		ListTrouble: c.listTrouble.Load(), Panics: c.panics.Load(), Refused: map[Reason]uint64{},
 	}
 	for i, r := range Reasons() {
 		s.Refused[r] = c.refused[i].Load()

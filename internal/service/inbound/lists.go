@@ -112,7 +112,11 @@ func (g *Guard) ask(ctx context.Context, lists []List, a netip.Addr, withText bo
 	var wg sync.WaitGroup
 	for i := range lists {
 		all[i].list = &lists[i]
-		wg.Go(func() { g.askOne(ctx, &all[i], a, withText) })
+		wg.Go(func() {
+			if !g.survives("list "+lists[i].Zone, func() { g.askOne(ctx, &all[i], a, withText) }) {
+				all[i].code = netip.Addr{}
+			}
+		})
 	}
 	wg.Wait()
 	n := 0

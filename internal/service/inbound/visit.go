@@ -86,11 +86,13 @@ func (v *Visit) Close() {
 // look finds out about the client.
 func (v *Visit) look(ctx context.Context) {
 	defer close(v.found)
+	v.iprev.Status = authres.TempError // until we know better
 	var wg sync.WaitGroup
-	wg.Go(func() { v.block = v.g.ask(ctx, v.g.o.Block, v.client.Addr, true) })
-	wg.Go(func() { v.allow = v.g.ask(ctx, v.g.o.Allow, v.client.Addr, false) })
-	wg.Go(func() { v.iprev = sender.CheckIPRev(ctx, v.g.dns, v.client.Addr) })
-	wg.Go(func() {
+	look := func(what string, f func()) { wg.Go(func() { v.g.survives(what, f) }) }
+	look("block lists", func() { v.block = v.g.ask(ctx, v.g.o.Block, v.client.Addr, true) })
+	look("allow lists", func() { v.allow = v.g.ask(ctx, v.g.o.Allow, v.client.Addr, false) })
+	look("iprev", func() { v.iprev = sender.CheckIPRev(ctx, v.g.dns, v.client.Addr) })
+	look("record", func() {
 		if p, err := v.g.memory.recall(ctx, v.g.o.Now(), v.network()); err == nil {
 			v.past = p[0]
 		}
@@ -153,11 +155,12 @@ func (v *Visit) resolve(ctx context.Context) {
 	ctx, l.cancel = context.WithTimeout(ctx, lookTime)
 	v.looking.Go(func() {
 		defer close(l.done)
-		if _, err := v.g.o.Resolver.LookupIP(ctx, name); !gone(err) {
-			return
-		}
-		_, err := v.g.o.Resolver.LookupMX(ctx, name)
-		l.unknown = gone(err)
+		v.g.survives("name in HELO", func() {
+			if _, err := v.g.o.Resolver.LookupIP(ctx, name); gone(err) {
+				_, err = v.g.o.Resolver.LookupMX(ctx, name)
+				l.unknown = gone(err)
+			}
+		})
 	})
 }
 

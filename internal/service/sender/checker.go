@@ -38,6 +38,8 @@ type Options struct {
 	NoDMARC bool
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
+	// Broken hears of a check that panicked, by its name. It costs the message that check's result: temperror (of arc, which has none: fail). Nil: nobody does.
+	Broken func(check string, p *fault.Panic)
 }
 
 // Checker checks messages. It is safe for concurrent use.
@@ -76,6 +78,7 @@ type Check struct {
 	dkim    *dkim.Verifier
 	arc     *arc.Verifier
 	iprev   *IPRev
+	unread  bool // taking the message apart has panicked
 }
 
 // Begin starts the check of one message. Nothing is asked of the DNS before Verdict.
@@ -89,7 +92,12 @@ func (c *Checker) Begin(s Session) *Check {
 }
 
 // Write takes the next portion of the message, header and body, with CRLF line ends.
-func (k *Check) Write(p []byte) (int, error) { return k.scan.Write(p) }
+func (k *Check) Write(p []byte) (int, error) {
+	if !k.unread {
+		k.unread = !k.survives("message", func() { k.scan.Write(p) }) //nolint:errcheck // it never fails
+	}
+	return len(p), nil
+}
 
 // Header is the message's header as it came, without the empty line; "" before it is complete, or if it is over dkim.MaxHeader.
 func (k *Check) Header() string {
@@ -127,14 +135,17 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout)
 	defer cancel()
 	v := Verdict{ID: k.opts.ID, Session: k.session}
-	tooLarge := k.scan.Close()
-	k.parallel(ctx, &v)
-	if k.opts.NoDMARC {
-		return v
+	var tooLarge error
+	if !k.unread {
+		k.unread = !k.survives("message", func() { tooLarge = k.scan.Close() })
 	}
-	v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v))
-	if tooLarge != nil {
+	k.parallel(ctx, &v)
+	switch {
+	case k.opts.NoDMARC:
+	case tooLarge != nil:
 		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.Quarantine}
+	case k.unread || !k.survives("dmarc", func() { v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v)) }):
+		v.DMARC = dmarc.Result{Status: authres.TempError, Reason: broken, Disposition: dmarc.None}
 	}
 	return v
 }
@@ -144,25 +155,24 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout/5*4)
 	defer cancel()
-	r := k.opts.Resolver
 	q := spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.opts.ID, Now: k.opts.Now}
 	if k.remembered(ctx, q, v) {
-		v.DKIM = k.dkim.Results(ctx)
+		v.DKIM = k.checkDKIM(ctx)
 		return
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { v.SPF = spf.Check(ctx, r, q) })
+	var g sync.WaitGroup
+	g.Go(func() { v.SPF = k.checkSPF(ctx, q) })
 	if q.MailFrom != "" {
-		wg.Go(func() { v.Helo = spf.CheckHelo(ctx, r, q) })
+		g.Go(func() { v.Helo = k.checkHelo(ctx, q) })
 	}
 	if k.iprev != nil {
 		v.IPRev = *k.iprev
 	} else {
-		wg.Go(func() { v.IPRev = CheckIPRev(ctx, r, k.session.IP) })
+		g.Go(func() { v.IPRev = k.checkIPRev(ctx) })
 	}
-	wg.Go(func() { v.ARC = k.arc.Result(ctx) })
-	v.DKIM = k.dkim.Results(ctx) // the dearest, which needs no goroutine of its own
-	wg.Wait()
+	g.Go(func() { v.ARC = k.checkARC(ctx) })
+	v.DKIM = k.checkDKIM(ctx) // the dearest, which needs no goroutine of its own
+	g.Wait()
 	if q.MailFrom == "" {
 		v.Helo = v.SPF
 	}
@@ -172,21 +182,21 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 // If it isn't, it returns false, and what it has found says nothing.
 func (k *Check) remembered(ctx context.Context, q spf.Request, v *Verdict) bool {
 	r, ok := k.opts.Resolver.(rememberer)
-	if !ok || k.iprev == nil || k.arc.Sealed() {
+	if !ok || k.iprev == nil || k.unread || k.arc.Sealed() {
 		return false
 	}
 	ctx, complete := r.Remembered(ctx)
 	if complete == nil {
 		return false
 	}
-	if v.SPF = spf.Check(ctx, k.opts.Resolver, q); !complete() {
+	if v.SPF = k.checkSPF(ctx, q); !complete() {
 		return false
 	}
 	v.Helo = v.SPF
 	if q.MailFrom != "" {
-		v.Helo = spf.CheckHelo(ctx, k.opts.Resolver, q)
+		v.Helo = k.checkHelo(ctx, q)
 	}
-	v.IPRev, v.ARC = *k.iprev, k.arc.Result(ctx)
+	v.IPRev, v.ARC = *k.iprev, k.checkARC(ctx)
 	return complete()
 }
 

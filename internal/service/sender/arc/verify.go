@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"hash"
 	"strings"
-	"sync"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/authres"
@@ -169,7 +168,7 @@ func (v *Verifier) keys(ctx context.Context) map[name]*lookedUp {
 		}
 	}
 	close(work)
-	var wg sync.WaitGroup
+	var wg fault.Group
 	for range min(parallel, len(keys)) {
 		wg.Go(func() {
 			for n := range work {

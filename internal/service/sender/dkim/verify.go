@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"sync"
 	"time"
 
 	"postroad/internal/fault"
@@ -112,6 +111,24 @@ func (v *Verifier) Results(ctx context.Context) []Result {
 	return results
 }
 
+// Unchecked are results of signatures that couldn't be checked for a reason of ours.
+func (v *Verifier) Unchecked(reason string) []Result {
+	results := make([]Result, len(v.found))
+	for i := range v.found {
+		results[i] = v.found[i].begin()
+		results[i].Status, results[i].Reason = authres.TempError, reason
+	}
+	return results
+}
+
+// begin is what the signature says of itself.
+func (s *found) begin() Result {
+	r := Result{Status: authres.PermError, Domain: s.Domain, Selector: s.Selector, Identity: s.Identity, Algorithm: s.Algorithm}
+	r.Signature = base64.StdEncoding.EncodeToString(s.Value[:min(6, len(s.Value))])
+	r.Signature = r.Signature[:min(8, len(r.Signature))]
+	return r
+}
+
 // lookedUp is a key, or why there is none.
 type lookedUp struct {
 	key *Key
@@ -120,7 +137,7 @@ type lookedUp struct {
 
 func (v *Verifier) lookup(ctx context.Context) []lookedUp {
 	keys := make([]lookedUp, len(v.found))
-	var wg sync.WaitGroup
+	var wg fault.Group
 	for i := range v.found {
 		if s := &v.found[i]; s.err == nil {
 			look := func() { keys[i].key, keys[i].err = v.opts.Keys.Lookup(ctx, v.opts.Resolver, s.Selector, s.Domain) }
@@ -136,9 +153,7 @@ func (v *Verifier) lookup(ctx context.Context) []lookedUp {
 }
 
 func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {
-	r := Result{Status: authres.PermError, Domain: s.Domain, Selector: s.Selector, Identity: s.Identity, Algorithm: s.Algorithm}
-	r.Signature = base64.StdEncoding.EncodeToString(s.Value)
-	r.Signature = r.Signature[:min(8, len(r.Signature))]
+	r := s.begin()
 	err := s.err
 	if err == nil {
 		err = k.err
