@@ -378,9 +378,9 @@ func (d *Directory) IsLocal(ctx context.Context, domain string) (ours bool, err 
 	if _, ok := d.current().domain(domain); ok {
 		return true, nil
 	}
-	err = d.view(ctx, func(r kv.Reader) error {
-		ours, err = isOurs(r, domain)
-		return err
-	})
-	return ours, err
+	_, err = d.Domain(ctx, domain) // which remembers it
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		return false, nil
+	}
+	return err == nil, err
 }

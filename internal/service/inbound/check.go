@@ -2,11 +2,11 @@ package inbound
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/delivery"
-	"postroad/internal/service/peer"
 	"postroad/internal/service/sender"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dmarc"
@@ -70,9 +70,12 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 
 // results waits for what the DNS says.
 func (c *Check) results(ctx context.Context) sender.Verdict {
-	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
-	defer cancel()
-	c.visit.wait(ctx)
+	if !c.visit.looked() { // else there is nothing to wait for that the checks themselves don't bound
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, sender.DefaultTimeout)
+		defer cancel()
+		c.visit.wait(ctx)
+	}
 	c.check.Known(c.visit.iprev)
 	return c.check.Verdict(ctx)
 }
@@ -97,16 +100,18 @@ const maxIdentities = 6
 
 // identities are those who are known to have sent or passed on the message: the client's network first.
 func (g *Guard) identities(v *Visit, r *sender.Verdict) []subject {
-	who := []subject{v.network(), {aHost, g.memory.hash("host", peer.Network(v.client.Addr).String())}}
+	who := append(make([]subject, 0, 4), v.network, v.host)
 	if v.from != "" && r.SPF.Status == authres.Pass {
 		who = append(who, g.subject(bySPF, r.SPF.Domain))
 	}
-	seen := map[string]bool{}
+	first := len(who)
 	for i := range r.DKIM {
-		d := strings.ToLower(r.DKIM[i].Domain)
-		if r.DKIM[i].Status == authres.Pass && !seen[d] && len(seen) < maxIdentities {
-			seen[d] = true
-			who = append(who, g.subject(byDKIM, d))
+		if r.DKIM[i].Status != authres.Pass {
+			continue
+		}
+		s := g.subject(byDKIM, strings.ToLower(r.DKIM[i].Domain))
+		if !slices.Contains(who[first:], s) && len(who) < first+maxIdentities {
+			who = append(who, s)
 		}
 	}
 	return who

@@ -32,10 +32,13 @@ type Visit struct {
 	looking sync.WaitGroup
 	cancel  context.CancelFunc // of looking
 	found   chan struct{}      // closed when the lookups below have ended
-	block   []listed           // these four are set before found is closed
+	block   []listed           // these five are set before found is closed
 	allow   []listed
 	iprev   sender.IPRev
+	dynamic bool // iprev.Name looks like a home's
 	past    past // of the client's network
+
+	network, host subject // the client's, as the memory knows them
 
 	helo    string
 	problem string // of the name
@@ -69,6 +72,9 @@ func (g *Guard) Connect(ctx context.Context, c Client) (*Visit, error) {
 		return nil, g.counts.refuse(Refusal{Reason: ConnectionRate, Code: 421, Status: "4.7.0", Text: "Too many connections from your network, try again later", Close: true, Quiet: g.toldOf(c.Addr)})
 	}
 	v := &Visit{g: g, client: c, found: make(chan struct{})}
+	// Providers have their servers side by side, and mail that has to come back may come from the next one.
+	v.network = subject{aNetwork, g.memory.hash("network", farm(c.Addr).String())}
+	v.host = subject{aHost, g.memory.hash("host", peer.Network(c.Addr).String())}
 	ctx, v.cancel = context.WithTimeout(ctx, lookTime)
 	v.looking.Go(func() { v.look(ctx) })
 	return v, nil
@@ -91,9 +97,12 @@ func (v *Visit) look(ctx context.Context) {
 	look := func(what string, f func()) { wg.Go(func() { v.g.survives(what, f) }) }
 	look("block lists", func() { v.block = v.g.ask(ctx, v.g.o.Block, v.client.Addr, true) })
 	look("allow lists", func() { v.allow = v.g.ask(ctx, v.g.o.Allow, v.client.Addr, false) })
-	look("iprev", func() { v.iprev = sender.CheckIPRev(ctx, v.g.dns, v.client.Addr) })
+	look("iprev", func() {
+		v.iprev = sender.CheckIPRev(ctx, v.g.dns, v.client.Addr)
+		v.dynamic = looksDynamic(v.iprev.Name, v.client.Addr)
+	})
 	look("record", func() {
-		if p, err := v.g.memory.recall(ctx, v.g.o.Now(), v.network()); err == nil {
+		if p, err := v.g.memory.recall(ctx, v.g.o.Now(), v.network); err == nil {
 			v.past = p[0]
 		}
 	})
@@ -110,10 +119,14 @@ func (v *Visit) wait(ctx context.Context) {
 	}
 }
 
-// network is the client's as the memory knows it: providers have their servers side by side, and mail that has to come back
-// may come from the next one.
-func (v *Visit) network() subject {
-	return subject{aNetwork, v.g.memory.hash("network", farm(v.client.Addr).String())}
+// looked reports whether wait has nothing to wait for.
+func (v *Visit) looked() bool {
+	select {
+	case <-v.found:
+		return true
+	default:
+		return false
+	}
 }
 
 // farm is what belongs to one sender as a rule: an IPv4 /24 or an IPv6 /64.
@@ -269,7 +282,7 @@ func (v *Visit) suspicious(ctx context.Context) string {
 		return "listed by " + v.block[0].list.Zone
 	case v.iprev.Status == authres.Fail || v.iprev.Status == authres.PermError:
 		return "no name of its own"
-	case looksDynamic(v.iprev.Name, v.client.Addr):
+	case v.dynamic:
 		return "dynamic name"
 	}
 	if p := v.heloProblem(ctx); p != "" {

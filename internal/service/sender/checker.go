@@ -132,22 +132,30 @@ type Verdict struct {
 
 // Verdict finishes the check. The message must be complete. It waits for the DNS, for no longer than Options.Timeout.
 func (k *Check) Verdict(ctx context.Context) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout)
-	defer cancel()
 	v := Verdict{ID: k.opts.ID, Session: k.session}
 	var tooLarge error
 	if !k.unread {
 		k.unread = !k.survives("message", func() { tooLarge = k.scan.Close() })
 	}
-	k.parallel(ctx, &v)
+	// What is at hand is looked at first: for one who writes often that is all, and nothing has to be waited for.
+	if !k.remembered(ctx, &v) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, k.opts.Timeout)
+		defer cancel()
+		k.parallel(ctx, &v)
+	}
 	switch {
 	case k.opts.NoDMARC:
 	case tooLarge != nil:
 		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.Quarantine}
-	case k.unread || !k.survives("dmarc", func() { v.DMARC = dmarc.Evaluate(ctx, k.opts.Resolver, k.dmarcMessage(&v)) }):
-		v.DMARC = dmarc.Result{Status: authres.TempError, Reason: broken, Disposition: dmarc.None}
+	default:
+		v.DMARC = k.checkDMARC(ctx, k.dmarcMessage(&v))
 	}
 	return v
+}
+
+func (k *Check) request() spf.Request {
+	return spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.opts.ID, Now: k.opts.Now}
 }
 
 // parallel runs what DMARC builds upon. It leaves DMARC a part of the time: whoever makes SPF or DKIM wait for
@@ -155,11 +163,7 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout/5*4)
 	defer cancel()
-	q := spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.opts.ID, Now: k.opts.Now}
-	if k.remembered(ctx, q, v) {
-		v.DKIM = k.checkDKIM(ctx)
-		return
-	}
+	q := k.request()
 	var g sync.WaitGroup
 	g.Go(func() { v.SPF = k.checkSPF(ctx, q) })
 	if q.MailFrom != "" {
@@ -171,24 +175,20 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 		g.Go(func() { v.IPRev = k.checkIPRev(ctx) })
 	}
 	g.Go(func() { v.ARC = k.checkARC(ctx) })
-	v.DKIM = k.checkDKIM(ctx) // the dearest, which needs no goroutine of its own
+	v.DKIM = k.checkDKIM(ctx, true) // the dearest, which needs no goroutine of its own
 	g.Wait()
 	if q.MailFrom == "" {
 		v.Helo = v.SPF
 	}
 }
 
-// remembered finds out what doesn't have to be waited for, without goroutines: for one who writes often that is all, but for the signatures.
-// If it isn't, it returns false, and what it has found says nothing.
-func (k *Check) remembered(ctx context.Context, q spf.Request, v *Verdict) bool {
-	r, ok := k.opts.Resolver.(rememberer)
-	if !ok || k.iprev == nil || k.unread || k.arc.Sealed() {
+// remembered does what parallel does out of the DNS's answers that are at hand. It returns false if these aren't all, and what it has found says nothing then.
+func (k *Check) remembered(ctx context.Context, v *Verdict) bool {
+	ctx, complete := k.memory(ctx)
+	if complete == nil || k.iprev == nil || k.unread || k.arc.Sealed() {
 		return false
 	}
-	ctx, complete := r.Remembered(ctx)
-	if complete == nil {
-		return false
-	}
+	q := k.request()
 	if v.SPF = k.checkSPF(ctx, q); !complete() {
 		return false
 	}
@@ -196,8 +196,19 @@ func (k *Check) remembered(ctx context.Context, q spf.Request, v *Verdict) bool 
 	if q.MailFrom != "" {
 		v.Helo = k.checkHelo(ctx, q)
 	}
-	v.IPRev, v.ARC = *k.iprev, k.checkARC(ctx)
-	return complete()
+	if k.survives("dkim", func() { k.dkim.Lookup(ctx) }); !complete() {
+		return false
+	}
+	v.IPRev, v.ARC, v.DKIM = *k.iprev, k.checkARC(ctx), k.checkDKIM(ctx, false)
+	return true
+}
+
+// memory is a context with which the DNS is asked for what is at hand alone, and what tells whether that was all; nil if there is no such thing.
+func (k *Check) memory(ctx context.Context) (_ context.Context, complete func() bool) {
+	if r, ok := k.opts.Resolver.(rememberer); ok {
+		return r.Remembered(ctx)
+	}
+	return ctx, nil
 }
 
 func (k *Check) dmarcMessage(v *Verdict) dmarc.Message {

@@ -8,6 +8,7 @@ import (
 	"postroad/internal/service/sender/arc"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
+	"postroad/internal/service/sender/dmarc"
 	"postroad/internal/service/sender/spf"
 )
 
@@ -54,10 +55,35 @@ func (k *Check) checkARC(ctx context.Context) (r arc.Result) {
 	return r
 }
 
-// checkDKIM leaves it at what the signatures say of themselves if they can't be checked: DMARC has to know whose result is missing.
-func (k *Check) checkDKIM(ctx context.Context) (r []dkim.Result) {
-	if k.unread || !k.survives("dkim", func() { r = k.dkim.Results(ctx) }) {
+// checkDKIM leaves it at what the signatures say of themselves if they can't be checked: DMARC has to know whose result is missing. lookup: keys
+// are to be looked up, whatever was found before.
+func (k *Check) checkDKIM(ctx context.Context, lookup bool) (r []dkim.Result) {
+	survived := !k.unread && k.survives("dkim", func() {
+		if lookup {
+			k.dkim.Lookup(ctx)
+		}
+		r = k.dkim.Results(ctx)
+	})
+	if !survived {
 		return k.dkim.Unchecked(broken)
+	}
+	return r
+}
+
+// checkDMARC looks at what is at hand first, too. If that isn't all, it waits no longer than Options.Timeout.
+func (k *Check) checkDMARC(ctx context.Context, m dmarc.Message) (r dmarc.Result) {
+	survived := !k.unread && k.survives("dmarc", func() {
+		if memory, complete := k.memory(ctx); complete != nil {
+			if r = dmarc.Evaluate(memory, k.opts.Resolver, m); complete() {
+				return
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout)
+		defer cancel()
+		r = dmarc.Evaluate(ctx, k.opts.Resolver, m)
+	})
+	if !survived {
+		return dmarc.Result{Status: authres.TempError, Reason: broken, Disposition: dmarc.None}
 	}
 	return r
 }

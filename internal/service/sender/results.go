@@ -38,7 +38,13 @@ func (v *Verdict) Results() authres.Header {
 
 // properties leaves out those without a value.
 func properties(ps ...authres.Property) []authres.Property {
-	some := make([]authres.Property, 0, len(ps))
+	n := 0
+	for _, p := range ps {
+		if p.Value != "" {
+			n++
+		}
+	}
+	some := make([]authres.Property, 0, n)
 	for _, p := range ps {
 		if p.Value != "" {
 			some = append(some, p)
@@ -68,7 +74,7 @@ func dkimMethod(r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
 	m := authres.Method{Name: "dkim", Result: r.Status, Reason: r.Reason, Props: properties(
 		authres.Property{Type: "header", Name: "d", Value: r.Domain}, authres.Property{Type: "header", Name: "s", Value: r.Selector},
 		authres.Property{Type: "header", Name: "a", Value: r.Algorithm}, authres.Property{Type: "header", Name: "b", Value: r.Signature})}
-	if r.Identity != "@"+r.Domain {
+	if domain, bare := strings.CutPrefix(r.Identity, "@"); !bare || domain != r.Domain {
 		m.Props = append(m.Props, properties(authres.Property{Type: "header", Name: "i", Value: r.Identity})...)
 	}
 	if r.KeyBits > 0 {
@@ -90,7 +96,7 @@ func (v *Verdict) dmarc() authres.Method {
 	r := &v.DMARC
 	m := authres.Method{Name: "dmarc", Result: r.Status, Reason: r.Reason, Props: properties(authres.Property{Type: "header", Name: "from", Value: r.Author})}
 	if r.PolicyDomain != "" {
-		m.Comment = fmt.Sprintf("p=%s dis=%s", r.Policy, r.Disposition)
+		m.Comment = "p=" + string(r.Policy) + " dis=" + string(r.Disposition)
 		if v.Override != "" {
 			m.Comment += ": " + v.Override
 		}

@@ -79,16 +79,16 @@ func (h Header) Value() string {
 }
 
 func (m Method) write(b *strings.Builder) {
-	line := &folder{b: b}
-	line.add(keyword(m.Name) + "=" + keyword(string(m.Result)))
+	line := folder{b: b}
+	line.add(keyword(m.Name), "=", keyword(string(m.Result)))
 	if m.Comment != "" {
-		line.add("(" + comment(m.Comment) + ")")
+		line.add("(", comment(m.Comment), ")")
 	}
 	if m.Reason != "" {
-		line.add("reason=" + quote(clean(m.Reason)))
+		line.add("reason=", quote(clean(m.Reason)))
 	}
 	for _, p := range m.Props {
-		line.add(keyword(p.Type) + "." + keyword(p.Name) + "=" + pvalue(p.Value))
+		line.add(keyword(p.Type), ".", keyword(p.Name), "=", pvalue(p.Value))
 	}
 }
 
@@ -98,19 +98,26 @@ type folder struct {
 	used int
 }
 
-func (f *folder) add(word string) {
+// add adds a word, which is given in parts.
+func (f *folder) add(word ...string) {
+	length := 0
+	for _, part := range word {
+		length += len(part)
+	}
 	switch {
 	case f.used == 0:
 		f.used = 8 // the tab
-	case f.used+1+len(word) > maxLine:
+	case f.used+1+length > maxLine:
 		f.b.WriteString("\r\n\t")
 		f.used = 8
 	default:
 		f.b.WriteByte(' ')
 		f.used++
 	}
-	f.b.WriteString(word)
-	f.used += len(word)
+	for _, part := range word {
+		f.b.WriteString(part)
+	}
+	f.used += length
 }
 
 // keyword keeps of a name what a Keyword may hold (RFC 5321 §4.1.2), and the underscore.
@@ -179,7 +186,10 @@ var (
 
 // comment escapes what would end a comment or nest in it (RFC 5322 §3.2.2).
 func comment(s string) string {
-	return commentEscapes.Replace(clean(s))
+	if s = clean(s); !strings.ContainsAny(s, `\()`) {
+		return s
+	}
+	return commentEscapes.Replace(s)
 }
 
 func quote(s string) string {
@@ -210,7 +220,7 @@ func pvalue(s string) string {
 // isToken reports whether s may stand without quotes: RFC 2045 §5.1, and UTF-8 (RFC 8601 §2.2).
 func isToken(s string) bool {
 	for i := range len(s) {
-		if !tokenByte(s[i]) {
+		if c := s[i]; !isAlnum(c) && c != '.' && c != '-' && !tokenByte(c) {
 			return false
 		}
 	}
@@ -218,13 +228,13 @@ func isToken(s string) bool {
 }
 
 func tokenByte(c byte) bool {
-	return c > ' ' && c != 0x7f && !strings.ContainsRune(`()<>@,;:\"/[]?=`, rune(c)) || c >= 0x80
+	return c > ' ' && c != 0x7f && strings.IndexByte(`()<>@,;:\"/[]?=`, c) < 0 || c >= 0x80
 }
 
 // isDots reports whether s is a dot-atom, or nothing.
 func isDots(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !(c >= 0x80 || isAlnum(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0) {
+		if c := s[i]; c < 0x80 && !isAlnum(c) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) < 0 {
 			return false
 		}
 	}

@@ -1,9 +1,6 @@
 package dkim
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // Header is a message's header section, field by field, from the top.
 type Header []Field
@@ -31,10 +28,72 @@ func ParseHeader(raw string) Header {
 		field := strings.TrimSuffix(raw[:n], "\r\n")
 		raw = raw[n:]
 		if name, _, ok := strings.Cut(field, ":"); ok {
-			h = append(h, Field{strings.ToLower(strings.TrimRight(name, fws)), field})
+			h = append(h, Field{lowerName(name), field})
 		}
 	}
 	return h
+}
+
+// lowerName is a field's name in lower case, without the white space behind it.
+func lowerName(name string) string {
+	for name != "" && isFWS(name[len(name)-1]) {
+		name = name[:len(name)-1]
+	}
+	var room [32]byte
+	if len(name) > len(room) {
+		return strings.ToLower(name)
+	}
+	b := room[:len(name)]
+	for i := range len(name) {
+		c := name[i]
+		if c >= 0x80 {
+			return strings.ToLower(name)
+		}
+		b[i] = lower(c)
+	}
+	return usualName(b)
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// usualName spares most messages' names a copy each.
+func usualName(name []byte) string {
+	switch string(name) {
+	case "from":
+		return "from"
+	case "to":
+		return "to"
+	case "cc":
+		return "cc"
+	case "date":
+		return "date"
+	case "subject":
+		return "subject"
+	case "message-id":
+		return "message-id"
+	case "received":
+		return "received"
+	case "mime-version":
+		return "mime-version"
+	case "content-type":
+		return "content-type"
+	case "content-transfer-encoding":
+		return "content-transfer-encoding"
+	case "dkim-signature":
+		return "dkim-signature"
+	case "references":
+		return "references"
+	case "in-reply-to":
+		return "in-reply-to"
+	case "reply-to":
+		return "reply-to"
+	}
+	return string(name)
 }
 
 // fieldLength is the length of the first field with its line end. Only CRLF ends a line.
@@ -56,33 +115,41 @@ func appendField(b []byte, raw string, relaxed bool) []byte {
 		return append(b, raw...)
 	}
 	name, body, _ := strings.Cut(raw, ":")
+	start := len(b)
 	for i := range len(name) {
-		if c := name[i]; c >= 'A' && c <= 'Z' {
-			b = append(b, c|0x20)
-		} else {
-			b = append(b, c)
-		}
+		b = append(b, lower(name[i]))
 	}
-	b = append(bytes.TrimRight(b, fws), ':')
-	return appendUnfolded(b, body)
+	for len(b) > start && isFWS(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return appendUnfolded(append(b, ':'), body)
 }
 
 // appendUnfolded appends s on one line, with each run of white space as one space, and none at either end.
 func appendUnfolded(b []byte, s string) []byte {
 	start, space := len(b), false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == ' ' || c == '\t':
-			space = true
-		case c == '\r' && i+1 < len(s) && s[i+1] == '\n':
-			i++
-		default:
-			if space && len(b) > start {
-				b = append(b, ' ')
-			}
-			space = false
-			b = append(b, c)
+	for i := 0; i < len(s); {
+		n := i
+		for n < len(s) && plain[s[n]] {
+			n++
 		}
+		switch {
+		case s[i] == ' ' || s[i] == '\t':
+			space = true
+			i++
+			continue
+		case s[i] == '\r' && i+1 < len(s) && s[i+1] == '\n':
+			i += 2
+			continue
+		case n == i: // a CR by itself
+			n++
+		}
+		if space && len(b) > start {
+			b = append(b, ' ')
+		}
+		space = false
+		b = append(b, s[i:n]...)
+		i = n
 	}
 	return b
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -68,7 +67,7 @@ func ParseKey(record string) (*Key, error) {
 	if p == "" {
 		return nil, fault.New(fault.NotFound, "key revoked")
 	}
-	der, err := base64.StdEncoding.DecodeString(compact(p))
+	der, err := decode(p)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "key is not base64")
 	}

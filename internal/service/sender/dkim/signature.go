@@ -2,7 +2,6 @@ package dkim
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +47,7 @@ func (s *Signature) parse(tags Tags) error {
 	}
 	bh, _ := tags.Get("bh")
 	var err error
-	if s.BodyHash, err = base64.StdEncoding.DecodeString(compact(bh)); err != nil || len(s.BodyHash) != sha256.Size {
+	if s.BodyHash, err = decode(bh); err != nil || len(s.BodyHash) != sha256.Size {
 		return fault.New(fault.Invalid, "body hash is none")
 	}
 	h, _ := tags.Get("h")
@@ -73,7 +72,7 @@ func (s *Signature) ParseSealTags(tags Tags) error {
 	}
 	b, _ := tags.Get("b")
 	var err error
-	if s.Value, err = base64.StdEncoding.DecodeString(compact(b)); err != nil {
+	if s.Value, err = decode(b); err != nil {
 		return fault.New(fault.Invalid, "signature is not base64")
 	}
 	s.Domain, _ = tags.Get("d")

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"postroad/internal/fault"
@@ -18,15 +19,15 @@ type Tag struct{ Name, Value string }
 // ParseTags reads a tag list. A tag that comes twice makes the whole list invalid, as the RFC has it.
 // The list may end with a semicolon; empty tags elsewhere are invalid.
 func ParseTags(s string) (Tags, error) {
-	var tags Tags
+	tags := make(Tags, 0, 16)
 	for rest, more := s, true; more; {
 		var spec string
 		spec, rest, more = strings.Cut(rest, ";")
-		if !more && strings.Trim(spec, fws) == "" && tags != nil {
+		if !more && trim(spec) == "" && len(tags) > 0 {
 			break
 		}
 		name, value, ok := strings.Cut(spec, "=")
-		name = strings.Trim(name, fws)
+		name = trim(name)
 		if !ok || !isTagName(name) || !isTagValue(value) {
 			return nil, fault.New(fault.Invalid, "not a list of tags")
 		}
@@ -36,13 +37,26 @@ func ParseTags(s string) (Tags, error) {
 		if len(tags) == MaxTags {
 			return nil, fault.New(fault.TooLarge, "more than %d tags", MaxTags)
 		}
-		tags = append(tags, Tag{name, strings.Trim(value, fws)})
+		tags = append(tags, Tag{name, trim(value)})
 	}
 	return tags, nil
 }
 
 // fws is what folding white space is made of.
 const fws = " \t\r\n"
+
+// trim takes fws off both ends.
+func trim(s string) string {
+	for s != "" && isFWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isFWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isFWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // isTagName: ALPHA *ALNUMPUNC.
 func isTagName(s string) bool {
@@ -83,22 +97,37 @@ func (t Tags) has(name string) bool {
 
 // compact takes all folding white space out of a value, as base64 and lists of names may have it anywhere.
 func compact(s string) string {
-	if !strings.ContainsAny(s, fws) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
-			return -1
+	for i := range len(s) {
+		if isFWS(s[i]) {
+			return string(appendCompact(make([]byte, 0, len(s)), s))
 		}
-		return r
-	}, s)
+	}
+	return s
+}
+
+func appendCompact(b []byte, s string) []byte {
+	for i := range len(s) {
+		if !isFWS(s[i]) {
+			b = append(b, s[i])
+		}
+	}
+	return b
+}
+
+// decode reads base64, with white space anywhere.
+func decode(s string) ([]byte, error) {
+	var room [1 << 10]byte // for a signature of 4096 bits, and more
+	text := appendCompact(room[:0], s)
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(b, text)
+	return b[:n], err
 }
 
 // list splits a colon-separated value, without the white space around the items.
 func list(s string) []string {
 	items := strings.Split(s, ":")
 	for i := range items {
-		items[i] = strings.Trim(items[i], fws)
+		items[i] = trim(items[i])
 	}
 	return items
 }
@@ -112,7 +141,7 @@ func WithoutSignature(field string) string {
 		if j := strings.IndexByte(field[i:], ';'); j >= 0 {
 			end = i + j
 		}
-		if name, _, ok := strings.Cut(field[i:end], "="); ok && strings.Trim(name, fws) == "b" {
+		if name, _, ok := strings.Cut(field[i:end], "="); ok && trim(name) == "b" {
 			return field[:i+len(name)+1] + field[end:]
 		}
 		i = end + 1

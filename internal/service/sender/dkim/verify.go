@@ -49,6 +49,7 @@ type Verifier struct {
 	scan   *Scan
 	header Header
 	found  []found
+	keys   []lookedUp // nil: nobody has looked yet
 }
 
 // found is a signature on its way to a result.
@@ -102,11 +103,13 @@ func (v *Verifier) Results(ctx context.Context) []Result {
 	if v.scan != nil && v.scan.Close() != nil {
 		return nil
 	}
-	keys := v.lookup(ctx)
+	if v.keys == nil {
+		v.Lookup(ctx)
+	}
 	results := make([]Result, len(v.found))
 	d := NewDigester(v.header)
 	for i := range v.found {
-		results[i] = v.result(&v.found[i], keys[i], d)
+		results[i] = v.result(&v.found[i], v.keys[i], d)
 	}
 	return results
 }
@@ -135,7 +138,8 @@ type lookedUp struct {
 	err error
 }
 
-func (v *Verifier) lookup(ctx context.Context) []lookedUp {
+// Lookup looks up the keys, which Results does unless this was done before. The header must be complete. Who calls it again has them looked up anew.
+func (v *Verifier) Lookup(ctx context.Context) {
 	keys := make([]lookedUp, len(v.found))
 	var wg fault.Group
 	for i := range v.found {
@@ -149,7 +153,7 @@ func (v *Verifier) lookup(ctx context.Context) []lookedUp {
 		}
 	}
 	wg.Wait()
-	return keys
+	v.keys = keys
 }
 
 func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {

@@ -140,8 +140,10 @@ func (w *walker) policy(ctx context.Context, author string) (*published, error) 
 // none.
 func canonical(domain string) string {
 	domain = strings.TrimSuffix(domain, ".")
-	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
-		domain = ascii
+	if !isASCII(domain) {
+		if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+			domain = ascii
+		}
 	}
 	domain = strings.ToLower(domain)
 	if len(domain) > 253 {
@@ -158,4 +160,13 @@ func canonical(domain string) string {
 		return ""
 	}
 	return domain
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

@@ -61,20 +61,38 @@ func parse(txt string) (*record, error) {
 	return r, nil
 }
 
-var modifier = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]*)=(.*)$`)
+// cutModifier splits name=value (RFC 7208 §4.6.1).
+func cutModifier(text string) (name, value string, ok bool) {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+		case i > 0 && (c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'):
+		case i > 0 && c == '=':
+			return text[:i], text[i+1:], strings.IndexByte(text, '\n') < 0
+		default:
+			return "", "", false
+		}
+	}
+	return "", "", false
+}
 
 func (r *record) term(text string) error {
-	if m := modifier.FindStringSubmatch(text); m != nil {
-		return r.modifier(strings.ToLower(m[1]), m[2], text)
+	if name, value, ok := cutModifier(text); ok {
+		return r.modifier(strings.ToLower(name), value, text)
 	}
 	if strings.ContainsAny(text, "\r\n") {
 		return bad(text)
 	}
 	t := term{text: text, result: authres.Pass, cidr4: 32, cidr6: 128}
 	switch text[0] {
-	case '+', '-', '?', '~':
-		t.result = map[byte]authres.Result{'+': authres.Pass, '-': authres.Fail, '?': authres.Neutral, '~': authres.SoftFail}[text[0]]
+	case '+':
 		text = text[1:]
+	case '-':
+		t.result, text = authres.Fail, text[1:]
+	case '?':
+		t.result, text = authres.Neutral, text[1:]
+	case '~':
+		t.result, text = authres.SoftFail, text[1:]
 	}
 	if err := t.mechanism(text); err != nil {
 		return err
@@ -135,6 +153,9 @@ var cidrs = regexp.MustCompile(`(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?$
 
 // dual reads [":" domain-spec] [dual-cidr-length].
 func (t *term) dual(rest string) error {
+	if rest == "" {
+		return nil
+	}
 	m := cidrs.FindStringSubmatchIndex(rest)
 	for _, c := range []struct {
 		at  int
