@@ -42,10 +42,7 @@ func ParseTags(s string) (Tags, error) {
 	return tags, nil
 }
 
-// fws is what folding white space is made of.
-const fws = " \t\r\n"
-
-// trim takes fws off both ends.
+// trim takes folding white space off both ends.
 func trim(s string) string {
 	for s != "" && isFWS(s[0]) {
 		s = s[1:]
@@ -56,6 +53,7 @@ func trim(s string) string {
 	return s
 }
 
+// isFWS reports whether c is of what folding white space is made of.
 func isFWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // isTagName: ALPHA *ALNUMPUNC.
