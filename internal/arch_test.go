@@ -31,7 +31,7 @@ var neighbours = map[string][]string{
 	"model/mailbox":      {"model/ident"},                                                                         // identities act on accounts
 	"model/directory":    {"model/ident"},                                                                         // gives identities
 	"service/auth":       {"service/peer", "service/passkey"},                                                     // counts by client, and takes passkeys
-	"service/oidc":       {"service/auth"},                                                                        // tells it whose tokens are
+	"service/oidc":       {"service/auth", "service/webjson"},                                                     // tells it whose tokens are, and asks for them
 	"service/oauth":      {"service/auth"},                                                                        // likewise, and its own
 	"service/acme":       {"service/dns"},                                                                         // answers challenges in the DNS
 	"service/trace":      {"service/transfer"},                                                                    // remembers outcomes
@@ -55,7 +55,8 @@ var neighbours = map[string][]string{
 	"service/mtasts":     {"service/dns"},                                                                                                                                                     // finds policies by the DNS
 	"server/servertest":  {"server/config", "server/admin"},                                                                                                                                   // configures what it starts, and adds accounts
 
-	"service/quarantine": {"service/transfer"}, // keeps envelopes
+	"service/quarantine":  {"service/transfer"}, // keeps envelopes
+	"service/oauthclient": {"service/webjson"},  // asks providers
 	// asks other servers, and their providers of tokens
 	"service/fetch": {"service/dialer", "service/imapclient", "service/pop3client", "service/move", "service/oauthclient"},
 }

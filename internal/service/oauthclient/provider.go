@@ -2,15 +2,13 @@ package oauthclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"postroad/internal/fault"
+	"postroad/internal/service/webjson"
 )
 
 // App is what a provider knows us by, and where it is asked.
@@ -93,10 +91,10 @@ func (c *Client) Discover(ctx context.Context, issuer string) (App, error) {
 		return App{}, fault.Wrap(fault.Invalid, err, "an issuer is an https URL without a query, or google or microsoft")
 	}
 	var m metadata
-	err = c.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &m)
+	err = webjson.Get(ctx, c.http, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", maxAnswer, &m)
 	if err != nil {
 		m = metadata{}
-		err = c.get(ctx, wellKnown(issuer), &m)
+		err = webjson.Get(ctx, c.http, wellKnown(issuer), maxAnswer, &m)
 	}
 	if err != nil {
 		return App{}, fault.Wrap(fault.Unavailable, err, issuer+" doesn't say where its endpoints are")
@@ -121,20 +119,3 @@ func wellKnown(issuer string) string {
 
 // maxAnswer is how much a provider may say at a time, in bytes.
 const maxAnswer = 256 << 10
-
-func (c *Client) get(ctx context.Context, address string, v any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New("it answers " + resp.Status)
-	}
-	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
-}

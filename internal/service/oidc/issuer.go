@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/service/auth"
+	"postroad/internal/service/webjson"
 )
 
 const (
@@ -162,7 +162,7 @@ func (i *issuer) refresh(ctx context.Context, age time.Duration) error {
 	}
 	i.tried = now
 	var meta metadata
-	if err := i.get(ctx, i.set.metadataURL(), &meta); err != nil {
+	if err := webjson.Get(ctx, i.client, i.set.metadataURL(), maxAnswer, &meta); err != nil {
 		return i.unknown(err)
 	}
 	if meta.Issuer != i.set.URL || !strings.HasPrefix(meta.Keys, "https://") {
@@ -189,7 +189,7 @@ func (i *issuer) getKeys(ctx context.Context, address string) ([]jose.JSONWebKey
 	var raw struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := i.get(ctx, address, &raw); err != nil {
+	if err := webjson.Get(ctx, i.client, address, maxAnswer, &raw); err != nil {
 		return nil, err
 	}
 	var keys []jose.JSONWebKey
@@ -200,27 +200,6 @@ func (i *issuer) getKeys(ctx context.Context, address string) ([]jose.JSONWebKey
 		}
 	}
 	return keys, nil
-}
-
-func (i *issuer) get(ctx context.Context, address string, v any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	return i.do(r, v)
-}
-
-func (i *issuer) do(r *http.Request, v any) error {
-	r.Header.Set("Accept", "application/json")
-	resp, err := i.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New("it answers " + resp.Status)
-	}
-	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
 }
 
 // introspected asks the provider about a token (RFC 7662).
@@ -237,7 +216,7 @@ func (i *issuer) introspected(ctx context.Context, token string) (auth.TokenClai
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(url.QueryEscape(i.set.ClientID), url.QueryEscape(i.set.ClientSecret)) // RFC 6749 §2.3.1
 	var c claims
-	if err := i.do(r, &c); err != nil {
+	if err := webjson.Do(i.client, r, maxAnswer, &c); err != nil {
 		return auth.TokenClaims{}, fault.Wrap(fault.Unavailable, err, "cannot ask the issuer "+i.set.URL)
 	}
 	if string(c["active"]) != "true" {
