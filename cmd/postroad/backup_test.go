@@ -20,6 +20,7 @@ var (
 // message that was acknowledged before it began is there once, byte for byte, nothing contradicts itself, and what has
 // come later can be there or not, but not twice.
 func TestBackup(t *testing.T) {
+	t.Parallel()
 	k := &killing{t: t, p: install(t, "user0", "user1", "user2"), outcome: make([]atomic.Int32, *backupMessages)}
 	dir := k.p.path("backup")
 	k.p.start()
@@ -73,6 +74,7 @@ func (k *killing) states() []int32 {
 
 // One account comes back into a running server, and runs are pruned.
 func TestRestoreAccount(t *testing.T) {
+	t.Parallel()
 	p := install(t, "ann", "ben")
 	p.start()
 	mail := p.path("Work.mbox")

@@ -20,6 +20,7 @@ const mostMemory = 200
 // TestDeadDestination queues a lot for a server that doesn't answer. Mail for others is sent as if it weren't there, and the process stays small, also
 // when an administrator looks at it and has all of it tried.
 func TestDeadDestination(t *testing.T) {
+	t.Parallel()
 	p := install(t)
 	s := newSink(t, p.path("sink.sock"), 1000)
 	routes := fmt.Sprintf("[[route]]\nrecipient = \"dead.example\"\nhost = %q\n[[route]]\nhost = %q\n",

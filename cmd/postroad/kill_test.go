@@ -31,6 +31,7 @@ const (
 // every message that was acknowledged is there exactly once, byte for byte, and
 // the store doesn't contradict itself.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	var accounts []string
 	for n := range killAccounts {
 		accounts = append(accounts, fmt.Sprintf("user%d", n))

@@ -32,6 +32,7 @@ const atOnce = 20
 // TestKillQueue kills the server again and again while it sends what is in its queue. Nothing is lost, and each kill may have sent again what
 // was under way: what the other side had taken, and we had not written down yet.
 func TestKillQueue(t *testing.T) {
+	t.Parallel()
 	p := install(t)
 	s := newSink(t, p.path("sink.sock"), *killQueued)
 	settings, err := os.OpenFile(p.path("postroad.toml"), os.O_APPEND|os.O_WRONLY, 0)

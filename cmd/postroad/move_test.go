@@ -9,6 +9,7 @@ import (
 
 // Mail is imported and exported on a stopped server and on a running one.
 func TestImportAndExport(t *testing.T) {
+	t.Parallel()
 	p := install(t, "ann", "ben")
 	mail := p.path("Work.mbox")
 	text := "From x Sun Sep  9 01:46:40 2001\nStatus: RO\nSubject: 1\n\none\n\nFrom x Sun Sep  9 01:46:41 2001\nSubject: 2\n\ntwo\n"

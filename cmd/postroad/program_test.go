@@ -186,6 +186,7 @@ func (p *program) stop() error {
 }
 
 func TestServeObeysItsManager(t *testing.T) {
+	t.Parallel()
 	p := install(t, "ann")
 	p.start()
 	if out := p.must("", "status"); !strings.Contains(out, "running since") || !strings.Contains(out, "imap.sock") {
@@ -208,6 +209,7 @@ func TestServeObeysItsManager(t *testing.T) {
 
 // The first SIGTERM waits for a message on its way; a second one doesn't.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := install(t, "ann")
 	p.start()
 	raw, err := net.Dial("unix", p.socket("lmtp"))

@@ -151,6 +151,7 @@ func TestAge(t *testing.T) {
 
 // The running server answers; its errors and defaults are those of the stopped one.
 func TestQueueCommandsOnARunningServer(t *testing.T) {
+	t.Parallel()
 	p := install(t, "ann")
 	p.start()
 	for args, want := range map[string]string{

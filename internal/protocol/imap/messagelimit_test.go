@@ -8,14 +8,21 @@ import (
 	"postroad/internal/model/mailbox"
 )
 
-// TestCopyLimit: RFC 9738 §3.1. At the limit, above it, far beyond; what is copied instead by the code that was told.
-func TestCopyLimit(t *testing.T) {
-	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Copy = 3 })
+// newLimitedWorld is a world with limits, in which ann has n messages in her inbox.
+func newLimitedWorld(t *testing.T, limits Limits, n int) (*world, *mailbox.Session) {
+	t.Helper()
+	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits = limits })
 	ann := w.open("ann")
 	inbox, _ := ann.FolderByRole(mailbox.Inbox)
-	for i := range 20 {
+	for i := range n {
 		w.deliver(ann, inbox.ID, testMessage(i+1), 0)
 	}
+	return w, ann
+}
+
+// TestCopyLimit: RFC 9738 §3.1. At the limit, above it, far beyond; what is copied instead by the code that was told.
+func TestCopyLimit(t *testing.T) {
+	w, _ := newLimitedWorld(t, Limits{Copy: 3}, 20)
 	c := w.user("ann")
 	c.ok("SELECT INBOX")
 	c.ok("UID STORE 2,17 +FLAGS (\\Deleted)")
@@ -60,12 +67,7 @@ func TestAppendLimit(t *testing.T) {
 
 // TestFetchLimitOfChanges: messages that haven't changed aren't fetched, and don't count.
 func TestFetchLimitOfChanges(t *testing.T) {
-	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Messages = 3 })
-	ann := w.open("ann")
-	inbox, _ := ann.FolderByRole(mailbox.Inbox)
-	for i := range 10 {
-		w.deliver(ann, inbox.ID, testMessage(i+1), 0)
-	}
+	w, ann := newLimitedWorld(t, Limits{Messages: 3}, 10)
 	c := w.user("ann")
 	c.ok("SELECT INBOX (CONDSTORE)")
 	now := ann.State().Change
@@ -94,7 +96,7 @@ func TestFetchLimitOfChanges(t *testing.T) {
 
 // TestLimitInTheMiddleOfAPage: a search begins between the rows of pages and groups that are dealt with at once.
 func TestLimitInTheMiddleOfAPage(t *testing.T) {
-	w := newWorld(t, func(c *Config, _ *ListenerOptions) { c.Limits.Messages = 1000 })
+	w, _ := newLimitedWorld(t, Limits{Messages: 1000}, 0)
 	w.fill(t, "big", 1333, 100)
 	c := w.user("ann")
 	c.ok("SELECT big")

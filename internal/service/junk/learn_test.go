@@ -47,6 +47,26 @@ func (w *world) moveAll(id ident.AccountID, from, to mailbox.Role) {
 	w.must(err)
 }
 
+// offer is a shop's message, the number of which makes its text.
+func offer(number int) string {
+	return letterFrom("shop.example", true, 7, "offer", junkText(number))
+}
+
+// bringJunk has an offer arrive in the inbox, from where somebody moves it, and all else there, to the junk.
+func (w *world) bringJunk(id ident.AccountID, number int) {
+	w.Helper()
+	w.put(id, mailbox.Inbox, offer(number), 0)
+	w.moveAll(id, mailbox.Inbox, mailbox.Junk)
+}
+
+// wantLearned compares what an account has learned.
+func (w *world) wantLearned(id ident.AccountID, want string) {
+	w.Helper()
+	if got := w.learned(id); got != want {
+		w.Errorf("learned %s, want %s", got, want)
+	}
+}
+
 func (w *world) learned(id ident.AccountID) string {
 	w.Helper()
 	k, err := w.s.Knowledge(w.ctx, w.open(id))
@@ -59,20 +79,18 @@ func (w *world) learned(id ident.AccountID) string {
 func TestFirstStart(t *testing.T) {
 	w := newWorld(t, 1)
 	for n := range 3 {
-		w.put(1, mailbox.Junk, letterFrom("shop.example", true, 7, "offer", junkText(n)), 0)
+		w.put(1, mailbox.Junk, offer(n), 0)
 	}
-	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(3)), 0)
+	w.put(1, mailbox.Inbox, offer(3), 0)
 	w.s.catchUp(w.ctx)
 	if got := w.learned(1); got != "0 junk, 0 good" {
 		t.Errorf("%s of what nobody has touched", got)
 	}
 	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
 	w.s.catchUp(w.ctx)
-	w.put(1, mailbox.Junk, letterFrom("shop.example", true, 7, "offer", junkText(4)), 0)
+	w.put(1, mailbox.Junk, offer(4), 0)
 	w.s.catchUp(w.ctx)
-	if got := w.learned(1); got != "2 junk, 0 good" {
-		t.Error(got)
-	}
+	w.wantLearned(1, "2 junk, 0 good")
 	box := w.open(1)
 	v, err := box.View(w.ctx, w.folder(1, mailbox.Junk))
 	w.must(err)
@@ -86,19 +104,15 @@ func TestFirstStart(t *testing.T) {
 // TestFirstStartLooksAtActs: what was moved before counts.
 func TestFirstStartLooksAtActs(t *testing.T) {
 	w := newWorld(t, 1)
-	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(3)), 0)
-	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.bringJunk(1, 3)
 	w.s.catchUp(w.ctx)
-	if got := w.learned(1); got != "1 junk, 0 good" {
-		t.Error(got)
-	}
+	w.wantLearned(1, "1 junk, 0 good")
 }
 
 // TestRestored: in a mailbox that was restored all counts as changed, which nobody has done.
 func TestRestored(t *testing.T) {
 	w := newWorld(t, 1)
-	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(1)), 0)
-	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.bringJunk(1, 1)
 	for n := range 5 {
 		w.put(1, mailbox.Inbox, letterFrom("friend.example", true, 8, "hello", goodText(n)), mailbox.Answered)
 	}
@@ -106,36 +120,26 @@ func TestRestored(t *testing.T) {
 	w.s.catchUp(w.ctx)
 	w.must(w.store.Renumber(w.ctx, 1))
 	w.s.catchUp(w.ctx)
-	if got := w.learned(1); got != "1 junk, 0 good" {
-		t.Error(got)
-	}
+	w.wantLearned(1, "1 junk, 0 good")
 	w.put(1, mailbox.Sent, letterFrom("shop.example", true, 7, "x", junkText(8)), 0)
 	w.moveAll(1, mailbox.Sent, mailbox.Junk)
 	w.must(w.s.Learn(w.ctx, 1))
-	if got := w.learned(1); got != "2 junk, 0 good" {
-		t.Error(got)
-	}
+	w.wantLearned(1, "2 junk, 0 good")
 }
 
 // TestBreaks: a message at which learning breaks teaches nothing, once; and what comes behind it does.
 func TestBreaks(t *testing.T) {
 	w := newWorld(t, 1)
-	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(1)), 0)
-	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.bringJunk(1, 1)
 	extract := w.s.extract
 	w.s.extract = nil
 	w.must(w.s.Learn(w.ctx, 1))
 	w.s.extract = extract
 	w.must(w.s.Learn(w.ctx, 1))
-	if got := w.learned(1); got != "0 junk, 0 good" {
-		t.Error(got)
-	}
-	w.put(1, mailbox.Inbox, letterFrom("shop.example", true, 7, "offer", junkText(2)), 0)
-	w.moveAll(1, mailbox.Inbox, mailbox.Junk)
+	w.wantLearned(1, "0 junk, 0 good")
+	w.bringJunk(1, 2)
 	w.must(w.s.Learn(w.ctx, 1))
-	if got := w.learned(1); got != "1 junk, 0 good" {
-		t.Error(got)
-	}
+	w.wantLearned(1, "1 junk, 0 good")
 }
 
 // TestPoisoning: one account, whatever it reports, changes nothing for others, and knows nothing of them; several that agree do.

@@ -30,6 +30,32 @@ var (
 	ask  = []byte("a challenge of 40 bytes, if it were one.")
 )
 
+// create makes a passkey of a key, as a browser and the site do it together.
+func create(k *passkeytest.Key) (passkey.Created, error) {
+	return site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
+}
+
+// newKey is a key, and the passkey that was made of it.
+func newKey(t testing.TB) (*passkeytest.Key, passkey.Created) {
+	t.Helper()
+	k := passkeytest.New(t, origin)
+	c, err := create(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, c
+}
+
+// sign has the owner of a key sign in: by one of the passkeys that are known, or, if none is named, by any.
+func sign(t testing.TB, k *passkeytest.Key, verified bool, known ...passkey.Known) *passkey.Answer {
+	t.Helper()
+	a, err := passkey.Read(k.Get(site.RequestOptions(ask, known, verified)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func TestAllAlgorithms(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -46,7 +72,7 @@ func TestAllAlgorithms(t *testing.T) {
 	} {
 		k := passkeytest.New(t, origin)
 		change(k)
-		c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
+		c, err := create(k)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -54,10 +80,7 @@ func TestAllAlgorithms(t *testing.T) {
 		if c.Credential != string(k.ID) || c.Count != 1 || !c.Eligible || !c.BackedUp || !slices.Equal(c.Transports, []string{"internal", "hybrid"}) {
 			t.Errorf("%s: %+v", name, c)
 		}
-		a, err := passkey.Read(k.Get(site.RequestOptions(ask, nil, true)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := sign(t, k, true)
 		if a.Credential() != string(k.ID) || a.Handle() != ann.Handle || !bytes.Equal(a.Challenge(), ask) {
 			t.Errorf("%s: %q %q %q", name, a.Credential(), a.Handle(), a.Challenge())
 		}
@@ -89,7 +112,7 @@ func TestCreateRefuses(t *testing.T) {
 	} {
 		k := passkeytest.New(t, origin)
 		change(k)
-		if _, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask); !fault.Is(err, fault.Invalid) {
+		if _, err := create(k); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -115,17 +138,9 @@ func TestVerifyRefuses(t *testing.T) {
 		"another key":             func(k *passkeytest.Key) { k.Private = other.Private },
 		"in a frame":              func(k *passkeytest.Key) { k.Cross = true },
 	} {
-		k := passkeytest.New(t, origin)
-		c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
-		if err != nil {
-			t.Fatal(err)
-		}
+		k, c := newKey(t)
 		change(k)
-		a, err := passkey.Read(k.Get(site.RequestOptions(ask, nil, true)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := site.Verify(a, ask, c.Key, true); !fault.Is(err, fault.Unauthenticated) {
+		if _, err := site.Verify(sign(t, k, true), ask, c.Key, true); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -133,31 +148,44 @@ func TestVerifyRefuses(t *testing.T) {
 
 // Beside a password it is enough that somebody was there.
 func TestSecondStepNeedsNoVerification(t *testing.T) {
-	k := passkeytest.New(t, origin)
-	c, err := site.Create(k.Create(site.CreationOptions(ask, ann, nil)), ask)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k, c := newKey(t)
 	k.Flags &^= passkeytest.Verified
-	a, err := passkey.Read(k.Get(site.RequestOptions(ask, []passkey.Known{{Credential: c.Credential, Transports: c.Transports}}, false)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := sign(t, k, false, passkey.Known{Credential: c.Credential, Transports: c.Transports})
 	if _, err := site.Verify(a, ask, c.Key, false); err != nil {
 		t.Error(err)
 	}
 }
 
+// ceremonies are challenges whose time can be set.
+type ceremonies struct {
+	*passkey.Challenges
+	t   *testing.T
+	now time.Time
+}
+
+func newCeremonies(t *testing.T) *ceremonies {
+	t.Helper()
+	c := &ceremonies{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	var err error
+	if c.Challenges, err = passkey.NewChallenges(func() time.Time { return c.now }, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// signIn makes a challenge for signing in.
+func (c *ceremonies) signIn() []byte {
+	c.t.Helper()
+	challenge, err := c.New("sign in")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return challenge
+}
+
 func TestChallenges(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	all, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := all.New("sign in")
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := newCeremonies(t)
+	c := all.signIn()
 	check := func(what string, err error, good bool) {
 		t.Helper()
 		if good != (err == nil) || !good && !fault.Is(err, fault.Unauthenticated) {
@@ -174,37 +202,21 @@ func TestChallenges(t *testing.T) {
 	}
 	check("used", all.Use(c, 1), true)
 	check("used twice", all.Use(c, 1), false)
-	now = now.Add(passkey.ChallengeLife - time.Second)
+	all.now = all.now.Add(passkey.ChallengeLife - time.Second)
 	check("in time", all.Check(c, "sign in"), true)
 	check("used twice, later", all.Use(c, 1), false)
-	now = now.Add(time.Second)
+	all.now = all.now.Add(time.Second)
 	check("too late", all.Check(c, "sign in"), false)
-	another, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := another.New("sign in")
-	if err != nil {
-		t.Fatal(err)
-	}
-	check("another server's", all.Check(d, "sign in"), false)
+	another := newCeremonies(t)
+	another.now = all.now
+	check("another server's", all.Check(another.signIn(), "sign in"), false)
 }
 
 // An account whose program signs in over and over shuts nobody else out, and comes in again itself once the first have expired.
 func TestChallengesOfOneAccount(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	all, err := passkey.NewChallenges(func() time.Time { return now }, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	use := func(account uint64) error {
-		c, err := all.New("sign in")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all.Use(c, account)
-	}
-	n := 0
+	all := newCeremonies(t)
+	use := func(account uint64) error { return all.Use(all.signIn(), account) }
+	n, err := 0, error(nil)
 	for err = use(1); err == nil && n < 200_000; err = use(1) {
 		n++
 	}
@@ -214,7 +226,7 @@ func TestChallengesOfOneAccount(t *testing.T) {
 	if err := use(2); err != nil {
 		t.Errorf("somebody else: %v", err)
 	}
-	now = now.Add(passkey.ChallengeLife)
+	all.now = all.now.Add(passkey.ChallengeLife)
 	if err := use(1); err != nil {
 		t.Errorf("later: %v", err)
 	}
