@@ -6,6 +6,7 @@ import (
 )
 
 func TestAccountSet(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	show := func(want string) {
 		t.Helper()

@@ -6,6 +6,7 @@ import (
 )
 
 func TestAwayCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	away := func(args ...string) string {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestCertCommandsOnAStoppedServer(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")

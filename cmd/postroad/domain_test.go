@@ -10,6 +10,7 @@ import (
 )
 
 func TestDomainCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "domain", "add", "example.org", "--offline"); !strings.HasPrefix(out, "serving example.org\n") ||
 		strings.Count(out, "v=DKIM1; k=") != 2 || strings.Contains(out, "PRIVATE") {
@@ -50,6 +51,7 @@ func (s shell) keys() (list []string, selectors map[string]string) {
 }
 
 func TestKeyCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	expect := func(want string) map[string]string {
 		t.Helper()
@@ -100,6 +102,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 }
 
 func TestListCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	s.do("", "group", "add", "club@example.test", "ann@example.test", "ben@elsewhere.example", "--name", "The Club", "--list",
 		"--owner", "ann@example.test", "--owner", "boss@elsewhere.example", "--posters", "members", "--description", "What we do")

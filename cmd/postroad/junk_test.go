@@ -13,6 +13,7 @@ func junkMail(n int) string {
 }
 
 func TestJunkCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	dir := t.TempDir()
 	for n := range 40 {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestLimitsCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	want := `address  ann@example.test
 state    may send

@@ -57,6 +57,7 @@ func newShell(t *testing.T) shell {
 }
 
 func TestCommandsOnAStoppedServer(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	s.do("", "domain", "add", "example.org", "--offline")
 	if out := s.do("", "domain", "list"); !strings.Contains(out, "\nexample.org   none       +           none\nexample.test  none       +           none\n") {
@@ -110,6 +111,7 @@ func TestCommandsOnAStoppedServer(t *testing.T) {
 }
 
 func TestAccountsChangeAndGo(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "account", "rename", "ann@example.test", "smith@example.test"); out != "ann@example.test is now smith@example.test\n" {
 		t.Errorf("rename: %s", out)
@@ -132,6 +134,7 @@ func TestAccountsChangeAndGo(t *testing.T) {
 }
 
 func TestAdministratorsAndTokens(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	s.do("", "admin", "add", "ann@example.test", "example.test")
 	s.do("", "admin", "add", "ann@example.test")
@@ -158,6 +161,7 @@ func TestAdministratorsAndTokens(t *testing.T) {
 
 // TestPasswordOfNobody: a password is shown only once it is somebody's.
 func TestPasswordOfNobody(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	for _, args := range [][]string{{"add", "ann@example.test"}, {"password", "nobody@example.test"}} {
 		if _, _, out := s.try("", "account", args[0], args[1], "--generate"); strings.Contains(out, "Password of") {
@@ -167,6 +171,7 @@ func TestPasswordOfNobody(t *testing.T) {
 }
 
 func TestCommandsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	for _, c := range []struct {
 		args   string

@@ -8,6 +8,7 @@ import (
 )
 
 func TestPolicyCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte("Keep this secret.\n"), 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 
 // TestAccountPrograms: people are told what to enter, whether or not they are there.
 func TestAccountPrograms(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	s.do("", "domain", "add", "example.org", "--offline")
 	out := s.do("", "account", "programs", "ann@example.org")

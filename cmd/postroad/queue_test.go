@@ -65,6 +65,7 @@ func (s shell) fill(ids ...string) {
 }
 
 func TestQueueCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "queue", "list"); out != "nothing\n" {
 		t.Errorf("%q", out)
@@ -111,6 +112,7 @@ func TestQueueCommands(t *testing.T) {
 }
 
 func TestQueueCommandsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	for args, want := range map[string]string{
 		"queue hold":                    "at least one filter",

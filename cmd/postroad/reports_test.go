@@ -48,6 +48,7 @@ func (s shell) receiveMail(messages ...string) {
 func (s shell) failure(r *arf.Report) { s.receiveMail(string(arf.Compose(r))) }
 
 func TestReportCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	for _, kind := range []string{"tls", "dmarc", "failures"} {
 		if out := s.do("", "reports", kind); !strings.HasPrefix(out, "no reports (") && !strings.HasPrefix(out, "no failure reports (") {

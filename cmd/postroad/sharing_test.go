@@ -6,6 +6,7 @@ import (
 )
 
 func TestSharingCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "account", "add", "info@example.test", "--shared"); out != "added info@example.test\n" {
 		t.Errorf("%q", out)

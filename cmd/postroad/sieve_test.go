@@ -8,6 +8,7 @@ import (
 )
 
 func TestSieveCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	file := filepath.Join(t.TempDir(), "a.sieve")
 	if err := os.WriteFile(file, []byte("require \"fileinto\";\nfileinto \"Archive\";\n"), 0o600); err != nil {
@@ -62,6 +63,7 @@ func trimLines(s string) string {
 
 // What a script does with a message is told step by step.
 func TestSieveTest(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	write := func(name, text string) string {
 		file := filepath.Join(t.TempDir(), name)

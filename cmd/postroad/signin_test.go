@@ -12,6 +12,7 @@ import (
 )
 
 func TestAppPasswordCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	const ann = "ann@example.test"
 	password := strings.TrimSpace(s.do("", "account", "app-password", "add", ann, "my phone", "--for", "imap,smtp", "--expires", "90d"))
@@ -38,6 +39,7 @@ func TestAppPasswordCommands(t *testing.T) {
 }
 
 func TestTwoStepCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	const ann = "ann@example.test"
 	run := func(args ...string) string { return s.do("", append([]string{"account", "two-step"}, args...)...) }
@@ -81,6 +83,7 @@ func TestTwoStepCommands(t *testing.T) {
 }
 
 func TestSessionCommandsOnAStoppedServer(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "session", "list"); !strings.HasPrefix(out, "ID  ACCOUNT") || strings.Count(out, "\n") != 1 {
 		t.Errorf("%q", out)
@@ -95,6 +98,7 @@ func TestSessionCommandsOnAStoppedServer(t *testing.T) {
 
 // Commands on a stopped server are in the log too, but for those that only look.
 func TestAuditCommand(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	if out := s.do("", "audit"); out != "nothing is remembered\n" {
 		t.Errorf("%q", out)
@@ -122,6 +126,7 @@ func TestAuditLine(t *testing.T) {
 }
 
 func TestPasskeyCommands(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	const ann = "ann@example.test"
 	if out := s.do("", "account", "passkey", "list", ann); !strings.HasPrefix(out, "NAME  CREATED") || strings.Count(out, "\n") != 1 {
