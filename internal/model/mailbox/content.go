@@ -298,7 +298,7 @@ func (t *txn) takeStaged(id ContentID) error {
 func (t *txn) putBytes(id ContentID, c *Content) error {
 	b, ok := c.spool.Bytes()
 	switch {
-	case ok && len(c.front) == 0 && len(b) <= blob.ChunkSize:
+	case ok && t.gathers && len(c.front) == 0 && len(b) <= blob.ChunkSize:
 		return blob.PutChunk(t.tx, blob.ID(id), b)
 	case ok:
 		return blob.PutBytes(t.tx, blob.ID(id), c.front, b)

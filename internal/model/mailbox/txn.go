@@ -184,7 +184,8 @@ func gatheredKind(kind byte) int {
 	return -1
 }
 
-// gather lets set leave what it is given to setGathered, if so many items come that it is worth while.
+// gather lets set leave what it is given to setGathered, if so many items come that it is worth while. The transaction must not look at
+// the items any more.
 func (t *txn) gather(items int) {
 	if items < 2 {
 		return
@@ -241,7 +242,7 @@ func (t *txn) setKey(key, value []byte) error {
 func (t *txn) setGathered() error {
 	for _, pairs := range t.gathered {
 		for _, p := range pairs {
-			if err := t.tx.Set(p.Key, p.Value); err != nil {
+			if err := t.tx.Put(p.Key, p.Value); err != nil {
 				return err
 			}
 		}

@@ -159,6 +159,8 @@ func (t *memoryTx) Cursor(lo, hi []byte) (kv.Cursor, error) {
 	return &memoryCursor{root: t.root, lo: bytes.Clone(lo), hi: bytes.Clone(hi)}, nil
 }
 
+func (t *memoryTx) Put(key, value []byte) error { return t.Set(key, value) }
+
 func (t *memoryTx) Set(key, value []byte) error {
 	if len(key) == 0 || len(key) > kv.MaxKey || len(value) > kv.MaxValue {
 		t.err = fault.New(fault.TooLarge, "key of %d bytes, value of %d", len(key), len(value))

@@ -72,13 +72,13 @@ func PutBytes(tx kv.Tx, id ID, parts ...[]byte) error {
 	return nil
 }
 
-// PutChunk is PutBytes for a blob of one chunk at most, which many are.
+// PutChunk is PutBytes for a new blob of one chunk at most, which the same transaction doesn't read.
 func PutChunk(tx kv.Tx, id ID, data []byte) error {
 	if err := errors.Join(checkID(id), checkSize(int64(len(data)), ChunkSize)); err != nil {
 		return err
 	}
 	k := chunkKey(id, 0)
-	return tx.Set(k[:], data)
+	return tx.Put(k[:], data)
 }
 
 // gather gives out the bytes of its parts one after the other.

@@ -173,6 +173,9 @@ type Tx interface {
 
 	// Set gives key a value. It copies both.
 	Set(key, value []byte) error
+	// Put is Set for those who write many keys which the same transaction neither reads nor writes otherwise: it may spare the work that makes
+	// its own reads find them. What such reads give is not defined, nor what comes of other writes to them.
+	Put(key, value []byte) error
 	// Delete removes key; a missing key is no error.
 	Delete(key []byte) error
 	// DeleteRange removes the keys from lo (inclusive) to hi (exclusive).

@@ -28,6 +28,7 @@ func testKeySizes(t *testing.T, db kv.DB) {
 		key := make([]byte, n)
 		for name, write := range map[string]func(kv.Tx) error{
 			"Set":    func(tx kv.Tx) error { return tx.Set(key, nil) },
+			"Put":    func(tx kv.Tx) error { return tx.Put(key, nil) },
 			"Delete": func(tx kv.Tx) error { return tx.Delete(key) },
 		} {
 			err := db.Update(t.Context(), part, write)

@@ -25,6 +25,7 @@ var writeTests = map[string]func(*testing.T, kv.DB){
 	"RollbackOnPanic":     testPanic,
 	"DeleteRange":         testDeleteRange,
 	"SetCopies":           testSetCopies,
+	"Put":                 testPut,
 	"Generation":          testGeneration,
 	"LazyThenSynced":      testLazy,
 	"SubmitThenWait":      testSubmit,
@@ -363,5 +364,38 @@ func testNoWrites(t *testing.T, db kv.DB) {
 	}
 	if err := db.SubmitLazy(t.Context(), part, func(kv.Tx) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// testPut: what was Put is there with all else that a transaction has written, or not at all.
+func testPut(t *testing.T, db kv.DB) {
+	set(t, db, part, "a", "1")
+	set(t, db, part, "b", "1")
+	set(t, db, part, "\xF0x", "1")
+	key, value := b("c"), b("2")
+	update(t, db, part, func(tx kv.Tx) error {
+		err := errors.Join(tx.Put(key, value), tx.Set(b("a"), b("2")), tx.Put(bulk("y"), b("2")), tx.Put(b("d"), nil), tx.Delete(b("b")),
+			tx.DeleteRange(bulk("x"), bulk("xx")))
+		copy(key, "z")
+		copy(value, "z")
+		wantGet(t, tx, "a", "2")
+		wantGet(t, tx, "b", "-")
+		return err
+	})
+	update(t, db, part+1, func(tx kv.Tx) error { return tx.Put(b("alone"), b("1")) })
+	failed := db.Update(context.Background(), part, func(tx kv.Tx) error {
+		return errors.Join(tx.Put(b("e"), b("1")), tx.Set(b("f"), b("1")), errors.New("no"))
+	})
+	view(t, db, part, func(r kv.Reader) error {
+		wantList(t, r, b("a"), b("z"), "a=2", "c=2", "d=")
+		wantList(t, r, bulk(""), bulk("z"), "\xF0y=2")
+		return nil
+	})
+	view(t, db, part+1, func(r kv.Reader) error {
+		wantGet(t, r, "alone", "1")
+		return nil
+	})
+	if failed == nil {
+		t.Error("a failing body didn't fail its transaction")
 	}
 }
