@@ -70,6 +70,7 @@ type extraction struct {
 	shapes  []byte
 	html    htmlReader
 	links   int
+	listed  bool // it came through a mailing list
 	// of the text:
 	count, single, long int
 }
@@ -78,6 +79,7 @@ func (x *extraction) reset() {
 	x.collector.reset()
 	x.folder = folder{}
 	x.text = x.text[:0]
+	x.listed = false
 	x.links, x.count, x.single, x.long = 0, 0, 0, 0
 }
 
@@ -109,6 +111,9 @@ func (x *extraction) body(m *Message, p *summary.Part) {
 	if !charset.IsUTF8(p.Charset, b) {
 		s, _ := charset.Decode(p.Charset, b)
 		b = []byte(s)
+	}
+	if x.listed {
+		b = withoutFooter(b)
 	}
 	if p.Subtype == "html" {
 		b = x.page(b)

@@ -11,6 +11,7 @@ func (x *extraction) header(m *Message) {
 	h := HeaderOf(m)
 	var last []byte
 	eachField(h, func(name, value []byte) bool {
+		x.listed = x.listed || ofList(name, value)
 		if traced(name) {
 			return true
 		}
@@ -156,8 +157,12 @@ func (x *extraction) addresses(m *Message) {
 	x.author(&from)
 	host := x.copyLower(from.Host)
 	x.relation("reply to", first(m.Summary, summary.ReplyTo), host)
-	x.relation("sent by", first(m.Summary, summary.Sender), host)
-	x.envelope(&m.Facts, host)
+	if x.listed {
+		x.addString(To, "a list")
+	} else {
+		x.relation("sent by", first(m.Summary, summary.Sender), host)
+		x.envelope(&m.Facts, host)
+	}
 	x.recipients(m.Summary, &from)
 	if id := m.Summary.MessageID(); id != "" {
 		x.same(ID, "of the author's domain", host, []byte(domainOf(id)))

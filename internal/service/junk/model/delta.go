@@ -15,15 +15,15 @@ import (
 // Its size is bounded, whatever it learns: MaxEncoded stored, about as much in memory. What it learned long ago fades as it
 // learns more.
 //
-// There are two learners in it, whose log-odds are added up. One learns by logistic regression, where each weight moves the less the
-// more it has moved already (AdaGrad): a feature that is in all mail soon counts little, one that is new counts at once. The
+// There are two learners in it, whose log-odds are added up. One has weights, and each of them a confidence (AROW: adaptive regularization
+// of weights, Crammer, Kulesza and Dredze 2009): what was met often hardly moves any longer, what is new moves at once. The
 // other counts: see tally. How much is added to both, so that thresholds mean what they say, depends on the good mail: see tail.
 type Delta struct {
 	// weights are by the hash of a feature, in units of 1/unit: features share them, and which ones is chance, with a sign
 	// that is chance as well, so that it evens out. nil: nothing learned.
 	weights []int16
-	// moved is how much the weights have moved: the logarithm of the root of the sum of squares, see step.
-	moved      []uint8
+	// sure is how sure the weights are: the logarithm of one by their variance, see variances.
+	sure       []uint8
 	junk, good uint32
 	tally      tally
 	tail       tail
@@ -39,22 +39,22 @@ const (
 	// signBit is the bit of a feature's hash that is the sign of its weight, above those that are slots in any version.
 	signBit = 63 - oldBits
 	// deltaVersion is the record's. It also changes with the meaning of features.
-	deltaVersion = 2
-	// Version 1 had more weights, and no tally.
+	deltaVersion = 3
+	// Version 1 had more weights, and no tally; version 2 another tally, and how much weights had moved in place of how sure they are.
 	oldVersion, oldBits = 1, 15
 )
 
 // MaxEncoded is the length of the longest Encode, in octets.
-const MaxEncoded = 3*slots + buckets/2 + 3*ways*buckets + 3*tailBins + 64
+const MaxEncoded = 3*slots + buckets/2 + 2*ways*buckets + 3*tailBins + 64
 
 // How it learns; measured, see docs/junk.md.
 const (
-	rate = 0.2 // how far a weight moves at first
 	// In log-odds: what is known so surely needs no learning; junk lies beyond the strictest threshold then, or what people
 	// move away would come again.
-	junkMargin, goodMargin = 7, 5
-	// soft is how far before the margin learning begins to slow down.
-	soft     = 4
+	junkMargin, goodMargin = 7.0, 5.0
+	// slack is how much of the way to the margin is left to later messages: the more, the less a single one counts.
+	slack    = 0.5
+	maxPull  = 5.0   // what one step may do at most
 	maxSteps = 4     // for one message
 	balance  = 3     // how much more the rarer of the two classes may count
 	fade     = 20000 // messages after which what was learned counts 1/e of what it did
@@ -98,9 +98,9 @@ func (d *Delta) said(s features.Set, n norms) float64 { return d.sum(s, n) + d.t
 // the server's; they aren't changed. It learns little from what the model knew already.
 func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	if d.weights == nil {
-		d.weights, d.moved = make([]int16, slots), make([]uint8, slots)
+		d.weights, d.sure = make([]int16, slots), make([]uint8, slots)
 	}
-	count, margin, sign := &d.good, float64(goodMargin), -1.0
+	count, margin, sign := &d.good, goodMargin, -1.0
 	if junk {
 		count, margin, sign = &d.junk, junkMargin, 1
 	}
@@ -116,58 +116,65 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	weight := float64(d.junk+d.good+2) / float64(2**count+2)
 	weight = max(1.0/balance, min(balance, weight))
 	for range maxSteps {
-		logit := under + d.sum(s, n)
-		if logit*sign >= margin {
+		missing := margin - sign*(under+d.sum(s, n))
+		if missing <= 0 {
 			return
 		}
-		d.step(s, n, sign*weight*sigmoid(margin-soft-logit*sign))
+		d.step(s, n, sign*weight*min(maxPull, missing/(d.variance(s, n)+slack)), true)
 	}
 }
 
-// levels of moved are logarithms: level 1 is smallest, and each further one a sixteenth of an octave more.
+// perOctave is how many levels of sure there are for half the variance. Level 0 is that of a weight that nothing was learned for.
 const (
-	smallest   = 0.004
-	perOctave  = 16
-	softening  = 0.01
+	perOctave  = 32
 	levelLimit = 255
 )
 
-// step moves the weights of a message's features.
-func (d *Delta) step(s features.Set, n norms, by float64) {
-	for _, f := range s {
-		i, sign := slot(f)
-		g := by * n.of(f)
-		root := d.move(i, g)
-		d.weights[i] = clip(float64(d.weights[i])+math.Round(sign*unit*rate*g/(root+softening)), maxWeight)
-	}
-}
-
-// roots has the value of each level of moved.
-var roots = func() (t [levelLimit + 1]float64) {
-	for l := 1; l <= levelLimit; l++ {
-		t[l] = smallest * math.Exp2(float64(l-1)/perOctave)
+// variances has that of each level of sure.
+var variances = func() (t [levelLimit + 1]float64) {
+	for l := range t {
+		t[l] = math.Exp2(-float64(l) / perOctave)
 	}
 	return t
 }()
 
-// move notes that a weight moves, and returns the root of the sum of squares of all its moves.
-func (d *Delta) move(i int, g float64) float64 {
-	had := roots[d.moved[i]]
-	root := math.Sqrt(had*had + g*g)
-	level := 1 + perOctave*math.Log2(root/smallest)
-	if level < 1 {
-		return root
+// variance is how unsure the weights are of what they say about a message.
+func (d *Delta) variance(s features.Set, n norms) (v float64) {
+	for _, f := range s {
+		i, _ := slot(f)
+		x := n.of(f)
+		v += x * x * variances[d.sure[i]]
 	}
-	// Rounded up or down by chance, so that small moves count in the sum; the chance is the same in each run.
-	whole := math.Floor(level)
-	if chance := float64(uint32(i)*0x9e3779b1^(d.junk*7+d.good)*0x85ebca6b) / (1 << 32); chance < level-whole {
-		whole++
+	return v
+}
+
+// step moves the weights of a message's features, those the most that are the least sure, and has them surer if learned is set.
+func (d *Delta) step(s features.Set, n norms, by float64, learned bool) {
+	for _, f := range s {
+		i, sign := slot(f)
+		x := n.of(f)
+		d.weights[i] = clip(math.Floor(float64(d.weights[i])+sign*unit*by*x*variances[d.sure[i]]+d.chance(i)), maxWeight)
+		if learned {
+			d.settle(i, x)
+		}
 	}
-	d.moved[i] = uint8(min(whole, levelLimit))
-	return root
+}
+
+// settle notes that a weight was used for a feature that counts x.
+func (d *Delta) settle(i int, x float64) {
+	more := perOctave * math.Log2(1+x*x*variances[d.sure[i]]/slack)
+	d.sure[i] = uint8(min(float64(d.sure[i])+math.Floor(more+d.chance(i)), levelLimit))
+}
+
+// chance is a number from 0 to 1, the same in each run: what is rounded by it, up or down, is right on average, however small it is.
+func (d *Delta) chance(i int) float64 {
+	return float64((uint32(i)*0x9e3779b1^(d.junk*7+d.good)*0x85ebca6b)*0x9e3779b1) / (1 << 32)
 }
 
 func clip(v, limit float64) int16 { return int16(max(-limit, min(limit, v))) }
+
+// fadeSure is after how many times that weights fade they become a level less sure.
+const fadeSure = 8
 
 // fadeAway makes what was learned count a little less, from time to time.
 func (d *Delta) fadeAway() {
@@ -178,8 +185,8 @@ func (d *Delta) fadeAway() {
 	keep := 1 - every/float64(fade)
 	for i, w := range d.weights {
 		d.weights[i] = int16(float64(w) * keep)
-		if d.moved[i] > 1 && i%perOctave == int(d.junk+d.good)/every%perOctave {
-			d.moved[i]-- // lets weights move again in time
+		if d.sure[i] > 1 && i%fadeSure == int(d.junk+d.good)/every%fadeSure {
+			d.sure[i]-- // lets weights move again in time
 		}
 	}
 }
@@ -204,7 +211,7 @@ func (d *Delta) Forget(b *Base, s features.Set, junk bool, below ...*Delta) {
 		if sum <= 0 {
 			return
 		}
-		d.step(s, n, -sign*min(1, sum))
+		d.step(s, n, -sign*sum/(d.variance(s, n)+slack), false)
 	}
 }
 
@@ -239,7 +246,7 @@ func (d *Delta) Learned() (junk, good int) {
 //	octet     version
 //	octet     1: Old; else 0
 //	uvarints  messages learned as junk, as good
-//	then      until all weights are told: a varint, not 0: a weight, and an octet: how much it has moved;
+//	then      until all weights are told: a varint, not 0: a weight, and an octet: how sure it is;
 //	          or 0 and a uvarint: so many weights that are 0
 //	then      the tail, and the tally: see their encode
 //
@@ -254,7 +261,7 @@ func (d *Delta) Encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(d.good))
 	for i := 0; i < len(d.weights); {
 		if w := d.weights[i]; w != 0 {
-			dst = append(binary.AppendVarint(dst, int64(w)), d.moved[i])
+			dst = append(binary.AppendVarint(dst, int64(w)), d.sure[i])
 			i++
 			continue
 		}
@@ -270,23 +277,37 @@ func (d *Delta) Encode(dst []byte) []byte {
 	return d.tally.encode(d.tail.encode(dst))
 }
 
-// Decode reads a record of Encode, of this version or the one before. Errors: fault.Corrupt.
+// Decode reads a record of Encode, of this version or one before. Errors: fault.Corrupt.
 func Decode(b []byte) (*Delta, error) {
 	r := record.Decode(b, deltaVersion)
-	d := &Delta{old: len(b) > 0 && b[0] == oldVersion}
+	d := &Delta{}
+	version := byte(0)
+	if len(b) > 0 {
+		version = b[0]
+	}
 	size := 1 << oldBits
-	if !d.old {
+	if version != oldVersion {
 		d.old = r.Byte() == 1
 		size = slots
 	}
+	d.old = d.old || version != deltaVersion
 	d.junk, d.good = uint32(r.Uint()), uint32(r.Uint())
 	if r.Rest() > 0 {
-		d.weights, d.moved = make([]int16, size), make([]uint8, size)
-		decodeWeights(&r, d.weights, d.moved)
-		if size != slots {
+		d.weights, d.sure = make([]int16, size), make([]uint8, size)
+		decodeWeights(&r, d.weights, d.sure)
+		switch version {
+		case oldVersion:
 			d.fold()
-		} else {
+		case deltaVersion:
 			d.tail, d.tally = decodeTail(&r), decodeTally(&r)
+		default: // what it counted can't be found any longer
+			d.tail = decodeTail(&r)
+			for r.Rest() > 0 {
+				r.Byte()
+			}
+		}
+		if version != deltaVersion {
+			d.doubt()
 		}
 	}
 	if r.Bad() || r.Rest() > 0 {
@@ -295,10 +316,10 @@ func Decode(b []byte) (*Delta, error) {
 	return d, nil
 }
 
-func decodeWeights(r *record.Decoder, weights []int16, moved []uint8) {
+func decodeWeights(r *record.Decoder, weights []int16, sure []uint8) {
 	for i := 0; i < len(weights) && !r.Bad(); i++ {
 		if w := r.Int(); w != 0 {
-			weights[i], moved[i] = clip(float64(w), maxWeight), r.Byte()
+			weights[i], sure[i] = clip(float64(w), maxWeight), r.Byte()
 			continue
 		}
 		n := r.Uint()
@@ -314,10 +335,19 @@ func decodeWeights(r *record.Decoder, weights []int16, moved []uint8) {
 // first bits of their hash come together, and signs stay the same.
 func (d *Delta) fold() {
 	per := len(d.weights) / slots
-	weights, moved := make([]int16, slots), make([]uint8, slots)
+	weights := make([]int16, slots)
 	for i, w := range d.weights {
 		weights[i/per] = clip(float64(weights[i/per])+float64(w), maxWeight)
-		moved[i/per] = max(moved[i/per], d.moved[i])
 	}
-	d.weights, d.moved = weights, moved
+	d.weights, d.sure = weights, make([]uint8, slots)
+}
+
+// doubt makes what an earlier version has learned half as sure as what nothing was learned for: how sure it was, those versions didn't tell.
+func (d *Delta) doubt() {
+	for i, w := range d.weights {
+		d.sure[i] = 0
+		if w != 0 {
+			d.sure[i] = perOctave
+		}
+	}
 }

@@ -243,10 +243,10 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d octets, more than %d", n, MaxEncoded)
 	}
 	for i := range d.weights {
-		d.weights[i], d.moved[i] = -maxWeight, levelLimit
+		d.weights[i], d.sure[i] = -maxWeight, levelLimit
 	}
-	for i := range d.tally.buckets {
-		d.tally.buckets[i] = 0xff
+	for i := range d.tally.cells {
+		d.tally.cells[i] = math.MaxUint64
 	}
 	if n := len(d.Encode(nil)); n > MaxEncoded {
 		t.Errorf("%d octets at most, more than %d", n, MaxEncoded)

@@ -12,29 +12,28 @@ import (
 // that are nearly always in one of the two. Beside the weights of a Delta it makes up for what these are bad at: a newsletter that
 // is built as junk is, but tells what good mail tells, isn't junk, and what was seen twice counts without waiting for steps.
 //
-// Features are told apart (by 12 bits beside their place), for counts that several share are of no use; so there is room for
+// Features are told apart (by 10 bits beside their place), for counts that several share are of no use; so there is room for
 // few. Newcomers take the place of what was seen once. The zero value has counted nothing.
 //
-//	bucket  12 octets: four marks of 12 bits, then four pairs of counts, junk and good, 6 bits each
+//	bucket  64 bits: four cells of 16, each of, from the highest bit on, a mark of 10 bits, and the counts good and junk, 3 bits each
 //
-// A mark of 0 is nobody's.
+// A cell of 0 is nobody's.
 type tally struct {
-	buckets    []byte // buckets*bucketSize octets and pad; nil: nothing counted
-	junk, good uint32 // messages
+	cells      []uint64 // buckets; nil: nothing counted
+	junk, good uint32   // messages
 	logs       *tallyLogs
 }
 
 const (
-	buckets    = 5888
-	bucketSize = 12
-	ways       = 4
-	markBits   = 12
-	countBits  = 6
-	pad        = 2 // so that eight octets can be read at the middle of the last bucket
-	half       = bucketSize / 2
-	halfMask   = 1<<(8*half) - 1
-	markMask   = 1<<markBits - 1
-	countMask  = 1<<countBits - 1
+	buckets   = 9000
+	ways      = 4
+	cellBits  = 16
+	cellMask  = 1<<cellBits - 1
+	markBits  = 10
+	markMask  = 1<<markBits - 1
+	countBits = 3
+	countMask = 1<<countBits - 1
+	bothMask  = 1<<(2*countBits) - 1
 )
 
 // What counts, by cross-validation within the older halves of the corpora; see docs/junk.md.
@@ -54,39 +53,17 @@ const (
 	mostCounted = 8192
 )
 
-// Counts are exact up to exactCounts-1. From there on a step stands for more and more, and is taken by chance.
-const (
-	exactCounts = 32
-	perDoubling = 4
-)
-
-// countOf has what each count stands for.
-var countOf = func() (t [1 << countBits]float64) {
-	for c := range t {
-		t[c] = float64(c)
-		if c >= exactCounts {
-			t[c] = math.Round(exactCounts * math.Exp2(float64(c-exactCounts)/perDoubling))
-		}
-	}
-	return t
-}()
+// countOf has what each count stands for: exact up to 2, from there on a step stands for more and more, and is taken by chance. The last stands
+// for any that are more.
+var countOf = [1 << countBits]float64{0, 1, 2, 4, 8, 16, 32, 64}
 
 // halved has the count that stands for half of each.
-var halved = func() (t [1 << countBits]uint64) {
-	at := 0
-	for c := range t {
-		for at+1 < len(t) && countOf[at+1] <= countOf[c]/2 {
-			at++
-		}
-		t[c] = uint64(at)
-	}
-	return t
-}()
+var halved = [1 << countBits]uint64{0, 0, 1, 2, 3, 4, 5, 6}
 
-// tallyLogs has the logarithm of how likely a feature of a count is in junk and in good mail.
+// tallyLogs has the evidence of each two counts, as they stand in a cell; 0 for what doesn't tell, or for what speaks against a count that may stand for more.
 type tallyLogs struct {
-	junk, good [1 << countBits]float32
-	scale      float64
+	evidence [bothMask + 1]float32
+	scale    float64
 }
 
 // index finds logs anew, after counting. Nothing is known before both kinds were counted.
@@ -97,9 +74,11 @@ func (t *tally) index() {
 	}
 	j, g := float64(t.junk), float64(t.good)
 	l := &tallyLogs{}
-	for c, n := range countOf {
-		l.junk[c] = float32(math.Log(n/j + 2*strange/(j+g)))
-		l.good[c] = float32(math.Log(n/g + 2*strange/(j+g)))
+	for c := range l.evidence {
+		w := math.Log(countOf[c&countMask]/j+2*strange/(j+g)) - math.Log(countOf[c>>countBits]/g+2*strange/(j+g))
+		if more := w > 0 && c>>countBits == countMask || w < 0 && c&countMask == countMask; !more && math.Abs(w) >= telling {
+			l.evidence[c] = float32(w)
+		}
 	}
 	rarer := min(j, g)
 	l.scale = tallyScale * rarer / (rarer + trust)
@@ -109,34 +88,15 @@ func (t *tally) index() {
 // place is a feature's bucket, and its mark there.
 func place(f uint32) (at int, mark uint64) {
 	h := uint64(f) * 0xd6e8feb86659fd93
-	at = int(h>>32*buckets>>32) * bucketSize
-	return at, max(1, h>>8&markMask)
-}
-
-// counts returns a bucket's marks and counts.
-func (t *tally) load(at int) (marks, counts uint64) {
-	b := t.buckets[at : at+bucketSize+pad : at+bucketSize+pad]
-	return binary.LittleEndian.Uint64(b) & halfMask, binary.LittleEndian.Uint64(b[half:]) & halfMask
-}
-
-func (t *tally) store(at int, marks, counts uint64) {
-	b := t.buckets[at : at+bucketSize]
-	for i := range half {
-		b[i], b[half+i] = byte(marks>>(8*i)), byte(counts>>(8*i))
-	}
+	return int(h >> 32 * buckets >> 32), max(1, h>>8&markMask)
 }
 
 // evidence is what a feature's counts say, in log-odds; 0: nothing.
 func (t *tally) evidence(f uint32) float32 {
 	at, mark := place(f)
-	marks, counts := t.load(at)
-	for ; marks != 0; marks, counts = marks>>markBits, counts>>(2*countBits) {
-		if marks&markMask == mark {
-			w := t.logs.junk[counts&countMask] - t.logs.good[counts>>countBits&countMask]
-			if w < telling && w > -telling {
-				return 0
-			}
-			return w
+	for cells := t.cells[at]; cells != 0; cells >>= cellBits {
+		if cells>>(2*countBits)&markMask == mark {
+			return t.logs.evidence[cells&bothMask]
 		}
 	}
 	return 0
@@ -185,8 +145,8 @@ func (t *tally) sharer(s features.Set) func(f uint32) float64 {
 
 // count counts a message, or, with by -1, takes it back.
 func (t *tally) count(s features.Set, junk bool, by int) {
-	if t.buckets == nil {
-		t.buckets = make([]byte, buckets*bucketSize+pad)
+	if t.cells == nil {
+		t.cells = make([]uint64, buckets)
 	}
 	total, shift := &t.good, countBits
 	if junk {
@@ -215,113 +175,105 @@ func (t *tally) chance(f uint32) float64 {
 	return float64((f^(t.junk*7+t.good)*0x85ebca6b)*0x9e3779b1) / (1 << 32)
 }
 
-// way finds a feature in a bucket's marks; -1: it isn't there.
-func way(marks, mark uint64) int {
-	for i := range ways {
-		if marks>>(i*markBits)&markMask == mark {
-			return i
+// find is by how much a bucket must be shifted for the cell of a mark to be its lowest; -1: it isn't there.
+func find(cells, mark uint64) int {
+	for shift := 0; shift < ways*cellBits; shift += cellBits {
+		if cells>>(shift+2*countBits)&markMask == mark {
+			return shift
 		}
 	}
 	return -1
 }
 
+// seen is about how often the feature of a cell was seen.
+func seen(cell uint64) float64 { return countOf[cell&countMask] + countOf[cell>>countBits&countMask] }
+
 // add counts a feature. One that is new takes the place of the one that was seen least, if that was seen but once.
 func (t *tally) add(f uint32, shift int) {
 	at, mark := place(f)
-	marks, counts := t.load(at)
-	i := way(marks, mark)
-	if i < 0 {
-		least := uint64(math.MaxUint64)
-		for k := range ways {
-			c := counts >> (2 * countBits * k)
-			if n := c&countMask + c>>countBits&countMask; n < least {
-				i, least = k, n
-			}
-		}
-		if least > 1 {
-			t.wear(f, at, i, marks, counts)
+	cell := find(t.cells[at], mark)
+	if cell < 0 {
+		cell = rarest(t.cells[at])
+		if seen(t.cells[at]>>cell) > 1 {
+			t.wear(f, at, cell)
 			return
 		}
-		marks = marks&^(markMask<<(i*markBits)) | mark<<(i*markBits)
-		counts &^= (1<<(2*countBits) - 1) << (2 * countBits * i)
+		t.cells[at] = t.cells[at]&^(cellMask<<cell) | mark<<(cell+2*countBits)
 	}
-	shift += 2 * countBits * i
-	c := counts >> shift & countMask
-	if c == countMask || c >= exactCounts && t.chance(f) > 1/(countOf[c+1]-countOf[c]) {
-		return
+	shift += cell
+	c := t.cells[at] >> shift & countMask
+	if c < countMask && t.chance(f)*(countOf[c+1]-countOf[c]) < 1 {
+		t.cells[at] += 1 << shift
 	}
-	t.store(at, marks, counts+1<<shift)
+}
+
+// rarest is where the cell of a bucket is whose feature was seen least.
+func rarest(cells uint64) (shift int) {
+	least := math.Inf(1)
+	for s := 0; s < ways*cellBits; s += cellBits {
+		if n := seen(cells >> s); n < least {
+			shift, least = s, n
+		}
+	}
+	return shift
 }
 
 // wear takes one from the counts of a feature that stands in the way of another, now and then, so that none stays for ever.
-func (t *tally) wear(f uint32, at, i int, marks, counts uint64) {
+func (t *tally) wear(f uint32, at, shift int) {
 	if t.chance(f) > 1.0/16 {
 		return
 	}
-	shift := 2 * countBits * i
-	if counts>>shift&countMask < counts>>(shift+countBits)&countMask {
+	if c := t.cells[at] >> shift; c&countMask < c>>countBits&countMask {
 		shift += countBits
 	}
-	t.store(at, marks, counts-1<<shift)
+	t.cells[at] -= 1 << shift
 }
 
 // drop takes one off a feature's count.
 func (t *tally) drop(f uint32, shift int) {
 	at, mark := place(f)
-	marks, counts := t.load(at)
-	i := way(marks, mark)
-	if i < 0 {
+	cell := find(t.cells[at], mark)
+	if cell < 0 {
 		return
 	}
-	both := 2 * countBits * i
-	shift += both
-	c := counts >> shift & countMask
-	if c == 0 || c > exactCounts && t.chance(f) > 1/(countOf[c]-countOf[c-1]) {
+	shift += cell
+	c := t.cells[at] >> shift & countMask
+	if c == 0 || t.chance(f)*(countOf[c]-countOf[c-1]) >= 1 {
 		return
 	}
-	counts -= 1 << shift
-	if counts>>both&(1<<(2*countBits)-1) == 0 {
-		marks &^= markMask << (i * markBits)
+	t.cells[at] -= 1 << shift
+	if t.cells[at]>>cell&bothMask == 0 {
+		t.cells[at] &^= cellMask << cell
 	}
-	t.store(at, marks, counts)
 }
 
 // halve halves all counts. What was seen once is forgotten.
 func (t *tally) halve() {
 	t.junk, t.good = t.junk/2, t.good/2
-	for at := 0; at < buckets*bucketSize; at += bucketSize {
-		marks, counts := t.load(at)
-		var m, c uint64
-		for i := range ways {
-			j, g := halved[counts>>(2*countBits*i)&countMask], halved[counts>>(2*countBits*i+countBits)&countMask]
-			if j+g > 0 {
-				m |= marks & (markMask << (i * markBits))
-				c |= (j | g<<countBits) << (2 * countBits * i)
+	for at, cells := range t.cells {
+		left := uint64(0)
+		for shift := 0; shift < ways*cellBits; shift += cellBits {
+			cell := cells >> shift & cellMask
+			if both := halved[cell&countMask] | halved[cell>>countBits&countMask]<<countBits; both != 0 {
+				left |= (cell&^bothMask | both) << shift
 			}
 		}
-		t.store(at, m, c)
+		t.cells[at] = left
 	}
 }
 
 // encode appends the tally: uvarints of the messages counted, junk and good; if there are any, for each two buckets an octet with a bit for
-// each feature there is, the first the lowest, and of each of these three octets: mark and counts, big-endian.
+// each cell that there is, the first the lowest, and each of these, big-endian.
 func (t *tally) encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(t.junk))
 	dst = binary.AppendUvarint(dst, uint64(t.good))
-	if t.buckets == nil {
-		return dst
-	}
-	for at := 0; at < buckets*bucketSize; at += 2 * bucketSize {
+	for at := 0; at < len(t.cells); at += 2 {
 		mask := len(dst)
 		dst = append(dst, 0)
-		for b := range 2 {
-			marks, counts := t.load(at + b*bucketSize)
-			for i := range ways {
-				if m := marks >> (i * markBits) & markMask; m != 0 {
-					c := counts >> (2 * countBits * i)
-					dst[mask] |= 1 << (ways*b + i)
-					dst = append(dst, byte(m>>4), byte(m<<4|c>>8&0xf), byte(c))
-				}
+		for i := range 2 * ways {
+			if cell := uint16(t.cells[at+i/ways] >> (i % ways * cellBits)); cell != 0 {
+				dst[mask] |= 1 << i
+				dst = binary.BigEndian.AppendUint16(dst, cell)
 			}
 		}
 	}
@@ -334,22 +286,17 @@ func decodeTally(r *record.Decoder) (t tally) {
 	if r.Rest() == 0 {
 		return t
 	}
-	t.buckets = make([]byte, buckets*bucketSize+pad)
-	for at := 0; at < buckets*bucketSize && !r.Bad(); at += 2 * bucketSize {
+	t.cells = make([]uint64, buckets)
+	for at := 0; at < buckets && !r.Bad(); at += 2 {
 		mask := r.Byte()
-		for b := range 2 {
-			var marks, counts uint64
-			for i := range ways {
-				if mask>>(ways*b+i)&1 == 1 {
-					e := uint64(r.Byte())<<16 | uint64(r.Byte())<<8 | uint64(r.Byte())
-					if e>>(2*countBits) == 0 {
-						r.Fail()
-					}
-					marks |= e >> (2 * countBits) << (i * markBits)
-					counts |= e & (1<<(2*countBits) - 1) << (2 * countBits * i)
+		for i := range 2 * ways {
+			if mask>>i&1 == 1 {
+				cell := uint64(r.Byte())<<8 | uint64(r.Byte())
+				if cell>>(2*countBits) == 0 {
+					r.Fail()
 				}
+				t.cells[at+i/ways] |= cell << (i % ways * cellBits)
 			}
-			t.store(at+b*bucketSize, marks, counts)
 		}
 	}
 	t.index()

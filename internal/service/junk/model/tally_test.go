@@ -16,25 +16,24 @@ import (
 // of is how often a feature was counted, in junk and in good mail.
 func (t *tally) of(f uint32) (junk, good float64) {
 	at, mark := place(f)
-	marks, counts := t.load(at)
-	i := way(marks, mark)
-	if i < 0 {
+	shift := find(t.cells[at], mark)
+	if shift < 0 {
 		return 0, 0
 	}
-	c := counts >> (2 * countBits * i)
+	c := t.cells[at] >> shift
 	return countOf[c&countMask], countOf[c>>countBits&countMask]
 }
 
-// TestTallyCounts: it counts as a map does, as long as there is room, and taking back is the opposite of counting.
+// TestTallyCounts: it counts up to two as a map does, as long as there is room, and taking back is the opposite of counting.
 func TestTallyCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var y tally
 		type both struct{ junk, good int }
-		want := map[uint32]both{}
+		want, most := map[uint32]both{}, map[uint32]int{}
 		var told []func()
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		for range rapid.IntRange(1, exactCounts-1).Draw(t, "messages") {
-			s, junk := message(rnd, 1000, 1100), rnd.IntN(2) == 0
+		for range rapid.IntRange(1, 12).Draw(t, "messages") {
+			s, junk := message(rnd, 1000, 5000), rnd.IntN(2) == 0
 			count := func(by int) {
 				for _, f := range s {
 					b := want[f]
@@ -44,6 +43,7 @@ func TestTallyCounts(t *testing.T) {
 						b.good += by
 					}
 					want[f] = b
+					most[f] = max(most[f], b.junk, b.good)
 				}
 				y.count(s, junk, by)
 			}
@@ -55,14 +55,14 @@ func TestTallyCounts(t *testing.T) {
 			takeBack()
 		}
 		for f, b := range want {
-			if junk, good := y.of(f); int(junk) != b.junk || int(good) != b.good {
+			if junk, good := y.of(f); most[f] <= 2 && (int(junk) != b.junk || int(good) != b.good) {
 				t.Fatalf("feature %x was in %v, counted are %v and %v", f, b, junk, good)
 			}
 		}
 	})
 }
 
-// TestTallyManyCounts: large counts are right on average (one alone by a third or so), and stay within their bits.
+// TestTallyManyCounts: large counts are right on average (one alone by half or so), and stay within their bits.
 func TestTallyManyCounts(t *testing.T) {
 	var y tally
 	var s features.Set
@@ -78,7 +78,7 @@ func TestTallyManyCounts(t *testing.T) {
 	}
 	for n := 1; n <= mostCounted; n++ {
 		y.count(s, true, 1)
-		if got := mean(); n < 4000 && math.Abs(got-float64(n)) > 0.1*float64(n) {
+		if got := mean(); n < 40 && math.Abs(got-float64(n)) > 0.35*float64(n) {
 			t.Fatalf("%v counted of %d", got, n)
 		}
 	}
@@ -116,7 +116,7 @@ func TestTallyFull(t *testing.T) {
 	if there < 900 {
 		t.Errorf("of 1000 features that were seen five times %d are there", there)
 	}
-	if n := len(y.encode(nil)); n > buckets/2+3*ways*buckets+10 {
+	if n := len(y.encode(nil)); n > buckets/2+2*ways*buckets+10 {
 		t.Errorf("%d octets", n)
 	}
 }
@@ -217,6 +217,14 @@ func TestEarlierVersion(t *testing.T) {
 	if j, g := d.Learned(); d.Old() || j != 3 || g != 4 {
 		t.Errorf("renewed: old: %v; %d junk, %d good", d.Old(), j, g)
 	}
+	// version 2: a tail and counts behind fewer weights
+	second := append([]byte{2, 0, 3, 4, 0}, 5) // the first five are 0
+	second = append(binary.AppendVarint(second, 700), 99)
+	second = binary.AppendUvarint(append(second, 0), slots-6)
+	second = append(second, 0, 0) // no tail
+	if d, err = Decode(append(second, 7, 9, 1, 2, 3)); err != nil || !d.Old() || d.weights[5] != 700 || d.sure[5] != perOctave || d.tally.cells != nil {
+		t.Errorf("version 2: %v", err)
+	}
 	whole := earlier(1, 1, weights)
 	if _, err := Decode(whole[:len(whole)/2]); err == nil {
 		t.Error("half a record can be read")
@@ -233,7 +241,7 @@ func TestTallyRecord(t *testing.T) {
 	raw := y.encode(nil)
 	r := record.Decode(append([]byte{1}, raw...), 1)
 	back := decodeTally(&r)
-	if r.Bad() || !slices.Equal(back.buckets, y.buckets) || back.junk != y.junk || back.good != y.good {
+	if r.Bad() || !slices.Equal(back.cells, y.cells) || back.junk != y.junk || back.good != y.good {
 		t.Error("another tally after storing")
 	}
 	r = record.Decode(append([]byte{1}, raw[:len(raw)-1]...), 1)

@@ -1,0 +1,53 @@
+package features
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const listHead = "From: ann@example.org\nTo: talk@lists.example.net\nSubject: x\nSender: talk-admin@lists.example.net\n"
+
+// TestListFooter: what a list writes below each message isn't the message's own text, in plain text as well as behind HTML; all else stays, and so does what
+// is drawn in mail that came directly.
+func TestListFooter(t *testing.T) {
+	const below = "\n-------------------------------------------------------\nThis list is sponsored by example.com\n" +
+		"_______________________________________________\ntalk mailing list\nhttps://lists.example.net/mailman/listinfo/talk\n"
+	for name, c := range map[string]struct{ raw, has string }{
+		"plain":       {listHead + "\nbuy these pills" + below, "!"},
+		"html":        {listHead + "Content-Type: text/html\n\n<html><p>buy these pills</html>" + below, "!"},
+		"Mailman":     {strings.Replace(listHead, "Sender: talk-admin@", "X-Mailman-Version: 2.1\nSender: x@", 1) + "\nbuy these pills" + below, "!"},
+		"majordomo":   {strings.Replace(listHead, "talk-admin", "owner-talk", 1) + "\nbuy these pills" + below, "!"},
+		"not by list": {strings.Replace(listHead, "talk-admin", "talk", 1) + "\nbuy these pills" + below, ""},
+		"far above":   {listHead + "\nbuy these pills" + below + strings.Repeat("more and more of it\n", 60), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wants(t, c.raw, "words: these pills", c.has+"word: sponsored", c.has+"words: mailing list", c.has+"link to: lists.example.net", c.has+"word: listinfo")
+		})
+	}
+}
+
+// TestListEnvelope: how the envelope and the Sender field go with the author says nothing of what a list sends on.
+func TestListEnvelope(t *testing.T) {
+	for sender, list := range map[string]bool{"talk-admin": true, "Owner-talk": true, "talk-bounces": true, "admin": false, "ann": false} {
+		m := parse(strings.Replace(listHead, "talk-admin", sender, 1) + "\nhello")
+		m.Facts.From = "talk-admin@lists.example.net"
+		ns := names(m)
+		for _, n := range ns {
+			if list && (strings.HasPrefix(n, "return path") || strings.HasPrefix(n, "sender's addresses: sent by")) {
+				t.Errorf("sent by %s: %q", sender, n)
+			}
+		}
+		if slices.Contains(ns, "recipients: a list") != list || slices.Contains(ns, "return path: lists.example.net") == list {
+			t.Errorf("sent by %s: it's a list: %v", sender, !list)
+		}
+	}
+}
+
+// BenchmarkFooter is what it costs that there is none.
+func BenchmarkFooter(b *testing.B) {
+	text := []byte(strings.Repeat("A line as people write them, of some seventy characters or a bit less.\r\n", 100))
+	for b.Loop() {
+		withoutFooter(text)
+	}
+}
