@@ -2,7 +2,7 @@
 # signin.sh: independent programs sign in by every mechanism, with the account's password, an app password and a client
 # certificate. A line for each trial: ok, FAIL, or skip with the reason.
 #
-# On Debian: apt-get install gsasl swaks curl openssl python3
+# On Debian: apt-get install gsasl swaks curl openssl python3 cyrus-clients npm; npm brings openid-client into the temporary folder.
 set -u
 cd "$(dirname "$0")/.."
 offset=${OFFSET:-24000}
@@ -23,6 +23,7 @@ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ann -ke
 printf 'subjectAltName=email:%s\nextendedKeyUsage=clientAuth\n' "$user" >"$work/ext"
 openssl x509 -req -in "$work/ann.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 -extfile "$work/ext" -out "$work/ann.pem" 2>/dev/null
 
+echo 'the secret of a site' >"$work/secret"
 cat >"$work/postroad.toml" <<END
 hostname = "localhost"
 data = "$work/data"
@@ -34,6 +35,11 @@ client_ca = "$work/ca.pem"
 [oauth]
 enable = true
 issuer = "https://localhost:$(port 443)"
+[[oauth.client]]
+id = "webmail"
+name = "Webmail"
+redirect_uris = ["https://webmail.example.org/back"]
+secret_file = "$work/secret"
 [[listen]]
 protocol = "http"
 address = "127.0.0.1:$(port 443)"
@@ -116,6 +122,13 @@ c = ssl.create_default_context(cafile='$ca')
 s = smtplib.SMTP('localhost', $(port 587)); s.starttls(context=c); s.ehlo(); s.user, s.password = '$user', '$password'
 s.auth('CRAM-MD5', s.auth_cram_md5); s.quit()"
 done
+# Cyrus SASL, which knows SCRAM-SHA-512. Its programs go on to talk once they have signed in, so somebody has to hang up.
+for mech in PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512; do
+    for program in smtptest:587 pop3test:110; do
+        [ -x "/usr/lib/cyrus/bin/${program%:*}" ] || { echo "skip  cyrus ${program%:*} $mech (it is not installed)"; continue; }
+        try "cyrus ${program%:*} $mech" bash -c "(sleep 2; echo QUIT) | '/usr/lib/cyrus/bin/${program%:*}' -t '' -p $(port "${program#*:}") -m $mech -a '$user' -u '$user' -w secret localhost | tee /dev/stderr | grep -qa '^Authenticated'"
+    done
+done
 try "curl imaps EXTERNAL" curl -sS --cacert "$ca" --cert "$work/ann.pem" --key "$work/ann.key" -u "$user:" --login-options AUTH=EXTERNAL "imaps://localhost:$(port 993)/INBOX"
 try "gsasl imap EXTERNAL" gsasl --imap --mechanism=EXTERNAL --authorization-id="$user" --x509-ca-file="$ca" --x509-cert-file="$work/ann.pem" --x509-key-file="$work/ann.key" localhost "$(port 143)"
 refuse "curl imaps with a wrong password" curl -sS --cacert "$ca" -u "$user:wrong" "imaps://localhost:$(port 993)/INBOX"
@@ -141,6 +154,15 @@ try "python imaplib XOAUTH2" python3 -c "
 import imaplib, ssl
 m = imaplib.IMAP4_SSL('localhost', $(port 993), ssl_context=ssl.create_default_context(cafile='$ca'))
 m.authenticate('XOAUTH2', lambda _: b'user=$user\x01auth=Bearer $token\x01\x01'); m.logout()"
+
+# openid-client: a program registers itself and is let in, a device without a browser, a site that asks about tokens.
+if command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix "$work/npm" openid-client@6 >/dev/null 2>&1; then
+    cp scripts/clients/openidclient.mjs "$work/npm/"
+    try "openid-client: registration, code, refresh, device, introspection, revocation" env NODE_EXTRA_CA_CERTS="$ca" node "$work/npm/openidclient.mjs" "$web" "$user" secret webmail 'the secret of a site'
+    try "curl imaps with its token" curl -sS --cacert "$ca" -u "$user:" --oauth2-bearer "$(tail -1 "$work/out")" --login-options AUTH=OAUTHBEARER "imaps://localhost:$(port 993)/INBOX"
+else
+    echo 'skip  openid-client (npm is not installed)'
+fi
 
 # With two-step verification on, by Python's own arithmetic, the password is refused and the app password goes on.
 key=$(postroad --json account two-step begin "$user" 2>/dev/null | sed -n 's/.*"secret": "\([A-Z2-7]*\)".*/\1/p')

@@ -226,11 +226,12 @@ func TestCodeFlow(t *testing.T) {
 	id, err := found.Verifier(&oidc.Config{ClientID: client, Now: w.clock}).Verify(ctx, g.ID)
 	must(t, err)
 	var claims struct {
-		Email    string `json:"email"`
-		Verified bool   `json:"email_verified"`
+		Email    string  `json:"email"`
+		Verified bool    `json:"email_verified"`
+		Name     *string `json:"name"`
 	}
 	must(t, id.Claims(&claims))
-	if id.Subject != oauth.Subject(w.ann) || id.Nonce != "n1" || claims.Email != "ann@example.org" || !claims.Verified {
+	if id.Subject != oauth.Subject(w.ann) || id.Nonce != "n1" || claims.Email != "ann@example.org" || !claims.Verified || claims.Name != nil {
 		t.Errorf("%+v %+v", id, claims)
 	}
 	next := w.token("grant_type", "refresh_token", "client_id", client, "refresh_token", g.Refresh)

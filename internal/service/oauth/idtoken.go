@@ -43,7 +43,10 @@ func (p *Provider) idToken(g *Grant, who *directory.Profile) (string, error) {
 	}
 	now := p.now()
 	claims := map[string]any{"iss": p.issuer, "sub": Subject(g.Account), "aud": g.ClientID, "iat": now.Unix(), "exp": now.Add(AccessLife).Unix(),
-		"email": who.Account.Address, "email_verified": true, "name": who.Account.DisplayName}
+		"email": who.Account.Address, "email_verified": true}
+	if who.Account.DisplayName != "" {
+		claims["name"] = who.Account.DisplayName // Core §5.3.2: what isn't known is left out
+	}
 	if g.nonce != "" {
 		claims["nonce"] = g.nonce
 	}
