@@ -104,44 +104,54 @@ func (c Chunk) Piece(at, most int, into Chunk) (piece Chunk, next int) {
 	return piece, next
 }
 
-// behind is where in the names the first term stands that is beyond those of a field and of the fields before it: its 0, or the one that
-// ends the names.
-func (c Chunk) behind(f Field) int {
-	names, samples := c.parts()
-	beyond := func(at int) bool { return at+1 >= len(names) || names[at+1] > byte(f) }
-	sample := func(i int) int { return int(binary.BigEndian.Uint32(samples[8*i:])) }
-	at := 0
-	if i := sort.Search(len(samples)/8, func(i int) bool { return beyond(sample(i)) }); i > 0 {
-		at = sample(i - 1)
+// span is where in the names the terms from lo to before hi stand, of those from a sample to before another: from the 0 of the first to the one behind the
+// last. hi is nil if there is no end.
+func (c Chunk) span(lo, hi []byte, sample, end int) (from, to int) {
+	names, _ := c.parts()
+	from, to = c.lower(lo, sample, end), c.at(end)
+	if hi != nil {
+		to = c.lower(hi, sample, end)
 	}
-	for !beyond(at) {
-		n := bytes.IndexByte(names[at+1:], 0)
-		if n < 0 {
-			return len(names)
-		}
-		at += n + 1
-	}
-	return min(at, len(names))
+	return from, min(max(from, to)+1, len(names))
 }
 
-// between narrows a range of the names, from one term's 0 to another's, to where the terms with a prefix are: they are in order.
-func (c Chunk) between(prefix []byte, from, to int) (lo, hi int) {
+// at is where in the names the term of a sample stands: its 0, or the one that ends the names.
+func (c Chunk) at(sample int) int {
 	names, samples := c.parts()
-	at := func(i int) int { return min(int(binary.BigEndian.Uint32(samples[8*i:])), len(names)) }
-	compare := func(i int) int {
-		term := names[min(at(i)+1, len(names)):]
-		return bytes.Compare(term[:min(len(prefix), len(term))], prefix)
+	end := max(len(names)-1, 0)
+	if sample >= len(samples)/8 {
+		return end
 	}
-	n := len(samples) / 8
-	lo, hi = from, to
-	i := sort.Search(n, func(i int) bool { return compare(i) >= 0 })
-	if i > 0 {
-		lo = max(lo, at(i-1))
+	return min(int(binary.BigEndian.Uint32(samples[8*sample:])), end)
+}
+
+// lower is where the first term stands that is not less than a key, of those from a sample to before another.
+func (c Chunk) lower(key []byte, sample, end int) int {
+	names, samples := c.parts()
+	end = min(end, len(samples)/8)
+	sample = min(sample, end)
+	less := func(at int) bool { return bytes.Compare(termAt(names, at), key) < 0 }
+	i := sample + sort.Search(end-sample, func(i int) bool { return !less(c.at(sample + i)) })
+	if i == sample {
+		return c.at(sample)
 	}
-	if i += sort.Search(n-i, func(k int) bool { return compare(i+k) > 0 }); i < n {
-		hi = min(hi, at(i)+1) // with the 0 behind the last
+	at, last := c.at(i-1), c.at(i)
+	for at < last && less(at) {
+		at += 1 + len(termAt(names, at))
 	}
-	return min(lo, to), max(hi, min(lo, to))
+	return min(at, last)
+}
+
+// termAt is the term whose 0 stands at a place in names.
+func termAt(names []byte, at int) []byte {
+	if at+1 >= len(names) {
+		return nil
+	}
+	term := names[at+1:]
+	if n := bytes.IndexByte(term, 0); n >= 0 {
+		return term[:n]
+	}
+	return term
 }
 
 // find looks for a pattern among terms, and returns where those with it begin.

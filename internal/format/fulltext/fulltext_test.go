@@ -20,6 +20,7 @@ type doc struct{ body, header string }
 type index struct {
 	docs   []doc
 	chunks []Chunk
+	guides [][]byte
 }
 
 func build(docs []doc) index {
@@ -32,7 +33,7 @@ func build(docs []doc) index {
 			b.AddTokens(uint32(i), f-1, AppendFolded(nil, text))
 		}
 	}
-	return index{docs, b.Chunks()}
+	return index{docs: docs, chunks: b.Chunks()}.guide()
 }
 
 // fields are the texts that stand for fields, of which the second is in no document.
@@ -43,29 +44,101 @@ func (d doc) fields() map[Field]string {
 // findField is find in a field.
 func (x index) findField(needle string, f Field) (found []int) {
 	q := Compile(AppendFolded(nil, needle))
-	h := NewHits(uint32(len(x.docs)))
-	for i, c := range x.chunks {
-		look, in := h.SearchField, f
-		if q.Token() {
-			look, in = h.SearchTokens, f-1
-		}
-		more, err := look(q, in, c.Terms, func() ([]byte, error) { return c.Postings, nil })
-		if err != nil {
-			panic(err)
-		}
-		if !more && i < len(x.chunks)-1 {
-			break
-		}
-	}
 	if q.All() {
 		return x.scanField(needle, f)
 	}
-	h.Each(func(d uint32) {
+	l := q.Field(f)
+	if q.Token() {
+		l = q.Tokens(f - 1)
+	}
+	x.ask(l, false).Each(func(d uint32) {
 		if q.Exact() || q.Token() || q.In(AppendFolded(nil, x.docs[d].fields()[f])) {
 			found = append(found, int(d))
 		}
 	})
 	return found
+}
+
+// ask looks in all chunks, or where guides say, as the chunks' number has it.
+func (x index) ask(l *Lookup, hasty bool) *Hits {
+	plain, guided := x.hits(l, hasty, x.plain), x.hits(l, hasty, x.guided)
+	if !slices.Equal(plain.all(), guided.all()) && !hasty {
+		panic(fmt.Sprintf("guided %v, plain %v", guided.all(), plain.all()))
+	}
+	if len(x.docs)%2 == 0 {
+		return plain
+	}
+	return guided
+}
+
+func (x index) hits(l *Lookup, hasty bool, look func(*Hits)) *Hits {
+	h := NewHits(l, uint32(len(x.docs)))
+	if hasty {
+		h.Hasty()
+	}
+	for again := true; again; again = !h.Enough() {
+		look(h)
+	}
+	return h
+}
+
+func (h *Hits) all() (docs []uint32) {
+	h.Each(func(d uint32) { docs = append(docs, d) })
+	return docs
+}
+
+func (x index) plain(h *Hits) {
+	for _, c := range x.chunks {
+		if more, err := h.Search(c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
+			panic(err)
+		} else if !more {
+			break
+		}
+	}
+}
+
+func (x index) guided(h *Hits) {
+	first := 0
+	var visits []Visit
+	for _, b := range x.guides {
+		g, ok := OpenGuide(b)
+		if !ok {
+			panic("a guide can't be read")
+		}
+		for _, v := range h.Plan(&g) {
+			v.Chunk += first
+			visits = append(visits, v)
+		}
+		first += g.Chunks()
+	}
+	if first != len(x.chunks) {
+		panic("guides of other chunks")
+	}
+	if h.Hopeless() {
+		return
+	}
+	for _, v := range visits {
+		c := x.chunks[v.Chunk]
+		if err := h.Visit(v, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func (x index) guide() index {
+	x.guides = guides(x.chunks, uint32(len(x.docs)), 2)
+	return x
+}
+
+// guides makes guides of so many chunks each.
+func guides(chunks []Chunk, docs uint32, each int) (all [][]byte) {
+	b := GuideBuilder{Docs: docs}
+	for i, c := range chunks {
+		if b.Add(c); i%each == each-1 || i == len(chunks)-1 {
+			all = append(all, b.Take())
+		}
+	}
+	return all
 }
 
 func (x index) scanField(needle string, f Field) (found []int) {
@@ -81,21 +154,10 @@ func (x index) scanField(needle string, f Field) (found []int) {
 // find searches as users do: by the index, and by the text where that isn't exact.
 func (x index) find(needle string, z Zones) (found []int) {
 	q := Compile(AppendFolded(nil, needle))
-	h := NewHits(uint32(len(x.docs)))
-	if !q.Exact() {
-		h.Hasty()
-	}
-	for again := true; again; again = !h.Enough() {
-		for _, c := range x.chunks {
-			if err := h.Search(q, z, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
-				panic(err)
-			}
-		}
-	}
 	if q.All() {
 		return x.scan(needle, z)
 	}
-	h.Each(func(d uint32) {
+	x.ask(q.Zones(z), !q.Exact()).Each(func(d uint32) {
 		if q.Exact() || x.has(int(d), q, z) {
 			found = append(found, int(d))
 		}
@@ -233,7 +295,7 @@ func merged(t *rapid.T, docs []doc, cut int, gone []bool) index {
 	if err := Merge(sources, func(c Chunk) error { all.chunks = append(all.chunks, c); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return all.guide()
 }
 
 func reader(chunks []Chunk) func() (Chunk, bool, error) {
@@ -322,7 +384,7 @@ func TestCommonWords(t *testing.T) {
 		}
 		b.Add(i, Body, []byte(text))
 	}
-	chunks := b.Chunks()
+	x := index{docs: make([]doc, n), chunks: b.Chunks()}.guide()
 	for needle, want := range map[string][2]int{ // the documents, and of how many the lists may be read
 		"common rare":           {2, 1},
 		"often common rare":     {2, 1}, // one of them hasn't the first
@@ -332,20 +394,12 @@ func TestCommonWords(t *testing.T) {
 		"rare":                  {2, 1},
 		"common often third":    {667, 3},
 	} {
-		q := Compile([]byte(needle))
-		h := NewHits(n)
-		h.Hasty()
-		rounds := 0
-		for again := true; again; again = !h.Enough() {
-			rounds++
-			for _, c := range chunks {
-				if err := h.Search(q, Body, c.Terms, func() ([]byte, error) { return c.Postings, nil }); err != nil {
-					t.Fatal(err)
-				}
+		for name, look := range map[string]func(*Hits){"plain": x.plain, "guided": x.guided} {
+			rounds := 0
+			h := x.hits(Compile([]byte(needle)).Zones(Body), true, func(h *Hits) { rounds++; look(h) })
+			if got := h.count(); got != want[0] || len(h.patterns) < want[1] || rounds > 2 {
+				t.Errorf("%s, %q: %d documents by %d words in %d rounds", name, needle, got, len(h.patterns), rounds)
 			}
-		}
-		if got := h.count(); got != want[0] || len(h.patterns) < want[1] || rounds > 2 {
-			t.Errorf("%q: %d documents by %d words in %d rounds", needle, got, len(h.patterns), rounds)
 		}
 	}
 }
@@ -355,16 +409,19 @@ func FuzzChunk(f *testing.F) {
 	f.Add(c.Terms, c.Postings, "words")
 	f.Add([]byte{0, 0, 0, 1, 0}, []byte{}, "a")
 	f.Fuzz(func(t *testing.T, terms, postings []byte, needle string) {
-		h := NewHits(10)
-		_ = h.Search(Compile(AppendFolded(nil, needle)), Body|Header, terms, func() ([]byte, error) { return postings, nil })
-		if q := Compile(AppendFolded(nil, needle)); !q.All() {
-			_, _ = h.SearchField(q, 'a', terms, func() ([]byte, error) { return postings, nil })
+		q := Compile(AppendFolded(nil, needle))
+		if q.All() {
+			return
 		}
+		h := NewHits(q.Zones(Body|Header), 10)
+		_, _ = h.Search(terms, func() ([]byte, error) { return postings, nil })
+		_, _ = NewHits(q.Field('a'), 10).Search(terms, func() ([]byte, error) { return postings, nil })
 		h.Each(func(doc uint32) {
-			if doc >= 64 {
+			if doc >= pageDocs {
 				t.Error(doc)
 			}
 		})
+		guides([]Chunk{{terms, postings}}, 10, 1)
 		err := Merge([]Source{{Next: reader([]Chunk{{terms, postings}}), Renumber: []uint32{0, 1, Gone, 2}}}, func(Chunk) error { return nil })
 		if err != nil {
 			t.Error(err)

@@ -1,22 +1,34 @@
 package fulltext
 
 import (
-	"bytes"
 	"encoding/binary"
+	"math"
 	"math/bits"
+	"slices"
 )
 
-// Hits says which documents of a segment may have what a query looks for.
+// Hits says which documents of a segment may have what is looked for.
 type Hits struct {
 	docs     uint32
-	patterns [][]uint64 // for each pattern the documents with it, a bit each
+	lookup   *Lookup
+	patterns []docSet // for each pattern the documents with it
 
 	hasty  bool  // lists of what is in many documents are left out
 	common []int // for each pattern the bytes of its lists
+	spots  []int // for each pattern how many places guides have named
 }
 
-// NewHits begins to search a segment of so many documents.
-func NewHits(docs uint32) *Hits { return &Hits{docs: docs} }
+// NewHits begins to look for something in a segment of so many documents.
+func NewHits(l *Lookup, docs uint32) *Hits {
+	h := &Hits{docs: docs, lookup: l}
+	h.begin()
+	return h
+}
+
+func (h *Hits) begin() {
+	n := len(h.lookup.patterns)
+	h.patterns, h.common, h.spots = make([]docSet, n), make([]int, n), make([]int, n)
+}
 
 // Hasty makes the search leave out what many documents have, until Enough says that it must be done again without: most of the
 // work for needles of several words is to read the lists of common ones, and a rare one says nearly as much. Not for queries that
@@ -29,12 +41,12 @@ const few = 32
 // Enough reports whether a hasty search, now at its end, has found few documents. If it hasn't, the search begins anew, and isn't hasty any
 // more. What isn't hasty is enough.
 func (h *Hits) Enough() bool {
-	var rare [][]uint64
+	var rare []docSet
 	for i, set := range h.patterns {
 		switch {
 		case h.isCommon(i):
 		case set == nil: // no document has it
-			h.patterns = [][]uint64{nil}
+			h.patterns = []docSet{nil}
 			return true
 		default:
 			rare = append(rare, set)
@@ -46,7 +58,8 @@ func (h *Hits) Enough() bool {
 	if h.patterns = rare; len(rare) > 0 && h.count() <= few {
 		return true
 	}
-	h.patterns, h.common, h.hasty = nil, nil, false
+	h.hasty = false
+	h.begin()
 	return false
 }
 
@@ -55,80 +68,164 @@ func (h *Hits) count() (n int) {
 	return n
 }
 
-func (h *Hits) isCommon(pattern int) bool { return h.hasty && h.common[pattern] > int(h.docs)/16+few }
+func (h *Hits) isCommon(pattern int) bool { return h.hasty && tooCommon(h.common[pattern], h.docs) }
 
-// Search looks for the query in one of the segment's chunks, in the zones. postings gives the chunk's postings; it is called
-// if there is a term of interest.
-func (h *Hits) Search(q *Query, z Zones, terms []byte, postings func() ([]byte, error)) error {
-	c := Chunk{Terms: terms}
-	names, _ := c.parts()
-	return h.search(q.patterns, c, c.behind(MaxField), len(names), z, postings)
+// tooCommon reports whether hasty searches leave out lists of so many bytes.
+func tooCommon(bytes int, docs uint32) bool { return bytes > int(docs)/16+few }
+
+// A Visit is a chunk in which something may be found, counted from the first of its guide's.
+type Visit struct {
+	Chunk int
+	spots []spot
 }
 
-// SearchField looks for the query in a field. more is false if the chunks that follow have no terms of the field.
-func (h *Hits) SearchField(q *Query, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
-	return h.searchField(q.patterns, f, terms, postings)
+// spot is where in a chunk a pattern may be found: from a sample to before another.
+type spot struct{ pattern, sample, end int }
+
+// Plan says which chunks of a guide's have to be looked at, in ascending order.
+func (h *Hits) Plan(g *Guide) (visits []Visit) {
+	var room [guideBlocks / 4]byte
+	for i := range h.lookup.patterns {
+		p := &h.lookup.patterns[i]
+		if h.isCommon(i) {
+			continue
+		}
+		if h.hasty && g.isCommon(p) {
+			h.common[i] = math.MaxInt / 2
+			continue
+		}
+		from, to := g.within(p)
+		var in []byte
+		if from < to {
+			in = g.having(p, room[:0])
+		}
+		visits = h.mark(visits, g, i, from, to, in)
+	}
+	slices.SortStableFunc(visits, func(a, b Visit) int { return a.Chunk - b.Chunk })
+	return joined(visits)
 }
 
-// SearchTokens looks for the query, which has to be a piece of one, in a field's tokens; likewise.
-func (h *Hits) SearchTokens(q *Query, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
-	return h.searchField([][]byte{q.needle}, f, terms, postings)
+// mark adds the blocks from one to before another where a pattern may be; in has a bit for each, nil: all.
+func (h *Hits) mark(visits []Visit, g *Guide, pattern, from, to int, in []byte) []Visit {
+	chunk, start := 0, 0
+	for k := from; k < to; k++ {
+		if in != nil && in[k/8]>>(k%8)&1 == 0 {
+			continue
+		}
+		for g.end(chunk) <= k {
+			start = g.end(chunk)
+			chunk++
+		}
+		h.spots[pattern]++
+		at := spot{pattern, (k - start) * blockSamples, (k - start + 1) * blockSamples}
+		if n := len(visits) - 1; n >= 0 && visits[n].Chunk == chunk {
+			if last := &visits[n].spots[len(visits[n].spots)-1]; last.pattern == pattern && last.end == at.sample {
+				last.end = at.end
+				continue
+			} else if last.pattern == pattern {
+				visits[n].spots = append(visits[n].spots, at)
+				continue
+			}
+		}
+		visits = append(visits, Visit{chunk, []spot{at}})
+	}
+	return visits
 }
 
-func (h *Hits) searchField(queried [][]byte, f Field, terms []byte, postings func() ([]byte, error)) (more bool, err error) {
-	c := Chunk{Terms: terms}
-	names, _ := c.parts()
-	from := c.behind(f - 1)
-	to := max(from, min(c.behind(f)+1, len(names))) // with the 0 behind the last
-	patterns := make([][]byte, len(queried))
-	for i, p := range queried {
-		if patterns[i] = p; p[0] == 0 {
-			patterns[i] = append([]byte{0, byte(f)}, p[1:]...)
+// joined makes one of visits to the same chunk.
+func joined(visits []Visit) []Visit {
+	out := visits[:0]
+	for _, v := range visits {
+		if n := len(out) - 1; n >= 0 && out[n].Chunk == v.Chunk {
+			out[n].spots = append(out[n].spots, v.spots...)
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Hopeless reports, after Plan for all guides of a segment, that there is nothing to be found.
+func (h *Hits) Hopeless() bool {
+	for i, n := range h.spots {
+		if n == 0 && !h.isCommon(i) {
+			return true
 		}
 	}
-	return to == len(names), h.search(patterns, c, from, to, noZone, postings)
+	return false
 }
 
-// noZone stands for the zone of fields' terms, which are in none.
-const noZone Zones = 0
-
-// search looks among a chunk's terms, from a place in the names to another.
-func (h *Hits) search(patterns [][]byte, c Chunk, from, to int, z Zones, postings func() ([]byte, error)) error {
-	if h.patterns == nil {
-		h.patterns = make([][]uint64, len(patterns))
-		h.common = make([]int, len(patterns))
-	}
-	names, _ := c.parts()
-	for i, p := range patterns {
-		from, to := from, to
-		if p[0] == 0 {
-			from, to = c.between(bytes.Trim(p, "\x00"), from, to)
-		}
-		for _, at := range find(names[from:to], p) {
-			if c.Postings == nil {
-				var err error
-				if c.Postings, err = postings(); err != nil {
-					return err
-				}
-			}
-			list := c.posting(from + at)
-			if h.common[i] += len(list); h.isCommon(i) {
-				break
-			}
-			h.mark(i, z, list)
+// Visit looks where Plan has said. postings gives the chunk's postings; it is called if there is a term of interest.
+func (h *Hits) Visit(v Visit, terms []byte, postings func() ([]byte, error)) error {
+	c := Chunk{Terms: terms}
+	for _, s := range v.spots {
+		if err := h.look(&c, s, postings); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// mark adds the documents of a list.
-func (h *Hits) mark(pattern int, z Zones, list []byte) {
+// Search looks at all of a chunk that has no guide; likewise. more is false if there is nothing to be found in those that follow.
+func (h *Hits) Search(terms []byte, postings func() ([]byte, error)) (more bool, err error) {
+	c := Chunk{Terms: terms}
+	names, _ := c.parts()
+	for i := range h.lookup.patterns {
+		p := &h.lookup.patterns[i]
+		more = more || p.hi == nil || c.lower(p.hi, 0, math.MaxInt) >= len(names)-1
+		if err := h.look(&c, spot{i, 0, math.MaxInt}, postings); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+// look looks at a spot.
+func (h *Hits) look(c *Chunk, s spot, postings func() ([]byte, error)) error {
+	if h.isCommon(s.pattern) {
+		return nil
+	}
+	p := &h.lookup.patterns[s.pattern]
+	names, _ := c.parts()
+	from, to := c.span(p.lo, p.hi, s.sample, s.end)
+	for _, at := range find(names[min(from, to):to], p.find) {
+		if c.Postings == nil {
+			var err error
+			if c.Postings, err = postings(); err != nil {
+				return err
+			}
+		}
+		list := c.posting(from + at)
+		if h.common[s.pattern] += len(list); h.isCommon(s.pattern) {
+			break
+		}
+		h.add(s.pattern, list)
+	}
+	return nil
+}
+
+// docSet is a set of documents, by its pages: so a set of few costs little, however many there are.
+type docSet [][]uint64
+
+const pageWords, pageDocs = 64, 64 * 64
+
+func (s docSet) set(doc uint32) {
+	page := s[doc/pageDocs]
+	if page == nil {
+		page = make([]uint64, pageWords)
+		s[doc/pageDocs] = page
+	}
+	page[doc%pageDocs/64] |= 1 << (doc % 64)
+}
+
+// add adds the documents of a list to those that have a pattern.
+func (h *Hits) add(pattern int, list []byte) {
 	set := h.patterns[pattern]
 	if set == nil {
-		set = make([]uint64, (h.docs+63)/64)
+		set = make(docSet, (h.docs+pageDocs-1)/pageDocs)
 		h.patterns[pattern] = set
 	}
-	doc := uint64(0)
+	doc, z := uint64(0), h.lookup.zones
 	for len(list) > 0 {
 		v, n := binary.Uvarint(list)
 		if n <= 0 {
@@ -140,28 +237,28 @@ func (h *Hits) mark(pattern int, z Zones, list []byte) {
 			return
 		}
 		if z == noZone || Zones(v)&z != 0 {
-			set[doc/64] |= 1 << (doc % 64)
+			set.set(uint32(doc))
 		}
 	}
 }
 
 // Each calls f for the documents that have all of the query's patterns, in ascending order.
 func (h *Hits) Each(f func(doc uint32)) {
-	for _, set := range h.patterns {
-		if set == nil {
-			return
-		}
+	if len(h.patterns) == 0 || slices.ContainsFunc(h.patterns, func(s docSet) bool { return s == nil }) {
+		return
 	}
-	for i := range (h.docs + 63) / 64 {
-		if len(h.patterns) == 0 {
-			return
+	for k := range h.patterns[0] {
+		if slices.ContainsFunc(h.patterns, func(s docSet) bool { return s[k] == nil }) {
+			continue
 		}
-		all := ^uint64(0)
-		for _, set := range h.patterns {
-			all &= set[i]
-		}
-		for ; all != 0; all &= all - 1 {
-			f(i*64 + uint32(bits.TrailingZeros64(all)))
+		for i := range pageWords {
+			all := ^uint64(0)
+			for _, set := range h.patterns {
+				all &= set[k][i]
+			}
+			for ; all != 0; all &= all - 1 {
+				f(uint32(k*pageDocs + i*64 + bits.TrailingZeros64(all)))
+			}
 		}
 	}
 }

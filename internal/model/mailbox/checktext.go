@@ -1,6 +1,11 @@
 package mailbox
 
-import "slices"
+import (
+	"slices"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/fulltext"
+)
 
 // texts checks what can be searched: each content is in one segment or in the tail, and its text is there.
 func (c *checker) texts() error {
@@ -20,6 +25,9 @@ func (c *checker) texts() error {
 		}
 		for _, id := range docs {
 			seen[id]++
+		}
+		if err := c.guides(s); err != nil {
+			c.say("segment %d of the text index: %v", s.id, err)
 		}
 		for i := range s.chunks {
 			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
@@ -48,6 +56,26 @@ func (c *checker) texts() error {
 		}
 	}
 	return c.textRecords()
+}
+
+// guides checks that a segment's guides are about all of its chunks.
+func (c *checker) guides(s segment) error {
+	chunks := 0
+	for i := range s.guides {
+		v, err := getPart(c.r, s, segmentGuide, i)
+		if err != nil {
+			return err
+		}
+		g, ok := fulltext.OpenGuide(v)
+		if !ok {
+			return damagedGuide()
+		}
+		chunks += g.Chunks()
+	}
+	if s.guides > 0 && chunks != s.chunks {
+		return fault.New(fault.Corrupt, "its guides are about %d chunks, it has %d", chunks, s.chunks)
+	}
+	return nil
 }
 
 // strangeSegments finds parts of segments that are not listed.

@@ -35,7 +35,7 @@ import (
 //	U content              not in the text index yet (1: its text isn't taken out yet); may be left over of a content that is gone
 //	0xF0...                message bytes, see package blob
 //	0xF1 content chunk     text to be searched, folded and compressed, or where it is in the message (textplace.go); chunk has 2 bytes
-//	0xF2 segment kind part a segment of the text index: its documents, terms and postings; part has 2 bytes
+//	0xF2 segment kind part a segment of the text index: its documents, guides, terms and postings; part has 2 bytes
 //
 // Every record begins with its version. Schema version: 1.
 const (
@@ -123,6 +123,7 @@ func textsOf(id ContentID) (lo, hi []byte) { return textKey(id, 0), textKey(id, 
 // What a segment of the text index has.
 const (
 	segmentDocs     = 'd'
+	segmentGuide    = 'g'
 	segmentTerms    = 't'
 	segmentPostings = 'p'
 )

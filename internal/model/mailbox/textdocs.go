@@ -8,7 +8,7 @@ import (
 	"postroad/internal/storage/kv"
 )
 
-// A segment's list of contents is a record:
+// A segment's list of contents is a record for every docsPart of them:
 //
 //	version, how many, for every docsBlock of them where the first one's entry begins behind this table (4 bytes, big-endian), and for each
 //	content its number less the one before in its block; the first of a block as it is
@@ -17,6 +17,7 @@ import (
 const (
 	docsVersion = 2
 	docsBlock   = 64
+	docsPart    = 1 << 17
 )
 
 func encodeDocs(docs []ContentID) []byte {
@@ -45,9 +46,9 @@ type docList struct {
 	room  [docsBlock]ContentID
 }
 
-// openDocs reads a segment's list. It is valid as long as the snapshot is.
-func openDocs(r kv.Reader, s segment) (docList, error) {
-	v, ok, err := r.Get(segmentKey(s.id, segmentDocs, 0))
+// openDocs reads a part of a segment's list. It is valid as long as the snapshot is.
+func openDocs(r kv.Reader, s segment, part int) (docList, error) {
+	v, ok, err := r.Get(segmentKey(s.id, segmentDocs, part))
 	if err != nil {
 		return docList{}, err
 	}
@@ -55,7 +56,7 @@ func openDocs(r kv.Reader, s segment) (docList, error) {
 		return docList{}, fault.New(fault.Corrupt, "a segment of the text index has no list of contents")
 	}
 	l, err := decodeDocs(v)
-	if err == nil && l.n != s.docs {
+	if err == nil && l.n != min(docsPart, s.docs-part*docsPart) {
 		err = damagedDocs()
 	}
 	return l, err
@@ -79,7 +80,7 @@ func decodeDocs(v []byte) (docList, error) {
 	}
 	n := d.Uint()
 	rest := v[len(v)-d.Rest():]
-	if d.Bad() || n > maxSegment || uint64(len(rest)) < 4*((n+docsBlock-1)/docsBlock) {
+	if d.Bad() || n > docsPart || uint64(len(rest)) < 4*((n+docsBlock-1)/docsBlock) {
 		return l, damagedDocs()
 	}
 	l.n = int(n)
@@ -122,15 +123,33 @@ func (l *docList) load(block int) error {
 	return nil
 }
 
+// docParts is a segment's list of contents, of which a record is read when it is needed.
+type docParts struct {
+	r    kv.Reader
+	of   segment
+	part int // that is in list, if that has any
+	list docList
+}
+
+// at is content i.
+func (d *docParts) at(i int) (ContentID, error) {
+	if part := i / docsPart; d.list.n == 0 || d.part != part {
+		l, err := openDocs(d.r, d.of, part)
+		if err != nil {
+			return 0, err
+		}
+		d.part, d.list = part, l
+	}
+	return d.list.at(i % docsPart)
+}
+
 // readDocs reads all of a segment's list.
 func readDocs(r kv.Reader, s segment) ([]ContentID, error) {
-	l, err := openDocs(r, s)
-	if err != nil || l.plain != nil {
-		return l.plain, err
-	}
-	all := make([]ContentID, l.n)
+	all := make([]ContentID, s.docs)
+	docs := docParts{r: r, of: s}
 	for i := range all {
-		if all[i], err = l.at(i); err != nil {
+		var err error
+		if all[i], err = docs.at(i); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"postroad/internal/fault"
+	"postroad/internal/storage/kv"
 )
 
 // TestDocLists: contents come back as they were, in any order of asking.
@@ -55,4 +56,33 @@ func FuzzDocLists(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestListsOfSeveralRecords: those of very large segments.
+func TestListsOfSeveralRecords(t *testing.T) {
+	w := newWorld(t)
+	docs := make([]ContentID, 2*docsPart+5)
+	for i := range docs {
+		docs[i] = ContentID(3 + 2*i)
+	}
+	seg := segment{id: 77, docs: len(docs)}
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		b := &built{docs: docs, made: segment{id: seg.id, docs: seg.docs}}
+		return (&txn{tx: tx}).addSegment(&manifest{}, b)
+	}))
+	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
+		all, err := readDocs(r, seg)
+		if err != nil || !slices.Equal(all, docs) {
+			t.Errorf("%d contents, %v", len(all), err)
+		}
+		list := docParts{r: r, of: seg}
+		for _, i := range []int{0, docsPart, docsPart - 1, len(docs) - 1, 7} {
+			if id, err := list.at(i); err != nil || id != docs[i] {
+				t.Errorf("content %d is %d, %v", i, id, err)
+			}
+		}
+		return nil
+	}))
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return (&txn{tx: tx}).dropSegments([]segment{seg}) }))
+	w.check()
 }

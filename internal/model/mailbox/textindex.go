@@ -29,6 +29,7 @@ type segment struct {
 	chunks int
 	bytes  int
 	fields bool // it has the terms of fields; not if it was made before there were any
+	guides int  // records that say where in the chunks to look; 0 if it is small, or was made before there were any
 }
 
 const (
@@ -38,16 +39,20 @@ const (
 	tailBytes = 32 << 20
 	// readAtOnce is about how much of messages and texts is read in one snapshot, in bytes.
 	readAtOnce = 64 << 20
-	// tierLow and tierHigh are sizes, in contents, from which a segment isn't merged with smaller ones.
-	tierLow, tierHigh = 4 << 10, 48 << 10
-	// mergeMin is how many segments of a size are merged, and mergeMost how many at once: while much comes in, more of them gather.
+	// mergeMin is how many of the smallest segments are merged, and mergeMost how many of any at once: while much comes in, more of them gather.
 	mergeMin, mergeMost = 8, 128
 	// mergeBytes is about how much of them all is held meanwhile, and pieceBytes at least of each, in bytes.
 	mergeBytes, pieceBytes = 6 << 20, 32 << 10
-	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes, well below what a manifest can say.
-	maxSegment      = 1 << 17
-	maxSegmentBytes = kv.MaxBatch * 2 / 3
+	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes: so long does a merge take, and so much room on the disk.
+	maxSegment      = 1 << 20
+	maxSegmentBytes = 256 << 20
+	// mostBytes is more than a segment can have.
+	mostBytes = 1 << 31
 )
+
+// tiers are sizes, in contents, below which segments are merged with others that aren't in a tier before, and with how many at least. So a search has few
+// segments to ask, however large the account is.
+var tiers = [...]struct{ below, least int }{{4 << 10, mergeMin}, {48 << 10, 8}, {192 << 10, 4}, {768 << 10, 4}}
 
 // manifest is the list of segments as stored.
 type manifest struct {
@@ -59,8 +64,9 @@ type manifest struct {
 // withFields is what is stored of a segment that has fields and their tokens.
 const withFields = 2
 
-// manifestVersion: since 2 with floor, and whether segments have fields; since 3 with segments that are being made.
-const manifestVersion = 3
+// manifestVersion: since 2 with floor, and whether segments have fields; since 3 with segments that are being made; since 4 with the number of
+// guides.
+const manifestVersion = 4
 
 func (m manifest) encode() []byte {
 	b := binary.AppendUvarint([]byte{manifestVersion}, uint64(m.floor))
@@ -71,6 +77,7 @@ func (m manifest) encode() []byte {
 				b = binary.AppendUvarint(b, n)
 			}
 			b = append(b, withFields*boolByte(s.fields))
+			b = binary.AppendUvarint(b, uint64(s.guides))
 		}
 	}
 	return b
@@ -92,9 +99,12 @@ func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
 		making = d.Uint()
 	}
 	for d.Rest() > 0 {
-		s := segment{id: segmentID(d.Uint()), docs: int(min(d.Uint(), maxSegment)), chunks: int(min(d.Uint(), 1<<16-1)), bytes: int(min(d.Uint(), kv.MaxBatch))}
+		s := segment{id: segmentID(d.Uint()), docs: int(min(d.Uint(), maxSegment)), chunks: int(min(d.Uint(), 1<<16-1)), bytes: int(min(d.Uint(), mostBytes))}
 		if second {
 			s.fields = d.Byte() == withFields
+		}
+		if second && raw[0] >= 4 {
+			s.guides = int(min(d.Uint(), 1<<16-1))
 		}
 		m.segments = append(m.segments, s)
 	}
@@ -168,6 +178,7 @@ type built struct {
 	dropped  []ContentID                                // of the tail
 	chunks   func(put func(fulltext.Chunk) error) error // makes them, for put to keep
 	made     segment                                    // what is stored of it, in which case it has a number
+	guide    fulltext.GuideBuilder                      // of the chunks that are stored, since the last guide
 	waiting  []fulltext.Chunk                           // are to be stored next
 	texts    map[ContentID][][]byte                     // that were taken out for it
 	more     bool                                       // of the tail may be left
@@ -393,19 +404,21 @@ func (a *account) mergeSegments(ctx context.Context) error {
 
 // mergeable returns segments that should become one, or none.
 func (m manifest) mergeable() []segment {
-	for _, most := range [...]int{tierLow, tierHigh} {
+	from := 0
+	for _, tier := range tiers {
 		var some []segment
 		docs, bytes := 0, 0
 		for _, s := range m.segments {
-			if len(some) < mergeMost && s.docs < most && (most == tierLow || s.docs >= tierLow) && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
+			if len(some) < mergeMost && s.docs >= from && s.docs < tier.below && docs+s.docs <= maxSegment && bytes+s.bytes <= maxSegmentBytes {
 				some = append(some, s)
 				docs += s.docs
 				bytes += s.bytes
 			}
 		}
-		if len(some) >= mergeMin {
+		if len(some) >= tier.least {
 			return some
 		}
+		from = tier.below
 	}
 	return nil
 }
@@ -444,6 +457,7 @@ func (b *built) renumber(r kv.Reader, s segment) ([]uint32, error) {
 	defer batch.close()
 	numbers := make([]uint32, len(docs))
 	for i, id := range docs {
+		b.pace.step()
 		_, here, err := batch.content(id)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,7 +108,7 @@ func TestMergesAreStoredAsTheyAreMade(t *testing.T) {
 	for _, c := range whole {
 		size += len(c.Terms) + len(c.Postings)
 	}
-	if s := m.segments[0]; s.bytes != size || s.docs != mergeMin*20-17 || !s.fields {
+	if s := m.segments[0]; s.bytes <= size || s.bytes > size+size/16 || s.guides != 1 || s.docs != mergeMin*20-17 || !s.fields {
 		t.Errorf("%+v, %d bytes", s, size)
 	}
 	if !slices.EqualFunc(whole, w.stored(m.segments[0]), same) {
@@ -202,4 +203,83 @@ func TestMergesNoticeChanges(t *testing.T) {
 	if !errors.Is(err, errOvertaken) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestFewSegments: however many contents come, there are few segments; no merge is much larger than what is allowed, and each content is in few merges.
+func TestFewSegments(t *testing.T) {
+	for _, bytes := range []int{100, 3 << 10} {
+		var m manifest
+		merged, most := 0, 0
+		for range 2_000_000 / tailMax {
+			m.segments = append(m.segments, segment{docs: tailMax, bytes: tailMax * bytes})
+			for some := m.mergeable(); some != nil; some = m.mergeable() {
+				var one segment
+				for _, s := range some {
+					one.docs += s.docs
+					one.bytes += s.bytes
+				}
+				merged += one.docs
+				m.segments = append(m.segments[:len(m.segments)-len(some)], one)
+				if one.docs > maxSegment || one.bytes > maxSegmentBytes {
+					t.Fatalf("%+v", one)
+				}
+			}
+			most = max(most, len(m.segments))
+		}
+		if limit := map[int]int{100: 24, 3 << 10: 45}[bytes]; most > limit || merged > 4*2_000_000 {
+			t.Errorf("%d bytes each: up to %d segments, %d merged", bytes, most, merged)
+		}
+	}
+}
+
+// guidedWorld is a world with one segment, which has a guide.
+func guidedWorld(t *testing.T) (*world, segment) {
+	w, a := mergeWorld(t)
+	w.must(a.storeSegment(w.ctx, w.merge(w.ctx, a)))
+	m := w.manifest()
+	if len(m.segments) != 1 || m.segments[0].guides != 1 {
+		t.Fatalf("%+v", m)
+	}
+	return w, m.segments[0]
+}
+
+// TestSegmentsWithoutGuides, those from before there were any, are searched all the same.
+func TestSegmentsWithoutGuides(t *testing.T) {
+	w, s := guidedWorld(t)
+	find := func() {
+		t.Helper()
+		w.finds(SearchBody("round3 number7x"), 68)
+		w.finds(SearchBody("ound3 number7x"), 68)
+		w.finds(SearchBody("nowhere number7x"))
+	}
+	find()
+	old := append([]byte{3}, w.manifest().encode()[1:]...)
+	old = old[:len(old)-1] // the number of guides
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		w.must(tx.Set(indexKey(), old))
+		return tx.Delete(segmentKey(s.id, segmentGuide, 0))
+	}))
+	if m := w.manifest(); len(m.segments) != 1 || m.segments[0].guides != 0 {
+		t.Fatalf("%+v", m)
+	}
+	find()
+	w.check()
+}
+
+// TestDamagedGuides are told by searches and by checks.
+func TestDamagedGuides(t *testing.T) {
+	w, s := guidedWorld(t)
+	damage := func(tx kv.Tx) error { return tx.Set(segmentKey(s.id, segmentGuide, 0), []byte{1, 2, 3}) }
+	problems, err := w.damagedOf(ann, damage)
+	if err != nil || !strings.Contains(strings.Join(problems, "\n"), "guide") {
+		t.Errorf("%q, %v", problems, err)
+	}
+	w.must(w.db.Update(w.ctx, partition(ann), damage))
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		_, _, err := SearchBody("number7x").May(b, &Row{Content: 1})
+		w.fails(fault.Corrupt, err)
+		return nil
+	}))
+	w.must(w.store.Reindex(w.ctx, ann))
+	w.finds(SearchBody("round3 number7x"), 68)
 }

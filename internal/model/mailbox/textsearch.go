@@ -176,18 +176,21 @@ func (s *TextSearch) knownBy(m manifest) bool {
 
 // ask adds what a segment knows.
 func (s *TextSearch) ask(p *partReader, seg segment) error {
-	h := fulltext.NewHits(uint32(seg.docs))
+	h := fulltext.NewHits(s.lookup(), uint32(seg.docs))
 	if !s.exact() {
 		h.Hasty()
 	}
 	for {
-		if err := s.look(p, seg, h); err != nil {
+		look := p.look
+		if seg.guides > 0 {
+			look = p.lookGuided
+		}
+		if err := look(seg, h); err != nil {
 			return err
 		}
 		if h.Enough() {
 			return s.note(p.r, seg, h)
 		}
-		p.close() // cursors go forward
 	}
 }
 
@@ -196,41 +199,77 @@ func (s *TextSearch) exact() bool {
 	return s.query.Exact() || s.field != 0 && s.query.Token()
 }
 
-// look goes through a segment's terms.
-func (s *TextSearch) look(p *partReader, seg segment, h *fulltext.Hits) error {
+// lookup is what to look for in segments.
+func (s *TextSearch) lookup() *fulltext.Lookup {
+	switch {
+	case s.field == 0:
+		return s.query.Zones(s.zones)
+	case s.query.Token():
+		return s.query.Tokens(fulltext.Field(tokensOf + s.field))
+	}
+	return s.query.Field(fulltext.Field(s.field))
+}
+
+// look goes through the terms of a segment that has no guides.
+func (p *partReader) look(seg segment, h *fulltext.Hits) error {
 	for i := range seg.chunks {
 		terms, err := p.get(&p.terms, segmentKey(seg.id, segmentTerms, i))
 		if err != nil {
 			return err
 		}
-		postings := func() ([]byte, error) { return p.get(&p.postings, segmentKey(seg.id, segmentPostings, i)) }
-		more := true
-		switch {
-		case s.field == 0:
-			err = h.Search(s.query, s.zones, terms, postings)
-		case s.query.Token():
-			more, err = h.SearchTokens(s.query, fulltext.Field(tokensOf+s.field), terms, postings)
-		default:
-			more, err = h.SearchField(s.query, fulltext.Field(s.field), terms, postings)
-		}
-		if err != nil {
+		more, err := h.Search(terms, func() ([]byte, error) { return p.get(&p.postings, segmentKey(seg.id, segmentPostings, i)) })
+		if err != nil || !more {
 			return err
-		}
-		if !more {
-			break
 		}
 	}
 	return nil
 }
 
-// note adds the contents that were found.
-func (s *TextSearch) note(r kv.Reader, seg segment, h *fulltext.Hits) error {
-	var docs docList
-	var err error
-	h.Each(func(doc uint32) {
-		if docs.n == 0 && err == nil {
-			docs, err = openDocs(r, seg)
+// lookGuided looks where a segment's guides say.
+func (p *partReader) lookGuided(seg segment, h *fulltext.Hits) error {
+	first := 0
+	p.visits = p.visits[:0]
+	for i := range seg.guides {
+		v, err := p.get(&p.guides, segmentKey(seg.id, segmentGuide, i))
+		if err != nil {
+			return err
 		}
+		g, ok := fulltext.OpenGuide(v)
+		if !ok {
+			return damagedGuide()
+		}
+		for _, visit := range h.Plan(&g) {
+			visit.Chunk += first
+			p.visits = append(p.visits, visit)
+		}
+		first += g.Chunks()
+	}
+	if h.Hopeless() {
+		return nil
+	}
+	for _, visit := range p.visits {
+		terms, err := p.get(&p.terms, segmentKey(seg.id, segmentTerms, visit.Chunk))
+		if err != nil {
+			return err
+		}
+		postings := func() ([]byte, error) {
+			return p.get(&p.postings, segmentKey(seg.id, segmentPostings, visit.Chunk))
+		}
+		if err := h.Visit(visit, terms, postings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func damagedGuide() error {
+	return fault.New(fault.Corrupt, "a guide of the text index is damaged")
+}
+
+// note adds the contents that were found.
+func (s *TextSearch) note(r kv.Reader, seg segment, h *fulltext.Hits) (err error) {
+	docs := docParts{r: r, of: seg}
+	h.Each(func(doc uint32) {
 		if err == nil {
 			var id ContentID
 			id, err = docs.at(int(doc))
@@ -240,10 +279,11 @@ func (s *TextSearch) note(r kv.Reader, seg segment, h *fulltext.Hits) error {
 	return err
 }
 
-// partReader reads segments in their order, with little in memory at a time.
+// partReader reads segments, with little in memory at a time.
 type partReader struct {
-	r               kv.Reader
-	terms, postings kv.Cursor
+	r                       kv.Reader
+	guides, terms, postings kv.Cursor
+	visits                  []fulltext.Visit // scratch
 }
 
 // get is valid until it is called again with the same cursor.
@@ -263,10 +303,10 @@ func (p *partReader) get(c *kv.Cursor, key []byte) ([]byte, error) {
 }
 
 func (p *partReader) close() {
-	for _, c := range [...]kv.Cursor{p.terms, p.postings} {
+	for _, c := range [...]kv.Cursor{p.guides, p.terms, p.postings} {
 		if c != nil {
 			c.Close()
 		}
 	}
-	p.terms, p.postings = nil, nil
+	p.guides, p.terms, p.postings = nil, nil, nil
 }

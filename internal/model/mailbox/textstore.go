@@ -96,6 +96,7 @@ func (a *account) storeTaken(ctx context.Context, ids []ContentID, texts map[Con
 // storeChunks stores a segment's chunks as they are made; if they are less than a step, they wait for the end.
 func (a *account) storeChunks(ctx context.Context, b *built) error {
 	b.made, b.waiting = segment{docs: len(b.docs), fields: b.fields}, nil
+	b.guide = fulltext.GuideBuilder{Docs: uint32(len(b.docs))}
 	size := 0
 	err := b.chunks(func(c fulltext.Chunk) error {
 		b.waiting = append(b.waiting, c)
@@ -161,8 +162,19 @@ func (t *txn) addSegment(m *manifest, b *built) error {
 	if err := t.putChunks(b); err != nil { // if they are less than a step
 		return err
 	}
+	if b.made.guides > 0 || b.guide.Blocks() >= guided {
+		if err := t.putGuide(b); err != nil {
+			return err
+		}
+	}
 	m.segments = append(m.segments, b.made)
-	return t.tx.Set(segmentKey(b.made.id, segmentDocs, 0), encodeDocs(b.docs))
+	for i := 0; i*docsPart < len(b.docs); i++ {
+		part := b.docs[i*docsPart : min((i+1)*docsPart, len(b.docs))]
+		if err := t.tx.Set(segmentKey(b.made.id, segmentDocs, i), encodeDocs(part)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropUnfinished removes what a crash has left of segments that were being made.
@@ -204,9 +216,29 @@ func (t *txn) putChunks(b *built) error {
 		}
 		b.made.chunks++
 		b.made.bytes += len(c.Terms) + len(c.Postings)
+		if b.guide.Add(c); b.guide.Full() {
+			if err := t.putGuide(b); err != nil {
+				return err
+			}
+		}
 	}
 	b.waiting = nil
 	return nil
+}
+
+// guided is from how many blocks on a segment has a guide: fewer are soon looked through.
+const guided = 8
+
+// putGuide stores the guide of the chunks since the last, if there are any.
+func (t *txn) putGuide(b *built) error {
+	if b.guide.Blocks() == 0 {
+		return nil
+	}
+	v := b.guide.Take()
+	err := t.tx.Set(segmentKey(b.made.id, segmentGuide, b.made.guides), v)
+	b.made.guides++
+	b.made.bytes += len(v)
+	return err
 }
 
 // putTaken stores a text that was taken out for the index, if the content is still there.
@@ -225,8 +257,15 @@ func (t *txn) putTaken(id ContentID, chunks [][]byte) error {
 
 func (t *txn) dropSegments(list []segment) error {
 	for _, s := range list {
-		if err := t.tx.Delete(segmentKey(s.id, segmentDocs, 0)); err != nil {
-			return err
+		for i := 0; i == 0 || i*docsPart < s.docs; i++ {
+			if err := t.tx.Delete(segmentKey(s.id, segmentDocs, i)); err != nil {
+				return err
+			}
+		}
+		for i := range s.guides {
+			if err := t.tx.Delete(segmentKey(s.id, segmentGuide, i)); err != nil {
+				return err
+			}
 		}
 		for i := range s.chunks {
 			for _, kind := range [...]byte{segmentTerms, segmentPostings} {

@@ -1,0 +1,232 @@
+package fulltext
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"sort"
+)
+
+// A Guide says of some chunks of a segment, one behind the other, in which of them a pattern may be found: so that a search doesn't read
+// all of them. It sees them in blocks of blockTerms terms. Of each block it has the first term, and which grams the terms have: every three
+// bytes that stand side by side in a term with a 0 behind it.
+//
+//	version, then how many chunks, blocks and bytes of common terms there are; for each chunk how many blocks there are up to its end; for each
+//	block where its first term ends; all numbers of 4 bytes, big-endian
+//	first terms, one behind the other
+//	common terms: 0 and the term, for each, in order, and 0: those whose lists are so long that hasty searches leave them out
+//	for each gram, as a hash of gramBits bits, a row of bits: block k has one that hashes so if bit k%8 of byte k/8 is set
+//
+// The blocks of a gram stand together since a search asks for few grams in all blocks. Guides that are damaged find too little.
+type Guide struct {
+	chunks, blocks int
+	ends, fences   []byte // the tables
+	first, common  []byte
+	rows           []byte
+}
+
+const (
+	guideVersion = 1
+	guideHead    = 1 + 3*4
+
+	blockSamples = 64
+	blockTerms   = blockSamples * sampleEvery
+
+	gramBits  = 12
+	gramWords = 1 << gramBits / 64
+
+	// guideBlocks is when a guide is full: so its record has at most some 0.7 MB.
+	guideBlocks = 1 << 10
+	// mostCommon is how many bytes of common terms a guide has. Others are read for nothing, as without a guide.
+	mostCommon = 32 << 10
+)
+
+func gram(a, b, c byte) uint32 {
+	return (uint32(a) | uint32(b)<<8 | uint32(c)<<16) * 0x9e3779b1 >> (32 - gramBits)
+}
+
+// OpenGuide reads a guide, which is valid as long as b is. ok is false if it is none.
+func OpenGuide(b []byte) (g Guide, ok bool) {
+	if len(b) < guideHead || b[0] != guideVersion {
+		return Guide{}, false
+	}
+	n := func(i int) int { return int(binary.BigEndian.Uint32(b[1+4*i:])) }
+	g.chunks, g.blocks = n(0), n(1)
+	common := n(2)
+	rest := b[guideHead:]
+	if g.chunks > len(rest)/4 || g.blocks > len(rest)/4 || len(rest) < 4*(g.chunks+g.blocks) || g.chunks > g.blocks {
+		return Guide{}, false
+	}
+	g.ends, rest = rest[:4*g.chunks], rest[4*g.chunks:]
+	g.fences, rest = rest[:4*g.blocks], rest[4*g.blocks:]
+	first := len(rest) - common - g.width()<<gramBits
+	if first < 0 {
+		return Guide{}, false
+	}
+	g.first, g.common, g.rows = rest[:first], rest[first:first+common], rest[first+common:]
+	return g, g.sound()
+}
+
+// sound reports whether the tables ascend.
+func (g *Guide) sound() bool {
+	last := 0
+	for k := range g.chunks {
+		if g.end(k) <= last {
+			return false
+		}
+		last = g.end(k)
+	}
+	at := uint32(0)
+	for k := range g.blocks {
+		next := binary.BigEndian.Uint32(g.fences[4*k:])
+		if next < at || next > uint32(len(g.first)) {
+			return false
+		}
+		at = next
+	}
+	return last == g.blocks
+}
+
+// Chunks is how many chunks the guide is about.
+func (g *Guide) Chunks() int { return g.chunks }
+
+// width is how many bytes a row has.
+func (g *Guide) width() int { return (g.blocks + 7) / 8 }
+
+// end is the block behind the last of a chunk.
+func (g *Guide) end(chunk int) int { return int(binary.BigEndian.Uint32(g.ends[4*chunk:])) }
+
+// fence is the first term of a block.
+func (g *Guide) fence(block int) []byte {
+	from := uint32(0)
+	if block > 0 {
+		from = binary.BigEndian.Uint32(g.fences[4*block-4:])
+	}
+	return g.first[from:binary.BigEndian.Uint32(g.fences[4*block:])]
+}
+
+// within is the blocks in which there may be terms from p.lo to before p.hi.
+func (g *Guide) within(p *pattern) (from, to int) {
+	from = sort.Search(g.blocks, func(k int) bool { return bytes.Compare(g.fence(k), p.lo) > 0 })
+	from = max(from-1, 0)
+	to = g.blocks
+	if p.hi != nil {
+		to = from + sort.Search(g.blocks-from, func(k int) bool { return bytes.Compare(g.fence(from+k), p.hi) >= 0 })
+	}
+	return from, to
+}
+
+// isCommon reports whether a term with a pattern is a common one.
+func (g *Guide) isCommon(p *pattern) bool {
+	for _, at := range find(g.common, p.find) {
+		if term := termAt(g.common, at); bytes.Compare(term, p.lo) >= 0 && (p.hi == nil || bytes.Compare(term, p.hi) < 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// having is the blocks that have all grams of a pattern, a bit each; nil if it has none. room is for them.
+func (g *Guide) having(p *pattern, room []byte) []byte {
+	text := p.find
+	if text[0] == 0 {
+		text = text[1:]
+	}
+	w := g.width()
+	for i := 0; i+2 < len(text); i++ {
+		row := g.rows[w*int(gram(text[i], text[i+1], text[i+2])):][:w]
+		if i == 0 {
+			room = append(room[:0], row...)
+			continue
+		}
+		for k := range room {
+			room[k] &= row[k]
+		}
+	}
+	if len(text) < 3 {
+		return nil
+	}
+	return room
+}
+
+// A GuideBuilder makes a guide of a segment with so many Docs. The zero value with them is ready. It is not safe for concurrent use.
+type GuideBuilder struct {
+	Docs uint32
+
+	ends   []uint32
+	fences []uint32
+	first  []byte
+	common []byte
+	grams  []uint64 // gramWords for each block
+}
+
+// Blocks is the number of blocks so far.
+func (b *GuideBuilder) Blocks() int { return len(b.fences) }
+
+// Full reports whether the guide should have no more chunks.
+func (b *GuideBuilder) Full() bool { return b.Blocks() >= guideBlocks }
+
+// Add adds the segment's next chunk.
+func (b *GuideBuilder) Add(c Chunk) {
+	names, _ := c.parts()
+	postings := c.Postings
+	for n := 0; len(names) > 1; n++ {
+		size := bytes.IndexByte(names[1:], 0)
+		if size < 0 {
+			break
+		}
+		term := names[1 : 1+size]
+		if n%blockTerms == 0 {
+			b.first = append(b.first, term...)
+			b.fences = append(b.fences, uint32(len(b.first)))
+			b.grams = append(b.grams, make([]uint64, gramWords)...)
+		}
+		b.note(names[1 : 2+size])
+		list, k := binary.Uvarint(postings)
+		if k > 0 && list <= uint64(len(postings)-k) {
+			postings = postings[k+int(list):]
+			if tooCommon(int(list), b.Docs) && len(b.common)+len(term) < mostCommon {
+				b.common = append(append(b.common, 0), term...)
+			}
+		}
+		names = names[1+size:]
+	}
+	b.ends = append(b.ends, uint32(b.Blocks()))
+}
+
+// note adds a term, with its 0, to the last block.
+func (b *GuideBuilder) note(text []byte) {
+	block := (*[gramWords]uint64)(b.grams[len(b.grams)-gramWords:])
+	for i := 0; i+2 < len(text); i++ {
+		h := gram(text[i], text[i+1], text[i+2])
+		block[h/64] |= 1 << (h % 64)
+	}
+}
+
+// Take returns the guide of the chunks since the last call.
+func (b *GuideBuilder) Take() []byte {
+	if len(b.common) > 0 {
+		b.common = append(b.common, 0)
+	}
+	out := []byte{guideVersion}
+	for _, n := range [...]int{len(b.ends), b.Blocks(), len(b.common)} {
+		out = binary.BigEndian.AppendUint32(out, uint32(n))
+	}
+	for _, n := range slices.Concat(b.ends, b.fences) {
+		out = binary.BigEndian.AppendUint32(out, n)
+	}
+	out = append(append(out, b.first...), b.common...)
+	width := (b.Blocks() + 7) / 8
+	out = append(out, make([]byte, width<<gramBits)...)
+	rows := out[len(out)-width<<gramBits:]
+	for i, word := range b.grams {
+		block := i / gramWords
+		for ; word != 0; word &= word - 1 {
+			h := i%gramWords*64 + bits.TrailingZeros64(word)
+			rows[h*width+block/8] |= 1 << (block % 8)
+		}
+	}
+	*b = GuideBuilder{Docs: b.Docs, ends: b.ends[:0], fences: b.fences[:0], first: b.first[:0], common: b.common[:0], grams: b.grams[:0]}
+	return out
+}
