@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/blob"
@@ -340,15 +341,18 @@ func differ(a, b *View) string {
 			return fmt.Sprintf("UID %d: %+v and %+v", r.UID, *r, o)
 		}
 	}
-	for i, p := range b.pages {
+	for i, p := range b.allPages() {
 		if want := newPage(p.rows); p.flags != want.flags || p.words != want.words || p.modSeq != want.modSeq ||
 			p.oldest != want.oldest || p.newest != want.newest || p.first != want.first || p.last != want.last {
 			return fmt.Sprintf("what page %d says of its rows", i)
 		}
 	}
-	for i := range b.groups {
-		if g := b.groups[i].Load(); g != nil && *g != *newGroup(b.groupOf(i)) {
+	for i, s := range b.shelves {
+		if g := s.group.Load(); g != nil && *g != *newGroup(s.pages) {
 			return fmt.Sprintf("what group %d says of its rows", i)
+		}
+		if !slices.Equal(s.starts, newShelf(s.pages).starts) || b.starts[i+1]-b.starts[i] != s.starts[len(s.pages)] {
+			return fmt.Sprintf("where the rows of shelf %d begin", i)
 		}
 	}
 	return ""

@@ -54,24 +54,28 @@ type cursor struct {
 	p, k int // page, row in it
 }
 
-func (c *cursor) more() bool { return c.p < len(c.v.pages) }
-func (c *cursor) row() *Row  { return &c.v.pages[c.p].rows[c.k] }
-func (c *cursor) index() int { return c.v.starts[c.p] + c.k }
+func (c *cursor) more() bool { return c.p < c.v.Pages() }
+func (c *cursor) row() *Row  { return &c.v.page(c.p).rows[c.k] }
+func (c *cursor) index() int { return c.v.start(c.p) + c.k }
 
 func (c *cursor) next() int {
 	i := c.index()
-	if c.k++; c.k == len(c.v.pages[c.p].rows) {
+	if c.k++; c.k == len(c.v.page(c.p).rows) {
 		c.p, c.k = c.p+1, 0
 	}
 	return i
 }
 
-// skipShared passes a page that both views have.
+// skipShared passes a shelf or a page that both views have.
 func skipShared(a, b *cursor) bool {
-	if a.k != 0 || b.k != 0 || a.v.pages[a.p] != b.v.pages[b.p] {
+	if a.k != 0 || b.k != 0 || a.v.page(a.p) != b.v.page(b.p) {
 		return false
 	}
-	a.p++
-	b.p++
+	n := 1
+	if s := a.v.shelves[a.p/groupPages]; a.p%groupPages == 0 && b.p%groupPages == 0 && s == b.v.shelves[b.p/groupPages] {
+		n = len(s.pages)
+	}
+	a.p += n
+	b.p += n
 	return true
 }

@@ -42,7 +42,7 @@ func (s *Session) mayExpunge(id FolderID) error {
 // uids lists the UIDs of a view's rows.
 func (v *View) uids(onlyDeleted bool) []UID {
 	var out []UID
-	for _, p := range v.pages {
+	for _, p := range v.allPages() {
 		which := p.All()
 		if onlyDeleted {
 			which = p.Flagged(Deleted)

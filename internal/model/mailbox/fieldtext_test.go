@@ -73,7 +73,7 @@ func (w *world) asks(t *rapid.T, b *Batch, v *View, search func(string) *TextSea
 	}
 	needle := aNeedle(t, texts)
 	s := search(needle)
-	some, err := s.Candidates(b, v.pages[0])
+	some, err := s.Candidates(b, v.page(0))
 	w.must(err)
 	for i, r := range v.All(0, v.Len()) {
 		has := bytes.Contains(texts[i], fulltext.AppendFolded(nil, needle))

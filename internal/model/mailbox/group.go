@@ -1,15 +1,7 @@
 package mailbox
 
-import (
-	"slices"
-	"sync/atomic"
-)
-
-// groupPages is how many pages make a Group.
-const groupPages = 64
-
 // Group is a run of pages, and what can be said of all their rows: a search of a very large folder looks at groups first. Groups are
-// immutable; they are made when somebody asks for them, and go from view to view as long as their pages do.
+// immutable; they are made when somebody asks for them, and go from view to view with their shelves.
 type Group struct {
 	rows       int
 	some, each Flags // that some of the rows have, and all
@@ -20,9 +12,6 @@ type Group struct {
 	modSeq         ModSeq
 	first, last    ContentID
 }
-
-// groups are a view's groups, as far as they have been asked for.
-type groups []atomic.Pointer[Group]
 
 func newGroup(pages []*Page) *Group {
 	p := pages[0]
@@ -49,48 +38,36 @@ func newGroup(pages []*Page) *Group {
 	return g
 }
 
-// inherit takes over the groups of the view before whose pages are the same.
-func (v *View) inherit(before *View) {
-	if len(v.pages) <= groupPages {
-		return
+// asGroup is the shelf's group.
+func (s *shelf) asGroup() *Group {
+	g := s.group.Load()
+	if g == nil {
+		g = newGroup(s.pages)
+		s.group.Store(g)
 	}
-	v.groups = make(groups, (len(v.pages)+groupPages-1)/groupPages)
-	for i := range min(len(v.groups), len(before.groups)) {
-		if g := before.groups[i].Load(); g != nil && slices.Equal(v.groupOf(i), before.groupOf(i)) {
-			v.groups[i].Store(g)
-		}
-	}
-}
-
-// groupOf is the pages of group i.
-func (v *View) groupOf(i int) []*Page {
-	return v.pages[i*groupPages : min((i+1)*groupPages, len(v.pages))]
+	return g
 }
 
 // GroupIn returns the group that begins with a page, as it is in a newer view of the folder, and the row behind its last. It returns nil if no
 // group begins there, or rows of it are gone there; small folders have none.
 func (v *View) GroupIn(newer *View, page int) (g *Group, end int) {
 	i := page / groupPages
-	if page%groupPages != 0 || i >= len(v.groups) || i >= len(newer.groups) {
+	if page%groupPages != 0 || i >= min(len(v.shelves), len(newer.shelves)) || len(v.shelves) == 1 || len(newer.shelves) == 1 {
 		return nil, 0
 	}
-	to := min(page+groupPages, len(v.pages))
-	end = v.starts[to]
+	to, n := min(page+groupPages, v.Pages()), newer.Pages()
+	end = v.start(to)
 	if v != newer {
 		// UIDs never come between others: as many rows, between the same two, are the same.
-		if to > len(newer.pages) || v.starts[page] != newer.starts[page] || end != newer.starts[to] ||
-			v.At(v.starts[page]).UID != newer.At(v.starts[page]).UID || v.At(end-1).UID != newer.At(end-1).UID {
+		if to > n || v.start(page) != newer.start(page) || end != newer.start(to) ||
+			v.At(v.start(page)).UID != newer.At(v.start(page)).UID || v.At(end-1).UID != newer.At(end-1).UID {
 			return nil, 0
 		}
-		if to-page < groupPages && to < len(newer.pages) {
+		if to-page < groupPages && to < n {
 			return nil, 0 // it has become longer
 		}
 	}
-	if g = newer.groups[i].Load(); g == nil {
-		g = newGroup(newer.groupOf(i))
-		newer.groups[i].Store(g)
-	}
-	return g, end
+	return newer.shelves[i].asGroup(), end
 }
 
 // Len is the number of rows.

@@ -82,7 +82,7 @@ func TestPagesAreSmall(t *testing.T) {
 	_, err := w.me.SetFlags(w.ctx, in, FlagChange{UIDs: []UID{1, PageRows, PageRows + 1}, Flags: Seen})
 	w.must(err)
 	rows := 0
-	for _, p := range w.view(in).pages {
+	for _, p := range w.view(in).allPages() {
 		if rows += len(p.rows); len(p.rows) > PageRows || len(p.rows) == 0 {
 			t.Errorf("a page has %d rows", len(p.rows))
 		}

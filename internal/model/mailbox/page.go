@@ -133,27 +133,37 @@ func (p *Page) Received() (oldest, newest int64) { return p.oldest, p.newest }
 func (p *Page) ModSeq() ModSeq { return p.modSeq }
 
 // Pages is the number of a view's pages.
-func (v *View) Pages() int { return len(v.pages) }
+func (v *View) Pages() int {
+	n := len(v.shelves)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*groupPages + len(v.shelves[n-1].pages)
+}
 
 // PageOf is the page that has row i, from 0, and at which row it begins.
 func (v *View) PageOf(i int) (page, start int) {
-	p := sort.SearchInts(v.starts, i+1) - 1
-	return p, v.starts[p]
+	p := v.pageWith(i)
+	return p, v.start(p)
 }
 
 // PageEnd is the row behind the last of a page.
-func (v *View) PageEnd(page int) int { return v.starts[page+1] }
+func (v *View) PageEnd(page int) int { return v.start(page + 1) }
 
 // PageIn returns page i as it is in a newer view of the folder; false if rows of it are gone there.
 func (v *View) PageIn(newer *View, i int) (*Page, bool) {
-	if v == newer || i < len(newer.pages) && v.pages[i] == newer.pages[i] && v.starts[i] == newer.starts[i] {
-		return v.pages[i], true
+	p := v.page(i)
+	if v == newer {
+		return p, true
 	}
-	if i >= len(newer.pages) || v.starts[i] != newer.starts[i] {
+	if i >= newer.Pages() || v.start(i) != newer.start(i) {
 		return nil, false
 	}
+	n := newer.page(i)
+	if p == n {
+		return p, true
+	}
 	// UIDs never come between others: as many rows, between the same two, are the same.
-	p, n := v.pages[i], newer.pages[i]
 	k := len(p.rows)
 	if len(n.rows) < k || p.rows[0].UID != n.rows[0].UID || p.rows[k-1].UID != n.rows[k-1].UID {
 		return nil, false

@@ -50,11 +50,11 @@ func TestPagesOfNewerViews(t *testing.T) {
 				continue
 			}
 			for k := range p.Len() {
-				if p.At(k).UID != old.pages[i].At(k).UID {
+				if p.At(k).UID != old.page(i).At(k).UID {
 					t.Errorf("page %d: row %d is another", i, k)
 				}
 			}
-			if p.Len() != old.pages[i].Len() || p.Flagged(Flagged).Last() >= old.pages[i].Len() {
+			if p.Len() != old.page(i).Len() || p.Flagged(Flagged).Last() >= old.page(i).Len() {
 				t.Errorf("page %d has %d rows, flags %v", i, p.Len(), p.Flagged(Flagged))
 			}
 		}

@@ -10,19 +10,19 @@ type reflagging struct {
 	effect effect
 	res    *FlagResult
 
-	pages []*Page // the next view's; nil: as they were
-	rows  []Row   // those of the page at hand; nil: as they were
-	runs  []uidRun
-	n     int // items that changed
+	shelves []*shelf // the next view's; nil: as they were
+	rows    []Row    // those of the page at hand; nil: as they were
+	runs    []uidRun
+	n       int // items that changed
 }
 
 // run changes items by their UIDs, which are ascending.
 func (g *reflagging) run(uids []UID) {
 	g.res.Changed = slices.Grow(g.res.Changed, min(len(uids), g.f.view.Len()))
 	v := g.f.view
-	for len(uids) > 0 && len(v.pages) > 0 {
+	for len(uids) > 0 && len(v.shelves) > 0 {
 		p := max(v.pageOf(uids[0]), 0)
-		rows := v.pages[p].rows
+		rows := v.page(p).rows
 		n, found := slices.BinarySearch(uids, rows[len(rows)-1].UID)
 		if found {
 			n++
@@ -38,7 +38,7 @@ func (g *reflagging) run(uids []UID) {
 
 // page changes rows of page p.
 func (g *reflagging) page(p int, uids []UID) {
-	old := g.f.view.pages[p].rows
+	old := g.f.view.page(p).rows
 	k := 0
 	if len(uids) == 1 {
 		k, _ = slices.BinarySearchFunc(old, uids[0], func(r Row, u UID) int { return int(int64(r.UID) - int64(u)) })
@@ -54,10 +54,14 @@ func (g *reflagging) page(p int, uids []UID) {
 	if g.rows == nil {
 		return
 	}
-	if g.pages == nil {
-		g.pages = slices.Clone(g.f.view.pages)
+	if g.shelves == nil {
+		g.shelves = slices.Clone(g.f.view.shelves)
 	}
-	g.pages[p], g.rows = newPage(g.rows), nil
+	n := p / groupPages
+	if g.shelves[n] == g.f.view.shelves[n] {
+		g.shelves[n] = g.shelves[n].changed()
+	}
+	g.shelves[n].pages[p%groupPages], g.rows = newPage(g.rows), nil
 }
 
 // row changes row k of a page, if that changes anything.
@@ -100,8 +104,7 @@ func (g *reflagging) store() error {
 	}
 	f, v := g.f, g.f.view
 	f.touched = true
-	f.view = &View{folder: f.Folder, change: g.t.next.head.change, pages: g.pages, starts: v.starts, strokes: v.strokes, use: v.use}
-	f.view.inherit(v)
+	f.view = &View{folder: f.Folder, change: g.t.next.head.change, shelves: g.shelves, starts: v.starts, strokes: v.strokes, use: v.use}
 	if g.n > fewFlags {
 		return g.t.addStroke(f, &stroke{effect: g.effect, runs: g.runs})
 	}

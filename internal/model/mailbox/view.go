@@ -11,14 +11,13 @@ import (
 // immutable and shared by all sessions; the next one shares the pages that didn't change with the
 // last, so a change costs by its own size and not by the folder's.
 type View struct {
-	folder Folder
-	change ModSeq
-	pages  []*Page
-	starts []int // starts[i]: index of the first row of pages[i]; one more for the end
+	folder  Folder
+	change  ModSeq
+	shelves []*shelf
+	starts  []int // starts[i]: index of the first row of shelves[i]; one more for the end
 	// strokes are changes of flags that rows have here, but not yet in the store, oldest first.
 	strokes []strokeRef
 	use     *use
-	groups  groups // none if there are few pages
 
 	used atomic.Pointer[[]uint32] // keywords of the rows; nil: nobody has asked
 }
@@ -39,8 +38,8 @@ func (v *View) Len() int { return v.starts[len(v.starts)-1] }
 
 // At returns row i, from 0. It panics if there is none.
 func (v *View) At(i int) *Row {
-	p := sort.SearchInts(v.starts, i+1) - 1
-	return &v.pages[p].rows[i-v.starts[p]]
+	p := v.pageWith(i)
+	return &v.page(p).rows[i-v.start(p)]
 }
 
 // Find returns the index of the row with the UID, or, with ok false, the
@@ -50,14 +49,9 @@ func (v *View) Find(uid UID) (i int, ok bool) {
 	if p < 0 {
 		return 0, false
 	}
-	rows := v.pages[p].rows
+	rows := v.page(p).rows
 	k, ok := slices.BinarySearchFunc(rows, uid, func(r Row, u UID) int { return int(int64(r.UID) - int64(u)) })
-	return v.starts[p] + k, ok
-}
-
-// pageOf is the last page that begins at or before uid, -1 if none does.
-func (v *View) pageOf(uid UID) int {
-	return sort.Search(len(v.pages), func(i int) bool { return v.pages[i].rows[0].UID > uid }) - 1
+	return v.start(p) + k, ok
 }
 
 // hasAny reports whether there is a row with one of the UIDs.
@@ -74,10 +68,10 @@ func (v *View) All(lo, hi int) iter.Seq2[int, *Row] {
 		if lo >= hi {
 			return
 		}
-		p := sort.SearchInts(v.starts, lo+1) - 1
+		p := v.pageWith(lo)
 		for i := lo; i < hi; p++ {
-			rows := v.pages[p].rows
-			for k := i - v.starts[p]; k < len(rows) && i < hi; k++ {
+			rows := v.page(p).rows
+			for k := i - v.start(p); k < len(rows) && i < hi; k++ {
 				if !yield(i, &rows[k]) {
 					return
 				}
@@ -89,9 +83,14 @@ func (v *View) All(lo, hi int) iter.Seq2[int, *Row] {
 
 // FirstUnseen is the index of the first row without Seen, -1 if all are seen.
 func (v *View) FirstUnseen() int {
-	for p, pg := range v.pages {
-		if k := pg.All().Less(pg.Flagged(Seen)).Next(0); k < PageRows {
-			return v.starts[p] + k
+	for n, s := range v.shelves {
+		if len(v.shelves) > 1 && s.asGroup().Each()&Seen != 0 {
+			continue
+		}
+		for i, p := range s.pages {
+			if k := p.All().Less(p.Flagged(Seen)).Next(0); k < PageRows {
+				return v.starts[n] + s.starts[i] + k
+			}
 		}
 	}
 	return -1
@@ -103,7 +102,7 @@ func (v *View) keywords() []uint32 {
 		return *ids
 	}
 	sets := map[*Keywords]bool{}
-	for _, p := range v.pages {
+	for _, p := range v.allPages() {
 		for k := p.words.Next(0); k < PageRows; k = p.words.Next(k + 1) {
 			sets[p.rows[k].Keywords] = true
 		}
@@ -127,73 +126,68 @@ type edit struct {
 // newView makes a view from scratch.
 func newView(f Folder, change ModSeq, rows []Row) *View {
 	v := &View{folder: f, change: change, use: &use{}}
+	var b shelving
 	for len(rows) > 0 {
 		n := min(len(rows), PageRows)
-		v.pages = append(v.pages, newPage(slices.Clip(rows[:n])))
+		b.add(newPage(slices.Clip(rows[:n])))
 		rows = rows[n:]
 	}
-	v.index()
-	v.inherit(v)
+	b.put(v)
 	return v
-}
-
-func (v *View) index() {
-	v.starts = make([]int, len(v.pages)+1)
-	for i, p := range v.pages {
-		v.starts[i+1] = v.starts[i] + len(p.rows)
-	}
 }
 
 // advance returns the view after edits, which are sorted by UID, one a UID.
 func (v *View) advance(f Folder, change ModSeq, edits []edit) *View {
 	next := &View{folder: f, change: change, strokes: v.strokes, use: v.use}
 	if len(edits) == 0 {
-		next.pages, next.starts, next.groups = v.pages, v.starts, v.groups
+		next.shelves, next.starts = v.shelves, v.starts
 		return next
 	}
-	next.pages = make([]*Page, 0, len(v.pages)+1)
-	done := 0 // pages of v that are dealt with
+	b := shelving{shelves: make([]*shelf, 0, len(v.shelves)+1)}
+	done, pages := 0, v.Pages() // pages of v that are dealt with
 	for len(edits) > 0 {
 		p := max(v.pageOf(edits[0].uid), 0)
-		next.pages = append(next.pages, v.pages[done:min(p, len(v.pages))]...)
+		b.share(v, done, min(p, pages))
 		n := editsBefore(edits, v, p+1)
-		next.pages = appendEdited(next.pages, v, p, edits[:n])
+		b.add(edited(v, p, edits[:n])...)
 		edits, done = edits[n:], p+1
 	}
-	next.pages = append(next.pages, v.pages[min(done, len(v.pages)):]...)
-	next.index()
-	next.inherit(v)
+	b.share(v, done, pages)
+	b.put(next)
 	return next
 }
 
 // apart returns the same view with a last page whose array it doesn't share, so that rows which
 // are appended to it don't get in the way of those that were appended to v.
 func (v *View) apart() *View {
-	if len(v.pages) == 0 {
+	n := len(v.shelves) - 1
+	if n < 0 {
 		return v
 	}
-	last := *v.pages[len(v.pages)-1]
+	s := v.shelves[n].changed()
+	last := *s.pages[len(s.pages)-1]
 	last.rows = slices.Clip(last.rows)
-	pages := append(slices.Clone(v.pages[:len(v.pages)-1]), &last)
-	return &View{folder: v.folder, change: v.change, pages: pages, starts: v.starts, strokes: v.strokes, use: v.use}
+	s.pages[len(s.pages)-1] = &last
+	shelves := append(slices.Clone(v.shelves[:n]), s)
+	return &View{folder: v.folder, change: v.change, shelves: shelves, starts: v.starts, strokes: v.strokes, use: v.use}
 }
 
 // editsBefore counts the edits whose UID lies before page p begins.
 func editsBefore(edits []edit, v *View, p int) int {
-	if p >= len(v.pages) {
+	if p >= v.Pages() {
 		return len(edits)
 	}
-	first := v.pages[p].rows[0].UID
+	first := v.page(p).rows[0].UID
 	return sort.Search(len(edits), func(i int) bool { return edits[i].uid >= first })
 }
 
-// appendEdited adds what page p of v becomes by edits: none, one or several pages.
-func appendEdited(pages []*Page, v *View, p int, edits []edit) []*Page {
+// edited is what page p of v becomes by edits: none, one or several pages.
+func edited(v *View, p int, edits []edit) (pages []*Page) {
 	var old *Page
-	if p < len(v.pages) {
-		old = v.pages[p]
+	if p < v.Pages() {
+		old = v.page(p)
 		if onlyAppends(old, edits) {
-			return appendRows(pages, old, edits)
+			return appendRows(nil, old, edits)
 		}
 	}
 	rows := mergeRows(old, edits)
