@@ -1,6 +1,7 @@
 package fulltext
 
 import (
+	"encoding/binary"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -13,19 +14,12 @@ import (
 func AppendFolded[S string | []byte](dst []byte, s S) []byte {
 	dst = slices.Grow(dst, len(s))
 	for i := 0; i < len(s); {
-		// Runs of ASCII, which most text is, are written where there is room for them.
-		room := dst[len(dst):cap(dst)]
-		n := min(len(room), len(s)-i)
-		k := 0
-		for ; k < n && s[i+k] < utf8.RuneSelf; k++ {
-			room[k] = lower(s[i+k])
-		}
-		dst = dst[:len(dst)+k]
-		if i += k; i == len(s) {
-			break
-		}
-		if k == n { // what came before has become longer
-			dst = slices.Grow(dst, len(s)-i)
+		if s[i] < utf8.RuneSelf { // most text is runs of ASCII
+			at, n := len(dst), min(len(s)-i, foldPiece)
+			dst = append(dst, s[i:i+n]...)
+			n = foldASCII(dst[at:])
+			dst = dst[:at+n]
+			i += n
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
@@ -33,6 +27,28 @@ func AppendFolded[S string | []byte](dst []byte, s S) []byte {
 		i += n
 	}
 	return dst
+}
+
+// foldPiece is how much text is taken for ASCII at a time, without knowing.
+const foldPiece = 128
+
+// foldASCII folds the ASCII that b begins with, and returns how long it is. Eight octets at a time: adding makes the high bit of those
+// that are letters tell it.
+func foldASCII(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		if x&highs != 0 {
+			break
+		}
+		upper := (x + (0x80-'A')*ones) &^ (x + (0x7f-'Z')*ones) & highs
+		binary.LittleEndian.PutUint64(b[i:], x|upper>>2)
+	}
+	for ; i < len(b) && b[i] < utf8.RuneSelf; i++ {
+		b[i] = lower(b[i])
+	}
+	return i
 }
 
 func appendFoldedRune(dst []byte, s string, r rune) []byte {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -195,6 +196,33 @@ func TestFold(t *testing.T) {
 	} {
 		if got := string(AppendFolded(nil, in)); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestFoldASCII: eight octets at a time are as one by one.
+func TestFoldASCII(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			b := bytes.Repeat([]byte{'Q'}, 20)
+			b[at] = byte(c)
+			want, n := bytes.Repeat([]byte{'q'}, 20), 20
+			want[at] = lower(byte(c))
+			if c >= utf8.RuneSelf {
+				n = at
+			}
+			if got := foldASCII(b); got != n || !bytes.Equal(b[:n], want[:n]) {
+				t.Fatalf("octet %#x at %d: %q, want %q", c, at, b[:got], want[:n])
+			}
+		}
+	}
+	for _, in := range []string{strings.Repeat("Q", foldPiece-1) + "é", strings.Repeat("QÜ ", foldPiece), strings.Repeat("Q", 3*foldPiece+5)} {
+		var want []byte
+		for _, r := range in {
+			want = AppendFolded(want, string(r))
+		}
+		if got := AppendFolded(nil, in); !bytes.Equal(got, want) {
+			t.Errorf("%q: %q", in, got)
 		}
 	}
 }
