@@ -381,11 +381,11 @@ func oneLinePreview[S string | []byte](text S) (line string, full bool) {
 	return string(b), false
 }
 
-// visibleRun is how many ASCII characters that can be seen text begins with, at most limit.
+// visibleRun is how much ASCII text begins with that can be seen, with single spaces inside, at most limit.
 func visibleRun[S string | []byte](text S, limit int) int {
 	n := min(len(text), limit)
 	for i := range n {
-		if text[i]-'!' > '~'-'!' {
+		if c := text[i]; c-'!' > '~'-'!' && (c != ' ' || i+1 == n || text[i+1]-'!' > '~'-'!') {
 			return i
 		}
 	}

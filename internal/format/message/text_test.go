@@ -86,6 +86,11 @@ func TestPreview(t *testing.T) {
 		{"html filler", "Content-Type: text/html; charset=utf-8\n\n<div>Sale!\u200c\u00a0\u200c\u00a0\u200c</div>Now", "Sale! Now"},
 		{"late html", "Content-Type: text/html\n\n<style>" + strings.Repeat("x", 100_000) + "</style><p>late", "late"},
 		{"long", "\n" + strings.Repeat("äb ", 200), strings.Repeat("äb ", 66) + "äb"},
+		{"long ASCII", "\n" + strings.Repeat("ab ", 200), strings.Repeat("ab ", 66) + "ab"},
+		{"two blanks", "\n" + strings.Repeat("ab  ", 200), strings.Repeat("ab ", 66) + "ab"},
+		{"a blank before the last", "\n" + strings.Repeat("x", 198) + " yz", strings.Repeat("x", 198) + " y"},
+		{"a blank for the last", "\n" + strings.Repeat("x", 199) + " yz", strings.Repeat("x", 199)},
+		{"as long as may be", "\n" + strings.Repeat("x", 200) + " yz", strings.Repeat("x", 200)},
 		{"controls", "\na\x00\x1b[1mb\x7f\x85", "a [1mb …"},
 	} {
 		s := Parse([]byte(tt.msg))

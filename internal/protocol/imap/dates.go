@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"strings"
 	"time"
 )
 
@@ -44,12 +45,50 @@ func (d *decoder) dateTime() time.Time {
 
 // parseDateTime reads "dd-Mon-yyyy hh:mm:ss +zzzz"; the first digit of the day may be a space.
 func parseDateTime(s string) (time.Time, bool) {
+	if t, ok := usualDateTime(s); ok {
+		return t, true
+	}
+	return anyDateTime(s)
+}
+
+func anyDateTime(s string) (time.Time, bool) {
 	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
 	if err != nil || len(s) != 26 || !isDigit(s[12]) || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, false
 	}
 	_, zone := t.Zone()
 	return t.In(time.FixedZone("", zone)), zone%60 == 0
+}
+
+// usualDateTime is parseDateTime for what is as it should be: each message of an APPEND may have one.
+func usualDateTime(s string) (time.Time, bool) {
+	if len(s) != len("01-Jan-2020 08:47:56 +0000") || s[2] != '-' || s[6] != '-' || s[11] != ' ' || s[14] != ':' || s[17] != ':' || s[20] != ' ' {
+		return time.Time{}, false
+	}
+	day, bad := digits(s[0:2], 0)
+	century, bad := digits(s[7:9], bad)
+	year, bad := digits(s[9:11], bad)
+	hour, bad := digits(s[12:14], bad)
+	minute, bad := digits(s[15:17], bad)
+	second, bad := digits(s[18:20], bad)
+	zoneHours, bad := digits(s[22:24], bad)
+	zoneMinutes, bad := digits(s[24:26], bad)
+	month := strings.Index(months, s[3:6])
+	year += 100 * century
+	if bad > 9 || month < 0 || month%3 != 0 || year < 1 || hour > 23 || minute > 59 || second > 59 || zoneHours > 14 || zoneMinutes > 59 || s[21] != '+' && s[21] != '-' {
+		return time.Time{}, false
+	}
+	zone := 60 * (60*zoneHours + zoneMinutes)
+	if s[21] == '-' {
+		zone = -zone
+	}
+	t := time.Date(year, time.Month(1+month/3), day, hour, minute, second, 0, time.FixedZone("", zone))
+	return t, t.Day() == day && t.Year() >= 1 // the 31st of April would be the first of May
+}
+
+// digits reads two digits. What bad was, or a larger number if one of them is none, comes back as the second.
+func digits(s string, bad byte) (int, byte) {
+	return 10*int(s[0]-'0') + int(s[1]-'0'), max(bad, s[0]-'0', s[1]-'0')
 }
 
 // date consumes a date, in quotes or not, and returns its first second as if in UTC.

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // textSource feeds a decoder from a text, and notes how often a literal was invited.
@@ -293,6 +295,24 @@ func TestDates(t *testing.T) {
 		if _, ok := parseDateTime(in); ok {
 			t.Errorf("%q was taken", in)
 		}
+	}
+}
+
+// TestUsualDates: what is read at its places is what is read otherwise.
+func TestUsualDates(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := []byte(rapid.SampledFrom([]string{"01-Jan-2020 08:47:56 +0000", "31-Apr-0001 00:00:00 +1459", "29-Feb-1900 23:59:59 -0530", " 7-Feb-1994 21:52:25 -0800"}).Draw(t, "date"))
+		for range rapid.IntRange(0, 3).Draw(t, "changes") {
+			b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("0123459 :-+anJ.\xff")).Draw(t, "octet")
+		}
+		got, ok := usualDateTime(string(b))
+		want, fine := anyDateTime(string(b))
+		if ok && (!fine || got.Format(time.RFC3339) != want.Format(time.RFC3339)) {
+			t.Fatalf("%q is %v, %v; otherwise %v, %v", b, got, ok, want, fine)
+		}
+	})
+	if _, ok := usualDateTime("01-Jan-2020 08:47:56 +0000"); !ok {
+		t.Error("a usual date isn't")
 	}
 }
 
