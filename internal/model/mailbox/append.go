@@ -21,6 +21,8 @@ type Append struct {
 	Bag map[string][]byte
 	// Exempt: a full mailbox takes it too, as what its owner must be told. It counts like any other.
 	Exempt bool
+	// Arrived: it has come by itself, whatever folder it goes to: if that is the one for junk, Options.Acted doesn't hear of it.
+	Arrived bool
 
 	origin Origin // of a copy from another account
 }
@@ -181,7 +183,11 @@ func (t *txn) append(f *folderEdit, a *Append, staged ContentID, rights Rights) 
 	if err := t.mergeBag(r, a.Bag); err != nil {
 		return Appended{}, err
 	}
+	acted := t.next.acted
 	err = t.insert(f, r, ItemAdded)
+	if a.Arrived && f.Role == Junk {
+		t.next.acted = acted
+	}
 	return Appended{r.ID, r.UID, r.ModSeq(), f.UIDValidity}, err
 }
 

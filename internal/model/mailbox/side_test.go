@@ -128,6 +128,9 @@ func TestActs(t *testing.T) {
 	expect("sent", 1)
 	w.add(w.role(Junk).ID, 1)
 	expect("into the junk", 1)
+	_, err = w.me.Append(w.ctx, w.role(Junk).ID, Append{Content: w.content("x: y\r\n"), Arrived: true})
+	w.must(err)
+	expect("junk that comes by itself", 0)
 	if ids := heard; len(ids) > 0 && ids[0] != ann {
 		t.Errorf("%v", ids)
 	}

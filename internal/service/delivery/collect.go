@@ -103,7 +103,7 @@ func (c *Collected) conclude(ctx context.Context, r *run, out *Taken) {
 
 // item is a copy of the message for a folder.
 func (r *run) item(content *mailbox.Content, flags mailbox.Flags, words []string) mailbox.Append {
-	item := mailbox.Append{Content: content, Flags: flags, Keywords: words}
+	item := mailbox.Append{Content: content, Flags: flags, Keywords: words, Arrived: true}
 	if c := r.collected; c != nil {
 		item.Flags |= c.Item.Flags
 		for _, w := range c.Item.Keywords {

@@ -57,6 +57,12 @@ func decide(s state) (label, act) {
 	return l, how
 }
 
+// arrived reports whether we have put an item into the junk, and nobody has done anything with it since. There are many such, and they teach
+// nothing.
+func (s *state) arrived() bool {
+	return s.role == mailbox.Junk && s.junkWord && !s.movedIn && !s.flagged
+}
+
 // unmarked reports whether an item whose label is known already lacks its keyword where it is now: it was moved on before it could be
 // set, and has come back.
 func (s *state) unmarked() bool {

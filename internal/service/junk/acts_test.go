@@ -120,3 +120,29 @@ func TestUnmarked(t *testing.T) {
 		}
 	}
 }
+
+// TestArrivedTeachesNothing: of what was put into the junk on arrival no label needs to be known.
+func TestArrivedTeachesNothing(t *testing.T) {
+	arrived := 0
+	for bits := range 1 << 9 {
+		on := func(n int) bool { return bits>>n&1 == 1 }
+		for _, role := range []mailbox.Role{mailbox.Junk, mailbox.Inbox, mailbox.NoRole} {
+			for _, had := range []label{unlabelled, labelJunk, labelGood} {
+				s := state{
+					happened: happened{movedIn: on(0), added: on(1), flagged: on(2), fromJunk: on(3)}, role: role, had: had,
+					answered: on(4), seen: on(5), junkWord: on(6), goodWord: on(7), cleared: on(8),
+				}
+				if !s.arrived() {
+					continue
+				}
+				arrived++
+				if l, _ := decide(s); l != unlabelled || s.unmarked() {
+					t.Fatalf("%+v: %v", s, l)
+				}
+			}
+		}
+	}
+	if arrived == 0 {
+		t.Error("nothing arrives")
+	}
+}

@@ -85,7 +85,7 @@ func (s *Service) Why(ctx context.Context, box *mailbox.Session, row *mailbox.Ro
 		return Explanation{}, err
 	}
 	e := s.explain(*m, box, known)
-	had, err := labelsOf(ctx, box, []mailbox.ItemAt{{Row: *row}})
+	had, err := labelsOf(ctx, box, []mailbox.ItemAt{{Row: *row}}, nil)
 	if err == nil && had[0].label != unlabelled {
 		e.Label, e.By = had[0].label.String(), had[0].act.String()
 	}

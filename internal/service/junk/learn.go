@@ -112,36 +112,45 @@ func (s *Service) lessons(ctx context.Context, box *mailbox.Session, n *news) ([
 	for _, f := range box.Folders() {
 		roles[f.ID] = f.Role
 	}
-	had, err := labelsOf(ctx, box, items)
+	states := make([]state, len(items))
+	for i, it := range items {
+		r := &it.Row
+		states[i] = state{
+			happened: *n.items[r.ID], role: roles[it.Folder], answered: r.Flags&mailbox.Answered != 0, seen: r.Flags&mailbox.Seen != 0,
+			junkWord: hasAny(r.Keywords, junkWords), goodWord: hasAny(r.Keywords, goodWords), copied: uint64(r.Content) < uint64(r.ID), cleared: n.cleared,
+		}
+	}
+	had, err := labelsOf(ctx, box, items, func(i int) bool { return !states[i].arrived() })
 	if err != nil {
 		return nil, err
 	}
 	var all []lesson
 	for i, it := range items {
-		r := &it.Row
-		h := n.items[r.ID]
-		now := state{
-			happened: *h, role: roles[it.Folder], answered: r.Flags&mailbox.Answered != 0, seen: r.Flags&mailbox.Seen != 0,
-			junkWord: hasAny(r.Keywords, junkWords), goodWord: hasAny(r.Keywords, goodWords), had: had[i].label,
-			copied: uint64(r.Content) < uint64(r.ID), cleared: n.cleared,
+		now := &states[i]
+		if now.arrived() {
+			continue
 		}
-		l, how := decide(now)
+		now.had = had[i].label
+		l, how := decide(*now)
 		known := l == unlabelled && now.unmarked()
 		if known {
 			l, how = now.had, moved
 		}
 		if l != unlabelled {
-			all = append(all, lesson{it, labelled{l, how, dayOf(h.at)}, had[i].label, h.at, known})
+			all = append(all, lesson{it, labelled{l, how, dayOf(now.at)}, now.had, now.at, known})
 		}
 	}
 	return all[max(0, len(all)-mostLessons):], nil
 }
 
-// labelsOf reads the labels of items.
-func labelsOf(ctx context.Context, box *mailbox.Session, items []mailbox.ItemAt) ([]labelled, error) {
+// labelsOf reads the labels of those items that matter; nil: all do.
+func labelsOf(ctx context.Context, box *mailbox.Session, items []mailbox.ItemAt, matters func(int) bool) ([]labelled, error) {
 	had := make([]labelled, len(items))
 	err := box.ReadSide(ctx, mailbox.JunkSide, func(r mailbox.SideReader) error {
 		for i := range items {
+			if matters != nil && !matters(i) {
+				continue
+			}
 			value, ok, err := r.Get(labelKey(items[i].Row.Content))
 			if err != nil {
 				return err

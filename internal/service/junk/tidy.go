@@ -99,7 +99,7 @@ func receivedAt(r *mailbox.Row) int64 {
 
 // unlabelled makes lessons of those that nothing was learned from.
 func (p *pupil) unlabelled(ctx context.Context, items []mailbox.ItemAt) ([]lesson, error) {
-	had, err := labelsOf(ctx, p.box, items)
+	had, err := labelsOf(ctx, p.box, items, nil)
 	if err != nil {
 		return nil, err
 	}
