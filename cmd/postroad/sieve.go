@@ -261,7 +261,7 @@ func (c *sieveTest) try(ctx context.Context, script *sieve.Script, raw []byte, l
 	h := message.ParseHeader(string(m.Header()))
 	told := trial{Steps: []trialStep{}, Actions: []string{}}
 	env := &sieve.Environment{
-		Envelope: sieve.Envelope{From: c.From, To: c.To}, Now: time.Now(), World: testWorld{c.Folder, lists}, Items: map[string]string{},
+		Envelope: sieve.Envelope{From: c.From, To: c.To}, Now: time.Now(), World: testWorld{c.Folder, lists},
 		Spam: c.Spam, Virus: c.Virus,
 		Trace: func(script string, at syntax.Pos, what string) {
 			told.Steps = append(told.Steps, trialStep{script, at.Line, at.Column, what})

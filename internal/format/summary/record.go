@@ -13,7 +13,9 @@
 package summary
 
 import (
+	"bytes"
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"postroad/internal/format/message"
@@ -57,17 +59,28 @@ type Record []byte
 // Make returns the record of a message, given its structure and a preview of its text, which may be "". The record has at
 // most MaxSize octets: of a message with more parts, addresses or names than that holds, it tells the first ones.
 func Make(s *message.Structure, preview string) Record {
-	w := &writer{charset: s.Charset()}
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	w := &writer{buf: *room, charset: s.Charset()}
 	for i := range details {
 		w.detail = &details[i]
-		w.buf = make([]byte, tableStart+4*sections, 1024+2*min(len(s.Header.Raw), MaxHeader))
+		w.buf = append(w.buf[:0], make([]byte, tableStart+4*sections)...)
 		w.record(s, preview)
 		if len(w.buf) <= MaxSize {
-			return w.buf
+			if cap(w.buf) <= maxRoom {
+				*room = w.buf
+			}
+			return bytes.Clone(w.buf)
 		}
 	}
 	return Make(message.Parse(nil), "") // not reached: the last detail is small enough for all messages
 }
+
+// rooms are for records that are being made: how long they get is known only then.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxRoom is how large one may be to be used again, in octets.
+const maxRoom = 64 << 10
 
 // A writer builds a record.
 type writer struct {

@@ -96,7 +96,7 @@ func (a *Agent) runEvents(ctx context.Context, rules EventFilter, s *mailbox.Ses
 			ctx: ctx, place: place{account: e.Account}, copied: &copied{session: s}, owner: owner.Account.Address, who: owner.Identity,
 		}
 		o.env = &sieve.Environment{
-			Envelope: sieve.Envelope{To: o.owner}, Flags: flagNames(o.row), Items: map[string]string{},
+			Envelope: sieve.Envelope{To: o.owner}, Flags: flagNames(o.row),
 			Event: &sieve.Event{Cause: e.Cause, Mailbox: pathOf(s, e.Folder), ChangedFlags: m.Changed, User: e.Who.Login, Email: email},
 		}
 		o.decide()

@@ -97,13 +97,7 @@ func (f *filtered) environment() *sieve.Environment {
 			break
 		}
 	}
-	e.Items = map[string]string{}
-	if a := f.e.Client.Addr; a.IsValid() {
-		e.Items["remote-ip"] = a.Unmap().String()
-	}
-	if name := f.e.Client.Name; name != "" {
-		e.Items["remote-host"] = name
-	}
+	e.Item = f.about
 	if f.e.Who != nil {
 		e.Envelope.Auth = f.e.Who.Login
 	}
@@ -119,6 +113,17 @@ func (f *filtered) environment() *sieve.Environment {
 		}
 	}
 	return e
+}
+
+// about is what is known of the client, for scripts that ask. RFC 5183 §4.1.
+func (f *filtered) about(name string) (value string, ok bool) {
+	switch c := &f.e.Client; {
+	case name == "remote-ip" && c.Addr.IsValid():
+		return c.Addr.Unmap().String(), true
+	case name == "remote-host" && c.Name != "":
+		return c.Name, true
+	}
+	return "", false
 }
 
 // perform does what was decided: first what can fail, so that nobody hears of a message that is refused after all.

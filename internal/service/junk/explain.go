@@ -64,7 +64,8 @@ func (s *Service) explain(m features.Message, box *mailbox.Session, mind *mind) 
 			e.Reasons = append(e.Reasons, Reason{name, reasons[i].Weight})
 		}
 	}
-	h := message.ParseHeader(string(features.HeaderOf(&p.m)))
+	_, header := features.HeaderOf(&p.m)
+	h := message.ParseHeader(string(header))
 	for _, v := range h.All(delivery.JunkField) {
 		if remark, ok := ParseField(v); ok {
 			e.Arrived = &remark

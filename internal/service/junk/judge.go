@@ -59,12 +59,7 @@ func (l *letter) look() {
 // record for it.
 func seen(c *mailbox.Content) features.Message {
 	front, rest := c.Split()
-	m := features.Message{Summary: rest.Summary(), Body: rest}
-	if len(front) > 0 {
-		header := slices.Concat(front, features.HeaderOf(&m))
-		m.Header = header[:min(len(header), features.MaxHeader)]
-	}
-	return m
+	return features.Message{Front: front, Summary: rest.Summary(), Body: rest}
 }
 
 // proven reports whether the author is who the From field says.

@@ -14,7 +14,7 @@ const mostParsed = 8 << 20
 
 // see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into m.Body.
 func (s *Service) see(m features.Message, parsed *message.Structure) paper {
-	m.Facts = features.FactsOf(features.HeaderOf(&m), "")
+	m.Facts = features.FactsOfMessage(&m)
 	p := paper{m: m}
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()

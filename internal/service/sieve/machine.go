@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postroad/internal/format/message"
@@ -25,6 +27,7 @@ type machine struct {
 	globals map[string]string
 	once    map[*unit]bool // included already
 	header  header
+	room    *[]field // of header's first fields, see release
 	body    bodies
 	loops   []loop // the foreverypart loops we are in
 	// enclosed is how often the message was enclosed.
@@ -65,6 +68,7 @@ func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Messag
 		return &Outcome{Actions: []Action{{Op: Keep, Implicit: true}}, Kept: true}, nil
 	}
 	m := newMachine(ctx, scripts[0].unit.limits, env, msg)
+	defer m.release()
 	for i, s := range scripts {
 		if i > 0 && !m.results.goOn() {
 			break
@@ -191,11 +195,31 @@ type header struct {
 
 func (h *header) parse(raw string) {
 	ix := message.ParseHeader(raw)
-	h.fields = make([]field, len(ix.Fields))
-	for i, f := range ix.Fields {
-		h.fields[i] = field{name: ix.Name(f), raw: ix.Value(f)}
+	h.fields = slices.Grow(h.fields[:0], len(ix.Fields))
+	for _, f := range ix.Fields {
+		h.fields = append(h.fields, field{name: ix.Name(f), raw: ix.Value(f)})
 	}
 	h.read = true
+}
+
+// fieldRooms are for the fields of messages' headers. What is found in fields are strings, so that nobody needs them once a run has ended.
+var fieldRooms = sync.Pool{New: func() any { return new([]field) }}
+
+// maxFieldRoom is how many fields one may have to be used again.
+const maxFieldRoom = 200
+
+// release gives back what the run needs no more.
+func (m *machine) release() {
+	if m.room == nil {
+		return
+	}
+	if cap(m.header.fields) <= maxFieldRoom {
+		clear(m.header.fields)
+		*m.room = m.header.fields[:0]
+	}
+	m.header = header{}
+	fieldRooms.Put(m.room)
+	m.room = nil
 }
 
 // unfolded is the field's value on one line.
@@ -258,6 +282,10 @@ func (m *machine) head() *header {
 	if !m.header.read {
 		raw := m.msg.Header()
 		m.burn(len(raw))
+		if m.room == nil {
+			m.room = fieldRooms.Get().(*[]field)
+			m.header.fields = *m.room
+		}
 		m.header.parse(string(raw))
 	}
 	return &m.header
@@ -265,10 +293,13 @@ func (m *machine) head() *header {
 
 // item is an item of the environment. RFC 5183 §4.
 func (m *machine) item(name string) (string, bool) {
-	if v, ok := m.env.Items[strings.ToLower(name)]; ok {
-		return v, true
+	name = strings.ToLower(name)
+	if m.env.Item != nil {
+		if v, ok := m.env.Item(name); ok {
+			return v, true
+		}
 	}
-	switch strings.ToLower(name) {
+	switch name {
 	case "name":
 		return "Postroad", true
 	case "version":
@@ -283,7 +314,7 @@ func (m *machine) item(name string) (string, bool) {
 	case "vnd.dovecot.default-mailbox":
 		return "INBOX", true
 	}
-	return m.eventItem(strings.ToLower(name))
+	return m.eventItem(name)
 }
 
 // eventItem are the items of RFC 6785 §4. Those about the user are empty when mail is delivered.

@@ -166,9 +166,9 @@ type Environment struct {
 	Mine func(address string) (bool, error)
 	// Name is the owner's name for people; "": not known.
 	Name string
-	// Items are those of RFC 5183, such as "domain" and "host". The interpreter adds "name", "version", "location" and
-	// "phase" if they are missing.
-	Items map[string]string
+	// Item tells those of RFC 5183, such as "domain" and "host", by their names in lower case. The interpreter adds "name", "version", "location" and
+	// "phase" if they are missing. Nil: there are none.
+	Item func(name string) (value string, ok bool)
 	// Separators are the characters that part an address's detail from its user (RFC 5233); "": "+".
 	Separators string
 	// Spam and Virus are what checks found (RFC 5235): 0 is not tested. Spam is 1 (surely not) to 100, Virus 1 (surely none) to 5.

@@ -75,7 +75,7 @@ func testEnv() *Environment {
 	zone := time.FixedZone("", 3600)
 	return &Environment{
 		Envelope: Envelope{From: "ann@far.example", To: "bob@here.example", Auth: "ann"}, Now: time.Date(2026, 11, 21, 6, 30, 0, 0, zone),
-		Addresses: []string{"bob@here.example"}, Name: "Bob", Items: map[string]string{"domain": "here.example"}, Spam: 34, Virus: 2,
+		Addresses: []string{"bob@here.example"}, Name: "Bob", Item: func(name string) (string, bool) { return "here.example", name == "domain" }, Spam: 34, Virus: 2,
 		World: &world{
 			folders: map[string]string{"INBOX": "", "Junk": "\\Junk"}, meta: map[string]string{"INBOX /private/a": "yes", " /shared/b": "no"},
 			seen: map[string]bool{}, lists: map[string][]string{"friends": {"Ann+news@Far.example", "ann@far.example"}},

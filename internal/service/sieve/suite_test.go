@@ -80,6 +80,7 @@ type suiteResult struct {
 
 // suite is the state of one file.
 type suite struct {
+	items    map[string]string
 	dir      string
 	limits   Limits
 	config   map[string]string
@@ -134,6 +135,12 @@ type suiteFailure struct{ text string }
 
 func (f suiteFailure) Error() string { return f.text }
 
+// item is Environment.Item.
+func (s *suite) item(name string) (string, bool) {
+	v, ok := s.items[name]
+	return v, ok
+}
+
 func runSuiteFile(path string) []suiteResult {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -145,8 +152,9 @@ func runSuiteFile(path string) []suiteResult {
 	}
 	s.env = &Environment{
 		Envelope: Envelope{From: "sender@example.com", To: "recipient@example.com", Original: "recipient@example.com"},
-		Now:      time.Now(), World: s, Items: map[string]string{"domain": "example.com", "host": "mail.example.com", "remote-host": "client.example.com", "remote-ip": "192.0.2.1", "vnd.dovecot.username": "tester", "vnd.dovecot.default_mailbox": "INBOX", "vnd.dovecot.default-mailbox": "INBOX", "vnd.dovecot.config.display_name": ""},
+		Now:      time.Now(), World: s, Item: s.item,
 	}
+	s.items = map[string]string{"domain": "example.com", "host": "mail.example.com", "remote-host": "client.example.com", "remote-ip": "192.0.2.1", "vnd.dovecot.username": "tester", "vnd.dovecot.default_mailbox": "INBOX", "vnd.dovecot.default-mailbox": "INBOX", "vnd.dovecot.config.display_name": ""}
 	script, err := Compile(string(text), Options{Limits: Limits{Actions: 1000, Bytes: 4 << 20, Fuel: 1 << 40, Errors: 3, Redirects: 1000}, Include: s.include, more: s.extras(), Name: filepath.Base(path)})
 	if err != nil {
 		return allFailed(string(text), err)
@@ -343,7 +351,7 @@ func (s *suite) reload(m *machine) error {
 		m.limits.VariableBytes = s.limits.VariableBytes
 	}
 	if v := s.config["sieve_environment/display_name"]; v != "" {
-		s.env.Items["vnd.dovecot.config.display_name"] = v
+		s.items["vnd.dovecot.config.display_name"] = v
 	}
 	return nil
 }

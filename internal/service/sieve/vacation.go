@@ -136,6 +136,7 @@ func (v *vacation) answer(m *machine, r *Reply) {
 // period are left to the caller. Nil: it is no message to be answered (RFC 3834 §2, RFC 5230 §4.5, §4.6).
 func AutoReply(ctx context.Context, env *Environment, msg Message) *Reply {
 	m := newMachine(ctx, Limits{}.withDefaults(), env, msg)
+	defer m.release()
 	m.frame = &frame{unit: &unit{}}
 	mine := append([]string{env.Envelope.To}, env.Addresses...)
 	if o := env.Envelope.Original; o != "" {

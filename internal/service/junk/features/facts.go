@@ -38,10 +38,18 @@ type Facts struct {
 //
 // The caller sees to it that the header begins with what we wrote: only the fields up to the first Received are believed, and
 // behind it those Received fields that tell how the message went on inside of our own network.
-func FactsOf(header []byte, results string) Facts {
+func FactsOf(header []byte, results string) Facts { return factsOf(nil, header, results) }
+
+// FactsOfMessage is FactsOf for a message's header.
+func FactsOfMessage(m *Message) Facts {
+	front, rest := HeaderOf(m)
+	return factsOf(front, rest, "")
+}
+
+func factsOf(front, rest []byte, results string) Facts {
 	var f Facts
 	received, from := false, [][]byte(nil)
-	eachField(header, func(name, value []byte) bool {
+	eachFieldOf(front, rest, func(name, value []byte) bool {
 		switch {
 		case is(name, "From"):
 			from = append(from, value)
@@ -117,14 +125,21 @@ func clientIn(s []byte) (addr netip.Addr, host string) {
 		return r == ' ' || r == '(' || r == ')' || r == '[' || r == ']' || r == '\t' || r == '\r' || r == '\n' || r == '=' || r == '@'
 	}) {
 		w = bytes.TrimPrefix(w, []byte("IPv6:"))
-		if a, err := netip.ParseAddr(string(w)); err == nil {
-			return a.Unmap(), host
+		if mayBeAddr(w) {
+			if a, err := netip.ParseAddr(string(w)); err == nil {
+				return a.Unmap(), host
+			}
 		}
 		if bytes.IndexByte(w, '.') > 0 {
 			host = strings.ToLower(string(w))
 		}
 	}
 	return netip.Addr{}, ""
+}
+
+// mayBeAddr reports whether it makes sense to take s for an address: one of version 4 begins with a digit, one of version 6 has colons.
+func mayBeAddr(s []byte) bool {
+	return len(s) > 0 && s[0] >= '0' && s[0] <= '9' || bytes.IndexByte(s, ':') >= 0
 }
 
 // results takes what an Authentication-Results field says.

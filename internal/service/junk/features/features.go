@@ -28,9 +28,8 @@ type Message struct {
 	Summary summary.Record
 	// Body has the whole message, as the record's offsets point into it. What can't be read has no features.
 	Body io.ReaderAt
-	// Header is the message's header, of a long one the beginning, where fields stand in front of those that Summary and Body tell of. Nil: there
-	// are none.
-	Header []byte
+	// Front is header fields that stand in front of those that Summary and Body tell of.
+	Front []byte
 	// Facts are what is known apart from the message itself.
 	Facts Facts
 	// Decoded returns the first MaxDecoded octets of the text at an offset of Body whose transfer encoding is undone, or all if there are fewer, if

@@ -6,8 +6,8 @@ import (
 	"postroad/internal/format/message"
 )
 
-// eachField calls yield for each field of a header, with the value as it is written, until it returns false.
-func eachField(header []byte, yield func(name, value []byte) bool) {
+// eachField calls yield for each field of a header, with the value as it is written, until it returns false. It reports whether it never did.
+func eachField(header []byte, yield func(name, value []byte) bool) bool {
 	for len(header) > 0 {
 		end := message.FieldEnd(header)
 		name, value, ok := bytes.Cut(header[:end], []byte(":"))
@@ -17,8 +17,16 @@ func eachField(header []byte, yield func(name, value []byte) bool) {
 			continue
 		}
 		if !yield(name, value) {
-			return
+			return false
 		}
+	}
+	return true
+}
+
+// eachFieldOf does so for a header in two parts.
+func eachFieldOf(front, rest []byte, yield func(name, value []byte) bool) {
+	if eachField(front, yield) {
+		eachField(rest, yield)
 	}
 }
 

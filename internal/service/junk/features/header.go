@@ -8,9 +8,9 @@ import (
 
 // header adds what the message's header tells.
 func (x *extraction) header(m *Message) {
-	h := HeaderOf(m)
+	front, rest := HeaderOf(m)
 	var last []byte
-	eachField(h, func(name, value []byte) bool {
+	eachFieldOf(front, rest, func(name, value []byte) bool {
 		x.listed = x.listed || ofList(name, value)
 		if traced(name) {
 			return true
@@ -35,21 +35,19 @@ func (x *extraction) header(m *Message) {
 	}
 }
 
-// HeaderOf returns a message's header, of a long one the beginning: MaxHeader octets.
-func HeaderOf(m *Message) []byte {
-	if m.Header != nil {
-		return m.Header
-	}
+// HeaderOf returns a message's header, of a long one the beginning: MaxHeader octets, in two parts.
+func HeaderOf(m *Message) (front, rest []byte) {
+	front = m.Front[:min(len(m.Front), MaxHeader)]
 	if h := m.Summary.Header(); h != nil {
-		return h
+		return front, h
 	}
 	root, ok := m.Summary.Root()
 	if !ok || m.Body == nil {
-		return nil
+		return front, nil
 	}
-	h := make([]byte, min(root.Header.Size, MaxHeader))
-	n, _ := m.Body.ReadAt(h, root.Header.Offset) // what was read is what there is
-	return h[:max(n, 0)]
+	rest = make([]byte, min(root.Header.Size, int64(MaxHeader-len(front))))
+	n, _ := m.Body.ReadAt(rest, root.Header.Offset) // what was read is what there is
+	return front, rest[:max(n, 0)]
 }
 
 // traced reports whether a field is one that servers on the way add, among them ours, or that those who collect mail add: such

@@ -3,6 +3,7 @@ package signs
 import (
 	"io"
 	"strings"
+	"sync"
 
 	"postroad/internal/format/message"
 )
@@ -46,10 +47,15 @@ type Message struct {
 	sites   []site   // hosts
 	all     found
 
+	links    int
+	*looking // nil once it was looked at
+}
+
+// looking is what it takes to look at a message.
+type looking struct {
 	facts  Facts
 	msg    io.ReaderAt
 	room   int // of maxBodies
-	links  int
 	buffer []byte
 	// unclosed is how many tags had a quote that nobody closed.
 	unclosed int
@@ -58,9 +64,14 @@ type Message struct {
 	next  int
 }
 
+// idle are those that nobody uses, for their buffers.
+var idle = sync.Pool{New: func() any { return new(looking) }}
+
 // Look finds a message's signs. msg has the bytes that s describes; it isn't used any more afterwards.
 func Look(s *message.Structure, msg io.ReaderAt, f Facts) *Message {
-	m := &Message{facts: f, msg: msg, room: maxBodies}
+	l := idle.Get().(*looking)
+	*l = looking{facts: f, msg: msg, room: maxBodies, buffer: l.buffer}
+	m := &Message{looking: l}
 	m.author(s.Envelope)
 	m.replies(s.Envelope)
 	parts := 0
@@ -72,7 +83,12 @@ func Look(s *message.Structure, msg io.ReaderAt, f Facts) *Message {
 		m.part(p)
 		return true
 	})
-	m.msg, m.buffer, m.facts, m.leads = nil, nil, Facts{}, [8]lead{}
+	if cap(l.buffer) > maxBody {
+		l.buffer = nil
+	}
+	*l = looking{buffer: l.buffer}
+	m.looking = nil
+	idle.Put(l)
 	return m
 }
 

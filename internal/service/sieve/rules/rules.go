@@ -247,12 +247,26 @@ func (r *Rules) complete(ctx context.Context, s *mailbox.Session, env *sieve.Env
 	if d, err := r.o.Dir.Domain(ctx, a.Domain); err == nil {
 		env.Separators = d.Delimiters
 	}
-	if env.Items == nil {
-		env.Items = map[string]string{}
-	}
-	env.Items["domain"], env.Items["host"] = a.Domain, r.o.Host
-	env.Items["vnd.dovecot.username"] = p.Account.Address
+	env.Item = r.items(env.Item, a.Domain, p.Account.Address)
 	return nil
+}
+
+// items adds what is known of the account and the server to what is known of the message. RFC 5183 §4.1.
+func (r *Rules) items(more func(string) (string, bool), domain, address string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		switch name {
+		case "domain":
+			return domain, true
+		case "host":
+			return r.o.Host, true
+		case "vnd.dovecot.username":
+			return address, true
+		}
+		if more == nil {
+			return "", false
+		}
+		return more(name)
+	}
 }
 
 // mail is a message as scripts see it.
