@@ -261,26 +261,36 @@ func (c *checker) checkContents() error {
 	return nil
 }
 
+// blobs reads all bytes once, in their order, and takes the sizes of those contents that it finds off the list.
 func (c *checker) blobs() error {
-	for id := range c.contents {
-		_, bytes, err := blob.Stat(c.r, blob.ID(id))
-		if err != nil || bytes != c.sizes[id] {
-			c.say("content %d has %d bytes, not %d (%v)", id, bytes, c.sizes[id], err)
+	for b, err := range blob.All(c.r) {
+		if err != nil {
+			return err
+		}
+		id := ContentID(b.ID)
+		size, known := c.sizes[id]
+		delete(c.sizes, id)
+		if !known {
+			if err := c.orphan(id); err != nil {
+				return err
+			}
+		} else if b.Damage != nil || b.Bytes != size {
+			c.say("content %d has %d bytes, not %d (%v)", id, b.Bytes, size, b.Damage)
 		}
 	}
-	for id, err := range blob.IDs(c.r) {
-		if err != nil {
-			return err
-		}
-		_, staged, err := c.r.Get(stagedKey(ContentID(id)))
-		if err != nil {
-			return err
-		}
-		if c.contents[ContentID(id)] == 0 && !staged {
-			c.say("bytes of content %d belong to nothing", id)
-		}
+	for id, size := range c.sizes {
+		c.say("content %d has 0 bytes, not %d", id, size)
 	}
 	return nil
+}
+
+// orphan says of bytes to which no item refers that they belong to nothing, unless they are staged.
+func (c *checker) orphan(id ContentID) error {
+	_, staged, err := c.r.Get(stagedKey(id))
+	if err == nil && !staged {
+		c.say("bytes of content %d belong to nothing", id)
+	}
+	return err
 }
 
 func (c *checker) log() error {

@@ -120,14 +120,18 @@ func (c *checker) textRecords() error {
 			}
 		}
 	}
-	for id := range c.contents {
-		v, _, err := c.r.Get(contentKey(id))
+	for p, err := range c.r.Scan(all(keyContent)) {
 		if err != nil {
 			return err
 		}
-		if rec, err := decodeContent(v); err == nil && rec.texts != have[id] {
+		id := ContentID(read48(p.Key[1:]))
+		rec, err := decodeContent(p.Value)
+		if err != nil || c.contents[id] == 0 {
+			continue // checkContents tells
+		}
+		if rec.texts != have[id] {
 			c.say("content %d says it has %d records of text, there are %d", id, rec.texts, have[id])
-		} else if at := places[id]; err == nil && at.off+at.n > rec.size {
+		} else if at := places[id]; at.off+at.n > rec.size {
 			c.say("the text of content %d would lie outside of it", id)
 		}
 	}

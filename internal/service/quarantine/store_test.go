@@ -58,11 +58,11 @@ func (w *world) add(t *testing.T, e Entry, text string) uint64 {
 func (w *world) blobs(t *testing.T) (all []uint64) {
 	t.Helper()
 	err := w.db.View(t.Context(), Partition, func(r kv.Reader) error {
-		for id, err := range blob.IDs(r) {
+		for b, err := range blob.All(r) {
 			if err != nil {
 				return err
 			}
-			all = append(all, uint64(id))
+			all = append(all, uint64(b.ID))
 		}
 		return nil
 	})

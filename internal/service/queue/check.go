@@ -13,7 +13,7 @@ func Check(ctx context.Context, db kv.DB, report func(problem string)) error {
 	for shard := range uint8(Shards) {
 		c := checker{report: func(format string, args ...any) {
 			report(fmt.Sprintf("queue shard %d: ", shard) + fmt.Sprintf(format, args...))
-		}, left: map[msgNum]uint64{}}
+		}, left: map[msgNum]uint64{}, stored: map[msgNum]blob.Stored{}}
 		if err := db.View(ctx, partition(shard), c.shard); err != nil {
 			return err
 		}
@@ -24,11 +24,12 @@ func Check(ctx context.Context, db kv.DB, report func(problem string)) error {
 type checker struct {
 	report func(format string, args ...any)
 	left   map[msgNum]uint64 // items of each message that were found
+	stored map[msgNum]blob.Stored
 	items  uint64
 }
 
 func (c *checker) shard(r kv.Reader) error {
-	for _, step := range []func(kv.Reader) error{c.allItems, c.allMessages, c.dueIndex, c.markIndex, c.contents} {
+	for _, step := range []func(kv.Reader) error{c.contents, c.allItems, c.allMessages, c.dueIndex, c.markIndex} {
 		if err := step(r); err != nil {
 			return err
 		}
@@ -101,8 +102,8 @@ func (c *checker) allMessages(r kv.Reader) error {
 		if name, ok, err := r.Get(nameKey(m.env.ID)); err != nil || !ok || string(name) != string(appendMsg(nil, n)) {
 			c.report("message %d is not found under its name %q (%v)", n, m.env.ID, err)
 		}
-		if _, size, err := blob.Stat(r, blob.ID(n)); err != nil || size != m.size {
-			c.report("message %d has %d bytes of content, and says %d (%v)", n, size, m.size, err)
+		if b := c.stored[n]; b.Damage != nil || b.Chunks == 0 || b.Bytes != m.size {
+			c.report("message %d has %d bytes of content, and says %d (%v)", n, b.Bytes, m.size, b.Damage)
 		}
 		return nil
 	})
@@ -142,15 +143,17 @@ func (c *checker) markIndex(r kv.Reader) error {
 
 // contents: none that nobody knows.
 func (c *checker) contents(r kv.Reader) error {
-	for id, err := range blob.IDs(r) {
+	for b, err := range blob.All(r) {
 		if err != nil {
 			return err
 		}
-		if _, ok, err := r.Get(messageKey(msgNum(id))); err != nil || ok {
+		n := msgNum(b.ID)
+		c.stored[n] = b
+		if _, ok, err := r.Get(messageKey(n)); err != nil || ok {
 			continue
 		}
-		if _, ok, err := r.Get(stagedKey(msgNum(id))); err == nil && !ok {
-			c.report("content %d belongs to nothing", id)
+		if _, ok, err := r.Get(stagedKey(n)); err == nil && !ok {
+			c.report("content %d belongs to nothing", n)
 		}
 	}
 	return nil

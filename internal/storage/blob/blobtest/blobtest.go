@@ -91,7 +91,7 @@ func testSizes(t *testing.T, db kv.DB) {
 			return blob.Stage(t.Context(), db, part, id, iotest.HalfReader(bytes.NewReader(data)), int64(len(data)))
 		},
 	}
-	id := blob.MaxID
+	id, want := blob.MaxID, map[blob.ID]int64{}
 	for name, write := range ways {
 		for _, size := range sizes() {
 			data := random(size)
@@ -99,8 +99,18 @@ func testSizes(t *testing.T, db kv.DB) {
 				t.Fatalf("%s of %d bytes: %v", name, size, err)
 			}
 			check(t, db, id, data)
+			want[id] = int64(size)
 			id--
 		}
+	}
+	for id, s := range stored(t, db) {
+		if s.Bytes != want[id] || s.Damage != nil {
+			t.Errorf("All says %+v of blob %d, want %d bytes", s, id, want[id])
+		}
+		delete(want, id)
+	}
+	if len(want) > 0 {
+		t.Errorf("All leaves out %v", want)
 	}
 }
 
@@ -127,9 +137,6 @@ func check(t *testing.T, db kv.DB, id blob.ID, want []byte) {
 		got, err := blob.AppendTo(r, []byte("x"), id, 0, size)
 		if err != nil || !bytes.Equal(got[1:], want) || got[0] != 'x' {
 			t.Errorf("blob %d: AppendTo gave %d bytes of %d, %v", id, len(got), size, err)
-		}
-		if _, n, err := blob.Stat(r, id); n != size || err != nil {
-			t.Errorf("blob %d: Stat says %d bytes, want %d, %v", id, n, size, err)
 		}
 		return nil
 	})
@@ -265,12 +272,9 @@ func testMissingAndDamaged(t *testing.T, db kv.DB) {
 	if !fault.Is(err, fault.NotFound) {
 		t.Errorf("reading a missing blob: %v, want NotFound", err)
 	}
-	view(t, db, func(r kv.Reader) error {
-		if _, _, err := blob.Stat(r, 1); !fault.Is(err, fault.NotFound) {
-			t.Errorf("Stat of a missing blob: %v, want NotFound", err)
-		}
-		return nil
-	})
+	if all := stored(t, db); len(all) > 0 {
+		t.Errorf("All gives %v of nothing", all)
+	}
 	data := random(3 * blob.ChunkSize)
 	for chunk := range byte(3) {
 		id := blob.ID(chunk) + 1
@@ -281,14 +285,13 @@ func testMissingAndDamaged(t *testing.T, db kv.DB) {
 			t.Errorf("reading without chunk %d: %v, want %v", chunk, err, want)
 		}
 	}
-	view(t, db, func(r kv.Reader) error {
-		for id, ok := range map[blob.ID]bool{1: false, 2: false, 3: true} {
-			if _, _, err := blob.Stat(r, id); ok != (err == nil) || err != nil && !fault.Is(err, fault.Corrupt) {
-				t.Errorf("Stat of damaged blob %d: %v", id, err)
-			}
+	have := stored(t, db)
+	for id, chunks := range map[blob.ID]int{1: 0, 2: 1, 3: 2} { // without its last chunk it is a shorter one
+		got := have[id]
+		if got.Chunks != chunks || got.Bytes != int64(chunks)*blob.ChunkSize || (got.Damage != nil) != (id < 3) || got.Damage != nil && !fault.Is(got.Damage, fault.Corrupt) {
+			t.Errorf("All says of damaged blob %d: %+v", id, got)
 		}
-		return nil
-	})
+	}
 }
 
 // removeChunk knows the layout, as the documentation has it.
@@ -346,17 +349,30 @@ func testPurgeDamaged(t *testing.T, db kv.DB) {
 	}
 }
 
-func ids(t *testing.T, db kv.DB) (all []blob.ID) {
+// stored is what All tells, by ID.
+func stored(t *testing.T, db kv.DB) map[blob.ID]blob.Stored {
+	t.Helper()
+	all := map[blob.ID]blob.Stored{}
+	last := int64(-1)
 	view(t, db, func(r kv.Reader) error {
-		for id, err := range blob.IDs(r) {
+		for s, err := range blob.All(r) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, id)
+			if int64(s.ID) <= last {
+				t.Errorf("All gives blob %d after %d", s.ID, last)
+			}
+			last = int64(s.ID)
+			all[s.ID] = s
 		}
 		return nil
 	})
 	return all
+}
+
+func ids(t *testing.T, db kv.DB) []blob.ID {
+	t.Helper()
+	return slices.Sorted(maps.Keys(stored(t, db)))
 }
 
 // writerFunc is an io.Writer.
