@@ -40,6 +40,7 @@ func (s *session) news(ctx context.Context, mayExpunge bool) error {
 		}
 	}
 	if s.sel != nil {
+		s.tellResets()
 		if err := s.sync(ctx, mayExpunge); err != nil {
 			return err
 		}

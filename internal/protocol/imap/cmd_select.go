@@ -102,6 +102,7 @@ func (s *session) introduce(spelled string) {
 	s.remarkNumber("HIGHESTMODSEQ", uint64(v.HighestModSeq()), "last change")    // RFC 7162 §3.1.2.1
 	s.remark("OK", "MAILBOXID ("+s.folderID(s.sel.mail, f.ID)+")", "mailbox ID") // RFC 8474 §4.2
 	s.remark("OK", "URLMECH "+urlMechanism, "URLs can be authorised")            // RFC 4467 §8
+	s.sel.resets = s.srv.resets.n.Load()
 }
 
 // folderID is a folder's MAILBOXID (RFC 8474 §4).

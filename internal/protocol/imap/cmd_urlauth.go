@@ -15,6 +15,7 @@ const maxURLs = 1000
 // resetKey is RESETKEY: RFC 4467 §7. URLs that were authorised by a key die with it.
 func (s *session) resetKey(ctx context.Context) (reply, error) {
 	if s.dec.atEnd() {
+		s.resetsKeys(nil)
 		return reply{text: "all keys removed"}, s.dropURLKeys(ctx)
 	}
 	s.dec.sp()
@@ -33,6 +34,7 @@ func (s *session) resetKey(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.resetsKeys(&f)
 	_, err = s.makeURLKey(ctx, &f, true)
 	return reply{"URLMECH " + urlMechanism, "a new key is made"}, err
 }

@@ -28,6 +28,8 @@ type selected struct {
 	told []string
 	// contexts are searches whose results the client is kept informed about (RFC 5267 §4.3).
 	contexts []*searchContext
+	// resets is up to where keys for URLs that were made anew have been told.
+	resets uint64
 }
 
 // isRecent reports whether a message is shown as \Recent.

@@ -93,6 +93,7 @@ type Server struct {
 	comment    string
 	languages  map[string]*language // by tag; nil: i-default
 	bufs       buffers
+	resets     urlResets
 
 	shares   shareListeners
 	crowd    *crowd.Crowd

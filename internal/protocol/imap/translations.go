@@ -11,6 +11,7 @@ var translations = []translation{
 	{"INBOX is the name of the inbox", "INBOX ist der Name des Posteingangs", "INBOX est le nom de la boîte de réception"},
 	{"UIDs are valid", "die UIDs sind gültig", "les UID sont valides"},
 	{"URLs can be authorised", "URLs können freigegeben werden", "les URL peuvent être autorisées"},
+	{"URLs want to be authorised anew", "URLs müssen neu freigegeben werden", "les URL sont à autoriser de nouveau"},
 	{"a batch has 500 messages at least", "ein Stapel hat mindestens 500 Nachrichten", "un lot compte au moins 500 messages"},
 	{"a folder can't be inside itself", "ein Ordner kann nicht in sich selbst liegen", "un dossier ne peut pas se trouver en lui-même"},
 	{"a folder needs a name", "ein Ordner braucht einen Namen", "un dossier doit avoir un nom"},

@@ -181,3 +181,30 @@ func FuzzAbsoluteURL(f *testing.F) {
 		}
 	})
 }
+
+// TestResetsThatAreLongAgo: a session that hasn't looked for long is told rather than not.
+func TestResetsThatAreLongAgo(t *testing.T) {
+	var r urlResets
+	mine := urlReset{1, 2, 3}
+	for _, x := range []urlReset{{1, 2, 4}, {1, 3, 3}, {2, 2, 3}, {user: 2}} {
+		r.add(x)
+	}
+	if yes, now := r.touched(0, mine); yes || now != 4 {
+		t.Error(yes, now)
+	}
+	for i, x := range []urlReset{mine, {user: 1}} {
+		r.add(x)
+		if yes, now := r.touched(uint64(4+i), mine); !yes || now != uint64(5+i) {
+			t.Error(x, yes, now)
+		}
+	}
+	for range keptResets {
+		r.add(urlReset{user: 9})
+	}
+	if yes, _ := r.touched(6, mine); yes {
+		t.Error("none of the last was about it")
+	}
+	if yes, _ := r.touched(5, mine); !yes {
+		t.Error("it can't be known")
+	}
+}
