@@ -133,9 +133,9 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 	r.DMARC.Disposition, r.Override = j.disposition, j.why()
 	r.Others = v.others(ctx)
 	h := r.Results()
-	results := h.Value()
+	field := h.Field()
 	d := &delivery.Verdict{
-		Field: authres.FieldOf(results), Results: results, Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine, Doubted: j.disposition == dmarc.Quarantine,
+		Field: field, Results: authres.ValueIn(field), Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine, Doubted: j.disposition == dmarc.Quarantine,
 		Sender: j.authentic, Proved: proved(r), Summary: summary(h.Methods),
 	}
 	if s := r.DMARC.Status; s != authres.Pass && s != authres.TempError && trustedSeal(&r.ARC, r.DMARC.Author, v.g.o.Sealers) == "" {

@@ -138,18 +138,20 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 		k.unread = !k.survives("message", func() { tooLarge = k.scan.Close() })
 	}
 	// What is at hand is looked at first: for one who writes often that is all, and nothing has to be waited for.
-	if !k.remembered(ctx, &v) {
+	memory, complete := k.memory(ctx)
+	if !k.remembered(memory, complete, &v) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, k.opts.Timeout)
 		defer cancel()
 		k.parallel(ctx, &v)
+		memory, complete = k.memory(ctx)
 	}
 	switch {
 	case k.opts.NoDMARC:
 	case tooLarge != nil:
 		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.Quarantine}
 	default:
-		v.DMARC = k.checkDMARC(ctx, k.dmarcMessage(&v))
+		v.DMARC = k.checkDMARC(ctx, memory, complete, k.dmarcMessage(&v))
 	}
 	return v
 }
@@ -183,8 +185,7 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 }
 
 // remembered does what parallel does out of the DNS's answers that are at hand. It returns false if these aren't all, and what it has found says nothing then.
-func (k *Check) remembered(ctx context.Context, v *Verdict) bool {
-	ctx, complete := k.memory(ctx)
+func (k *Check) remembered(ctx context.Context, complete func() bool, v *Verdict) bool {
 	if complete == nil || k.iprev == nil || k.unread || k.arc.Sealed() {
 		return false
 	}

@@ -71,9 +71,9 @@ func (k *Check) checkDKIM(ctx context.Context, lookup bool) (r []dkim.Result) {
 }
 
 // checkDMARC looks at what is at hand first, too. If that isn't all, it waits no longer than Options.Timeout.
-func (k *Check) checkDMARC(ctx context.Context, m dmarc.Message) (r dmarc.Result) {
+func (k *Check) checkDMARC(ctx, memory context.Context, complete func() bool, m dmarc.Message) (r dmarc.Result) {
 	survived := !k.unread && k.survives("dmarc", func() {
-		if memory, complete := k.memory(ctx); complete != nil {
+		if complete != nil {
 			if r = dmarc.Evaluate(memory, k.opts.Resolver, m); complete() {
 				return
 			}

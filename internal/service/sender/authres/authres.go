@@ -56,29 +56,51 @@ const (
 	maxValue = 400
 )
 
+// fieldPrefix begins a field that we write.
+const fieldPrefix = "Authentication-Results: "
+
 // Field returns the whole field, folded, with its final CRLF. Values are made harmless: whatever
 // they hold, the field stays one field.
-func (h Header) Field() string { return FieldOf(h.Value()) }
+func (h Header) Field() string {
+	var b strings.Builder
+	b.Grow(h.room() + len(fieldPrefix) + 2)
+	b.WriteString(fieldPrefix)
+	h.write(&b)
+	b.WriteString("\r\n")
+	return b.String()
+}
 
 // FieldOf is the field whose body is value, as Value made it.
-func FieldOf(value string) string { return "Authentication-Results: " + value + "\r\n" }
+func FieldOf(value string) string { return fieldPrefix + value + "\r\n" }
+
+// ValueIn is the body, as Value has it, of a field that Field made: a part of it.
+func ValueIn(field string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(field, fieldPrefix), "\r\n")
+}
 
 // Value returns the field's body, folded, without the final CRLF.
 func (h Header) Value() string {
 	var b strings.Builder
-	b.Grow(64 + 96*len(h.Methods))
+	b.Grow(h.room())
+	h.write(&b)
+	return b.String()
+}
+
+// room is as much as most need.
+func (h Header) room() int { return 64 + 96*len(h.Methods) }
+
+func (h Header) write(b *strings.Builder) {
 	b.WriteString(value(h.ID))
 	if len(h.Methods) == 0 {
 		b.WriteString("; none")
 	}
-	for _, m := range h.Methods {
+	for i := range h.Methods {
 		b.WriteString(";\r\n\t")
-		m.write(&b)
+		h.Methods[i].write(b)
 	}
-	return b.String()
 }
 
-func (m Method) write(b *strings.Builder) {
+func (m *Method) write(b *strings.Builder) {
 	line := folder{b: b}
 	line.add(keyword(m.Name), "=", keyword(string(m.Result)))
 	if m.Comment != "" {

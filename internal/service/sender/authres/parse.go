@@ -26,6 +26,7 @@ func Parse(body string) (Header, error) {
 	}
 	l := &lexer{s: body}
 	h := Header{ID: l.id()}
+	l.props = make([]Property, 0, min(strings.Count(body, "."), usualProps))
 	if h.ID == "" {
 		return h, fault.New(fault.Invalid, "no authserv-id")
 	}
@@ -54,6 +55,9 @@ func Parse(body string) (Header, error) {
 	return h, nil
 }
 
+// usualProps is for how many properties there is room at once.
+const usualProps = 16
+
 // ID returns the authserv-id of a field body, "" if there is none to be found.
 func ID(body string) string {
 	if len(body) > MaxField {
@@ -69,6 +73,8 @@ type lexer struct {
 	bad bool
 	// last is the comment skipped most recently.
 	last string
+	// props are those of all results so far.
+	props []Property
 }
 
 // id reads the authserv-id and the version after it.
@@ -105,17 +111,21 @@ func (l *lexer) method() (m Method, err error) {
 	if m.Name == "" || m.Result == "" {
 		return m, fault.New(fault.Invalid, "a result without a name or value")
 	}
+	first := len(l.props)
 	for l.i < len(l.s) && l.s[l.i] != ';' {
-		if err := l.param(&m); err != nil {
+		if err := l.param(&m, first); err != nil {
 			return m, err
 		}
 		l.skip()
 	}
+	if len(l.props) > first {
+		m.Props = l.props[first:len(l.props):len(l.props)]
+	}
 	return m, nil
 }
 
-// param reads reason=value or ptype.property=value.
-func (l *lexer) param(m *Method) error {
+// param reads reason=value or ptype.property=value. The method's properties are in props from first on.
+func (l *lexer) param(m *Method, first int) error {
 	p := Property{Name: strings.ToLower(l.word())}
 	typed := l.take('.')
 	if typed {
@@ -131,11 +141,11 @@ func (l *lexer) param(m *Method) error {
 		m.Reason = v
 		return nil
 	}
-	if len(m.Props) == MaxProps {
+	if len(l.props)-first == MaxProps {
 		return fault.New(fault.TooLarge, "more than %d properties", MaxProps)
 	}
 	p.Value = v
-	m.Props = append(m.Props, p)
+	l.props = append(l.props, p)
 	return nil
 }
 
@@ -169,6 +179,11 @@ func (l *lexer) skip() {
 }
 
 func (l *lexer) comment() {
+	if end := strings.IndexAny(l.s[l.i+1:], "()\\\r\n"); end >= 0 && l.s[l.i+1+end] == ')' { // a plain one, as most are
+		l.last = l.s[l.i+1 : l.i+1+end]
+		l.i += end + 2
+		return
+	}
 	var text strings.Builder
 	depth := 0
 	for l.i < len(l.s) {
@@ -218,6 +233,11 @@ func (l *lexer) value(stops string) string {
 		return l.s[start:l.i]
 	}
 	l.i++
+	if end := strings.IndexAny(l.s[l.i:], "\"\\\r\n"); end >= 0 && l.s[l.i+end] == '"' {
+		v := l.s[l.i : l.i+end]
+		l.i += end + 1
+		return v
+	}
 	var b strings.Builder
 	for l.i < len(l.s) {
 		c := l.s[l.i]

@@ -22,7 +22,7 @@ func (f Field) Body() string {
 // ParseHeader splits a header section, up to the empty line or the end. Lines that are no
 // field and continue none are passed over.
 func ParseHeader(raw string) Header {
-	h := make(Header, 0, 32)
+	h := make(Header, 0, min(32, 1+strings.Count(raw, "\r\n")))
 	for raw != "" && !strings.HasPrefix(raw, "\r\n") {
 		n := fieldLength(raw)
 		field := strings.TrimSuffix(raw[:n], "\r\n")

@@ -49,7 +49,7 @@ func parse(txt string) (*record, error) {
 	if len(txt) > MaxRecord {
 		return nil, fault.New(fault.Invalid, "record longer than %d bytes", MaxRecord)
 	}
-	r := &record{}
+	r := &record{terms: make([]term, 0, min(16, strings.Count(txt, " ")))}
 	for text := range strings.SplitSeq(txt[len("v=spf1"):], " ") {
 		if text == "" {
 			continue
@@ -181,7 +181,15 @@ func (t *term) dual(rest string) error {
 	return nil
 }
 
-var number = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})$`)
+// isNumber reports whether s is a number of up to three digits, without zeros in front.
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s == "0" || s != "" && len(s) <= 3 && s[0] != '0'
+}
 
 // network reads an address with an optional prefix length (RFC 7208 §5.6).
 func (t *term) network(s string) error {
@@ -192,7 +200,7 @@ func (t *term) network(s string) error {
 	}
 	bits := addr.BitLen()
 	if has {
-		if bits, err = strconv.Atoi(length); err != nil || !number.MatchString(length) || bits > addr.BitLen() {
+		if bits, err = strconv.Atoi(length); err != nil || !isNumber(length) || bits > addr.BitLen() {
 			return bad(t.text)
 		}
 	}
