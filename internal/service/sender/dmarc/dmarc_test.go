@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/idna"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/sender/authres"
@@ -284,5 +285,21 @@ func TestOrganization(t *testing.T) {
 	}
 	if _, err := Organization(t.Context(), z, "lost.example"); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
+	}
+}
+
+// Of names in ASCII nothing but the case changes, as IDNA has it (or leaves them, where they are none).
+func TestCanonicalASCII(t *testing.T) {
+	for _, name := range []string{"Example.COM", "a--b.example", "-a.example", "a-.example", "a_b.example", "xn--exmple-cua.example", "XN--EXMPLE-CUA.example", "xn--a.example", "xn--.example", "ab--c.example", "a..b", ".a", "a b", "127.0.0.1", ""} {
+		want := strings.TrimSuffix(name, ".")
+		if ascii, err := idna.Lookup.ToASCII(want); err == nil {
+			want = ascii
+		}
+		if got := canonical(name); got != "" && got != strings.ToLower(want) || got == "" && canonical(want) != "" {
+			t.Errorf("%q: %q, not %q", name, got, want)
+		}
+	}
+	if got := canonical("Exämple.com."); got != "xn--exmple-cua.com" {
+		t.Error(got)
 	}
 }

@@ -140,7 +140,7 @@ func (w *walker) policy(ctx context.Context, author string) (*published, error) 
 // none.
 func canonical(domain string) string {
 	domain = strings.TrimSuffix(domain, ".")
-	if !isASCII(domain) {
+	if !isASCII(domain) || strings.Contains(strings.ToLower(domain), "xn--") { // else it changes nothing
 		if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
 			domain = ascii
 		}
