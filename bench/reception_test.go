@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -72,7 +73,7 @@ func BenchmarkReception(b *testing.B) {
 	}
 }
 
-const receptionConns = 10
+var receptionConns = flag.Int("reception.connections", 10, "how many bring mail at the same time in BenchmarkReception")
 
 func (r reception) measure(b *testing.B, size int) {
 	r.Programs = startPrograms(b)
@@ -80,7 +81,7 @@ func (r reception) measure(b *testing.B, size int) {
 	msg := signed(b, size)
 	p.settle()
 	before := p.cpu()
-	share(b, receptionConns, func(_ int, jobs <-chan int) {
+	share(b, *receptionConns, func(_ int, jobs <-chan int) {
 		c := p.dial(b, &r)
 		defer c.Close()
 		for i := range jobs {
