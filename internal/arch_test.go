@@ -58,7 +58,7 @@ var neighbours = map[string][]string{
 	"service/quarantine":  {"service/transfer"}, // keeps envelopes
 	"service/oauthclient": {"service/webjson"},  // asks providers
 	// asks other servers, and their providers of tokens
-	"service/fetch": {"service/dialer", "service/imapclient", "service/pop3client", "service/move", "service/oauthclient"},
+	"service/fetch": {"service/dialer", "service/imapclient", "service/pop3client", "service/move", "service/oauthclient", "service/turns"},
 }
 
 // filters are what delivery asks for people's own rules, and what other programs say of messages.

@@ -21,6 +21,7 @@ import (
 	"postroad/internal/service/reports"
 	"postroad/internal/service/sieve/rules"
 	"postroad/internal/service/trace"
+	"postroad/internal/service/turns"
 	"postroad/internal/storage/kv"
 )
 
@@ -37,9 +38,9 @@ type Direct struct {
 	// steps: the directory's entry and the mailbox.
 	accounts sync.Mutex
 
-	imports imports        // that are under way
-	moments moments        // at which clients look
-	fetch   *fetch.Service // nil: nothing is fetched
+	imports turns.Turns[ident.AccountID] // accounts into which one is under way
+	moments moments                      // at which clients look
+	fetch   *fetch.Service               // nil: nothing is fetched
 
 	advisor Advisor          // nil: nobody knows of the DNS
 	certs   CertificateAdmin // nil: nobody knows of certificates

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"postroad/internal/fault"
@@ -56,55 +55,13 @@ const streamType = "application/x-postroad-mail"
 // idleStream is how long a stream may stand still.
 const idleStream = 2 * time.Minute
 
-// imports are the accounts into which an import is under way.
-type imports struct {
-	mu  sync.Mutex
-	now map[ident.AccountID]chan struct{} // guarded by mu; closed when the import ends
-}
-
-// begin waits until no other import into the account is under way: that of a command that was
-// killed goes on for a moment. The caller calls end.
-func (i *imports) begin(ctx context.Context, id ident.AccountID) (end func(), err error) {
-	for {
-		other, end := i.try(id)
-		if other == nil {
-			return end, nil
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
-		}
-	}
-}
-
-// try begins an import, or gives what is closed when the other one ends.
-func (i *imports) try(id ident.AccountID) (other <-chan struct{}, end func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if running := i.now[id]; running != nil {
-		return running, nil
-	}
-	if i.now == nil {
-		i.now = map[ident.AccountID]chan struct{}{}
-	}
-	mine := make(chan struct{})
-	i.now[id] = mine
-	return nil, func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		delete(i.now, id)
-		close(mine)
-	}
-}
-
 // Import implements Mover.
 func (d *Direct) Import(ctx context.Context, q ImportQuery, from move.Source) (move.Result, error) {
 	a, err := d.dir.AccountByAddress(ctx, q.Address)
 	if err != nil {
 		return move.Result{}, err
 	}
-	end, err := d.imports.begin(ctx, a.ID)
+	end, err := d.imports.Wait(ctx, a.ID) // that of a command that was killed goes on for a moment
 	if err != nil {
 		return move.Result{}, err
 	}

@@ -33,6 +33,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/oauthclient"
+	"postroad/internal/service/turns"
 	"postroad/internal/storage/kv"
 )
 
@@ -148,9 +149,10 @@ type Service struct {
 	providers *oauthclient.Client
 	receiver  atomic.Pointer[Receiver]
 
+	running turns.Turns[uint32] // sources that are being asked: POP3 lets one in at a time
+
 	mu          sync.Mutex
-	running     map[uint32]chan struct{} // guarded by mu; closed when the run ends
-	permissions map[uint32]*permission   // guarded by mu; that somebody is being asked for
+	permissions map[uint32]*permission // guarded by mu; that somebody is being asked for
 }
 
 // atOnce is how many sources are asked at a time.
@@ -165,7 +167,7 @@ func New(db kv.DB, boxes *mailbox.Store, o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{o: o, db: db, boxes: boxes, slots: make(chan struct{}, atOnce), wake: make(chan struct{}, 1), patience: maxRun,
-		providers: o.Providers, running: map[uint32]chan struct{}{}, permissions: map[uint32]*permission{}}
+		providers: o.Providers, permissions: map[uint32]*permission{}}
 }
 
 func (s *Service) tls(src *Source) *tls.Config {
@@ -202,7 +204,7 @@ func (s *Service) Run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			other, end := s.try(src.ID)
+			other, end := s.running.Try(src.ID)
 			if other != nil { // somebody was faster
 				<-s.slots
 				continue
@@ -236,7 +238,7 @@ func (s *Service) due(ctx context.Context) ([]Source, error) {
 		return nil, err
 	}
 	now := s.o.Now()
-	all = slices.DeleteFunc(all, func(l Listed) bool { return l.Next.After(now) || s.isRunning(l.ID) })
+	all = slices.DeleteFunc(all, func(l Listed) bool { return l.Next.After(now) || s.running.Taken(l.ID) })
 	slices.SortStableFunc(all, func(a, b Listed) int { return a.Next.Compare(b.Next) })
 	due := make([]Source, len(all))
 	for i := range all {
@@ -245,47 +247,9 @@ func (s *Service) due(ctx context.Context) ([]Source, error) {
 	return due, nil
 }
 
-func (s *Service) isRunning(id uint32) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.running[id] != nil
-}
-
-// begin waits until the source isn't being asked: POP3 lets one in at a time. The caller calls end.
-func (s *Service) begin(ctx context.Context, id uint32) (end func(), err error) {
-	for {
-		other, end := s.try(id)
-		if other == nil {
-			return end, nil
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
-		}
-	}
-}
-
-// try begins, or gives what is closed when the other run ends.
-func (s *Service) try(id uint32) (other <-chan struct{}, end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if running := s.running[id]; running != nil {
-		return running, nil
-	}
-	mine := make(chan struct{})
-	s.running[id] = mine
-	return nil, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.running, id)
-		close(mine)
-	}
-}
-
 // RunNow asks a source, whenever it is due. It waits while it is being asked already. Errors: fault.NotFound, and why it failed.
 func (s *Service) RunNow(ctx context.Context, id uint32) (Result, error) {
-	end, err := s.begin(ctx, id)
+	end, err := s.running.Wait(ctx, id)
 	if err != nil {
 		return Result{}, err
 	}
