@@ -176,8 +176,15 @@ func plain(name string) bool {
 }
 
 func isASCII(b []byte) bool {
+	const high = 0x8080808080808080
+	for ; len(b) >= 32; b = b[32:] {
+		u := binary.LittleEndian.Uint64
+		if (u(b)|u(b[8:])|u(b[16:])|u(b[24:]))&high != 0 {
+			return false
+		}
+	}
 	for ; len(b) >= 8; b = b[8:] {
-		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
 			return false
 		}
 	}

@@ -15,6 +15,7 @@ const maxProbes = 64
 // A collector gathers features, each once. It is reused.
 type collector struct {
 	set   []uint32
+	at    []uint16 // where in the table they are
 	table [tableSize]uint32
 	limit int // of features, at present
 	// want has the features to be named, and names what they turned out to be.
@@ -24,10 +25,14 @@ type collector struct {
 }
 
 func (c *collector) reset() {
-	if len(c.set) > 0 {
+	if len(c.at) < tableSize/8 {
+		for _, i := range c.at {
+			c.table[i] = 0
+		}
+	} else {
 		clear(c.table[:])
 	}
-	c.set = c.set[:0]
+	c.set, c.at = c.set[:0], c.at[:0]
 	c.limit = Max
 	c.want, c.names = nil, nil
 }
@@ -53,25 +58,29 @@ func (c *collector) add2String(k Kind, a string, b []byte) {
 }
 
 func (c *collector) put(k Kind, h uint64, a, b []byte) {
-	if len(c.set) >= c.limit {
-		return
+	if c.note(featureOf(k, h), uint32(h)) && c.want != nil {
+		c.name(featureOf(k, h), k, a, b)
 	}
-	f := featureOf(k, h)
-	i := uint32(h) % tableSize
+}
+
+// note adds a feature whose place in the table begins at i, and reports whether it is new.
+func (c *collector) note(f, i uint32) bool {
+	if len(c.set) >= c.limit {
+		return false
+	}
 	for range maxProbes {
+		i %= tableSize
 		switch c.table[i] {
 		case f:
-			return
+			return false
 		case 0:
 			c.table[i] = f
-			c.set = append(c.set, f)
-			if c.want != nil {
-				c.name(f, k, a, b)
-			}
-			return
+			c.set, c.at = append(c.set, f), append(c.at, uint16(i))
+			return true
 		}
-		i = (i + 1) % tableSize
+		i++
 	}
+	return false
 }
 
 // name notes what a feature is, if somebody wants to know.

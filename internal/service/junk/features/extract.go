@@ -67,6 +67,8 @@ type extraction struct {
 	raw     []byte
 	decoded []byte
 	low     []byte
+	authors []byte // see authorHost
+	last    []byte // the host of the last link
 	shapes  []byte
 	html    htmlReader
 	links   int
@@ -79,7 +81,7 @@ func (x *extraction) reset() {
 	x.collector.reset()
 	x.folder = folder{}
 	x.text = x.text[:0]
-	x.listed = false
+	x.listed, x.last = false, x.last[:0]
 	x.links, x.count, x.single, x.long = 0, 0, 0, 0
 }
 

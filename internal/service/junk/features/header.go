@@ -12,7 +12,7 @@ func (x *extraction) header(m *Message) {
 	var last []byte
 	eachFieldOf(front, rest, func(name, value []byte) bool {
 		x.listed = x.listed || ofList(name, value)
-		if traced(name) {
+		if x.traced(name) {
 			return true
 		}
 		x.add(Field, x.lower(name))
@@ -50,17 +50,23 @@ func HeaderOf(m *Message) (front, rest []byte) {
 	return front, rest[:max(n, 0)]
 }
 
+// tracedPrefixes are how fields begin that traced is about.
+var tracedPrefixes = [...]string{"X-Spam", "X-Postroad", "X-MS-", "X-Microsoft", "X-Forefront", "X-EOP", "X-Incoming", "X-Exchange", "X-Envelope",
+	"ARC-", "X-Google-", "X-Gm-", "X-Rspam", "X-Virus", "X-Amavis", "X-Barracuda", "X-IronPort", "X-Proofpoint", "X-Mailman", "CMM-",
+	"X-SID-", "X-AntiAbuse", "X-Pyzor", "X-Bogosity", "X-DSPAM", "X-CRM114", "X-UID", "X-Originating", "X-MDRemoteIP", "X-HE-", "X-SA-", "X-Sonic", "X-ME-"}
+
 // traced reports whether a field is one that servers on the way add, among them ours, or that those who collect mail add: such
 // would tell where a message was found, not what it is.
-func traced(name []byte) bool {
-	for _, p := range [...]string{"X-Spam", "X-Postroad", "X-MS-", "X-Microsoft", "X-Forefront", "X-EOP", "X-Incoming", "X-Exchange", "X-Envelope",
-		"ARC-", "X-Google-", "X-Gm-", "X-Rspam", "X-Virus", "X-Amavis", "X-Barracuda", "X-IronPort", "X-Proofpoint", "X-Mailman", "CMM-",
-		"X-SID-", "X-AntiAbuse", "X-Pyzor", "X-Bogosity", "X-DSPAM", "X-CRM114", "X-UID", "X-Originating", "X-MDRemoteIP", "X-HE-", "X-SA-", "X-Sonic", "X-ME-"} {
-		if hasPrefix(name, p) {
-			return true
+func (x *extraction) traced(name []byte) bool {
+	switch lower(name[0]) {
+	case 'x', 'a', 'c':
+		for _, p := range tracedPrefixes {
+			if hasPrefix(name, p) {
+				return true
+			}
 		}
 	}
-	switch string(bytes.ToLower(name)) {
+	switch string(x.lower(name)) {
 	case "received", "return-path", "delivered-to", "authentication-results", "received-spf", "x-original-to", "envelope-to", "x-received",
 		"status", "x-status", "x-keywords", "content-length", "lines", "x-beenthere", "errors-to", "x-loop", "xref", "path",
 		"x-egroups-return", "x-apparently-to", "x-originalarrivaltime", "spamdiagnosticoutput", "spamdiagnosticmetadata", "delivery-date",
@@ -153,7 +159,7 @@ func (x *extraction) subject(s string) {
 func (x *extraction) addresses(m *Message) {
 	from := first(m.Summary, summary.From)
 	x.author(&from)
-	host := x.copyLower(from.Host)
+	host := x.authorHost(&from)
 	x.relation("reply to", first(m.Summary, summary.ReplyTo), host)
 	if x.listed {
 		x.addString(To, "a list")
@@ -202,12 +208,18 @@ func (x *extraction) author(a *summary.AddressBytes) {
 	x.words(Name, Name, x.shapes)
 	x.count, x.single, x.long = 0, 0, 0
 	if at := bytes.IndexByte(x.shapes, '@'); at > 0 {
-		x.same(Address, "name is an address", x.copyLower(a.Host), bytes.Trim(x.shapes[at+1:], " <>\"'"))
+		x.same(Address, "name is an address", x.authorHost(a), bytes.Trim(x.shapes[at+1:], " <>\"'"))
 	}
 }
 
-// copyLower returns a copy in lower case.
-func (x *extraction) copyLower(b []byte) []byte { return bytes.ToLower(b) }
+// authorHost returns the author's host in lower case. It is valid until the next message.
+func (x *extraction) authorHost(a *summary.AddressBytes) []byte {
+	x.authors = x.authors[:0]
+	for _, c := range a.Host {
+		x.authors = append(x.authors, lower(c))
+	}
+	return x.authors
+}
 
 // same adds whether two domains belong together.
 func (x *extraction) same(k Kind, what string, a, b []byte) {

@@ -158,20 +158,22 @@ func (h *htmlReader) tagEnd(b []byte) int {
 
 // quotedEnd is tagEnd where quotes hide what they enclose. ok is false if one isn't closed.
 func quotedEnd(b []byte) (end int, ok bool) {
-	quote := byte(0)
 	for i := 1; i < len(b); i++ {
-		switch c := b[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '>':
+		switch c := b[i]; c {
+		case '>':
 			return i, true
-		case (c == '"' || c == '\'') && b[i-1] == '=':
-			quote = c
+		case '"', '\'':
+			if b[i-1] != '=' {
+				continue
+			}
+			n := bytes.IndexByte(b[i+1:], c)
+			if n < 0 {
+				return len(b), false
+			}
+			i += n + 1
 		}
 	}
-	return len(b), quote == 0
+	return len(b), true
 }
 
 // raw reports whether an element's content is not for readers.
@@ -220,8 +222,14 @@ func (h *htmlReader) tag(tag []byte) {
 	}
 	attrs := tag[len(name):]
 	h.element(name, attrs)
-	if len(attrs) > 4 && (bytes.Contains(attrs, []byte("tyle")) || bytes.Contains(attrs, []byte("TYLE"))) {
-		h.style(name, attr(attrs, "style"))
+	if len(attrs) > 4 {
+		i := bytes.Index(attrs, []byte("tyle"))
+		if i < 0 {
+			i = bytes.Index(attrs, []byte("TYLE"))
+		}
+		if i > 1 {
+			h.style(name, attr(attrs[i-2:], "style"))
+		}
 	}
 	h.gap(name)
 }
@@ -359,18 +367,41 @@ func void(name []byte) bool {
 
 // hides reports whether a style makes text invisible.
 func hides(style []byte) bool {
+	for at := 0; ; {
+		colon := bytes.IndexByte(style[at:], ':')
+		if colon < 0 {
+			return false
+		}
+		at += colon + 1
+		if s := hiding(style[:at]); s != "" && hidden(style[at:], s) {
+			return true
+		}
+	}
+}
+
+// hiding returns the property that a style names at its end, with a colon, if it is one that can hide text; else "".
+func hiding(style []byte) string {
 	for _, s := range [...]string{"display:", "visibility:", "font-size:", "max-height:", "opacity:"} {
-		i := bytes.Index(style, []byte(s))
-		if i < 0 || i > 0 && style[i-1] == '-' {
-			continue
+		if i := len(style) - len(s); i >= 0 && style[len(style)-2] == s[len(s)-2] && string(style[i:]) == s && (i == 0 || style[i-1] != '-') {
+			return s
 		}
-		v := bytes.TrimLeft(style[i+len(s):], " ")
-		switch {
-		case hasPrefix(v, "none"), hasPrefix(v, "hidden"):
-			return true
-		case len(v) > 0 && v[0] == '0' && !bytes.HasPrefix(v, []byte("0.")), bytes.HasPrefix(v, []byte("0.0")), hasPrefix(v, "1px") && s == "font-size:":
-			return true
-		}
+	}
+	return ""
+}
+
+// hidden reports whether a property's value makes text invisible.
+func hidden(value []byte, of string) bool {
+	v := bytes.TrimLeft(value, " ")
+	if len(v) == 0 {
+		return false
+	}
+	switch v[0] {
+	case 'n', 'h', 'N', 'H':
+		return hasPrefix(v, "none") || hasPrefix(v, "hidden")
+	case '0':
+		return !bytes.HasPrefix(v, []byte("0.")) || bytes.HasPrefix(v, []byte("0.0"))
+	case '1':
+		return of == "font-size:" && hasPrefix(v, "1px")
 	}
 	return false
 }
@@ -419,8 +450,9 @@ func attrValue(v []byte) []byte {
 
 // indexFold finds a name of lower case letters whatever its case.
 func indexFold(b []byte, name string) int {
-	for i := 0; i+len(name) <= len(b); i++ {
-		if lower(b[i]) == name[0] && is(b[i:i+len(name)], name) {
+	first := name[0]
+	for i, c := range b[:max(0, len(b)-len(name)+1)] {
+		if c|0x20 == first && is(b[i:i+len(name)], name) {
 			return i
 		}
 	}

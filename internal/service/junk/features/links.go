@@ -28,6 +28,15 @@ func (x *extraction) link(url []byte) {
 	if len(scheme) > 12 {
 		return
 	}
+	if start := url[:len(url)-len(path)]; !bytes.Equal(start, x.last) { // most messages have many links to the same host
+		x.last = append(x.last[:0], start...)
+		x.server(scheme, host)
+	}
+	x.path(path)
+}
+
+// server adds what a link tells before its path.
+func (x *extraction) server(scheme, host []byte) {
 	x.add2String(LinkShape, "scheme", x.lower(scheme))
 	if at := bytes.LastIndexByte(host, '@'); at >= 0 {
 		x.addString(LinkShape, "user name in it")
@@ -38,7 +47,6 @@ func (x *extraction) link(url []byte) {
 		host = host[:colon]
 	}
 	x.host(Link, LinkDomain, x.lower(host))
-	x.path(path)
 }
 
 // host adds a host name, its domain and its top-level domain.
@@ -111,11 +119,21 @@ func (x *extraction) path(p []byte) {
 	if dot := bytes.LastIndexByte(p, '.'); dot >= 0 && len(p)-dot <= 6 {
 		x.add2String(LinkShape, "file", x.lower(p[dot:]))
 	}
-	for i, seg := range [...]string{"unsubscribe", "click", "track", "login", "verify", "wp-content", "wp-includes", "remove"} {
-		if i < 8 && bytes.Contains(p, []byte(seg)) {
-			x.add2String(LinkShape, "path with", []byte(seg))
+	for i, c := range p {
+		switch c {
+		case 'u', 'c', 't', 'l', 'v', 'w', 'r':
+			for _, seg := range segments {
+				if c == seg[0] && bytes.HasPrefix(p[i:], seg) {
+					x.add2String(LinkShape, "path with", seg)
+				}
+			}
 		}
 	}
+}
+
+// segments are what is remarkable in a path.
+var segments = [...][]byte{
+	[]byte("unsubscribe"), []byte("click"), []byte("track"), []byte("login"), []byte("verify"), []byte("wp-content"), []byte("wp-includes"), []byte("remove"),
 }
 
 // linksIn finds the links in plain text.

@@ -73,9 +73,13 @@ func (x *extraction) word(word, pair Kind, seeds *[2]uint64, last *token, text [
 	w := now.in(text)
 	if n < 8 && at+8 <= len(text) { // most words: hash, three times at once
 		v := binary.LittleEndian.Uint64(text[at:])&(1<<(8*n)-1) ^ uint64(n)*mul1
-		x.put(word, mix(seeds[0]^v, mul2), w, nil)
+		if h := mix(seeds[0]^v, mul2); x.note(featureOf(word, h), uint32(h)) && x.want != nil {
+			x.name(featureOf(word, h), word, w, nil)
+		}
 		if last.n > 0 {
-			x.put(pair, mix(last.hash^v, mul2), last.in(text), w)
+			if h := mix(last.hash^v, mul2); x.note(featureOf(pair, h), uint32(h)) && x.want != nil {
+				x.name(featureOf(pair, h), pair, last.in(text), w)
+			}
 		}
 		now.hash = mix(seeds[1]^v, mul2)
 	} else {

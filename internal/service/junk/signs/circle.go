@@ -34,7 +34,7 @@ func (m *Message) For(c Circle) []Sign {
 			}
 		}
 	}
-	hurry := !c.Known && urgent(m.subject)
+	hurry := !c.Known && m.hurry
 	if hurry {
 		all.add(UrgentStranger, Notice, m.subject)
 	}
@@ -44,11 +44,10 @@ func (m *Message) For(c Circle) []Sign {
 
 // person looks whether the recipient knows the author's name under another address.
 func (m *Message) person(c Circle, hurry bool, all *found) {
-	key := NameKey(m.name)
-	if c.Person == nil || c.Known || key == "" || m.domain == "" {
+	if c.Person == nil || c.Known || m.key == "" || m.domain == "" {
 		return
 	}
-	known := c.Person(key)
+	known := c.Person(m.key)
 	for _, a := range known {
 		_, host, _ := strings.Cut(a, "@")
 		if registered(lower(host)) == m.site.registered {

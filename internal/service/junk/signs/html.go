@@ -140,17 +140,19 @@ func (m *Message) tagEnd(b []byte) int {
 
 // quotedEnd is where the first ">" stands that isn't within quotes; -1: nowhere.
 func quotedEnd(b []byte) int {
-	quote := byte(0)
-	for i, c := range b {
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '>':
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; c {
+		case '>':
 			return i
-		case (c == '"' || c == '\'') && i > 0 && (b[i-1] == '=' || b[i-1] <= ' '):
-			quote = c
+		case '"', '\'':
+			if i == 0 || b[i-1] != '=' && b[i-1] > ' ' {
+				continue
+			}
+			n := bytes.IndexByte(b[i+1:], c)
+			if n < 0 {
+				return -1
+			}
+			i += n + 1
 		}
 	}
 	return -1

@@ -42,6 +42,8 @@ type Message struct {
 	name    string // decoded
 	domain  string // of from, in lower case, A-labels
 	subject string
+	hurry   bool     // see urgent
+	key     string   // see NameKey
 	site    site     // domain
 	hosts   []string // of links, each once, as domain is
 	sites   []site   // hosts
@@ -74,6 +76,7 @@ func Look(s *message.Structure, msg io.ReaderAt, f Facts) *Message {
 	m := &Message{looking: l}
 	m.author(s.Envelope)
 	m.replies(s.Envelope)
+	m.key, m.hurry = NameKey(m.name), urgent(m.subject)
 	parts := 0
 	s.Root.Walk(func(p *message.Part) bool {
 		parts++
