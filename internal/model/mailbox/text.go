@@ -64,7 +64,15 @@ type lazyText struct {
 	parsed atomic.Pointer[message.Structure] // nil once made is there
 	spool  *spool.Spool
 	made   [][]byte
-	plain  textPlace // where it is in the spool, if that is enough
+
+	looked sync.Once // for place
+	where  textPlace
+}
+
+// place is where in the spool the text lies, if it is nothing else; n is 0 otherwise.
+func (l *lazyText) place() textPlace {
+	l.looked.Do(func() { l.where = placeOfText(l.parsed.Load(), l.spool) })
+	return l.where
 }
 
 // Parsed returns what the message was parsed into as it came, and its bytes as the offsets in there mean them: without what was put
@@ -76,11 +84,10 @@ func (c *Content) Parsed() (*message.Structure, io.ReaderAt) {
 // take finds the text out, once.
 func (l *lazyText) take() {
 	l.once.Do(func() {
-		parsed := l.parsed.Load()
-		if l.plain = placeOfText(parsed, l.spool); l.plain.n == 0 {
+		if l.place().n == 0 {
 			room := textRooms.Get().(*textRoom)
 			defer textRooms.Put(room)
-			l.made = room.pack(room.fold(parsed, l.spool))
+			l.made = room.pack(room.fold(l.parsed.Load(), l.spool))
 		}
 		l.parsed.Store(nil)
 	})
@@ -89,7 +96,7 @@ func (l *lazyText) take() {
 // records are what is stored of a text; or it returns where it is in the spool, which is stored then.
 func (l *lazyText) records() ([][]byte, textPlace) {
 	l.take()
-	return l.made, l.plain
+	return l.made, l.place()
 }
 
 // textRoom is memory for taking out a text.
@@ -101,11 +108,11 @@ var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
 const roomKept = 1 << 20
 
 // textInline is up to what size of a message, in bytes, its text is taken out with its delivery. Of larger ones, whose
-// senders would have to wait for it, the indexer does it.
+// senders would have to wait for it, the indexer does it, unless there is nothing to be taken out: see textPlace.
 const textInline = 16 << 10
 
 // textNow reports whether the text is taken out with the delivery.
-func (c *Content) textNow() bool { return c.Size() <= textInline }
+func (c *Content) textNow() bool { return c.Size() <= textInline || c.text.place().n > 0 }
 
 // fold takes a message's text out: the length of the body, body and parts; empty if there is no text. It is valid until the next call.
 func (m *textRoom) fold(parsed *message.Structure, msg io.ReaderAt) []byte {

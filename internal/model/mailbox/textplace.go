@@ -18,9 +18,12 @@ type textPlace struct{ off, n int64 }
 
 const placeMark = 1<<31 - 1
 
+// maxPlain is how long a text may be that isn't stored, in bytes: each search in it reads it as it came.
+const maxPlain = 1 << 20
+
 // placeOfText is where a message that lies in memory has its text; n is 0 if that can't be told.
 func placeOfText(parsed *message.Structure, s *spool.Spool) textPlace {
-	if msg, ok := s.Bytes(); ok {
+	if msg, ok := s.Bytes(); ok && len(msg) <= maxPlain {
 		if off, n, ok := message.PlainBody(parsed, msg); ok {
 			return textPlace{off, n}
 		}
@@ -44,7 +47,7 @@ func decodePlaceOfText(value []byte) (p textPlace, ok bool, err error) {
 	}
 	off, i := binary.Uvarint(value[k:])
 	n, j := binary.Uvarint(value[k+max(i, 0):])
-	if i <= 0 || j <= 0 || k+i+j != len(value) || off > maxExtract || n > textInline {
+	if i <= 0 || j <= 0 || k+i+j != len(value) || off > maxExtract || n > maxPlain {
 		return p, true, fault.New(fault.Corrupt, "the place of a message's text is damaged")
 	}
 	return textPlace{int64(off), int64(n)}, true, nil
@@ -54,7 +57,10 @@ func decodePlaceOfText(value []byte) (p textPlace, ok bool, err error) {
 func (b *Batch) textAt(id ContentID, p textPlace) (text, error) {
 	m := b.roomForText()
 	raw, err := blob.AppendTo((*bulkReader)(b), m.msg[:0], blob.ID(id), p.off, p.n)
-	if m.msg = raw; err != nil {
+	if m.msg = raw; cap(raw) > roomKept {
+		m.msg = nil
+	}
+	if err != nil {
 		return text{}, err
 	}
 	b.read += int64(len(raw))
