@@ -23,7 +23,10 @@ func TestSqueeze(t *testing.T) {
 			t.Helper()
 			time.Sleep(wait)
 			synctest.Wait()
-			if s.flushed(); r != want {
+			s.flushed()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if r != want {
 				t.Errorf("after %v %d is reserved, want %d", wait, r, want)
 			}
 		}
