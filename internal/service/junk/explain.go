@@ -36,7 +36,7 @@ type Explanation struct {
 
 // Reason is something in a message that speaks for or against junk.
 type Reason struct {
-	Name   string
+	Name   string  // in a sentence or a part of one, with words of the message
 	Weight float64 // in log-odds: more than zero speaks for junk
 }
 
@@ -59,7 +59,7 @@ func (s *Service) explain(m features.Message, box *mailbox.Session, mind *mind) 
 	for i := range reasons {
 		want[i] = reasons[i].Feature
 	}
-	for i, name := range s.extract.Name(&p.m, want) {
+	for i, name := range s.extract.Tell(&p.m, want) {
 		if name != "" {
 			e.Reasons = append(e.Reasons, Reason{name, reasons[i].Weight})
 		}

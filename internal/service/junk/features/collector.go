@@ -21,6 +21,7 @@ type collector struct {
 	// want has the features to be named, and names what they turned out to be.
 	want  map[uint32]int
 	names []string
+	in    func(k Kind, a, b string) string // what is said of each
 	buf   []byte
 }
 
@@ -34,7 +35,7 @@ func (c *collector) reset() {
 	}
 	c.set, c.at = c.set[:0], c.at[:0]
 	c.limit = Max
-	c.want, c.names = nil, nil
+	c.want, c.names, c.in = nil, nil, nil
 }
 
 // add adds the feature of a kind that the text stands for.
@@ -89,11 +90,7 @@ func (c *collector) name(f uint32, k Kind, a, b []byte) {
 	if !ok {
 		return
 	}
-	name := k.String() + ": " + string(a)
-	if b != nil {
-		name += " " + string(b)
-	}
-	c.names[i] = name
+	c.names[i] = c.in(k, string(a), string(b))
 }
 
 // The constants are the fractional parts of square roots of primes: they only have to be odd looking and never to change.

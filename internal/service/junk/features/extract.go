@@ -45,17 +45,27 @@ func (x *Extractor) Extract(m *Message) Set {
 // want; "" for those that it doesn't have. The texts are parts of the message, in lower case, and valid UTF-8: whoever shows
 // them must treat them as such.
 func (x *Extractor) Name(m *Message, want []uint32) []string {
+	return x.named(m, want, func(k Kind, a, b string) string {
+		if b != "" {
+			a += " " + b
+		}
+		return k.String() + ": " + a
+	})
+}
+
+// named makes some features again, and returns what in says of each: of its kind and its texts, which are one or two.
+func (x *Extractor) named(m *Message, want []uint32, in func(k Kind, a, b string) string) []string {
 	e := x.pool.Get().(*extraction)
 	defer x.pool.Put(e)
 	e.reset()
-	e.names = make([]string, len(want))
+	e.names, e.in = make([]string, len(want)), in
 	e.want = make(map[uint32]int, len(want))
 	for i, f := range want {
 		e.want[f] = i
 	}
 	e.run(m)
 	names := e.names
-	e.want, e.names = nil, nil
+	e.want, e.names, e.in = nil, nil, nil
 	return names
 }
 
