@@ -30,6 +30,7 @@ import (
 	"postroad/internal/server"
 	"postroad/internal/server/admin"
 	"postroad/internal/server/config"
+	"postroad/internal/server/garbage"
 	"postroad/internal/service/dns"
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/sender/dkim"
@@ -209,6 +210,7 @@ func TestReceptionServer(t *testing.T) {
 	if err := json.Unmarshal([]byte(about), &r); err != nil {
 		t.Fatal(err)
 	}
+	defer garbage.Tend()() // as the program does
 	resolver, err := dns.New(dns.Options{Servers: []dns.Server{{Addr: netip.MustParseAddrPort(r.Programs["dns"])}}})
 	if err != nil {
 		t.Fatal(err)

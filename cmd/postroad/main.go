@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/server/config"
+	"postroad/internal/server/garbage"
 )
 
 // commandLine is all that can be said on the command line: one field for each group of commands.
@@ -77,7 +78,7 @@ const (
 var errProblems = errors.New("there are problems")
 
 func main() {
-	tendGarbage()
+	garbage.Tend()
 	os.Exit(run(context.Background(), os.Args[1:], terminal{os.Stdin, os.Stdout, os.Stderr}))
 }
 

@@ -1,4 +1,4 @@
-package main
+package garbage
 
 import (
 	"math"
@@ -91,13 +91,13 @@ func TestFrugal(t *testing.T) {
 	}
 }
 
-// TestTendGarbage sees that what the collector needn't look into is no reason for garbage.
-func TestTendGarbage(t *testing.T) {
+// TestTend sees that what the collector needn't look into is no reason for garbage.
+func TestTend(t *testing.T) {
 	if debug.SetGCPercent(100) != 100 {
 		t.Skip("GOGC is set")
 	}
 	t.Setenv("GOGC", "")
-	end := tendGarbage()
+	end := Tend()
 	defer debug.SetGCPercent(100)
 	defer debug.SetMemoryLimit(math.MaxInt64)
 	defer end()

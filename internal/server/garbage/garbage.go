@@ -1,4 +1,5 @@
-package main
+// Package garbage decides how much garbage of ours may gather in memory before it is collected, while the server is busy and when it has become quiet.
+package garbage
 
 import (
 	"math"
@@ -39,8 +40,8 @@ const (
 	cheapFrugal, dearFrugal = 0.07, 0.10
 )
 
-// tendGarbage begins, and returns what ends it. Whoever has set GOGC knows better.
-func tendGarbage() (end func()) {
+// Tend begins to decide, for the whole process, and returns what ends it. Whoever has set GOGC knows better.
+func Tend() (end func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
