@@ -183,6 +183,13 @@ func isASCII(b []byte) bool {
 			return false
 		}
 	}
+	for ; len(b) >= 32; b = b[32:] {
+		one, two := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		three, four := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		if (one|two|three|four)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
 	for ; len(b) >= 8; b = b[8:] {
 		if binary.LittleEndian.Uint64(b)&high != 0 {
 			return false

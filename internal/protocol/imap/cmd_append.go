@@ -176,13 +176,18 @@ func (a *appending) literal(binary bool) (*mailbox.Content, error) {
 		return nil, err
 	}
 	w := a.s.srv.store.NewContent()
-	watch := &nulWatcher{to: w}
-	if err := a.s.receive(size, async, watch); err != nil {
+	var to io.Writer = w
+	var watch *nulWatcher
+	if binary {
+		watch = &nulWatcher{to: w}
+		to = watch
+	}
+	if err := a.s.receive(size, async, to); err != nil {
 		w.Discard()
 		return nil, err
 	}
 	content, err := w.Finish()
-	if err == nil && binary && watch.seen {
+	if err == nil && watch != nil && watch.seen {
 		return a.s.textual(content)
 	}
 	return content, err

@@ -33,8 +33,9 @@ type spares struct {
 const (
 	sparePrefix = "spare-log-"
 	unfinished  = ".new"
-	// A spare is written by pieces with rests between them, so that it is in nobody's way; and it isn't begun before it could be there
-	// already, so that programs that open a store for a moment don't bother.
+	// A spare is written by pieces with rests between them, so that it is in nobody's way; and it isn't begun before spareDelay of them could be
+	// there already, so that programs that open a store for a moment don't bother.
+	spareDelay = 4
 	sparePiece = 256 << 10
 	spareRest  = 5 * time.Millisecond
 )
@@ -76,7 +77,7 @@ func (s *spares) end() {
 }
 
 func (s *spares) fillUp(ctx context.Context) error {
-	if err := rest(ctx, time.Duration(s.size)*spareRest/sparePiece); err != nil {
+	if err := rest(ctx, time.Duration(spareDelay*s.size)*spareRest/sparePiece); err != nil {
 		return err
 	}
 	for range s.most {
