@@ -14,17 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/server/config"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
 	"postroad/internal/service/signing"
-	"postroad/internal/storage/kv/pebble"
 )
 
 // anRSA makes one RSA key for all tests, since that takes long.
@@ -44,16 +42,8 @@ type keyWorld struct {
 func newKeyWorld(t *testing.T, rotate time.Duration) *keyWorld {
 	t.Helper()
 	w := &keyWorld{clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), zone: map[string]string{}}
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
 	now := func() time.Time { return w.clock }
-	w.dir, err = directory.Open(t.Context(), db, directory.Options{Now: now, NewRSA: anRSA})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.dir, _ = directorytest.Open(t, directory.Options{Now: now, NewRSA: anRSA})
 	if _, err := w.dir.AddSigningDomain(t.Context(), "signs.example"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 // quick are parameters under which a test doesn't wait for hashes.
@@ -24,11 +23,7 @@ var epoch = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func newStore(t testing.TB) kv.DB {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := pebbletest.Open(t)
 	return db
 }
 

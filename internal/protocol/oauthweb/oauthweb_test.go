@@ -16,15 +16,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/coreos/go-oidc/v3/oidc"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/oauth"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func must(t testing.TB, err error) {
@@ -62,14 +61,9 @@ func (w *world) pass(d time.Duration) {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
 	w := &world{t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	w.dir, err = directory.Open(t.Context(), db, directory.Options{Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
-	must(t, err)
-	_, err = w.dir.AddDomain(t.Context(), "example.org")
-	must(t, err)
+	dir, db := directorytest.Open(t, directory.Options{Now: w.clock}, "example.org")
+	w.dir = dir
 	a, err := w.dir.AddAccount(t.Context(), directory.NewAccount{Address: "ann@example.org", Password: "secret"})
 	must(t, err)
 	w.ann = a.ID

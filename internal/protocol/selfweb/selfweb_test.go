@@ -17,10 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/audit"
@@ -28,7 +27,6 @@ import (
 	"postroad/internal/service/oauth"
 	"postroad/internal/service/passkey"
 	"postroad/internal/service/passkey/passkeytest"
-	"postroad/internal/storage/kv/pebble"
 )
 
 const origin = "https://mail.example.org"
@@ -70,14 +68,9 @@ func (w *world) pass(d time.Duration) {
 func newWorld(t testing.TB, change ...func(*Config, *auth.Options)) *world {
 	t.Helper()
 	ctx := t.Context()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
 	w := &world{t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	w.dir, err = directory.Open(ctx, db, directory.Options{Now: w.clock, Hash: directory.HashParams{MemoryKiB: 8, Time: 1, ScramIterations: 4096}})
-	must(t, err)
-	_, err = w.dir.AddDomain(ctx, "example.org")
-	must(t, err)
+	dir, db := directorytest.Open(t, directory.Options{Now: w.clock}, "example.org")
+	w.dir = dir
 	w.store = mailbox.NewStore(db, mailbox.Options{Now: w.clock, KeepErased: 24 * time.Hour})
 	for name, id := range map[string]*ident.AccountID{"ann": &w.ann, "bob": &w.bob} {
 		a, err := w.dir.AddAccount(ctx, directory.NewAccount{Address: name + "@example.org", DisplayName: name + " <b>", Password: "secret"})
@@ -85,6 +78,7 @@ func newWorld(t testing.TB, change ...func(*Config, *auth.Options)) *world {
 		must(t, w.store.Create(ctx, a.ID, mailbox.Usage{}))
 		*id = a.ID
 	}
+	var err error
 	w.audit, err = audit.Open(ctx, db, audit.Options{Now: w.clock})
 	must(t, err)
 	w.provider, err = oauth.New(ctx, oauth.Options{DB: db, Directory: w.dir, Issuer: origin, Now: w.clock})

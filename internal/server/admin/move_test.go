@@ -9,25 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/move"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 // movers are a Direct and a Client of it, with an account ann@example.org.
 func movers(t *testing.T) (*Direct, *Client) {
 	t.Helper()
 	ctx := context.Background()
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := pebbletest.Open(t)
 	dir, err := directory.Open(ctx, db, directory.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -5,12 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/service/quarantine"
 	"postroad/internal/service/transfer"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 var aQuarantined = Quarantined{Number: 3, ID: "m3", Received: time.Unix(1e9, 0).UTC(), Reason: "clamav: virus x", Sender: "eve@x", Recipients: []string{"ann@example.org"}, SizeBytes: 9}
@@ -41,11 +39,7 @@ func (c text) ReadAt(p []byte, off int64) (int, error) {
 
 // Administrators of a domain see and change what is kept for people there, or was sent by them, and hear nothing of the rest.
 func TestQuarantineOfADomain(t *testing.T) {
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := pebbletest.Open(t)
 	store := quarantine.New(db, quarantine.Options{})
 	var released []string
 	d := &Direct{}
@@ -122,11 +116,7 @@ func TestQuarantineOfADomain(t *testing.T) {
 
 // TestReleaseIsntBrokenOff: an administrator who goes while a message is let out doesn't have it delivered twice.
 func TestReleaseIsntBrokenOff(t *testing.T) {
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := pebbletest.Open(t)
 	store := quarantine.New(db, quarantine.Options{})
 	n, err := store.Add(t.Context(), quarantine.Entry{ID: "a", To: []transfer.Recipient{{Address: "ann@example.org"}}}, text("Subject: x"))
 	if err != nil {

@@ -7,23 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"postroad/internal/fault"
 	"postroad/internal/format/dmarcxml"
 	"postroad/internal/format/tlsrpt"
 	"postroad/internal/service/reports"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 // TestReportsOfAStoppedServer: what was received is shown, and nothing is sent.
 func TestReportsOfAStoppedServer(t *testing.T) {
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := pebbletest.Open(t)
 	now := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	s := reports.New(reports.Options{DB: db, Now: func() time.Time { return now }, Ours: func(context.Context, string) (bool, error) { return true, nil }})
 	tls := tlsrpt.Report{Organization: "B", Contact: "x@b.example", ID: "1", Begin: now.Add(-48 * time.Hour), End: now.Add(-24 * time.Hour), Policies: []tlsrpt.Policy{{

@@ -10,15 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/format/charset"
 	"postroad/internal/format/message"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 var now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
@@ -119,11 +117,7 @@ func TestFiles(t *testing.T) {
 
 func TestFillOnlyWhatIsEmpty(t *testing.T) {
 	ctx := context.Background()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := pebbletest.Open(t)
 	dir, err := directory.Open(ctx, db, directory.Options{Hash: directorytest.Cheap()})
 	if err != nil {
 		t.Fatal(err)

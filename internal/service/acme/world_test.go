@@ -13,12 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/service/acme/acmetest"
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 // clock is the real one, set forward.
@@ -72,15 +70,7 @@ func (l *logBuffer) String() string {
 
 func openDB(t *testing.T) kv.DB {
 	t.Helper()
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	db := pebbletest.Open(t)
 	return db
 }
 

@@ -9,11 +9,9 @@ import (
 
 	"context"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 func must(t testing.TB, err error) {
@@ -33,9 +31,7 @@ type world struct {
 
 func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
+	db := pebbletest.Open(t)
 	w := &world{db: db, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), o: o}
 	w.o.Now = func() time.Time { return w.now }
 	w.reopen(t)
@@ -169,9 +165,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-		must(t, err)
-		defer db.Close()
+		db := pebbletest.Open(t)
 		l, err := Open(t.Context(), db, Options{})
 		must(t, err)
 		ctx, stop := context.WithCancel(t.Context())
@@ -226,9 +220,7 @@ func BenchmarkNote(b *testing.B) {
 
 // Who asks and goes away takes nothing along.
 func TestNothingIsLostWithTheAsker(t *testing.T) {
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	defer db.Close()
+	db := pebbletest.Open(t)
 	l, err := Open(t.Context(), db, Options{})
 	must(t, err)
 	l.Note(Entry{Kind: SignIn, Who: "a"})

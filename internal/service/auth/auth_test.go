@@ -12,12 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
-	"postroad/internal/storage/kv/pebble"
 )
 
 // house is an Engine with what it stands on: ann and bob have the password "secret", carl has none.
@@ -47,17 +45,11 @@ func (h *house) pass(d time.Duration) {
 func newHouse(t testing.TB) *house { return newHouseWith(t, directory.HashParams{}, Options{}) }
 
 // newHouseWith has passwords kept, and mechanisms offered, as said.
-func newHouseWith(t testing.TB, quick directory.HashParams, o Options) *house {
+func newHouseWith(t testing.TB, hash directory.HashParams, o Options) *house {
 	t.Helper()
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	check(t, err)
-	t.Cleanup(func() { db.Close() })
-	quick.MemoryKiB, quick.Time, quick.ScramIterations = 8, 1, 4096
 	h := &house{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	h.dir, err = directory.Open(t.Context(), db, directory.Options{Hash: quick, Now: h.clock})
-	check(t, err)
-	_, err = h.dir.AddDomain(t.Context(), "example.org")
-	check(t, err)
+	dir, db := directorytest.Open(t, directory.Options{Hash: hash, Now: h.clock}, "example.org")
+	h.dir = dir
 	made, err := h.dir.AddAccounts(t.Context(), []directory.NewAccount{{Address: "ann@example.org"}, {Address: "bob@example.org"}}, "secret")
 	check(t, err)
 	h.ann = made[0].ID

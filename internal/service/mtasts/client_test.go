@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
@@ -22,7 +21,7 @@ import (
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/mtasts"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,11 +101,7 @@ func (w *world) wants(t *testing.T, what string, mode mtasts.Mode, fetches int, 
 
 func kvStore(t testing.TB) kv.DB {
 	t.Helper()
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := pebbletest.Open(t)
 	return db
 }
 

@@ -8,14 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/format/words"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
-	"postroad/internal/storage/kv/pebble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,12 +31,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)}
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	w.must(err)
-	t.Cleanup(func() { w.must(db.Close()) })
-	w.dir, err = directory.Open(t.Context(), db, directory.Options{Now: w.now, Hash: directory.HashParams{Time: 1, MemoryKiB: 8, Threads: 1, ScramIterations: 4096}, Notices: true})
-	w.must(err)
-	_, err = w.dir.AddSigningDomain(t.Context(), "example.org")
+	dir, db := directorytest.Open(t, directory.Options{Now: w.now, Notices: true})
+	w.dir = dir
+	_, err := w.dir.AddSigningDomain(t.Context(), "example.org")
 	w.must(err)
 	w.boxes = mailbox.NewStore(db, mailbox.Options{Now: w.now, SpoolDir: t.TempDir()})
 	w.ann = w.add("ann@example.org")

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"postroad/internal/fault"
@@ -20,7 +19,7 @@ import (
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/sender/dmarc"
 	"postroad/internal/storage/kv"
-	"postroad/internal/storage/kv/pebble"
+	"postroad/internal/storage/kv/pebble/pebbletest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,11 +55,7 @@ const zone = `
 `
 
 func newWorld(t testing.TB) *world {
-	db, err := pebble.Open("db", pebble.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := pebbletest.Open(t)
 	w := &world{t: t, now: noon, dns: dnstest.New(t, zone), db: db}
 	w.Service = w.service()
 	return w

@@ -20,18 +20,17 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	msgauth "github.com/emersion/go-msgauth/dkim"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
+	"postroad/internal/model/directory/directorytest"
 	"postroad/internal/model/ident"
 	"postroad/internal/service/delivery"
 	"postroad/internal/service/sender/arc"
 	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
 	"postroad/internal/service/transfer"
-	"postroad/internal/storage/kv/pebble"
 )
 
 var epoch = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -52,13 +51,9 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{now: epoch}
-	db, err := pebble.Open("store", pebble.Options{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
 	ctx := t.Context()
 	clock := func() time.Time { return w.now }
-	w.dir, err = directory.Open(ctx, db, directory.Options{Now: clock, NewRSA: oneRSA})
-	must(t, err)
+	w.dir, _ = directorytest.Open(t, directory.Options{Now: clock, NewRSA: oneRSA})
 	for _, domain := range []string{"ours.example", "other.example", "pending.example"} {
 		_, err := w.dir.AddSigningDomain(ctx, domain)
 		must(t, err)
