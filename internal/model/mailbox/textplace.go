@@ -23,7 +23,14 @@ const maxPlain = 1 << 20
 
 // placeOfText is where a message that lies in memory has its text; n is 0 if that can't be told.
 func placeOfText(parsed *message.Structure, s *spool.Spool) textPlace {
-	if msg, ok := s.Bytes(); ok && len(msg) <= maxPlain {
+	if msg, ok := s.Bytes(); ok {
+		return placeIn(parsed, msg)
+	}
+	return textPlace{}
+}
+
+func placeIn(parsed *message.Structure, msg []byte) textPlace {
+	if len(msg) <= maxPlain {
 		if off, n, ok := message.PlainBody(parsed, msg); ok {
 			return textPlace{off, n}
 		}

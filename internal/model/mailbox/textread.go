@@ -111,16 +111,36 @@ func (b *Batch) missText() {
 
 // extract makes a message's text from its bytes; see textRoom.fold.
 func (b *Batch) extract(row *Row) ([]byte, error) {
+	all, err := b.toExtract(row)
+	if err != nil {
+		return nil, err
+	}
+	return b.roomForText().fold(message.Parse(all), bytes.NewReader(all)), nil
+}
+
+// toExtract is as much of a message as is looked at to take its text out.
+func (b *Batch) toExtract(row *Row) ([]byte, error) {
 	b.read += row.Size
 	m := b.roomForText()
 	all, err := b.AppendContent(m.msg[:0], row, 0, min(row.Size, maxExtract))
 	if m.msg = all; cap(all) > roomKept {
 		m.msg = nil
 	}
+	return all, err
+}
+
+// textRecords makes what is stored of a message's text from its bytes.
+func (b *Batch) textRecords(row *Row) ([][]byte, error) {
+	all, err := b.toExtract(row)
 	if err != nil {
 		return nil, err
 	}
-	return m.fold(message.Parse(all), bytes.NewReader(all)), nil
+	parsed := message.Parse(all)
+	if at := placeIn(parsed, all); at.n > 0 {
+		return [][]byte{at.appendTo(nil)}, nil
+	}
+	m := b.roomForText()
+	return m.pack(m.fold(parsed, bytes.NewReader(all))), nil
 }
 
 // roomForText is the batch's memory for taking out texts.

@@ -83,8 +83,7 @@ func (a *account) retext(ctx context.Context, id ContentID) error {
 		}
 		b := &Batch{r: r}
 		defer b.close()
-		all, err := b.extract(&Row{Content: id, Size: rec.size})
-		chunks = b.roomForText().pack(all)
+		chunks, err = b.textRecords(&Row{Content: id, Size: rec.size})
 		return err
 	})
 	if err != nil || gone {

@@ -290,15 +290,19 @@ func TestPlainTextIsStoredOnce(t *testing.T) {
 		w.must(w.store.Index(w.ctx, ann, true))
 	}
 	id := w.view(w.inbox()).At(1).Content
-	w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
-		for _, row := range []int{1, 3} {
-			v, _, err := r.Get(textKey(w.view(w.inbox()).At(row).Content, 0))
-			if at, there, _ := decodePlaceOfText(v); err != nil || !there || at.n == 0 || len(v) > 16 {
-				t.Errorf("stored is % x (%v), not a place", v, err)
+	for range 2 { // also when it is made anew
+		w.must(w.db.View(w.ctx, partition(ann), func(r kv.Reader) error {
+			for _, row := range []int{1, 3} {
+				v, _, err := r.Get(textKey(w.view(w.inbox()).At(row).Content, 0))
+				if at, there, _ := decodePlaceOfText(v); err != nil || !there || at.n == 0 || len(v) > 16 {
+					t.Errorf("stored is % x (%v), not a place", v, err)
+				}
 			}
-		}
-		return nil
-	}))
+			return nil
+		}))
+		w.must(w.store.Reindex(w.ctx, ann))
+		w.finds(SearchBody("a \u00c4PPLE\nand"), 1, 2)
+	}
 	for _, value := range [][]byte{textPlace{1 << 20, 5}.appendTo(nil), textPlace{0, maxPlain + 1}.appendTo(nil), textPlace{0, 5}.appendTo(nil)[:6], append(textPlace{0, 5}.appendTo(nil), 0)} {
 		problems, err := w.damagedOf(ann, func(tx kv.Tx) error { return tx.Set(textKey(id, 0), value) })
 		if err != nil || len(problems) == 0 {
