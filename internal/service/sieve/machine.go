@@ -27,7 +27,6 @@ type machine struct {
 	globals map[string]string
 	once    map[*unit]bool // included already
 	header  header
-	room    *[]field // of header's first fields, see release
 	body    bodies
 	loops   []loop // the foreverypart loops we are in
 	// enclosed is how often the message was enclosed.
@@ -84,7 +83,8 @@ func RunAll(ctx context.Context, scripts []*Script, env *Environment, msg Messag
 }
 
 func newMachine(ctx context.Context, l Limits, env *Environment, msg Message) *machine {
-	m := &machine{ctx: ctx, env: env, msg: msg, orig: msg, limits: l, fuel: l.Fuel}
+	m := machines.Get().(*machine)
+	m.ctx, m.env, m.msg, m.orig, m.limits, m.fuel = ctx, env, msg, msg, l, l.Fuel
 	m.results.flags = env.Flags
 	return m
 }
@@ -202,24 +202,21 @@ func (h *header) parse(raw string) {
 	h.read = true
 }
 
-// fieldRooms are for the fields of messages' headers. What is found in fields are strings, so that nobody needs them once a run has ended.
-var fieldRooms = sync.Pool{New: func() any { return new([]field) }}
+// machines are those that don't run, with the room of their fields. What an Outcome has of a machine are strings, and what it has made for it.
+var machines = sync.Pool{New: func() any { return new(machine) }}
 
-// maxFieldRoom is how many fields one may have to be used again.
+// maxFieldRoom is how many fields' room is kept.
 const maxFieldRoom = 200
 
-// release gives back what the run needs no more.
+// release gives the machine back when its run has ended.
 func (m *machine) release() {
-	if m.room == nil {
-		return
+	fields := m.header.fields
+	if cap(fields) > maxFieldRoom {
+		fields = nil
 	}
-	if cap(m.header.fields) <= maxFieldRoom {
-		clear(m.header.fields)
-		*m.room = m.header.fields[:0]
-	}
-	m.header = header{}
-	fieldRooms.Put(m.room)
-	m.room = nil
+	clear(fields)
+	*m = machine{header: header{fields: fields[:0]}}
+	machines.Put(m)
 }
 
 // unfolded is the field's value on one line.
@@ -282,10 +279,6 @@ func (m *machine) head() *header {
 	if !m.header.read {
 		raw := m.msg.Header()
 		m.burn(len(raw))
-		if m.room == nil {
-			m.room = fieldRooms.Get().(*[]field)
-			m.header.fields = *m.room
-		}
 		m.header.parse(string(raw))
 	}
 	return &m.header

@@ -10,13 +10,17 @@ import (
 func eachField(header []byte, yield func(name, value []byte) bool) bool {
 	for len(header) > 0 {
 		end := message.FieldEnd(header)
-		name, value, ok := bytes.Cut(header[:end], []byte(":"))
+		field := header[:end]
 		header = header[end:]
-		name = bytes.TrimRight(name, " \t")
-		if !ok || len(name) == 0 || bytes.IndexByte(name, ' ') >= 0 {
+		colon := bytes.IndexByte(field, ':')
+		n := colon
+		for n > 0 && (field[n-1] == ' ' || field[n-1] == '\t') { // RFC 5322 §4.5
+			n--
+		}
+		if n <= 0 || bytes.IndexByte(field[:n], ' ') >= 0 {
 			continue
 		}
-		if !yield(name, value) {
+		if !yield(field[:n], field[colon+1:]) {
 			return false
 		}
 	}
