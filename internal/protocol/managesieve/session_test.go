@@ -69,7 +69,7 @@ func TestScriptSizes(t *testing.T) {
 	}
 	c.send(signIn)
 	c.reply()
-	for n, want := range map[int]string{mailbox.MaxScriptBytes: "OK ", mailbox.MaxScriptBytes + 1: "NO (QUOTA/MAXSIZE) ", 4 << 20: "NO (QUOTA/MAXSIZE) "} {
+	for n, want := range map[int]string{mailbox.MaxScriptBytes: "OK ", mailbox.MaxScriptBytes + 1: "NO (QUOTA/MAXSIZE) ", 4 << 20: "NO (QUOTA/MAXSIZE) ", 10 << 20: "NO (QUOTA/MAXSIZE) "} {
 		if got := put(n); !strings.HasPrefix(got, want) {
 			t.Errorf("%d: %s", n, got)
 		}

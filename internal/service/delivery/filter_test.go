@@ -122,6 +122,60 @@ func TestFilterRedirects(t *testing.T) {
 	}
 }
 
+// A message goes on from a few addresses here and no more, so that people who redirect to several others each don't make thousands of it. What
+// other servers have noted doesn't count. RFC 5228 §10.
+func TestFilterRedirectsSeldom(t *testing.T) {
+	for n, goes := range map[int]bool{0: true, maxRedirected - 1: true, maxRedirected: false, 10 * maxRedirected: false} {
+		h, out := withRules(t, `redirect "dora@there.example";`)
+		marks := "Delivered-To: x@there.example\r\nDelivered-To: odd\r\n"
+		for i := range n {
+			marks += fmt.Sprintf("Delivered-To: user%d@example.org\r\n", i)
+		}
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, strings.Repeat("Delivered-To: x@there.example\r\n", 10)+marks+fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if goes {
+			if got := h.shelf(t, "bob"); got != "" || len(out.got) != 1 {
+				t.Errorf("%d: %q, %d left", n, got, len(out.got))
+			}
+			continue
+		}
+		if all := strings.Join(h.inbox(t, "bob"), ""); !strings.Contains(all, fromCarol) || !strings.Contains(all, "cannot redirect to dora@there.example") || len(out.got) != 0 {
+			t.Errorf("%d: %q, %d left", n, all, len(out.got))
+		}
+	}
+}
+
+// Scripts and messages that are made to hurt: the message is kept, the owner told of a script that had to be ended, and the next one arrives.
+func TestFilterBombs(t *testing.T) {
+	far := strings.Repeat("a", 60_000)
+	for what, c := range map[string]struct {
+		script, head string
+		told         bool
+	}{
+		"endless": {strings.Repeat(`if header :matches "subject" "*a*a*a*a*a*a*b" { discard; } `, 2000), "Subject: " + far + "\r\n", true},
+		"regex":   {`require "regex"; if header :regex "subject" "(((a{1,9}){1,9}){1,9})(a|aa)*b" { discard; }`, "Subject: " + strings.Repeat(far, 10) + "\r\n", true},
+		"header":  {`if header :contains ["subject", "x-a"] "nothing" { discard; }`, strings.Repeat("X-A: "+strings.Repeat("b", 60)+"\r\n", 40_000), false},
+	} {
+		h, out := withRules(t, "")
+		h.script(t, "bob", c.script)
+		msg := c.head + fromCarol
+		for i := range 2 {
+			h.deliver(t, Envelope{ID: fmt.Sprint("q", i), From: "carol@far.example"}, msg, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		}
+		kept, told := 0, 0
+		for _, text := range h.inbox(t, "bob") {
+			if strings.HasSuffix(text, msg) {
+				kept++
+			}
+			if strings.Contains(text, "Subject: Your mail filter does not work as it should\r\n") {
+				told++
+			}
+		}
+		if kept != 2 || (told == 1) != c.told || len(out.got) != 0 {
+			t.Errorf("%s: %d kept, told %d times", what, kept, told)
+		}
+	}
+}
+
 // What a script has changed goes on as it is then, without the mailbox's Return-Path.
 func TestFilterRedirectsChanged(t *testing.T) {
 	h, out := withRules(t, `require "editheader"; addheader "X-Mine" "yes"; redirect "dora@there.example";`)

@@ -76,8 +76,44 @@ func (f *filtered) redirect(a *sieve.Action) {
 	case f.header().passed(f.owner):
 		f.instead(a, "the message was redirected by you before, and has come back: it is in a loop")
 	default:
+		f.redirectFurther(a)
+	}
+}
+
+// maxRedirected is how often a message goes on from addresses here. Each may send it to several others who do so, too: without a bound some
+// dozen people could make millions of one message, none of which comes to an address twice (RFC 5228 §10).
+const maxRedirected = 5
+
+// maxSeenMarks is how many marks of that are looked at, the newest first.
+const maxSeenMarks = 20
+
+// redirectFurther redirects what hasn't been so often.
+func (f *filtered) redirectFurther(a *sieve.Action) {
+	n, err := f.redirected()
+	switch {
+	case err != nil:
+		f.copied.err = err
+	case n >= maxRedirected:
+		f.instead(a, fmt.Sprintf("the message has been redirected here %d times already", n))
+	default:
 		f.redirectReal(a)
 	}
+}
+
+// redirected is from how many addresses of ours the message has gone on.
+func (f *filtered) redirected() (n int, err error) {
+	marks := f.header().deliveredTo
+	for _, v := range marks[:min(len(marks), maxSeenMarks)] {
+		v = strings.TrimSpace(v)
+		ours, err := f.a.isOurs(f.ctx, v[strings.LastIndexByte(v, '@')+1:])
+		if err != nil {
+			return n, err
+		}
+		if ours {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // redirectReal redirects what isn't forged in the name of one of our domains. What is stays here, and nobody is told: the script does its work.
