@@ -200,9 +200,6 @@ func (s *Server) TrustingTLS() *tls.Config {
 	return &tls.Config{RootCAs: roots, ServerName: Hostname}
 }
 
-// AdminSocket is the address of the socket for commands.
-func (s *Server) AdminSocket() string { return "unix:" + s.Folder + "/" + server.SocketName }
-
 // AddAccount makes an account, by its local part, whose password is "secret".
 func (s *Server) AddAccount(local string) admin.Account {
 	s.t.Helper()
