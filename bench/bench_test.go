@@ -59,14 +59,21 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
-// BenchmarkFirstSync: what a client asks of a folder of 20,000 that it sees for the first time.
-func BenchmarkFirstSync(b *testing.B) {
+// inbox is a client of a server of its own, that has selected an INBOX of n messages. What follows is measured.
+func inbox(b *testing.B, n, size int) *client {
+	b.Helper()
 	w := start(b)
-	w.fill(20_000, 2<<10)
+	w.fill(n, size)
 	c := w.imap(0)
-	defer c.Close()
+	b.Cleanup(func() { c.Close() })
 	c.imap("SELECT INBOX")
 	b.ReportAllocs()
+	return c
+}
+
+// BenchmarkFirstSync: what a client asks of a folder of 20,000 that it sees for the first time.
+func BenchmarkFirstSync(b *testing.B) {
+	c := inbox(b, 20_000, 2<<10)
 	for b.Loop() {
 		c.imap("UID FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
 	}
@@ -74,12 +81,7 @@ func BenchmarkFirstSync(b *testing.B) {
 
 // BenchmarkHeaders: four header fields of 20,000 messages.
 func BenchmarkHeaders(b *testing.B) {
-	w := start(b)
-	w.fill(20_000, 2<<10)
-	c := w.imap(0)
-	defer c.Close()
-	c.imap("SELECT INBOX")
-	b.ReportAllocs()
+	c := inbox(b, 20_000, 2<<10)
 	for b.Loop() {
 		c.imap("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)])")
 	}
@@ -87,13 +89,8 @@ func BenchmarkHeaders(b *testing.B) {
 
 // BenchmarkBodies: whole messages.
 func BenchmarkBodies(b *testing.B) {
-	w := start(b)
-	w.fill(2_000, 26<<10)
-	c := w.imap(0)
-	defer c.Close()
-	c.imap("SELECT INBOX")
+	c := inbox(b, 2_000, 26<<10)
 	b.SetBytes(int64(2_000 * len(text(26<<10))))
-	b.ReportAllocs()
 	for b.Loop() {
 		c.imap("UID FETCH 1:* (BODY.PEEK[])")
 	}
@@ -101,11 +98,7 @@ func BenchmarkBodies(b *testing.B) {
 
 // BenchmarkSelect: SELECT of 100,000 messages that somebody has used before.
 func BenchmarkSelect(b *testing.B) {
-	w := start(b)
-	w.fill(100_000, 1<<10)
-	c := w.imap(0)
-	defer c.Close()
-	b.ReportAllocs()
+	c := inbox(b, 100_000, 1<<10)
 	for b.Loop() {
 		c.imap("SELECT INBOX")
 	}
@@ -113,12 +106,7 @@ func BenchmarkSelect(b *testing.B) {
 
 // BenchmarkStore: durable flag changes in a folder of 20,000, one by one.
 func BenchmarkStore(b *testing.B) {
-	w := start(b)
-	w.fill(20_000, 1<<10)
-	c := w.imap(0)
-	defer c.Close()
-	c.imap("SELECT INBOX")
-	b.ReportAllocs()
+	c := inbox(b, 20_000, 1<<10)
 	for i := 0; b.Loop(); i++ {
 		c.imap("STORE %d %sFLAGS (\\Flagged)", i*7919%20_000+1, []string{"+", "-"}[i/20_000%2])
 	}
@@ -126,12 +114,7 @@ func BenchmarkStore(b *testing.B) {
 
 // BenchmarkStoreRange: one flag of all 20,000.
 func BenchmarkStoreRange(b *testing.B) {
-	w := start(b)
-	w.fill(20_000, 1<<10)
-	c := w.imap(0)
-	defer c.Close()
-	c.imap("SELECT INBOX")
-	b.ReportAllocs()
+	c := inbox(b, 20_000, 1<<10)
 	for i := 0; b.Loop(); i++ {
 		c.imap("STORE 1:* %sFLAGS.SILENT (\\Flagged)", []string{"+", "-"}[i%2])
 	}
