@@ -56,6 +56,18 @@ func IsASCII(name string, b []byte) bool {
 	return s.plain && isASCII(b)
 }
 
+// BeginsUTF8 reports whether b, with which a text in the character set name begins, is what Decode makes of it, whatever stands behind it.
+func BeginsUTF8(name string, b []byte) bool {
+	if IsASCII(name, b) {
+		return true
+	}
+	name = clean(name)
+	if a, ok := alias(name); ok {
+		name = a
+	}
+	return (name == "utf-8" || name == "utf8") && utf8.Valid(b)
+}
+
 // keeps reports whether b is UTF-8 already.
 func (s *set) keeps(b []byte) bool { return s.plain && isASCII(b) || s.isUTF8 && utf8.Valid(b) }
 

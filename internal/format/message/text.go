@@ -270,7 +270,10 @@ func (p *Part) earlyPreview(msg io.ReaderAt) (text string, ok bool) {
 	}
 	b := p.headBytes(msg, previewEarly)
 	b = b[:max(0, len(b)-4)] // what may have been cut
-	if !charset.IsASCII(p.Charset(), b) {
+	for len(b) > 0 && b[len(b)-1] >= utf8.RuneSelf {
+		b = b[:len(b)-1]
+	}
+	if !charset.BeginsUTF8(p.Charset(), b) {
 		return "", false
 	}
 	if bytes.IndexByte(b, '>') < 0 {
