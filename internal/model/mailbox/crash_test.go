@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -104,15 +105,17 @@ func writer(t *testing.T, store *Store, ack *acked, name string, step func(int))
 	to, _ := s.FolderByRole(Archive)
 	for i := range 25 {
 		text := fmt.Sprintf("Subject: %s %d\r\n\r\n%0*d\r\n", name, i, 1<<(i%16), i)
-		d, err := appendText(ctx, store, s, in.ID, text)
+		done, err := appendText(ctx, store, s, in.ID, text, 1+i%3)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		ack.Lock()
-		ack.there[d.ID] = text
+		for _, d := range done {
+			ack.there[d.ID] = text
+		}
 		ack.Unlock()
-		if err := rework(ctx, s, ack, i, in.ID, to.ID, d); err != nil {
+		if err := rework(ctx, s, ack, i, in.ID, to.ID, done[0]); err != nil {
 			t.Error(err)
 		}
 		if i%7 == 3 {
@@ -124,19 +127,16 @@ func writer(t *testing.T, store *Store, ack *acked, name string, step func(int))
 	}
 }
 
-func appendText(ctx context.Context, store *Store, s *Session, to FolderID, text string) (Appended, error) {
+// appendText appends a message so many times at once.
+func appendText(ctx context.Context, store *Store, s *Session, to FolderID, text string, times int) ([]Appended, error) {
 	w := store.NewContent()
 	w.Write([]byte(text))
 	c, err := w.Finish()
 	if err != nil {
-		return Appended{}, err
+		return nil, err
 	}
 	defer c.Close()
-	d, err := s.Append(ctx, to, Append{Content: c})
-	if err != nil {
-		return Appended{}, err
-	}
-	return d[0], nil
+	return s.Append(ctx, to, slices.Repeat([]Append{{Content: c}}, times)...)
 }
 
 func rework(ctx context.Context, s *Session, ack *acked, i int, in, to FolderID, d Appended) error {

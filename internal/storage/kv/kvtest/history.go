@@ -59,12 +59,16 @@ func (s Step) state() map[string]string {
 
 // write goes from the state of step s.N-1 to that of s.
 func (s Step) write(tx kv.Tx) error {
+	set := tx.Set
+	if s.N%2 == 0 {
+		set = tx.Put
+	}
 	err := tx.Set(b("n"), b(fmt.Sprint(s.N)))
 	if err == nil {
-		err = tx.Set(b(recordKey(s.N)), b(fmt.Sprint(s.Part, s.N)))
+		err = set(b(recordKey(s.N)), b(fmt.Sprint(s.Part, s.N)))
 	}
 	if err == nil {
-		err = tx.Set(b(bulkKey(s.N)), b(bulkValue(s)))
+		err = set(b(bulkKey(s.N)), b(bulkValue(s)))
 	}
 	if err != nil || s.N <= historyWindow {
 		return err
