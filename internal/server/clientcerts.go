@@ -133,8 +133,17 @@ func (k *clientCerts) revoked(c *x509.Certificate) bool {
 // watchClients uses new lists of revoked client certificates soon after their file has changed.
 func (s *Server) watchClients(ctx context.Context) {
 	every(ctx, certsEvery, func() {
-		if err := s.clients.refresh(); err != nil {
+		if err := s.useRevocations(s.clients.refresh); err != nil {
 			s.log.Error("cannot read the list of revoked client certificates; the old one stays in use", "err", err)
 		}
 	})
+}
+
+// useRevocations reads the lists of revoked certificates by one of the ways to do so, and ends the sessions that were signed in to by those in them.
+func (s *Server) useRevocations(read func() error) error {
+	err := read()
+	if n := s.engine.EndRevoked(); n > 0 {
+		s.log.Info("certificates were revoked: who had signed in by them is signed out", "sessions", n)
+	}
+	return err
 }

@@ -240,7 +240,7 @@ func (s *Server) tell(say func() error) {
 func (s *Server) Reload() error {
 	s.tell(s.world.Notify.Reloading)
 	defer s.tell(s.world.Notify.Ready)
-	return errors.Join(s.certs.Reload(), s.clients.reload(), s.reloadRules())
+	return errors.Join(s.certs.Reload(), s.useRevocations(s.clients.reload), s.reloadRules())
 }
 
 // Ready is closed when all listeners are open.

@@ -12,7 +12,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/textproto"
@@ -249,8 +251,23 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("SMTP, certificate %d: %v", serial, err)
 		}
 	}
+	in := map[int64]net.Conn{5: dial(servertest.IMAPS, 5), 6: dial(servertest.IMAPS, 6)}
+	for serial, c := range in {
+		if got := imapSays(t, c, "AUTHENTICATE EXTERNAL ="); !strings.HasPrefix(got, "a OK") {
+			t.Fatalf("certificate %d: %s", serial, got)
+		}
+	}
 	revoke(5, 7)
 	must(t, s.Reload())
+	sessions, err := s.Store().Admin.Sessions(t.Context(), admin.SessionQuery{})
+	must(t, err)
+	if len(sessions) != 1 || sessions[0].Key != "certificate 6" {
+		t.Errorf("signed in are %+v", sessions)
+	}
+	in[5].SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, in[5]); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("who has signed in by a certificate that was revoked goes on")
+	}
 	if got := imapSays(t, dial(servertest.IMAPS, 5), "AUTHENTICATE EXTERNAL ="); !strings.HasPrefix(got, "a NO") {
 		t.Error(got)
 	}

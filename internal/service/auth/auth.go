@@ -369,6 +369,7 @@ func (e *Engine) refuse(ctx context.Context, a *attempt) error {
 // tell says what became of an attempt: never a secret, and of a name no more than an address has.
 func (e *Engine) tell(ctx context.Context, level slog.Level, what string, a *attempt, p *directory.Profile, with Key, o Outcome) {
 	login := a.login[:min(len(a.login), directory.MaxAddress)]
+	with.leaf = nil // who hears of it may keep it
 	event := Event{Outcome: o, Login: login, Protocol: a.peer.Protocol, Client: a.peer.Addr, Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Key: with}
 	if p != nil {
 		event.Account, event.Address = p.Account.ID, p.Account.Address

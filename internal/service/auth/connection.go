@@ -215,6 +215,8 @@ func (e *Engine) stillOpens(ctx context.Context, p *directory.Profile, k Key) bo
 		return slices.ContainsFunc(p.AppPasswords, func(a directory.AppPassword) bool { return a.ID == k.id })
 	case Passkey:
 		return slices.ContainsFunc(p.Passkeys, func(x directory.Passkey) bool { return x.ID == k.id })
+	case Certificate:
+		return !e.isRevoked(k)
 	case Token:
 		return k.grant == "" || e.options.Holds == nil || e.options.Holds(ctx, p.Account.ID, k.grant)
 	}

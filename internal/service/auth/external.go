@@ -32,7 +32,7 @@ func (m *external) step(ctx context.Context, response []byte) (challenge []byte,
 	if err != nil {
 		return nil, false, err
 	}
-	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16)}
+	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16), leaf: leaf}
 	if p == nil {
 		m.e.failures.Add(1)
 		m.e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, with, Failed)
@@ -83,6 +83,15 @@ func (e *Engine) clientCertificate(p Peer) *x509.Certificate {
 		return nil
 	}
 	return leaf
+}
+
+// EndRevoked ends the sessions that were signed in to by certificates which have been revoked since. It returns how many there were.
+func (e *Engine) EndRevoked() int {
+	return e.endWhere(func(c *Connection) bool { return e.isRevoked(c.key) })
+}
+
+func (e *Engine) isRevoked(k Key) bool {
+	return k.leaf != nil && e.options.Revoked != nil && e.options.Revoked(k.leaf)
 }
 
 func (e *Engine) hasCertificate(p Peer) bool { return e.clientCertificate(p) != nil }

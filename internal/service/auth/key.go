@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -16,6 +17,8 @@ type Key struct {
 	id uint64
 	// grant is what a token of our own belongs to.
 	grant string
+	// leaf is the certificate, as long as the session lasts.
+	leaf *x509.Certificate
 }
 
 // KeyKind is a kind of Key.
