@@ -63,8 +63,9 @@ func texts() map[string][]byte {
 func TestInflate(t *testing.T) {
 	for name, text := range texts() {
 		for _, level := range []int{-2, 0, 1, 6, 9} {
+			stream := append(deflated(t, level, text), "behind"...)
 			for _, portion := range []int{1, 7, 4096, 1 << 20} {
-				out, rest, err := all(append(deflated(t, level, text), "behind"...), portion)
+				out, rest, err := all(stream, portion)
 				if err != nil || !bytes.Equal(out, text) || rest != len("behind") {
 					t.Fatalf("%s, level %d, by %d: %d bytes, %d left, %v", name, level, portion, len(out), rest, err)
 				}
