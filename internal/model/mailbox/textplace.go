@@ -73,5 +73,8 @@ func (b *Batch) textAt(id ContentID, p textPlace) (text, error) {
 	b.read += int64(len(raw))
 	m.plain = message.AppendPlain(m.plain[:0], raw)
 	b.room = fulltext.AppendFolded(b.room[:0], m.plain)
+	if cap(m.plain) > roomKept {
+		m.plain = nil
+	}
 	return text{body: b.room}, nil
 }

@@ -101,7 +101,7 @@ func TestSpareLogsNoRoom(t *testing.T) {
 	if _, ok := s.take("000001.log", vfs.WriteCategoryUnspecified); ok {
 		t.Error("there is a spare all the same")
 	}
-	s = newSpares(vfs.NewMem(), "", 1<<40, 1)
+	s = newSpares(vfs.NewMem(), "", 1<<34, 1)
 	s.begin(func(err error) { t.Errorf("ended before its time: %v", err) })
 	s.end()
 }
