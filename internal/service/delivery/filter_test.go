@@ -157,21 +157,24 @@ func TestFilterBombs(t *testing.T) {
 	} {
 		h, out := withRules(t, "")
 		h.script(t, "bob", c.script)
-		msg := c.head + fromCarol
-		for i := range 2 {
+		hostile := c.head + fromCarol
+		for i, msg := range []string{hostile, fromCarol} {
 			h.deliver(t, Envelope{ID: fmt.Sprint("q", i), From: "carol@far.example"}, msg, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
 		}
 		kept, told := 0, 0
 		for _, text := range h.inbox(t, "bob") {
-			if strings.HasSuffix(text, msg) {
+			switch {
+			case strings.HasSuffix(text, hostile):
+				kept += 10
+			case strings.HasSuffix(text, fromCarol):
 				kept++
 			}
 			if strings.Contains(text, "Subject: Your mail filter does not work as it should\r\n") {
 				told++
 			}
 		}
-		if kept != 2 || (told == 1) != c.told || len(out.got) != 0 {
-			t.Errorf("%s: %d kept, told %d times", what, kept, told)
+		if kept != 11 || (told == 1) != c.told || len(out.got) != 0 {
+			t.Errorf("%s: kept %d, told %d times", what, kept, told)
 		}
 	}
 }
