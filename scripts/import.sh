@@ -98,7 +98,7 @@ END
 there=$!
 waitfor $((offset + 143)) "$there" "$work/there/out"
 
-go build -o "$work/postroad" ./cmd/postroad || exit 1
+CGO_ENABLED=0 go build -o "$work/postroad" ./cmd/postroad || exit 1
 mkdir -m 700 "$work/here"
 cat >"$work/postroad.toml" <<END
 hostname = "localhost"
