@@ -58,10 +58,17 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
 		shown.end()
 		if err != nil {
-			if !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unauthenticated) {
+			begun := shown.messages > 0 || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unauthenticated)
+			if begun {
 				fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
 			}
+			if c.Token && begun && fault.Is(err, fault.Unauthenticated) {
+				fmt.Fprintln(t.err, "Tokens end after a while: get a new one before.")
+			}
 			return err
+		}
+		if shown.left > 0 {
+			fmt.Fprintf(t.err, "%d messages were left out, as told above. Say the same again to have them tried again.\n", shown.left)
 		}
 		return g.show(t, result, func() {
 			fmt.Fprintf(t.out, "%d messages are new (%s), %d were there, in %d folders\n",
@@ -106,6 +113,7 @@ type progress struct {
 	t        terminal
 	verb     string
 	messages int
+	left     int                // messages that are there, and didn't come
 	of       func() (n, of int) // how far it is in the folder; nil: nobody knows
 	shown    bool               // a line stands unfinished
 }

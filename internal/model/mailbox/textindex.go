@@ -434,7 +434,7 @@ func (a *account) buildMerge(r kv.Reader, pace *pace) (*built, error) {
 		return nil, nil
 	}
 	var sources []fulltext.Source
-	piece := max(pieceBytes, mergeBytes/len(b.replaced))
+	piece := pieceSize(len(b.replaced))
 	for _, s := range b.replaced {
 		b.fields = b.fields && s.fields
 		numbers, err := b.renumber(r, s)
@@ -446,6 +446,9 @@ func (a *account) buildMerge(r kv.Reader, pace *pace) (*built, error) {
 	b.chunks = func(put func(fulltext.Chunk) error) error { return fulltext.Merge(sources, put) }
 	return b, nil
 }
+
+// pieceSize is about how much of a segment is held while so many are merged, in bytes.
+func pieceSize(segments int) int { return max(pieceBytes, mergeBytes/segments) }
 
 // renumber takes over the contents of a segment to be merged; those that are gone are left out.
 func (b *built) renumber(r kv.Reader, s segment) ([]uint32, error) {

@@ -283,3 +283,32 @@ func TestDamagedGuides(t *testing.T) {
 	w.must(w.store.Reindex(w.ctx, ann))
 	w.finds(SearchBody("round3 number7x"), 68)
 }
+
+// TestMergesHoldPieces: what a merge holds of its segments is bounded, however many they are and however large their chunks.
+func TestMergesHoldPieces(t *testing.T) {
+	const most, samples = 20 << 10, 16 << 10 // terms of a sample are together
+	w, a := mergeWorld(t)
+	b := w.merge(w.ctx, a)
+	for _, s := range b.replaced {
+		next, pieces, size := a.piecesOf(b, s, most), 0, 0
+		for c, ok, err := next(); ok || err != nil; c, ok, err = next() {
+			w.must(err)
+			if n := len(c.Terms) + len(c.Postings); n > most+samples {
+				t.Errorf("a piece of %d bytes", n)
+			} else {
+				size += n
+			}
+			pieces++
+		}
+		if pieces < 4*s.chunks || size > s.bytes+4*pieces || size < s.bytes*3/4 {
+			t.Errorf("%d pieces of %d chunks: %d bytes of %d", pieces, s.chunks, size, s.bytes)
+		}
+	}
+	var many manifest
+	for range 1000 {
+		many.segments = append(many.segments, segment{docs: 1, chunks: 1, bytes: 1000})
+	}
+	if n := len(many.mergeable()); n != mergeMost || n*pieceSize(n) > 8<<20 {
+		t.Errorf("%d segments are merged, of which pieces of %d bytes are held", n, pieceSize(n))
+	}
+}

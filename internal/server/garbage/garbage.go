@@ -37,7 +37,7 @@ const (
 	// there may be less garbage, and collecting may take a larger share.
 	frugal                  = 136 << 20
 	leastGarbage            = 16 << 20
-	cheapFrugal, dearFrugal = 0.07, 0.10
+	cheapFrugal, dearFrugal = 0.12, 0.16
 )
 
 // Tend begins to decide, for the whole process, and returns what ends it. Whoever has set GOGC knows better.

@@ -68,8 +68,8 @@ func TestFrugal(t *testing.T) {
 		{"room again", 106 * mb, 12 * mb, 0.065, 21 * mb, false},
 		{"", 106 * mb, 12 * mb, 0.065, 18.375 * mb, false},
 		{"", 106 * mb, 12 * mb, 0.065, 18 * mb, true},
-		{"it is too dear", 106 * mb, 12 * mb, 0.11, 22.5 * mb, false},
-		{"and stays so", 106 * mb, 12 * mb, 0.08, 28.125 * mb, false},
+		{"it is too dear", 106 * mb, 12 * mb, 0.17, 22.5 * mb, false},
+		{"and stays so", 106 * mb, 12 * mb, 0.13, 28.125 * mb, false},
 		{"with less live it isn't", 91 * mb, 12 * mb, 0.05, 28.125 * mb, true},
 		{"a large server", 2000 * mb, 12 * mb, 0.05, 28.125 * mb, false},
 	} {

@@ -18,7 +18,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/dialer"
@@ -131,12 +133,35 @@ func IsRefusal(err error) bool {
 
 // IsTemporary reports whether err is a refusal that the server says may be another answer later (RFC 5530 §3).
 func IsTemporary(err error) bool {
+	_, busy := IsBusy(err)
+	var r *refusal
+	return busy || errors.As(err, &r) && r.code() == "SERVERBUG"
+}
+
+// IsBusy reports whether err is a refusal of a server that has too much to do, for us or at all, and how long it wants to be left alone;
+// 0: it doesn't say. Exchange Online says "Request is throttled. Suggested Backoff Time: 299961 milliseconds", without a code.
+func IsBusy(err error) (wait time.Duration, busy bool) {
 	var r *refusal
 	if !errors.As(err, &r) {
-		return false
+		return 0, false
 	}
-	code, _, _ := strings.Cut(strings.ToUpper(r.text), "]")
-	return slices.Contains([]string{"[UNAVAILABLE", "[INUSE", "[LIMIT", "[SERVERBUG", "[THROTTLED"}, code)
+	if _, rest, ok := strings.Cut(r.text, "Suggested Backoff Time: "); ok {
+		digits, _, _ := strings.Cut(rest, " ")
+		if ms, err := strconv.ParseUint(digits, 10, 31); err == nil {
+			wait = time.Duration(ms) * time.Millisecond
+		}
+		return wait, true
+	}
+	return 0, slices.Contains([]string{"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED"}, r.code())
+}
+
+// code is the response code (RFC 5530); "": none.
+func (r *refusal) code() string {
+	code, _, ok := strings.Cut(strings.ToUpper(r.text), "]")
+	if !ok || !strings.HasPrefix(code, "[") {
+		return ""
+	}
+	return code[1:]
 }
 
 // run gives a command and hands untagged responses to fn, which may be nil, until it is done.

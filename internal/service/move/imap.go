@@ -33,12 +33,14 @@ type IMAP struct {
 	Only, Exclude []string
 	// UniqueIDs says how the server makes unique IDs of POP3; "": they don't come along.
 	UniqueIDs maildrop.IDFormat
-	// Pause waits before a connection is tried again, for the nth time in a row; nil: 2^n seconds. An error ends it all.
-	Pause func(ctx context.Context, n int) error
+	// Pause waits before a connection is tried again; nil: for so long. An error ends it all.
+	Pause func(ctx context.Context, d time.Duration) error
 	// Progress hears of each message: the folder, how many of its messages are dealt with, and how many it has; nil: nobody.
 	Progress func(folder string, n, of int)
 	// Warn is told what was left out; nil: nobody is.
 	Warn func(text string)
+	// LeftOut hears of each message that is there and didn't come; nil: nobody.
+	LeftOut func()
 }
 
 const (
@@ -46,6 +48,13 @@ const (
 	imapBatch = 200
 	// imapTries is how often a connection is tried in a row, without a message having come.
 	imapTries = 6
+	// signInTries is how often a server may refuse the password that it took before: some do so when there is too much to do.
+	signInTries = 3
+	// doubtAfter is after how many of these messages are asked for one by one; and where the connection breaks doubtTries times at one
+	// of them, that is left out.
+	doubtAfter, doubtTries = 2, 2
+	// longestPause bounds what a server may want us to wait.
+	longestPause = 10 * time.Minute
 )
 
 // FromIMAP gives the messages of an account on another server, folder by folder. Folders with a role (RFC 6154) get the name by
@@ -73,6 +82,7 @@ type imapSource struct {
 	uids    []uint32 // of the folder
 	there   []uint32 // of it, brought before, of which the flags are asked for
 	done    map[uint32]bool
+	broke   map[uint32]int // how often the connection broke where a message alone was asked for
 	mailbox MailboxID
 	known   bool // mailbox is for ever
 
@@ -110,18 +120,46 @@ func (s *imapSource) persist(ctx context.Context, step func(ctx context.Context)
 		if f := (fatal{}); errors.As(err, &f) {
 			return f.error
 		}
-		if err == nil || !s.met || !fault.Is(err, fault.Unavailable) || imapclient.IsRefusal(err) {
+		if err == nil || !s.mayMend(err) {
 			return err
 		}
 		s.drop()
 		if s.tries++; s.tries >= imapTries {
 			return err
 		}
-		s.warn("%v; trying again", err)
-		if err := s.pause(ctx); err != nil {
+		pause := s.pauseAfter(err)
+		s.warn("%v; trying again in %v", err, pause)
+		if err := s.pause(ctx, pause); err != nil {
 			return err
 		}
 	}
+}
+
+// mayMend reports whether an error may be gone with another connection, some time later.
+func (s *imapSource) mayMend(err error) bool {
+	_, busy := imapclient.IsBusy(err)
+	switch {
+	case !s.met:
+		return false
+	case busy:
+		return true
+	case fault.Is(err, fault.Unauthenticated):
+		return s.tries < signInTries
+	case fault.Is(err, fault.Denied): // too many connections, for instance: the one that broke may be there still
+		return !imapclient.IsRefusal(err)
+	}
+	return isBreak(err)
+}
+
+// isBreak reports whether an error is that of a connection.
+func isBreak(err error) bool {
+	return fault.Is(err, fault.Unavailable) && !imapclient.IsRefusal(err) && !errors.As(err, &fatal{})
+}
+
+// pauseAfter is how long to wait after an error: longer each time, and as long as the server wants.
+func (s *imapSource) pauseAfter(err error) time.Duration {
+	wait, _ := imapclient.IsBusy(err)
+	return min(max(wait, time.Second<<s.tries), longestPause).Round(time.Second)
 }
 
 func (s *imapSource) connect(ctx context.Context) (err error) {
@@ -135,12 +173,12 @@ func (s *imapSource) connect(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *imapSource) pause(ctx context.Context) error {
+func (s *imapSource) pause(ctx context.Context, d time.Duration) error {
 	if s.Pause != nil {
-		return s.Pause(ctx, s.tries)
+		return s.Pause(ctx, d)
 	}
 	select {
-	case <-time.After(time.Second << s.tries):
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return fault.Wrap(fault.Canceled, ctx.Err(), "interrupted")
@@ -170,9 +208,9 @@ func (s *imapSource) all(ctx context.Context) error {
 		if f.none {
 			continue
 		}
-		s.folder, s.done = f, map[uint32]bool{}
+		s.folder, s.done, s.broke = f, map[uint32]bool{}, map[uint32]int{}
 		if err := s.persist(ctx, s.bringFolder); err != nil {
-			if !imapclient.IsRefusal(err) {
+			if !isFinal(err) {
 				return err
 			}
 			s.warn("%s can't be read: %v", strings.Join(f.path, "/"), err)
@@ -308,12 +346,41 @@ func (s *imapSource) bringFolder(context.Context) error {
 	}
 	for len(s.uids) > 0 {
 		n := min(len(s.uids), imapBatch)
-		if err := s.bringBatch(s.uids[:n]); err != nil {
+		if s.tries >= doubtAfter {
+			n = 1
+		}
+		if err := s.bringOrDoubt(s.uids[:n]); err != nil {
 			return err
 		}
 		s.uids = s.uids[n:]
 	}
 	return s.updateFlags()
+}
+
+// bringOrDoubt brings some messages; a single one not, where the connection broke again and again: there are servers that fall at some
+// message.
+func (s *imapSource) bringOrDoubt(uids []uint32) error {
+	uid, alone := uids[0], len(uids) == 1
+	if alone && s.broke[uid] >= doubtTries {
+		s.leaveOut(uid, "the connection breaks at message %d in %s: left out", uid, s.folderName())
+		return nil
+	}
+	err := s.bringBatch(uids)
+	if alone && isBreak(err) {
+		s.broke[uid]++
+	}
+	return err
+}
+
+func (s *imapSource) folderName() string { return strings.Join(s.folder.path, "/") }
+
+// leaveOut notes that a message doesn't come.
+func (s *imapSource) leaveOut(uid uint32, format string, args ...any) {
+	s.warn(format, args...)
+	if s.LeftOut != nil {
+		s.LeftOut()
+	}
+	s.deal(uid)
 }
 
 // flagsBatch is of how many messages the flags are asked for at once.
@@ -333,7 +400,7 @@ func (s *imapSource) updateFlags() error {
 			}
 			return nil
 		})
-		if err != nil && !imapclient.IsRefusal(err) {
+		if err != nil && !isFinal(err) {
 			return err
 		}
 		s.tries = 0
@@ -380,26 +447,50 @@ func (s *imapSource) listMissing() error {
 // bringBatch brings some messages: first what is known of them, then themselves.
 func (s *imapSource) bringBatch(uids []uint32) error {
 	about := make(map[uint32]*imapclient.Message, len(uids))
-	err := s.c.Describe(uids, func(m *imapclient.Message) error {
-		if _, asked := slices.BinarySearch(uids, m.UID); asked && m.Size >= 0 {
-			about[m.UID] = m
-		}
-		return nil
-	})
-	if err != nil && !imapclient.IsRefusal(err) {
+	if err := s.describe(uids, about); err != nil {
 		return err
 	}
 	want := make([]uint32, 0, len(uids))
 	for _, uid := range uids {
 		m := about[uid]
 		if m != nil && m.Size > MaxMessage {
-			s.warn("a message in %s is larger than %d bytes: left out", strings.Join(s.folder.path, "/"), int64(MaxMessage))
-			s.deal(uid)
+			s.leaveOut(uid, "message %d in %s is larger than %d bytes: left out", uid, s.folderName(), int64(MaxMessage))
 			continue
 		}
 		want = append(want, uid)
 	}
 	return s.bringBodies(want, about)
+}
+
+// describe asks what is known of messages. If the server refuses to tell it of all, it is asked about each: it may be one that is damaged.
+func (s *imapSource) describe(uids []uint32, about map[uint32]*imapclient.Message) error {
+	err := s.c.Describe(uids, func(m *imapclient.Message) error {
+		if _, asked := slices.BinarySearch(uids, m.UID); asked && m.Size >= 0 {
+			about[m.UID] = m
+		}
+		return nil
+	})
+	switch {
+	case err == nil || !isFinal(err):
+		return err
+	case len(uids) == 1:
+		s.warn("message %d in %s comes without flags and date: %v", uids[0], s.folderName(), err)
+		return nil
+	}
+	for i, uid := range uids {
+		if about[uid] == nil {
+			if err := s.describe(uids[i:i+1], about); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isFinal reports whether err is the refusal of one command, by a server that has nothing against us otherwise.
+func isFinal(err error) bool {
+	_, busy := imapclient.IsBusy(err)
+	return imapclient.IsRefusal(err) && !busy && !fault.Is(err, fault.Unauthenticated)
 }
 
 // bringBodies brings messages. If the server refuses one of them it may refuse all: then they are asked for one by one.
@@ -408,7 +499,7 @@ func (s *imapSource) bringBodies(uids []uint32, about map[uint32]*imapclient.Mes
 		return nil
 	}
 	err := s.c.Bodies(uids, func(m *imapclient.Message) error { return s.bring(m, uids, about) })
-	if err != nil && !imapclient.IsRefusal(err) {
+	if err != nil && !isFinal(err) {
 		return err
 	}
 	left := slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { return s.done[uid] })
@@ -421,10 +512,14 @@ func (s *imapSource) bringBodies(uids []uint32, about map[uint32]*imapclient.Mes
 		return nil
 	}
 	for _, uid := range left { // expunged meanwhile, or damaged there
-		if about[uid] != nil {
-			s.warn("message %d in %s doesn't come: left out", uid, strings.Join(s.folder.path, "/"))
+		switch {
+		case err != nil:
+			s.leaveOut(uid, "message %d in %s doesn't come (%v): left out", uid, s.folderName(), err)
+		case about[uid] != nil:
+			s.leaveOut(uid, "message %d in %s doesn't come: left out", uid, s.folderName())
+		default:
+			s.deal(uid)
 		}
-		s.deal(uid)
 	}
 	return nil
 }
@@ -434,7 +529,7 @@ func (s *imapSource) deal(uid uint32) {
 	s.done[uid] = true
 	s.tries = 0
 	if s.Progress != nil {
-		s.Progress(strings.Join(s.folder.path, "/"), len(s.done), s.folder.of)
+		s.Progress(s.folderName(), len(s.done), s.folder.of)
 	}
 }
 

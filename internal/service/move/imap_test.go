@@ -98,7 +98,7 @@ func (c *cutConn) Read(p []byte) (int, error) {
 func (e *elsewhere) source(o IMAP) Source {
 	o.Connect, o.Account = e.connect, "ann@elsewhere"
 	if o.Pause == nil {
-		o.Pause = func(context.Context, int) error { return nil }
+		o.Pause = func(context.Context, time.Duration) error { return nil }
 	}
 	return FromIMAP(o)
 }
@@ -220,7 +220,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 				}
 				return e.connect(ctx)
 			},
-			Pause: func(context.Context, int) error { pauses++; return nil }}))
+			Pause: func(context.Context, time.Duration) error { pauses++; return nil }}))
 		if !fault.Is(err, fault.Unavailable) || pauses != c.pauses {
 			t.Errorf("after %d connections: %v after %d pauses", c.good, err, pauses)
 		}
