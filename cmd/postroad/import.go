@@ -58,7 +58,7 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		result, err := m.Import(ctx, admin.ImportQuery{Address: c.Address, Under: folderPath(c.Under)}, shown.watch(from))
 		shown.end()
 		if err != nil {
-			begun := shown.messages > 0 || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unauthenticated)
+			begun := shown.messages > 0 && !fault.Is(err, fault.NotFound)
 			if begun {
 				fmt.Fprintln(t.err, "What was imported stays. Say the same again to go on.")
 			}

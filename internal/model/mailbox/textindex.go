@@ -41,8 +41,8 @@ const (
 	readAtOnce = 64 << 20
 	// mergeMin is how many of the smallest segments are merged, and mergeMost how many of any at once: while much comes in, more of them gather.
 	mergeMin, mergeMost = 8, 128
-	// mergeBytes is about how much of them all is held meanwhile, and pieceBytes at least of each, in bytes.
-	mergeBytes, pieceBytes = 6 << 20, 32 << 10
+	// mergeBytes is about how much of them all is held meanwhile, and pieceBytes at least of each, in bytes. For each piece a whole chunk is read.
+	mergeBytes, pieceBytes = 8 << 20, 64 << 10
 	// maxSegment is the most contents that a segment has, maxSegmentBytes the most bytes: so long does a merge take, and so much room on the disk.
 	maxSegment      = 1 << 20
 	maxSegmentBytes = 256 << 20

@@ -31,7 +31,7 @@ const (
 	// Collecting may take a share of the time of processors that we use between these, seen over so many seconds of it: a burst that
 	// makes as much garbage in a moment as is allowed in all is no reason to allow more.
 	cheap, dear = 0.04, 0.06
-	seenOver    = 0.5
+	seenOver    = 1.0
 
 	// A server for some hundred people makes do with this memory, beside 35 MB of its program, also while very much comes in. For that
 	// there may be less garbage, and collecting may take a larger share.

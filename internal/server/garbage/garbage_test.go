@@ -37,7 +37,7 @@ func TestGarbage(t *testing.T) {
 		{"an hour without anything to do", 200 * mb, 0, 0, 0, 72},
 		{"a burst is too short to tell", 200 * mb, 0, 0.1, 0.2, 72},
 		{"", 200 * mb, 0, 0.1, 0.2, 72},
-		{"it isn't any more", 200 * mb, 0, 0.1, 0.2, 88},
+		{"it isn't any more", 200 * mb, 0, 0.3, 0.6, 88},
 	}
 	gc, used := 0.0, 0.0
 	for i, s := range steps {

@@ -22,8 +22,8 @@ type squeeze struct {
 
 // Flushes follow on another within busyWithin while much is written; without one for calmAfter the cache may grow again.
 const (
-	busyWithin = 10 * time.Second
-	calmAfter  = 10 * time.Second
+	busyWithin = 20 * time.Second
+	calmAfter  = 20 * time.Second
 )
 
 // flushed notes the end of a flush.
