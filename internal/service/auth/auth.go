@@ -276,7 +276,7 @@ func needsApp(protocol string) string {
 
 // acceptApp lets in somebody who has an app password, if it is good for this.
 func (e *Engine) acceptApp(ctx context.Context, a *attempt, p *directory.Profile, app *directory.AppPassword) (ident.Identity, error) {
-	with := Key{Kind: AppPassword, Name: app.Name, id: app.ID}
+	with := keyOfApp(app)
 	now := e.now()
 	switch {
 	case !app.Expires.IsZero() && !now.Before(app.Expires):
@@ -290,6 +290,14 @@ func (e *Engine) acceptApp(ctx context.Context, a *attempt, p *directory.Profile
 		e.uses.note(p.Account.ID, app.ID, LastUse{now, a.peer.Protocol, a.peer.Addr})
 	}
 	return who, err
+}
+
+func keyOfApp(app *directory.AppPassword) Key {
+	k := Key{Kind: AppPassword, Name: app.Name, id: app.ID}
+	if !app.Expires.IsZero() {
+		k.until = app.Expires.Unix()
+	}
+	return k
 }
 
 // forPrograms reports whether app passwords open a protocol at all: not what only people use, and not administration.
@@ -369,7 +377,7 @@ func (e *Engine) refuse(ctx context.Context, a *attempt) error {
 // tell says what became of an attempt: never a secret, and of a name no more than an address has.
 func (e *Engine) tell(ctx context.Context, level slog.Level, what string, a *attempt, p *directory.Profile, with Key, o Outcome) {
 	login := a.login[:min(len(a.login), directory.MaxAddress)]
-	with.leaf = nil // who hears of it may keep it
+	with.leaf, with.until = nil, 0 // who hears of it may keep it
 	event := Event{Outcome: o, Login: login, Protocol: a.peer.Protocol, Client: a.peer.Addr, Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Key: with}
 	if p != nil {
 		event.Account, event.Address = p.Account.ID, p.Account.Address

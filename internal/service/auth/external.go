@@ -32,7 +32,7 @@ func (m *external) step(ctx context.Context, response []byte) (challenge []byte,
 	if err != nil {
 		return nil, false, err
 	}
-	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16), leaf: leaf}
+	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16), leaf: leaf, until: leaf.NotAfter.Unix()}
 	if p == nil {
 		m.e.failures.Add(1)
 		m.e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, with, Failed)
@@ -92,6 +92,12 @@ func (e *Engine) EndRevoked() int {
 
 func (e *Engine) isRevoked(k Key) bool {
 	return k.leaf != nil && e.options.Revoked != nil && e.options.Revoked(k.leaf)
+}
+
+// EndExpired ends the sessions that were signed in to by app passwords and certificates which have ended since. It returns how many there were.
+func (e *Engine) EndExpired() int {
+	now := e.now().Unix()
+	return e.endWhere(func(c *Connection) bool { return c.key.until != 0 && c.key.until <= now })
 }
 
 func (e *Engine) hasCertificate(p Peer) bool { return e.clientCertificate(p) != nil }

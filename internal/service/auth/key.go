@@ -19,6 +19,8 @@ type Key struct {
 	grant string
 	// leaf is the certificate, as long as the session lasts.
 	leaf *x509.Certificate
+	// until is when the app password or certificate ends, in Unix seconds; 0: it doesn't.
+	until int64
 }
 
 // KeyKind is a kind of Key.

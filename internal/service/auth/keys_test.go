@@ -373,6 +373,40 @@ func TestExternal(t *testing.T) {
 }
 
 // Sessions are listed, and end when what opened them is taken away.
+func TestExpiredKeysEndTheirSessions(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	ours := newAuthority(t, now)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Leaf)
+	h := newHouseWith(t, directory.HashParams{}, Options{ClientRoots: roots})
+	ended := map[string]bool{}
+	over := func(p Peer, name string) Peer {
+		p.Connection = h.Connect(func() { ended[name] = true })
+		return p
+	}
+	_, phone, err := h.dir.AddAppPassword(t.Context(), h.ann, directory.NewAppPassword{Name: "phone"})
+	check(t, err)
+	for name, password := range map[string]string{"main": "secret", "phone": phone, "mail": h.app(t, "mail", "imap")} {
+		_, err := h.Login(t.Context(), over(Peer{Addr: home.Addr, Protocol: "imap", PlainAllowed: true}, name), "ann", password)
+		check(t, err)
+	}
+	_, _, err = run(t, h, over(ours.peer(t, 10, x509.ExtKeyUsageClientAuth, time.Hour, "ann@example.org"), "certificate"), "EXTERNAL", []byte{})
+	check(t, err)
+	for _, x := range []struct {
+		pass time.Duration
+		want string
+	}{{59 * time.Minute, ""}, {time.Minute, "certificate"}, {23 * time.Hour, "mail"}, {1000 * time.Hour, ""}} {
+		h.pass(x.pass)
+		clear(ended)
+		if n := h.EndExpired(); n != len(ended) || (x.want == "") != (n == 0) || x.want != "" && !ended[x.want] {
+			t.Errorf("after %v ended %v, want %q", x.pass, ended, x.want)
+		}
+	}
+	if list := h.Sessions(); len(list) != 2 {
+		t.Errorf("%+v", list)
+	}
+}
+
 func TestSessions(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()

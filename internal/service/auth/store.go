@@ -33,6 +33,8 @@ const (
 const (
 	storeEvery = 5 * time.Second
 	tidyEvery  = 10 * time.Minute
+	// expireEvery is how soon sessions end after what has opened them.
+	expireEvery = time.Minute
 	// useEvery is how exactly it is known when an app password was used.
 	useEvery = time.Minute
 )
@@ -120,9 +122,13 @@ func (e *Engine) Run(ctx context.Context) {
 	store, tidy := time.NewTicker(storeEvery), time.NewTicker(tidyEvery)
 	defer store.Stop()
 	defer tidy.Stop()
+	expire := time.NewTicker(expireEvery)
+	defer expire.Stop()
 	for {
 		var err error
 		select {
+		case <-expire.C:
+			e.EndExpired()
 		case <-store.C:
 			err = e.Store(ctx)
 		case <-tidy.C:
