@@ -8,7 +8,11 @@ package dialer
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"os"
+	"syscall"
 	"time"
 
 	"postroad/internal/fault"
@@ -80,13 +84,27 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	return c, nil
 }
 
+// noTLS says why there is none, and what to do.
+func noTLS(address string, err error) error {
+	text := "no TLS with " + address
+	switch {
+	case errors.As(err, &tls.RecordHeaderError{}):
+		return fault.Wrap(fault.Denied, err, text+": it begins without; where STARTTLS is meant the address begins with imap:// or pop3://, else it is another port")
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fault.Wrap(fault.Denied, err, text+": its certificate must be for this name, from an authority that this machine trusts (or that --server-ca names)")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.ECONNRESET), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.Unavailable, err, text+": the connection broke")
+	}
+	return fault.Wrap(fault.Denied, err, text)
+}
+
 // Secure shakes hands. Nothing may have been read that the server sent after it agreed to: that isn't its own.
 func (c *Conn) Secure(ctx context.Context) error {
 	t := tls.Client(c.Conn, c.tls)
 	ctx, cancel := context.WithTimeout(ctx, c.Idle)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
-		return fault.Wrap(fault.Denied, err, "no TLS with "+c.address+": its certificate must be for this name, from an authority that this machine trusts (or that --server-ca names)")
+		return noTLS(c.address, err)
 	}
 	c.Conn = t
 	return nil

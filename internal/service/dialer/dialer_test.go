@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,14 +33,24 @@ func TestDial(t *testing.T) {
 	if _, err := Dial(ctx, Options{Address: "mail.example.org", Dial: nobody}); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
-	o, there := pipe(t)
-	o.Security = Implicit
-	go func() {
-		there.Read(make([]byte, 1))
-		there.Close()
-	}()
-	if _, err := Dial(ctx, o); !fault.Is(err, fault.Denied) {
-		t.Error(err)
+	for said, want := range map[string]struct {
+		kind fault.Kind
+		text string
+	}{
+		"":                             {fault.Unavailable, "the connection broke"},
+		"* OK no TLS here\r\n":         {fault.Denied, "it begins without"},
+		"\x15\x03\x03\x00\x02\x02\x28": {fault.Denied, "handshake failure"}, // an alert, RFC 8446 §6
+	} {
+		o, there := pipe(t)
+		o.Security = Implicit
+		go func() {
+			there.Read(make([]byte, 4096))
+			io.WriteString(there, said)
+			there.Close()
+		}()
+		if _, err := Dial(ctx, o); !fault.Is(err, want.kind) || !strings.Contains(err.Error(), want.text) {
+			t.Errorf("%q: %v", said, err)
+		}
 	}
 }
 

@@ -233,6 +233,9 @@ func (s *imapSource) plan() ([]imapFolder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.named(boxes); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(boxes, func(a, b imapclient.Mailbox) int { return strings.Compare(a.Name, b.Name) })
 	roles := rolePaths(boxes)
 	var first, folders, last []imapFolder
@@ -320,14 +323,38 @@ func decodeAll(parts []string) []string {
 
 // wanted applies Only and Exclude.
 func (s *imapSource) wanted(b imapclient.Mailbox) bool {
-	name := strings.Join(decodeAll(split(b.Name, b.Delim)), "/")
-	in := func(list []string) bool {
-		return slices.ContainsFunc(list, func(f string) bool {
-			f = strings.Trim(f, "/")
-			return strings.EqualFold(name, f) || len(name) > len(f) && strings.EqualFold(name[:len(f)+1], f+"/")
-		})
-	}
+	in := func(list []string) bool { return slices.ContainsFunc(list, func(f string) bool { return isIn(b, f) }) }
 	return (len(s.Only) == 0 || in(s.Only)) && !in(s.Exclude)
+}
+
+// shownName is what a mailbox is called there, as people write it.
+func shownName(b imapclient.Mailbox) string {
+	return strings.Join(decodeAll(split(b.Name, b.Delim)), "/")
+}
+
+// isIn reports whether a mailbox is a folder, or below it.
+func isIn(b imapclient.Mailbox, folder string) bool {
+	name, folder := shownName(b), strings.Trim(folder, "/")
+	return strings.EqualFold(name, folder) || len(name) > len(folder) && strings.EqualFold(name[:len(folder)+1], folder+"/")
+}
+
+// named checks that there are folders by the names that were given: a typing error in Exclude would bring too much, one in Only nothing.
+func (s *imapSource) named(boxes []imapclient.Mailbox) error {
+	const most = 30 // are told
+	for _, f := range slices.Concat(s.Only, s.Exclude) {
+		if slices.ContainsFunc(boxes, func(b imapclient.Mailbox) bool { return isIn(b, f) }) {
+			continue
+		}
+		var names []string
+		for _, b := range boxes[:min(len(boxes), most)] {
+			names = append(names, shownName(b))
+		}
+		if len(boxes) > most {
+			names = append(names, "...")
+		}
+		return fault.New(fault.Invalid, "there is no folder %q on the other server; it has %s", f, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // bringFolder brings what is missing of the folder.

@@ -235,6 +235,18 @@ func TestOnlyAndExclude(t *testing.T) {
 	}
 }
 
+// A name that no folder has is an error that tells what there is, before anything is brought.
+func TestOnlyNowhere(t *testing.T) {
+	for _, o := range []IMAP{{Only: []string{"INBOX", "Wrok"}}, {Exclude: []string{"Wrok"}}} {
+		w, e := newWorld(t), newElsewhere(t)
+		e.fill()
+		r, err := Import(w.ctx, w.store, w.session(1), nil, e.source(o))
+		if !fault.Is(err, fault.Invalid) || r.Added != 0 || !strings.Contains(err.Error(), `"Wrok"`) || !strings.Contains(err.Error(), "Work/\u00e9t\u00e9") {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+}
+
 // Names there become folders here.
 func TestFoldersThere(t *testing.T) {
 	box := func(name, delim string, attrs ...string) imapclient.Mailbox {

@@ -19,9 +19,9 @@ import (
 // its folder. It is counted by what the collector leaves, with a store on the disk that keeps little itself.
 func TestMemoryOfAnImport(t *testing.T) {
 	const (
-		warm, more = 1000, 3000
+		warm, more = 800, 2000
 		size       = 3000
-		perMessage = 600
+		perMessage = 1000
 	)
 	db, err := pebble.Open(t.TempDir(), pebble.Options{CacheBytes: 1 << 20, MemtableBytes: 1 << 20})
 	if err != nil {
@@ -39,7 +39,7 @@ func TestMemoryOfAnImport(t *testing.T) {
 			}
 			m := &Message{Folder: []string{fmt.Sprint("folder", n%3)}, Flags: mailbox.Seen, Keywords: []string{"$Forwarded"}, Received: time.Unix(1e9+int64(n), 0),
 				Source: MailboxID{1}.message(uint32(n + 1)), Body: io.LimitReader(noise{rng}, size)}
-			if n%1500 == 999 {
+			if n%1000 == 799 {
 				m.Body = io.LimitReader(noise{rng}, 2<<20)
 			}
 			if err := yield(m); err != nil {
