@@ -97,5 +97,5 @@ ok "Thunderbird sets up an account by itself, reads the inbox, and sends a lette
 ok "Outlook's Autodiscover" outlook
 ok "the profile's signature and content" profile
 ok "the QR code" code
-[ "$failed" = 0 ] && rm -rf "$D"
+[ "$failed" = 0 ] && { rm -rf "$D" 2>/dev/null || { sleep 1; rm -rf "$D"; }; } # Thunderbird may still write there
 exit "$failed"
