@@ -73,6 +73,31 @@ func TestPlainBody(t *testing.T) {
 	}
 }
 
+// TestPlainBodyIsTheText: whatever PlainBody takes for all the text is what AppendText makes.
+func TestPlainBodyIsTheText(t *testing.T) {
+	types := []string{"", "text/plain", "text/plain; charset=utf-8", "text/plain; charset=\"UTF8\"", "text/enriched; charset=us-ascii", "text/plain; charset=iso-8859-1",
+		"text/plain; charset=unknown", "text/plain; charset=utf-16", "text", "text/plain; name=\"\"", "message/rfc822", "text/plain; charset=hz-gb-2312"}
+	pieces := []string{"word", " ", "\r\n", "\n", "\r", "\u00e9", "\xe9", "\x00", "\u00a0", "\u2003", "\ufeff", "\t", "~{", "\x1b$B", "--b", "begin 644 x"}
+	plain := 0
+	rapid.Check(t, func(t *rapid.T) {
+		msg := "Content-Type: " + rapid.SampledFrom(types).Draw(t, "type") + "\r\nContent-Transfer-Encoding: " +
+			rapid.SampledFrom([]string{"7bit", "binary", "weird", "x-uuencode"}).Draw(t, "encoding") + "\r\n" +
+			rapid.SampledFrom([]string{"\r\n", "\n", "", "x\r\n", " \r\n\r\n"}).Draw(t, "end") + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 12).Draw(t, "body"), "")
+		s := Parse([]byte(msg))
+		off, n, ok := PlainBody(s, []byte(msg))
+		if !ok {
+			return
+		}
+		plain++
+		if got, want := string(AppendPlain(nil, []byte(msg[off:off+n]))), textOf(msg, 1000); got != want {
+			t.Fatalf("%q: %q, want %q", msg, got, want)
+		}
+	})
+	if plain == 0 {
+		t.Error("none was plain: this would prove nothing")
+	}
+}
+
 func TestPreview(t *testing.T) {
 	for _, tt := range []struct{ name, msg, want string }{
 		{"plain", "\n Hello,\r\n\r\n\tyou  there \r\n", "Hello, you there"},
