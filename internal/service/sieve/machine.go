@@ -195,7 +195,12 @@ type header struct {
 
 func (h *header) parse(raw string) {
 	ix := message.ParseHeader(raw)
-	h.fields = slices.Grow(h.fields[:0], len(ix.Fields))
+	h.take(&ix)
+}
+
+// take adds the fields of a header that is parsed.
+func (h *header) take(ix *message.Header) {
+	h.fields = slices.Grow(h.fields, len(ix.Fields))
 	for _, f := range ix.Fields {
 		h.fields = append(h.fields, field{name: ix.Name(f), raw: ix.Value(f)})
 	}
@@ -276,11 +281,20 @@ func (f *field) when() (when time.Time, ok bool) {
 
 // head is the message's header.
 func (m *machine) head() *header {
-	if !m.header.read {
-		raw := m.msg.Header()
-		m.burn(len(raw))
-		m.header.parse(string(raw))
+	if m.header.read {
+		return &m.header
 	}
+	if p, ok := m.msg.(HeaderParser); ok {
+		if front, rest, ok := p.ParsedHeader(); ok {
+			m.burn(len(front) + len(rest.Raw))
+			m.header.parse(string(front))
+			m.header.take(rest)
+			return &m.header
+		}
+	}
+	raw := m.msg.Header()
+	m.burn(len(raw))
+	m.header.parse(string(raw))
 	return &m.header
 }
 

@@ -18,6 +18,7 @@ import (
 	"io"
 	"time"
 
+	"postroad/internal/format/message"
 	syntax "postroad/internal/format/sieve"
 )
 
@@ -143,6 +144,12 @@ type Message interface {
 	Size() int64
 	// Header returns the header as it is, the empty line at its end included. It must not be changed.
 	Header() []byte
+}
+
+// HeaderParser is a Message whose header may be parsed already.
+type HeaderParser interface {
+	// ParsedHeader returns what Header does in two parts, of which each is made of whole fields, and the second is parsed; ok is false if it isn't.
+	ParsedHeader() (front []byte, rest *message.Header, ok bool)
 }
 
 // Envelope is what came with the message. Addresses are without brackets.

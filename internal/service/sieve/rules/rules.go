@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
@@ -290,4 +292,21 @@ func (m mail) Header() []byte {
 		return nil
 	}
 	return b[:n]
+}
+
+// ParsedHeader implements sieve.HeaderParser for a header that is short enough to be stored beside the message, until the message is in a mailbox.
+func (m mail) ParsedHeader() (front []byte, rest *message.Header, ok bool) {
+	front, content := m.Split()
+	parsed, _ := content.Parsed()
+	if parsed == nil {
+		return nil, nil, false
+	}
+	h := &parsed.Header
+	switch n := len(h.Raw); {
+	case n == 0, int64(n) != parsed.Root.HeaderSize, len(front)+n > summary.MaxHeader:
+		return nil, nil, false // it may be cut
+	case len(front) > 0 && (h.Raw[0] == ' ' || h.Raw[0] == '\t'): // that belongs to the last field in front
+		return nil, nil, false
+	}
+	return front, h, h.Whole()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"postroad/internal/format/message"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
@@ -158,6 +159,42 @@ func TestLongHeader(t *testing.T) {
 	h.script(`if header "subject" "far behind" { discard; }`)
 	if gone, err := h.decide(); !gone || err != nil {
 		t.Error(gone, err)
+	}
+}
+
+// A header that is parsed already has the fields that it would be parsed into, whatever stands in front.
+func TestParsedHeader(t *testing.T) {
+	h := newHome(t, Options{})
+	used := 0
+	for _, head := range []string{"From: a@b.example\r\nSubject: x\r\n\tfolded\r\n", "", " begins with a blank\r\nSubject: y\r\n", "no field\r\nSubject: z\r\n", "A: b\nC: d\n", "\r\n", strings.Repeat("X-Line: y\r\n", 1450), strings.Repeat("X-Line: y\r\n", 1600), strings.Repeat("X-Line: y\r\n", 12_000)} {
+		for _, end := range []string{"\r\nbody\r\n", "", "\n"} {
+			w := h.o.Store.NewContent()
+			_, err := io.WriteString(w, head+end)
+			check(t, err)
+			c, err := w.Finish()
+			check(t, err)
+			defer c.Close()
+			for _, m := range []mail{{c}, {c.Prefixed([]byte("Return-Path: <x@y.example>\r\nX: y\r\n"))}, {c.Prefixed([]byte(strings.Repeat("X-Front: z\r\n", 200)))}} {
+				front, rest, ok := m.ParsedHeader()
+				if !ok {
+					continue
+				}
+				used++
+				fields := func(h message.Header) (all []string) {
+					for _, f := range h.Fields {
+						all = append(all, h.Name(f)+":"+h.Value(f))
+					}
+					return all
+				}
+				got := append(fields(message.ParseHeader(string(front))), fields(*rest)...)
+				if want := fields(message.ParseHeader(string(m.Header()))); !slices.Equal(got, want) {
+					t.Errorf("%.40q with %d octets in front: %d fields, want %d", head+end, len(front), len(got), len(want))
+				}
+			}
+		}
+	}
+	if used < 20 {
+		t.Errorf("%d headers are parsed already", used)
 	}
 }
 
