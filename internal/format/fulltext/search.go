@@ -13,10 +13,20 @@ type Hits struct {
 	lookup   *Lookup
 	patterns []docSet // for each pattern the documents with it
 
-	hasty  bool  // lists of what is in many documents are left out
-	common []int // for each pattern the bytes of its lists
-	spots  []int // for each pattern how many places guides have named
+	haste  haste
+	common []int  // for each pattern the bytes of its lists
+	spots  []int  // for each pattern how many places guides have named
+	off    []bool // for each pattern whether it is left out since others have far fewer
 }
+
+// haste is what a search leaves out.
+type haste uint8
+
+const (
+	thorough haste = iota // nothing
+	hasty                 // lists of what is in many documents
+	hastier               // and patterns that have to be looked for in very many places, if others haven't
+)
 
 // NewHits begins to look for something in a segment of so many documents.
 func NewHits(l *Lookup, docs uint32) *Hits {
@@ -27,24 +37,24 @@ func NewHits(l *Lookup, docs uint32) *Hits {
 
 func (h *Hits) begin() {
 	n := len(h.lookup.patterns)
-	h.patterns, h.common, h.spots = make([]docSet, n), make([]int, n), make([]int, n)
+	h.patterns, h.common, h.spots, h.off = make([]docSet, n), make([]int, n), make([]int, n), make([]bool, n)
 }
 
-// Hasty makes the search leave out what many documents have, until Enough says that it must be done again without: most of the
+// Hasty makes the search leave out what many documents have, and what takes long to look for, until Enough says that it must be done again without: most of the
 // work for needles of several words is to read the lists of common ones, and a rare one says nearly as much. Not for queries that
 // are to be exact.
-func (h *Hits) Hasty() { h.hasty = true }
+func (h *Hits) Hasty() { h.haste = hastier }
 
 // few is how many documents are so few that those that don't have the common words are no matter.
 const few = 32
 
-// Enough reports whether a hasty search, now at its end, has found few documents. If it hasn't, the search begins anew, and isn't hasty any
-// more. What isn't hasty is enough.
+// Enough reports whether a hasty search, now at its end, has found few documents. If it hasn't, the search begins anew, and leaves out less. What
+// leaves out nothing is enough.
 func (h *Hits) Enough() bool {
 	var rare []docSet
 	for i, set := range h.patterns {
 		switch {
-		case h.isCommon(i):
+		case h.leftOut(i):
 		case set == nil: // no document has it
 			h.patterns = []docSet{nil}
 			return true
@@ -58,7 +68,11 @@ func (h *Hits) Enough() bool {
 	if h.patterns = rare; len(rare) > 0 && h.count() <= few {
 		return true
 	}
-	h.hasty = false
+	if slices.Contains(h.off, true) {
+		h.haste = hasty
+	} else {
+		h.haste = thorough
+	}
 	h.begin()
 	return false
 }
@@ -68,7 +82,10 @@ func (h *Hits) count() (n int) {
 	return n
 }
 
-func (h *Hits) isCommon(pattern int) bool { return h.hasty && tooCommon(h.common[pattern], h.docs) }
+// leftOut reports whether a pattern isn't looked for.
+func (h *Hits) leftOut(pattern int) bool {
+	return h.haste > thorough && (tooCommon(h.common[pattern], h.docs) || h.off[pattern])
+}
 
 // tooCommon reports whether hasty searches leave out lists of so many bytes.
 func tooCommon(bytes int, docs uint32) bool { return bytes > int(docs)/16+few }
@@ -87,10 +104,10 @@ func (h *Hits) Plan(g *Guide) (visits []Visit) {
 	var room [guideBlocks / 4]byte
 	for i := range h.lookup.patterns {
 		p := &h.lookup.patterns[i]
-		if h.isCommon(i) {
+		if h.leftOut(i) {
 			continue
 		}
-		if h.hasty && g.isCommon(p) {
+		if h.haste > thorough && g.isCommon(p) {
 			h.common[i] = math.MaxInt / 2
 			continue
 		}
@@ -145,14 +162,23 @@ func joined(visits []Visit) []Visit {
 	return out
 }
 
-// Hopeless reports, after Plan for all guides of a segment, that there is nothing to be found.
-func (h *Hits) Hopeless() bool {
+// Planned is to be called after Plan for all guides of a segment. It is false if there is nothing to be found.
+func (h *Hits) Planned() bool {
+	least := math.MaxInt / 8
 	for i, n := range h.spots {
-		if n == 0 && !h.isCommon(i) {
-			return true
+		if !h.leftOut(i) {
+			least = min(least, n)
 		}
 	}
-	return false
+	for i, n := range h.spots {
+		h.off[i] = h.haste == hastier && !h.leftOut(i) && n > 4*least+16
+	}
+	return least > 0
+}
+
+// Wants reports whether there is anything to look for in a visit.
+func (h *Hits) Wants(v Visit) bool {
+	return slices.ContainsFunc(v.spots, func(s spot) bool { return !h.leftOut(s.pattern) })
 }
 
 // Visit looks where Plan has said. postings gives the chunk's postings; it is called if there is a term of interest.
@@ -182,7 +208,7 @@ func (h *Hits) Search(terms []byte, postings func() ([]byte, error)) (more bool,
 
 // look looks at a spot.
 func (h *Hits) look(c *Chunk, s spot, postings func() ([]byte, error)) error {
-	if h.isCommon(s.pattern) {
+	if h.leftOut(s.pattern) {
 		return nil
 	}
 	p := &h.lookup.patterns[s.pattern]
@@ -196,7 +222,7 @@ func (h *Hits) look(c *Chunk, s spot, postings func() ([]byte, error)) error {
 			}
 		}
 		list := c.posting(from + at)
-		if h.common[s.pattern] += len(list); h.isCommon(s.pattern) {
+		if h.common[s.pattern] += len(list); h.leftOut(s.pattern) {
 			break
 		}
 		h.add(s.pattern, list)

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,5 +134,57 @@ func TestActs(t *testing.T) {
 	expect("junk that comes by itself", 0)
 	if ids := heard; len(ids) > 0 && ids[0] != ann {
 		t.Errorf("%v", ids)
+	}
+}
+
+// TestManyRecordsAtOnce: those that there are, in any order.
+func TestManyRecordsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.me.UpdateSide(w.ctx, JunkSide, func(tx SideTx) error {
+		for i := range 50 {
+			w.must(tx.Set([]byte{'x', byte(2 * i)}, []byte{byte(i)}))
+		}
+		return nil
+	}))
+	w.must(w.me.ReadSide(w.ctx, JunkSide, func(r SideReader) error {
+		got := map[int]byte{}
+		key := func(i int) []byte {
+			if i == 2 {
+				return nil
+			}
+			return []byte{'x', byte(i * 37)}
+		}
+		w.must(r.GetAll(256, key, func(i int, v []byte) error { got[i] = v[0]; return nil }))
+		for i := range 256 {
+			k := byte(i * 37)
+			if v, ok := got[i]; ok != (k%2 == 0 && k < 100 && i != 2) || ok && v != k/2 {
+				t.Errorf("record %d of key %d: %d, %v", i, k, v, ok)
+			}
+		}
+		return nil
+	}))
+}
+
+// TestManyRowsAtOnce are found as few are, in the order that was asked for.
+func TestManyRowsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	in := w.inbox()
+	w.fill(in, 30)
+	var ids []ItemID
+	for _, r := range w.view(in).All(0, 30) {
+		ids = append(ids, r.ID)
+	}
+	ids[7], ids[9] = ids[9], ids[7]
+	ids = append(ids, ids[3], 1<<40, ids[0])
+	items, err := w.me.Rows(w.ctx, ids)
+	w.must(err)
+	ids = slices.Delete(ids, 31, 32)
+	if len(items) != len(ids) {
+		t.Fatalf("%d of %d", len(items), len(ids))
+	}
+	for i, it := range items {
+		if it.Row.ID != ids[i] || it.Folder != in {
+			t.Errorf("%d: %+v", i, it)
+		}
 	}
 }

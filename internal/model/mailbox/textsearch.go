@@ -244,10 +244,13 @@ func (p *partReader) lookGuided(seg segment, h *fulltext.Hits) error {
 		}
 		first += g.Chunks()
 	}
-	if h.Hopeless() {
+	if !h.Planned() {
 		return nil
 	}
 	for _, visit := range p.visits {
+		if !h.Wants(visit) {
+			continue
+		}
 		terms, err := p.get(&p.terms, segmentKey(seg.id, segmentTerms, visit.Chunk))
 		if err != nil {
 			return err

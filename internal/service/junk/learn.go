@@ -147,19 +147,15 @@ func (s *Service) lessons(ctx context.Context, box *mailbox.Session, n *news) ([
 func labelsOf(ctx context.Context, box *mailbox.Session, items []mailbox.ItemAt, matters func(int) bool) ([]labelled, error) {
 	had := make([]labelled, len(items))
 	err := box.ReadSide(ctx, mailbox.JunkSide, func(r mailbox.SideReader) error {
-		for i := range items {
+		return r.GetAll(len(items), func(i int) []byte {
 			if matters != nil && !matters(i) {
-				continue
+				return nil
 			}
-			value, ok, err := r.Get(labelKey(items[i].Row.Content))
-			if err != nil {
-				return err
-			}
-			if ok {
-				had[i], _ = decodeLabelled(value)
-			}
-		}
-		return nil
+			return labelKey(items[i].Row.Content)
+		}, func(i int, value []byte) error {
+			had[i], _ = decodeLabelled(value)
+			return nil
+		})
 	})
 	return had, err
 }
