@@ -1,11 +1,13 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/blob"
 	"postroad/internal/storage/kv"
@@ -261,9 +263,14 @@ func (c *checker) checkContents() error {
 	return nil
 }
 
-// blobs reads all bytes once, in their order, and takes the sizes of those contents that it finds off the list.
+// blobs reads all bytes once, in their order, and takes the sizes of those contents that it finds off the list. Where it can't go on, the rest
+// is looked at one by one, so that each message that is lost is told.
 func (c *checker) blobs() error {
 	for b, err := range blob.All(c.r) {
+		if fault.Is(err, fault.Corrupt) {
+			c.say("the bytes of messages can't be read to their end: %v", err)
+			break
+		}
 		if err != nil {
 			return err
 		}
@@ -279,7 +286,10 @@ func (c *checker) blobs() error {
 		}
 	}
 	for id, size := range c.sizes {
-		c.say("content %d has 0 bytes, not %d", id, size)
+		b, err := blob.Stat(c.r, blob.ID(id))
+		if err = cmp.Or(err, b.Damage); err != nil || b.Bytes != size {
+			c.say("content %d has %d bytes, not %d (%v)", id, b.Bytes, size, err)
+		}
 	}
 	return nil
 }

@@ -1,7 +1,10 @@
 package mailbox
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -126,4 +129,57 @@ func (w *world) damagedOf(id ident.AccountID, damage func(kv.Tx) error) (problem
 		return nil
 	}))
 	return problems, err
+}
+
+// broken is a store on a disk that has lost what lies at some keys.
+type broken struct {
+	kv.DB
+	lost func(key []byte) bool
+}
+
+func (b *broken) View(ctx context.Context, p kv.Partition, fn func(kv.Reader) error) error {
+	return b.DB.View(ctx, p, func(r kv.Reader) error { return fn(&brokenReader{r, b.lost}) })
+}
+
+type brokenReader struct {
+	kv.Reader
+	lost func(key []byte) bool
+}
+
+func (r *brokenReader) Scan(rg kv.Range) iter.Seq2[kv.Pair, error] {
+	return func(yield func(kv.Pair, error) bool) {
+		for p, err := range r.Reader.Scan(rg) {
+			if err == nil && r.lost(p.Key) {
+				yield(kv.Pair{}, fault.New(fault.Corrupt, "a damaged block"))
+				return
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestCheckOfADamagedDisk: each message whose bytes are lost is told, and the rest is looked at.
+func TestCheckOfADamagedDisk(t *testing.T) {
+	w := newWorld(t)
+	w.add(w.inbox(), 5)
+	var contents []ContentID
+	for _, r := range w.view(w.inbox()).All(0, 5) {
+		contents = append(contents, r.Content)
+	}
+	db := &broken{w.db, func(key []byte) bool {
+		id := uint64(contents[1])
+		return key[0] == kv.BulkPrefix && len(key) > 7 && (read48(key[2:]) == id || read48(key[2:]) == uint64(contents[3]))
+	}}
+	problems, err := NewStore(db, w.options()).Check(w.ctx, ann)
+	all := strings.Join(problems, "\n")
+	for i, id := range contents {
+		if lost := strings.Contains(all, fmt.Sprintf("content %d has 0 bytes", id)); lost != (i == 1 || i == 3) {
+			t.Errorf("content %d is told to be lost: %v", id, lost)
+		}
+	}
+	if err != nil || len(problems) != 3 {
+		t.Errorf("%v\n%s", err, all)
+	}
 }

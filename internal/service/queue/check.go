@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"postroad/internal/fault"
 	"postroad/internal/storage/blob"
 	"postroad/internal/storage/kv"
 )
@@ -102,8 +104,12 @@ func (c *checker) allMessages(r kv.Reader) error {
 		if name, ok, err := r.Get(nameKey(m.env.ID)); err != nil || !ok || string(name) != string(appendMsg(nil, n)) {
 			c.report("message %d is not found under its name %q (%v)", n, m.env.ID, err)
 		}
-		if b := c.stored[n]; b.Damage != nil || b.Chunks == 0 || b.Bytes != m.size {
-			c.report("message %d has %d bytes of content, and says %d (%v)", n, b.Bytes, m.size, b.Damage)
+		b, known := c.stored[n]
+		if !known {
+			b, err = blob.Stat(r, blob.ID(n))
+		}
+		if err = cmp.Or(err, b.Damage); err != nil || b.Bytes != m.size {
+			c.report("message %d has %d bytes of content, and says %d (%v)", n, b.Bytes, m.size, err)
 		}
 		return nil
 	})
@@ -144,6 +150,10 @@ func (c *checker) markIndex(r kv.Reader) error {
 // contents: none that nobody knows.
 func (c *checker) contents(r kv.Reader) error {
 	for b, err := range blob.All(r) {
+		if fault.Is(err, fault.Corrupt) { // what is lost is found for each message
+			c.report("the contents can't be read to their end: %v", err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

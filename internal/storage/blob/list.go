@@ -16,10 +16,31 @@ type Stored struct {
 	Damage error
 }
 
-// All lists the blobs of the partition in order, whole or not, for consistency checkers. It reads every chunk, once.
+// All lists the blobs of the partition in order, whole or not, for consistency checkers. It reads every chunk, once,
+// and ends with an error at the first that can't be read.
 func All(r kv.Reader) iter.Seq2[Stored, error] {
+	lo, hi := Keys()
+	return within(r, lo, hi)
+}
+
+// Stat tells of one blob. Errors: fault.NotFound, there is nothing of it, and what reading gives, as fault.Corrupt for a damaged disk.
+func Stat(r kv.Reader, id ID) (Stored, error) {
+	if err := checkID(id); err != nil {
+		return Stored{}, err
+	}
+	lo, end := chunkKey(id, 0), endKey(id)
+	hi := end[:]
+	if id == MaxID { // a key may be shorter than those of blobs
+		_, hi = Keys()
+	}
+	for s, err := range within(r, lo[:], hi) {
+		return s, err
+	}
+	return Stored{}, notFound(id)
+}
+
+func within(r kv.Reader, lo, hi []byte) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
-		lo, hi := Keys()
 		var s Stored
 		begun := false
 		for p, err := range r.Scan(kv.Range{Lo: lo, Hi: hi}) {

@@ -275,6 +275,12 @@ func testMissingAndDamaged(t *testing.T, db kv.DB) {
 	if all := stored(t, db); len(all) > 0 {
 		t.Errorf("All gives %v of nothing", all)
 	}
+	view(t, db, func(r kv.Reader) error {
+		if _, err := blob.Stat(r, 1); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Stat of a missing blob: %v, want NotFound", err)
+		}
+		return nil
+	})
 	data := random(3 * blob.ChunkSize)
 	for chunk := range byte(3) {
 		id := blob.ID(chunk) + 1
@@ -364,6 +370,9 @@ func stored(t *testing.T, db kv.DB) map[blob.ID]blob.Stored {
 			}
 			last = int64(s.ID)
 			all[s.ID] = s
+			if one, err := blob.Stat(r, s.ID); err != nil || fmt.Sprint(one) != fmt.Sprint(s) {
+				t.Errorf("Stat says %+v, %v, All %+v", one, err, s)
+			}
 		}
 		return nil
 	})
