@@ -63,16 +63,16 @@ func (s *state) arrived() bool {
 	return s.role == mailbox.Junk && s.junkWord && !s.movedIn && !s.flagged
 }
 
-// unmarked reports whether an item whose label is known already lacks its keyword where it is now: it was moved on before it could be
-// set, and has come back.
+// unmarked reports whether an item whose label is known already lacks its keyword where it is now, or has the other's: it was moved on before
+// they could be set, and has come back.
 func (s *state) unmarked() bool {
 	if !s.movedIn {
 		return false
 	}
 	if s.role == mailbox.Junk {
-		return s.had == labelJunk && !s.junkWord
+		return s.had == labelJunk && (!s.junkWord || s.goodWord)
 	}
-	return s.had == labelGood && s.fromJunk && !s.goodWord
+	return s.had == labelGood && s.fromJunk && (!s.goodWord || s.junkWord)
 }
 
 func (s *state) wanted(believed label) (label, act) {

@@ -114,6 +114,8 @@ func TestUnmarked(t *testing.T) {
 		{state{happened: back, role: mailbox.Inbox, had: labelGood}, true},
 		{state{happened: back, role: mailbox.Inbox, had: labelGood, goodWord: true}, false},
 		{state{happened: in, role: mailbox.Inbox, had: labelGood}, false},
+		{state{happened: in, role: mailbox.Junk, had: labelJunk, junkWord: true, goodWord: true}, true},
+		{state{happened: back, role: mailbox.Inbox, had: labelGood, goodWord: true, junkWord: true}, true},
 	} {
 		if got := c.s.unmarked(); got != c.want {
 			t.Errorf("%d: %v", i, got)
