@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type device struct {
 	expires, asked       time.Time
 	state                byte
 	account              ident.AccountID
+	grant                uint64 // what was allowed: it may have ended when the device asks
 }
 
 const (
@@ -119,17 +121,30 @@ func (p *Provider) Device(ctx context.Context, user string) (c Client, err error
 	return c, err
 }
 
-// Decide notes what somebody has decided about a device; fault.NotFound.
+// Decide notes what somebody has decided about a device; fault.NotFound. What they allow is a grant from now on, which ends with the password, or
+// when all grants are ended, also if the device hasn't asked by then.
 func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, allow bool) error {
 	name := ""
+	version := uint64(0)
+	if allow {
+		var err error
+		if version, err = p.version(ctx, id); err != nil {
+			return err
+		}
+	}
 	err := p.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		key, d, err := findDevice(tx, user, p.now())
+		now := p.now()
+		key, d, err := findDevice(tx, user, now)
 		if err != nil {
 			return err
 		}
 		d.account, d.state = id, deviceDenied
 		if allow {
-			d.state = deviceAllowed
+			g := Grant{Account: id, ClientID: d.clientID, ClientName: d.clientName, Scope: strings.Fields(d.scope), Created: now, Expires: d.expires, version: version}
+			if err := addGrant(tx, &g); err != nil {
+				return err
+			}
+			d.state, d.grant = deviceAllowed, g.number
 		}
 		if err := tx.Delete(userKey(d.user)); err != nil {
 			return err
@@ -153,20 +168,20 @@ func (p *Provider) PollDevice(ctx context.Context, c *Client, code string) (Toke
 	if err != nil || refused != nil {
 		return Tokens{}, firstError(err, refused)
 	}
-	version, err := p.version(ctx, d.account)
-	if err != nil {
-		return Tokens{}, firstError(ignoreMissing(err), refuse(InvalidGrant, "the account is gone"))
-	}
-	now := p.now()
-	g := Grant{Account: d.account, ClientID: d.clientID, ClientName: d.clientName, Scope: strings.Fields(d.scope), Created: now, version: version}
-	err = p.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		if err := addGrant(tx, &g); err != nil {
+	var g Grant
+	err = p.db.Update(ctx, Partition, func(tx kv.Tx) (err error) {
+		there := false
+		refused = nil
+		if g, there, err = getGrant(tx, d.account, d.grant); err == nil && !there {
+			refused = refuse(InvalidGrant, "what was allowed has ended meanwhile")
+		}
+		if err != nil || refused != nil {
 			return err
 		}
-		return p.store(tx, &g, fresh, now)
+		return p.store(tx, &g, fresh, p.now())
 	})
-	if err != nil {
-		return Tokens{}, err
+	if err != nil || refused != nil {
+		return Tokens{}, firstError(err, refused)
 	}
 	return p.finish(ctx, &g, fresh)
 }
@@ -209,24 +224,27 @@ func (p *Provider) poll(ctx context.Context, c *Client, code string) (d device, 
 	return d, refused, err
 }
 
-// encode writes a device: version, state, account, times, client's ID and name, scope, user code.
+// encode writes a device: version, state, account, times, client's ID and name, scope, user code, grant's number (since version 2).
 func (d *device) encode() []byte {
-	b := id6([]byte{1, d.state}, d.account)
+	b := id6([]byte{2, d.state}, d.account)
 	b = appendTime(appendTime(b, d.expires), d.asked)
 	for _, s := range []string{d.clientID, d.clientName, d.scope, d.user} {
 		b = record.AppendString(b, s)
 	}
-	return b
+	return binary.AppendUvarint(b, d.grant)
 }
 
 func decodeDevice(value []byte) (d device, err error) {
-	r := record.Decode(value, 1)
+	r := record.Decode(value, 2)
 	d.state = r.Byte()
 	for range 6 {
 		d.account = d.account<<8 | ident.AccountID(r.Byte())
 	}
 	d.expires, d.asked = readTime(&r), readTime(&r)
 	d.clientID, d.clientName, d.scope, d.user = r.String(), r.String(), r.String(), r.String()
+	if !r.Bad() && value[0] > 1 {
+		d.grant = r.Uint()
+	}
 	if r.Bad() || r.Rest() > 0 {
 		return device{}, fault.New(fault.Corrupt, "a device's record can't be read")
 	}

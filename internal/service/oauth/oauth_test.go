@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,35 @@ func TestCodesAreGoodOnce(t *testing.T) {
 	})
 }
 
+// Between the moment when somebody lets a device in and that when it asks for its tokens, what they allowed can end like any grant.
+func TestAllowedDevicesEndBeforeTheyAsk(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *world){
+		"nothing":                func(*testing.T, *world) {},
+		"a new password":         func(t *testing.T, w *world) { must(t, w.dir.SetPassword(t.Context(), w.ann, "another secret")) },
+		"the end of all grants":  func(t *testing.T, w *world) { _, err := w.EndGrant(t.Context(), w.ann, ""); must(t, err) },
+		"the end of the account": func(t *testing.T, w *world) { must(t, w.dir.SetEnabled(t.Context(), w.ann, false)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c, err := w.Register("x", nil)
+			must(t, err)
+			codes, err := w.StartDevice(t.Context(), &c, []string{ScopeMail})
+			must(t, err)
+			must(t, w.Decide(t.Context(), codes.User, w.ann, true))
+			if all, err := w.Grants(t.Context(), w.ann); err != nil || len(all) > 0 {
+				t.Errorf("%d grants are listed before the device has got anything: %v", len(all), err)
+			}
+			end(t, w)
+			_, err = w.PollDevice(t.Context(), &c, codes.Device)
+			if name == "nothing" {
+				must(t, err)
+			} else if !errors.Is(err, InvalidGrant) {
+				t.Errorf("the device was told %v", err)
+			}
+		})
+	}
+}
+
 // An account has a bounded number of grants: the one used longest ago makes room.
 func TestGrantsAreBounded(t *testing.T) {
 	w := newWorld(t)
@@ -142,7 +172,7 @@ func FuzzRecords(f *testing.F) {
 	g := Grant{Account: 1, number: 2, ClientID: "c", ClientName: "n", Scope: []string{"mail"}, Created: time.Unix(1, 0).UTC(), version: 3}
 	f.Add(g.encode())
 	f.Add((&secret{kind: isCode, account: 1, grant: 2, redirect: "x"}).encode())
-	f.Add((&device{clientID: "c", state: 1, account: 5}).encode())
+	f.Add((&device{clientID: "c", state: 1, account: 5, grant: 7}).encode())
 	f.Fuzz(func(t *testing.T, value []byte) {
 		if g, err := decodeGrant(grantKey(1, 2), value); err == nil {
 			if _, err := decodeGrant(g.key(), g.encode()); err != nil {
