@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 messages=${1:-100000} offset=${OFFSET:-25000} format=${FORMAT:-mdbox} limit=200
 talk=$PWD/scripts/clients/imported.py
 dovecot=$(PATH=$PATH:/usr/sbin command -v dovecot) || { echo 'skip  import (dovecot is not installed)'; exit 0; }
+location="$format:~/$format"
+[ "$format" = maildir ] && location=$location:LAYOUT=fs # folders of these names are beyond Maildir++
 case $("$dovecot" --version) in
     2.3.*) ;;
     *) echo 'skip  import (settings are for Dovecot 2.3)'; exit 0 ;;
@@ -65,7 +67,7 @@ listen = 127.0.0.1
 protocols = imap
 ssl = no
 disable_plaintext_auth = no
-mail_location = $format:~/$format
+mail_location = $location
 first_valid_uid = 1
 mail_fsync = never
 $own
