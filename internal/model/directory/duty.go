@@ -72,16 +72,22 @@ func (d *Directory) Dismiss(ctx context.Context, id ident.AccountID, domain stri
 // Duties returns what an account administers.
 func (d *Directory) Duties(ctx context.Context, id ident.AccountID) (duties Duties, err error) {
 	err = d.view(ctx, func(r kv.Reader) error {
-		found, err := dutiesOf(r, id)
-		for _, x := range found {
-			if x.Domain == WholeServer {
-				duties.Server = true
-			} else {
-				duties.Domains = append(duties.Domains, x.Domain)
-			}
-		}
+		duties, err = allDuties(r, id)
 		return err
 	})
+	return duties, err
+}
+
+// allDuties sums up what an account administers.
+func allDuties(r kv.Reader, id ident.AccountID) (duties Duties, err error) {
+	found, err := dutiesOf(r, id)
+	for _, x := range found {
+		if x.Domain == WholeServer {
+			duties.Server = true
+		} else {
+			duties.Domains = append(duties.Domains, x.Domain)
+		}
+	}
 	slices.Sort(duties.Domains)
 	return duties, err
 }

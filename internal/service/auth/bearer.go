@@ -175,7 +175,7 @@ func (e *Engine) token(ctx context.Context, a *attempt, authorization string) (i
 		a.login = claims.Login
 	}
 	with.grant = claims.Grant
-	return e.accept(ctx, a, p, with)
+	return e.acceptNamed(ctx, a, claims.Login, p, with)
 }
 
 func (e *Engine) badToken(ctx context.Context, a *attempt, with Key) error {

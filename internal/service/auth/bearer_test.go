@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-sasl"
 
@@ -140,5 +142,71 @@ func TestTokensOpenNoOtherDomain(t *testing.T) {
 		if _, done, err := x.Next(t.Context(), []byte("n,,\x01auth=Bearer trick\x01\x01")); err != nil || done != c.alias {
 			t.Errorf("%v: %t %v", c.domains, done, err)
 		}
+	}
+}
+
+// An issuer for all says who has an address, and who administers that address's domain can have it lead to anybody: to whom they could sign in
+// as anyway, but to nobody else.
+func TestAliasesOfDomainAdministratorsOpenNoOthers(t *testing.T) {
+	const server, hosted, home1 = directory.WholeServer, "hosted.example", "example.org"
+	appoint := func(who string, domains ...string) func(*testing.T, *house) {
+		return func(t *testing.T, h *house) {
+			a, err := h.dir.AccountByAddress(t.Context(), who)
+			check(t, err)
+			for _, d := range domains {
+				check(t, h.dir.Appoint(t.Context(), a.ID, d))
+			}
+		}
+	}
+	token := func(expires time.Time, domains ...string) func(*testing.T, *house) {
+		return func(t *testing.T, h *house) {
+			_, err := h.dir.AddToken(t.Context(), directory.Token{Name: "robot", Duties: directory.Duties{Domains: domains}, Expires: expires})
+			check(t, err)
+		}
+	}
+	then := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	ours := newAuthority(t, then)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Leaf)
+	for name, c := range map[string]struct {
+		by   []func(*testing.T, *house)
+		open bool
+	}{
+		"nobody administers it":               {nil, true},
+		"administers the alias's domain":      {[]func(*testing.T, *house){appoint("carl@example.org", hosted)}, false},
+		"administers both":                    {[]func(*testing.T, *house){appoint("carl@example.org", hosted, home1)}, true},
+		"administers less than the account":   {[]func(*testing.T, *house){appoint("carl@example.org", hosted, home1), appoint("ann@example.org", server)}, false},
+		"administers the server":              {[]func(*testing.T, *house){appoint("carl@example.org", hosted, server)}, true},
+		"the account itself administers it":   {[]func(*testing.T, *house){appoint("ann@example.org", hosted)}, true},
+		"administers the account's alone":     {[]func(*testing.T, *house){appoint("carl@example.org", home1)}, true},
+		"a program administers it":            {[]func(*testing.T, *house){token(time.Time{}, hosted)}, false},
+		"a program administers both":          {[]func(*testing.T, *house){token(time.Time{}, hosted, home1)}, true},
+		"a program that no longer may":        {[]func(*testing.T, *house){token(then.Add(-time.Hour), hosted)}, true},
+		"administers the domain on the way":   {[]func(*testing.T, *house){appoint("carl@example.org", "way.example")}, false},
+		"administers a domain of no business": {[]func(*testing.T, *house){appoint("carl@example.org", "third.example")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouseWith(t, directory.HashParams{}, Options{Tokens: tokens{"trick": "Boss+x@Hosted.example"}, ClientRoots: roots})
+			for _, d := range []string{hosted, "way.example", "third.example"} {
+				_, err := h.dir.AddDomain(t.Context(), d)
+				check(t, err)
+			}
+			check(t, h.dir.AddAlias(t.Context(), "boss@way.example", []string{"ann@example.org"}))
+			check(t, h.dir.AddAlias(t.Context(), "boss@hosted.example", []string{"boss@way.example"}))
+			for _, do := range c.by {
+				do(t, h)
+			}
+			x, err := h.Start(home, "OAUTHBEARER")
+			check(t, err)
+			if _, done, err := x.Next(t.Context(), []byte("n,,\x01auth=Bearer trick\x01\x01")); err != nil || done != c.open {
+				t.Errorf("by a token: %t %v", done, err)
+			}
+			_, _, err = run(t, h, ours.peer(t, 10, x509.ExtKeyUsageClientAuth, time.Hour, "boss@hosted.example"), "EXTERNAL", []byte{})
+			if c.open {
+				check(t, err)
+			} else {
+				fails(t, err, fault.Denied)
+			}
+		})
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"strings"
 
+	"postroad/internal/fault"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
 )
@@ -38,8 +40,23 @@ func (m *external) step(ctx context.Context, response []byte) (challenge []byte,
 		m.e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, with, Failed)
 		return nil, false, errWrong()
 	}
-	m.who, err = m.e.accept(ctx, a, p, with)
+	m.who, err = m.e.acceptNamed(ctx, a, a.login, p, with)
 	return nil, err == nil, err
+}
+
+// acceptNamed lets in somebody of whom others say that an address is theirs, unless it is an alias by which somebody who administers no more than
+// its domain could have led them to any account.
+func (e *Engine) acceptNamed(ctx context.Context, a *attempt, address string, p *directory.Profile, with Key) (ident.Identity, error) {
+	if !strings.EqualFold(address, p.Account.Address) {
+		own, err := e.dir.OwnName(ctx, address, p.Account)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return ident.Identity{}, err
+		}
+		if err != nil || !own {
+			return ident.Identity{}, e.deny(ctx, a, p, with, AnotherPerson, "this address is an alias, whose administrators don't administer the account that it leads to")
+		}
+	}
+	return e.accept(ctx, a, p, with)
 }
 
 // certified finds the account that a certificate is for: of several, the one that the client wants to act as; nil: none.
