@@ -112,6 +112,8 @@ func TestDomainAdministrators(t *testing.T) {
 	boss.expect(403, "account.shares", fields{"address": "root@own.example"})
 	boss.expect(403, "account.pop3.set", fields{"address": "root@own.example", "remove_after_days": 1})
 	boss.expect(200, "account.pop3.set", fields{"address": "ann@own.example", "remove_after_days": 1})
+	boss.expect(403, "account.language.set", fields{"address": "root@own.example", "language": "de"})
+	boss.expect(200, "account.language.set", fields{"address": "ann@own.example", "language": "de"})
 	boss.expect(403, "session.end", fields{"address": "root@own.example"})
 	boss.expect(403, "policy.add", fields{"kind": "journal", "scope": "root@own.example", "pattern": "boss@own.example"})
 	boss.expect(403, "policy.add", fields{"kind": "journal", "scope": "eve@other.example", "pattern": "boss@own.example"})

@@ -26,7 +26,7 @@ func (d *Direct) Language(ctx context.Context, address string) (Language, error)
 
 // SetLanguage implements Admin.
 func (d *Direct) SetLanguage(ctx context.Context, l Language) error {
-	a, err := d.dir.AccountByAddress(ctx, l.Address)
+	a, err := d.changeable(ctx, l.Address)
 	if err != nil {
 		return err
 	}
