@@ -157,6 +157,9 @@ func (f *filtered) perform(out *sieve.Outcome) {
 		case sieve.Notify:
 			f.notify(a)
 		}
+		if f.copied.err != nil { // all of it will be tried again
+			return
+		}
 	}
 	if len(out.Remember) > 0 {
 		f.remember(out.Remember)
@@ -198,7 +201,7 @@ func (r *run) made(text io.Reader) (*mailbox.Content, error) {
 func (f *filtered) store(a *sieve.Action) {
 	content, err := f.changed(a.Message)
 	if err != nil {
-		f.copied.err = err
+		f.notStored(a, "as it was changed", err)
 		return
 	}
 	folder, err := f.target(a)
@@ -216,26 +219,29 @@ func (f *filtered) store(a *sieve.Action) {
 }
 
 // append begins the copy itself. Keywords that the account can't have are left out rather than the message lost, and so is a
-// folder that can't take it. When one copy is on its way, another that fails is only told of: were the message refused, it
-// would come again, and so would the first copy.
+// folder that can't take it.
 func (f *filtered) append(folder mailbox.Folder, a *sieve.Action, content *mailbox.Content) {
 	flags, words := flagsOf(a.Flags)
 	item := f.item(content, flags, append(words, keywords(folder)...))
 	p, folder, err := f.submitInto(folder, item)
-	switch {
-	case err == nil:
-		f.copied.pending = append(f.copied.pending, p)
-	case f.kept:
-		f.trouble = append(f.trouble, fmt.Sprintf("%s: no copy in the folder '%s': %s", a.Pos, safe(folder.Name), fault.TextOf(err)))
-		return
-	default:
-		f.copied.err = err
+	if err != nil {
+		f.notStored(a, "in the folder '"+safe(folder.Name)+"'", err)
 		return
 	}
+	f.copied.pending = append(f.copied.pending, p)
 	if !f.kept {
 		f.copied.folder = folder.Name
 	}
 	f.kept = true
+}
+
+// notStored only tells of a copy that fails when another is on its way: were the message refused, it would come again, and so would that one.
+func (f *filtered) notStored(a *sieve.Action, which string, err error) {
+	if f.kept {
+		f.trouble = append(f.trouble, fmt.Sprintf("%s: no copy %s: %s", a.Pos, which, fault.TextOf(err)))
+		return
+	}
+	f.copied.err = err
 }
 
 // submitInto puts a message into a folder, or, if that can't be used, where it goes without rules. It returns which it was.

@@ -198,6 +198,7 @@ func TestFilterRedirectFails(t *testing.T) {
 	}{
 		`redirect "bad@there.example";`: {"", 0, true}, `redirect :copy "bad@there.example";`: {"INBOX, INBOX", 0, false}, `redirect "good@there.example"; redirect "bad@there.example";`: {"INBOX, INBOX", 1, false},
 		`fileinto "Archive"; redirect "bad@there.example"; redirect "good@there.example";`: {"INBOX, Archive", 1, false},
+		`redirect "bad@there.example"; redirect "good@there.example";`:                     {"", 0, true},
 	} {
 		h, out := withRules(t, `require ["copy", "fileinto"]; `+script)
 		out.bad = "bad@there.example"
@@ -210,6 +211,60 @@ func TestFilterRedirectFails(t *testing.T) {
 		}
 		if all := strings.Join(h.inbox(t, "bob"), ""); !strings.Contains(all, "cannot redirect to bad@there.example: the queue is full") {
 			t.Errorf("%s: the owner isn't told: %q", script, all)
+		}
+	}
+}
+
+// decided is a Filter that knows what it wants.
+type decided []sieve.Action
+
+func (decided) Apply(*mailbox.Session) bool { return true }
+
+func (d decided) Decide(context.Context, *mailbox.Session, *sieve.Environment, *mailbox.Content) (*sieve.Outcome, error) {
+	return &sieve.Outcome{Actions: d}, nil
+}
+
+// unreadable is a changed message for which there is no room.
+type unreadable struct{}
+
+func (unreadable) Header() []byte { return []byte("X-Mine: yes\r\n\r\n") }
+
+func (unreadable) Size() int64 { return 100 }
+
+func (unreadable) ReadAt([]byte, int64) (int, error) {
+	return 0, fault.New(fault.Unavailable, "the disk is full")
+}
+
+// A changed message that can't be stored or sent fails the delivery only if nothing is done yet: a copy that is there would come again each time.
+func TestFilterChangedFails(t *testing.T) {
+	keep, changed := sieve.Action{Op: sieve.Keep}, sieve.Action{Op: sieve.FileInto, Mailbox: "Archive", Message: unreadable{}}
+	redirect := sieve.Action{Op: sieve.Redirect, Address: "dora@there.example"}
+	changedOn := redirect
+	changedOn.Message = unreadable{}
+	for what, c := range map[string]struct {
+		actions decided
+		copies  int
+		left    int
+		fails   bool
+	}{
+		"filed":                  {decided{changed}, 0, 0, true},
+		"kept, filed":            {decided{keep, changed}, 1, 0, false},
+		"redirected":             {decided{changedOn}, 0, 0, true},
+		"kept, redirected":       {decided{keep, changedOn}, 1, 0, false},
+		"redirected, redirected": {decided{redirect, changedOn}, 1, 1, false},
+		"the other way round":    {decided{changedOn, redirect}, 0, 0, true},
+	} {
+		h, out := withRules(t, `keep;`)
+		h.filter = c.actions
+		errs := h.Deliver(t.Context(), Envelope{ID: "q1", From: "carol@far.example"}, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org"), h.message(t, fromCarol))
+		copies := 0
+		for _, m := range h.inbox(t, "bob") {
+			if strings.Contains(m, fromCarol) {
+				copies++
+			}
+		}
+		if copies != c.copies || len(out.got) != c.left || (errs[0] != nil) != c.fails {
+			t.Errorf("%s: %d copies, %d left, %v", what, copies, len(out.got), errs[0])
 		}
 	}
 }

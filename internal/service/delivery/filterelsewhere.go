@@ -92,7 +92,7 @@ func (f *filtered) redirectFurther(a *sieve.Action) {
 	n, err := f.redirected()
 	switch {
 	case err != nil:
-		f.copied.err = err
+		f.notRedirected(a, err)
 	case n >= maxRedirected:
 		f.instead(a, fmt.Sprintf("the message has been redirected here %d times already", n))
 	default:
@@ -125,7 +125,7 @@ func (f *filtered) redirectReal(a *sieve.Action) {
 	}
 	content, err2 := f.leavingContent(a.Message)
 	if err = cmp.Or(err, err2); err != nil {
-		f.copied.err = err
+		f.notRedirected(a, err)
 		return
 	}
 	f.onward(a, content)
@@ -175,11 +175,18 @@ func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
 	}
 	l.content = content.Prefixed(deliveredTo(f.owner))
 	l.e.From, l.err = f.a.paths.Path(f.e.From, l.leaving.Via, voice)
-	f.send(f.ctx, l)
-	if l.err != nil && (f.kept || len(f.copied.legs) > 0) {
-		// Were all of it to be tried again, what is done already would be done twice.
-		f.instead(a, fault.TextOf(l.err))
+	if f.send(f.ctx, l); l.err != nil {
+		f.notRedirected(a, l.err)
 		return
 	}
 	f.copied.legs = append(f.copied.legs, l)
+}
+
+// notRedirected has all of it tried again, unless something is done already, which would be done twice then.
+func (f *filtered) notRedirected(a *sieve.Action, err error) {
+	if f.kept || len(f.copied.legs) > 0 {
+		f.instead(a, fault.TextOf(err))
+		return
+	}
+	f.copied.err = err
 }
