@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"postroad/internal/fault"
 	"postroad/internal/server/admin"
@@ -142,9 +143,7 @@ func (c *junkTest) Run(ctx context.Context, g *Globals, t terminal) error {
 func printReasons(t terminal, r *admin.JunkReasons) {
 	if r.Folder != "" {
 		fmt.Fprintf(t.out, "folder   %s\n", printable(r.Folder))
-	}
-	if a := r.Arrived; a != nil {
-		fmt.Fprintf(t.out, "arrived  %s: score %d of %d%s\n", junkWord(a.Junk), a.Score, a.Limit, because(a.Because))
+		printArrived(t, r.Arrived)
 	}
 	fmt.Fprintf(t.out, "now      %s: score %d of %d%s\n", junkWord(r.Junk), r.Score, r.Limit, because(r.Because))
 	if r.Label != "" {
@@ -164,6 +163,15 @@ func printReasons(t terminal, r *admin.JunkReasons) {
 	for _, x := range r.Reasons {
 		fmt.Fprintf(t.out, "  %+6.2f  %s\n", x.Weight, printable(x.What))
 	}
+}
+
+// printArrived tells what was said of a stored message when it came: nothing, of mail that isn't judged.
+func printArrived(t terminal, a *admin.JunkRemark) {
+	if a == nil {
+		fmt.Fprintln(t.out, "arrived  not judged: only what strangers bring is, and only where the filter is on")
+		return
+	}
+	fmt.Fprintf(t.out, "arrived  %s: score %d of %d%s\n", junkWord(a.Junk), a.Score, a.Limit, because(a.Because))
 }
 
 func junkWord(junk bool) string {
@@ -188,11 +196,11 @@ func because(why string) string {
 }
 
 type junkTrain struct {
-	Path    string `arg:"" help:"An mbox, a Maildir, an EML file, or a folder with any of them."`
-	Junk    bool   `help:"They are junk." xor:"what" required:""`
-	Good    bool   `help:"They are good." xor:"what" required:""`
-	Account string `help:"Who learns; none: all accounts." placeholder:"ADDRESS"`
-	Mbox    string `help:"The dialect of mbox files: auto, mboxo, mboxrd, mboxcl or mboxcl2." default:"auto" placeholder:"DIALECT"`
+	Paths   []string `arg:"" name:"path" help:"Each an mbox, a Maildir, an EML file, or a folder with any of them."`
+	Junk    bool     `help:"They are junk." xor:"what" required:""`
+	Good    bool     `help:"They are good." xor:"what" required:""`
+	Account string   `help:"Who learns; none: all accounts." placeholder:"ADDRESS"`
+	Mbox    string   `help:"The dialect of mbox files: auto, mboxo, mboxrd, mboxcl or mboxcl2." default:"auto" placeholder:"DIALECT"`
 }
 
 // mostLessons is how many messages are sent together.
@@ -200,49 +208,65 @@ const mostLessons = 50
 
 func (c *junkTrain) Run(ctx context.Context, g *Globals, t terminal) error {
 	warn := func(text string) { fmt.Fprintln(t.err, "postroad:", printable(text)) }
-	from, err := move.Open(c.Path, move.Options{Mbox: move.Dialect(c.Mbox), Warn: warn})
-	if err != nil {
-		return err
-	}
-	return g.withAdmin(ctx, func(a admin.Admin) error {
-		var total admin.JunkTrained
-		batch, size := admin.JunkLessons{Address: c.Account, Junk: c.Junk}, 0
-		send := func() error {
-			if len(batch.Texts) == 0 {
-				return nil
-			}
-			done, err := a.TrainJunk(ctx, batch)
-			total.Learned += done.Learned
-			total.Present += done.Present
-			batch.Texts, size = nil, 0
-			return err
-		}
-		err := from(ctx, func(m *move.Message) error {
-			if m.Body == nil {
-				return nil // a folder
-			}
-			raw, err := io.ReadAll(io.LimitReader(m.Body, mostJunkText))
-			if err != nil {
-				return err
-			}
-			if size+len(raw) > mostJunkText || len(batch.Texts) == mostLessons {
-				if err := send(); err != nil {
-					return err
-				}
-			}
-			batch.Texts = append(batch.Texts, raw)
-			size += len(raw)
-			return nil
-		})
-		if err == nil {
-			err = send()
-		}
+	var sources []move.Source
+	for _, path := range c.Paths {
+		from, err := move.Open(path, move.Options{Mbox: move.Dialect(c.Mbox), Warn: warn})
 		if err != nil {
 			return err
 		}
+		sources = append(sources, from)
+	}
+	return g.withAdmin(ctx, func(a admin.Admin) error {
+		lessons := lessons{admin: a, next: admin.JunkLessons{Address: c.Account, Junk: c.Junk}}
+		for _, from := range sources {
+			if err := from(ctx, func(m *move.Message) error { return lessons.add(ctx, m) }); err != nil {
+				return err
+			}
+		}
+		if err := lessons.send(ctx); err != nil {
+			return err
+		}
+		total := lessons.total
 		if total.Learned+total.Present == 0 {
-			return fault.New(fault.NotFound, "there are no messages in %s", c.Path)
+			return fault.New(fault.NotFound, "there are no messages in %s", strings.Join(c.Paths, ", "))
 		}
 		return g.show(t, total, func() { fmt.Fprintf(t.out, "%d messages learned, %d were known\n", total.Learned, total.Present) })
 	})
+}
+
+// lessons are messages on their way to be learned, some dozens at a time.
+type lessons struct {
+	admin admin.Admin
+	next  admin.JunkLessons
+	size  int // bytes in next
+	total admin.JunkTrained
+}
+
+func (l *lessons) add(ctx context.Context, m *move.Message) error {
+	if m.Body == nil {
+		return nil // a folder
+	}
+	raw, err := io.ReadAll(io.LimitReader(m.Body, mostJunkText))
+	if err != nil {
+		return err
+	}
+	if l.size+len(raw) > mostJunkText || len(l.next.Texts) == mostLessons {
+		if err := l.send(ctx); err != nil {
+			return err
+		}
+	}
+	l.next.Texts = append(l.next.Texts, raw)
+	l.size += len(raw)
+	return nil
+}
+
+func (l *lessons) send(ctx context.Context) error {
+	if len(l.next.Texts) == 0 {
+		return nil
+	}
+	done, err := l.admin.TrainJunk(ctx, l.next)
+	l.total.Learned += done.Learned
+	l.total.Present += done.Present
+	l.next.Texts, l.size = nil, 0
+	return err
 }

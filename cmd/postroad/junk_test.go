@@ -41,13 +41,14 @@ func TestJunkCommands(t *testing.T) {
 	expect(ask("test", one), "now      good: score ")
 	s.do("", "import", "ann@example.test", one)
 	for _, name := range []string{"0@pills.example", "<0@pills.example>", "INBOX/1", "inbox/1"} {
-		expect(ask("why", "ann@example.test", name), "folder   INBOX\n", "now      junk: score ", "  +")
+		expect(ask("why", "ann@example.test", name), "folder   INBOX\n", "arrived  not judged: ", "now      junk: score ", "  +")
 	}
 	expect(ask("off", "ann@example.test"), "filter   off")
 	expect(ask("on", "ann@example.test"), "filter   on\n")
 	expect(ask("forget", "ann@example.test"), "forgotten\n")
 	expect(ask("show", "ann@example.test"), "learned  0 junk, 0 good\n")
 	expect(ask("train", "--junk", dir), "40 messages learned, 0 were known\n")
+	expect(ask("train", "--good", one, filepath.Join(dir, "1.eml"), "--account", "ann@example.test"), "2 messages learned, 0 were known\n")
 	expect(ask("show"), "learned  40 junk, 0 good\n", "senders  0 ")
 	expect(ask("test", one), "now      junk: score ")
 	for _, x := range []struct {
@@ -59,6 +60,7 @@ func TestJunkCommands(t *testing.T) {
 		{[]string{"why", "ann@example.test", "None/1"}, "no such message"},
 		{[]string{"show", "nobody@example.test"}, ""},
 		{[]string{"train", dir}, "--junk"},
+		{[]string{"train", "--junk", one, filepath.Join(dir, "none")}, "no such file"},
 		{[]string{"train", "--good", "--junk", dir}, "--junk"},
 		{[]string{"train", "--good", t.TempDir()}, "no messages"},
 		{[]string{"test", filepath.Join(dir, "none")}, "no such file"},

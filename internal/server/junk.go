@@ -32,7 +32,7 @@ func (s *Store) openJunk(ctx context.Context, c config.Config, w World) error {
 	s.Junk = junk.New(junk.Options{
 		Store: s.Mailboxes, DB: s.DB, Secret: s.Directory.Secret("junk"), Local: localDomains(s.Directory),
 		Threshold: thresholds[c.Junk.Filter], Off: c.Junk.Filter == config.SwitchOff, Trusted: c.Junk.Trusted,
-		Keep: time.Duration(c.Junk.Keep), CacheBytes: int(c.Junk.Cache), Now: w.Now, Logger: w.Logger.With("part", "junk"),
+		Keep: c.Junk.Keep.OrZero(), CacheBytes: int(c.Junk.Cache), Now: w.Now, Logger: w.Logger.With("part", "junk"),
 	})
 	s.Admin.SetJunkFilter(s.Junk)
 	tell := s.Junk.Acted

@@ -458,7 +458,7 @@ func TestAccountOff(t *testing.T) {
 
 // TestOldJunkGoes when it has lain there for as long as is set, and what is flagged stays.
 func TestOldJunkGoes(t *testing.T) {
-	m, ann := taught(t, servertest.Options{Change: func(c *config.Config) { c.Junk.Keep = config.Duration(48 * time.Hour) }})
+	m, ann := taught(t, servertest.Options{Change: func(c *config.Config) { c.Junk.Keep = new(config.Duration(48 * time.Hour)) }})
 	must(t, ann.Store(imap.SeqSetNum(2), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}, nil).Close())
 	lies(t, ann, "Junk")
 	must(t, ann.Store(imap.SeqSetNum(2), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}, nil).Close())
