@@ -125,7 +125,7 @@ func (x *extraction) body(m *Message, p *summary.Part) {
 		b = []byte(s)
 	}
 	if x.listed {
-		b = withoutFooter(b)
+		b = x.withoutFooter(b, p.Subtype == "html")
 	}
 	if p.Subtype == "html" {
 		b = x.page(b)
@@ -159,7 +159,7 @@ func (x *extraction) read(m *Message, p *summary.Part, most int64) []byte {
 
 // page returns the text of an HTML document, after looking at how it is made.
 func (x *extraction) page(doc []byte) []byte {
-	x.html = htmlReader{x: x, out: x.html.out[:0], anchor: -1}
+	x.html = htmlReader{x: x, out: x.html.out[:0], cover: cover{open: x.html.open[:0]}, anchor: -1}
 	x.html.read(doc)
 	x.html.done()
 	return x.html.out

@@ -3,6 +3,7 @@ package features
 import (
 	"bytes"
 
+	"postroad/internal/format/htmltag"
 	"postroad/internal/format/summary"
 )
 
@@ -92,7 +93,7 @@ func (x *extraction) field(name, value []byte) {
 		x.add(ID, x.shapes)
 	case is(name, "Content-Type"):
 		if i := indexFold(value, "boundary"); i >= 0 {
-			x.shapes = appendShape(x.shapes[:0], bytes.Trim(attr(value[i:], "boundary"), "\"; "))
+			x.shapes = appendShape(x.shapes[:0], bytes.Trim(htmltag.Attr(value[i:], "boundary"), "\"; "))
 			x.add2String(Part, "boundary", x.shapes)
 		}
 	case is(name, "X-Priority"), is(name, "Importance"), is(name, "Precedence"), is(name, "Auto-Submitted"), is(name, "MIME-Version"),

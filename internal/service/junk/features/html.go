@@ -5,6 +5,8 @@ import (
 	"html"
 	"strings"
 	"unicode/utf8"
+
+	"postroad/internal/format/htmltag"
 )
 
 // An htmlReader turns HTML into the text that a reader sees, and notes how it is made. It is a rough one: a message's tags are
@@ -12,9 +14,7 @@ import (
 type htmlReader struct {
 	x   *extraction
 	out []byte // text
-	// hidden is the element that hides what is in it, and depth how many of the same name are open inside of it.
-	hidden []byte
-	depth  int
+	cover
 
 	tags, images, pixels, fonts, styles int
 	hiddenText, comments, inWord        int
@@ -44,7 +44,7 @@ func (h *htmlReader) text(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if h.hidden != nil {
+	if h.hiding() {
 		h.hiddenText += len(b)
 		return
 	}
@@ -107,23 +107,25 @@ func number(b []byte) (r rune, n int) {
 // markup takes what begins with "<", and returns its length.
 func (h *htmlReader) markup(b []byte) int {
 	if bytes.HasPrefix(b, []byte("<!--")) {
-		end := bytes.Index(b[4:], []byte("-->"))
-		if end < 0 {
-			return len(b)
+		n := htmltag.Comment(b)
+		if n < len(b) {
+			h.comments++
+			h.cut(b[n:])
 		}
-		h.comments++
-		h.cut(b[4+end+3:])
-		return 4 + end + 3
+		return n
 	}
 	if len(b) < 2 || !letter(b[1]) && b[1] != '/' && b[1] != '!' && b[1] != '?' {
 		h.text(b[:1])
 		return 1
 	}
+	if n := htmltag.Bogus(b); n > 0 {
+		return n
+	}
 	end := h.tagEnd(b)
 	h.tag(b[1:end])
 	n := min(end+1, len(b))
 	if name := tagName(b[1:end]); raw(name) {
-		n += skipRaw(b[n:], name)
+		n += htmltag.Raw(b[n:], name)
 	}
 	return n
 }
@@ -144,9 +146,10 @@ const maxUnclosed = 50
 // tagEnd is where the tag at the start of b has its ">"; len(b) if it has none.
 func (h *htmlReader) tagEnd(b []byte) int {
 	if h.unclosed < maxUnclosed {
-		end, ok := quotedEnd(b)
-		if ok {
-			return end
+		start := 1 + htmltag.Name(b[1:])
+		n, closed := htmltag.End(b[start:])
+		if closed {
+			return start + n
 		}
 		h.unclosed++ // not a quote
 	}
@@ -156,45 +159,9 @@ func (h *htmlReader) tagEnd(b []byte) int {
 	return len(b)
 }
 
-// quotedEnd is tagEnd where quotes hide what they enclose. ok is false if one isn't closed.
-func quotedEnd(b []byte) (end int, ok bool) {
-	for i := 1; i < len(b); i++ {
-		switch c := b[i]; c {
-		case '>':
-			return i, true
-		case '"', '\'':
-			if b[i-1] != '=' {
-				continue
-			}
-			n := bytes.IndexByte(b[i+1:], c)
-			if n < 0 {
-				return len(b), false
-			}
-			i += n + 1
-		}
-	}
-	return len(b), true
-}
-
 // raw reports whether an element's content is not for readers.
 func raw(name []byte) bool {
 	return is(name, "style") || is(name, "script") || is(name, "title")
-}
-
-// skipRaw is how long the content of such an element is.
-func skipRaw(b, name []byte) int {
-	for at := 0; at < len(b); {
-		i := bytes.Index(b[at:], []byte("</"))
-		if i < 0 {
-			return len(b)
-		}
-		at += i
-		if hasPrefix(b[at+2:], string(name)) {
-			return at
-		}
-		at += 2
-	}
-	return len(b)
 }
 
 func tagName(tag []byte) []byte {
@@ -212,34 +179,22 @@ func (h *htmlReader) tag(tag []byte) {
 		h.closing(tagName(tag[1:]))
 		return
 	}
-	name := tagName(tag)
-	if len(name) == 0 {
-		return
-	}
+	name, attrs := tagName(tag), tag[htmltag.Name(tag):]
 	h.tags++
-	if h.hidden != nil && is(name, string(h.hidden)) {
-		h.depth++
-	}
-	attrs := tag[len(name):]
 	h.element(name, attrs)
-	if len(attrs) > 4 {
-		i := bytes.Index(attrs, []byte("tyle"))
-		if i < 0 {
-			i = bytes.Index(attrs, []byte("TYLE"))
-		}
-		if i > 1 {
-			h.style(name, attr(attrs[i-2:], "style"))
-		}
+	var style []byte
+	if len(attrs) > len("style=") && (bytes.Contains(attrs, []byte("style")) || indexFold(attrs, "style") >= 0) {
+		style = htmltag.Attr(attrs, "style")
 	}
+	if len(style) > 0 {
+		h.styles++
+	}
+	h.begin(name, attrs, style)
 	h.gap(name)
 }
 
 func (h *htmlReader) closing(name []byte) {
-	if h.hidden != nil && is(name, string(h.hidden)) {
-		if h.depth--; h.depth <= 0 {
-			h.hidden = nil
-		}
-	}
+	h.end(name)
 	if is(name, "a") {
 		h.linkEnds()
 	}
@@ -270,7 +225,7 @@ func (h *htmlReader) element(name, attrs []byte) {
 	switch lower(name[0]) {
 	case 'a':
 		if is(name, "a") || is(name, "area") {
-			h.link(attr(attrs, "href"))
+			h.link(htmltag.Attr(attrs, "href"))
 		}
 	case 'i':
 		switch {
@@ -285,7 +240,7 @@ func (h *htmlReader) element(name, attrs []byte) {
 			h.fonts++
 		case is(name, "form"):
 			h.form = true
-			h.x.link(attr(attrs, "action"))
+			h.x.link(htmltag.Attr(attrs, "action"))
 		}
 	case 's':
 		h.script = h.script || is(name, "script")
@@ -332,7 +287,7 @@ func hostOf(url []byte) []byte {
 
 func (h *htmlReader) image(attrs []byte) {
 	h.images++
-	src := attr(attrs, "src")
+	src := htmltag.Attr(attrs, "src")
 	switch {
 	case hasPrefix(src, "cid:"):
 		h.x.addString(HTML, "own image")
@@ -341,111 +296,13 @@ func (h *htmlReader) image(attrs []byte) {
 	default:
 		h.x.link(src)
 	}
-	if w, t := attr(attrs, "width"), attr(attrs, "height"); tiny(w) && tiny(t) {
+	if w, t := htmltag.Attr(attrs, "width"), htmltag.Attr(attrs, "height"); tiny(w) && tiny(t) {
 		h.pixels++
 	}
 }
 
 func tiny(v []byte) bool {
 	return len(v) > 0 && (v[0] == '0' || v[0] == '1') && (len(v) == 1 || v[1] == 'p')
-}
-
-// style notes what a style attribute tells, above all that it hides something.
-func (h *htmlReader) style(name, style []byte) {
-	if len(style) == 0 {
-		return
-	}
-	h.styles++
-	if h.hidden == nil && !void(name) && hides(style) {
-		h.hidden, h.depth = name, 1
-	}
-}
-
-func void(name []byte) bool {
-	return is(name, "img") || is(name, "br") || is(name, "hr") || is(name, "input") || is(name, "meta") || is(name, "link")
-}
-
-// hides reports whether a style makes text invisible.
-func hides(style []byte) bool {
-	for at := 0; ; {
-		colon := bytes.IndexByte(style[at:], ':')
-		if colon < 0 {
-			return false
-		}
-		at += colon + 1
-		if s := hiding(style[:at]); s != "" && hidden(style[at:], s) {
-			return true
-		}
-	}
-}
-
-// hiding returns the property that a style names at its end, with a colon, if it is one that can hide text; else "".
-func hiding(style []byte) string {
-	for _, s := range [...]string{"display:", "visibility:", "font-size:", "max-height:", "opacity:"} {
-		if i := len(style) - len(s); i >= 0 && style[len(style)-2] == s[len(s)-2] && string(style[i:]) == s && (i == 0 || style[i-1] != '-') {
-			return s
-		}
-	}
-	return ""
-}
-
-// hidden reports whether a property's value makes text invisible.
-func hidden(value []byte, of string) bool {
-	v := bytes.TrimLeft(value, " ")
-	if len(v) == 0 {
-		return false
-	}
-	switch v[0] {
-	case 'n', 'h', 'N', 'H':
-		return hasPrefix(v, "none") || hasPrefix(v, "hidden")
-	case '0':
-		return !bytes.HasPrefix(v, []byte("0.")) || bytes.HasPrefix(v, []byte("0.0"))
-	case '1':
-		return of == "font-size:" && hasPrefix(v, "1px")
-	}
-	return false
-}
-
-// attr returns the value of an attribute, entities and all; nil if it isn't there.
-func attr(attrs []byte, name string) []byte {
-	for at := 0; ; {
-		i := indexFold(attrs[at:], name)
-		if i < 0 {
-			return nil
-		}
-		start := at + i
-		at = start + len(name)
-		if start > 0 && attrs[start-1] > ' ' && attrs[start-1] != '"' && attrs[start-1] != '\'' && attrs[start-1] != '/' {
-			continue
-		}
-		v := skipBlank(attrs[at:])
-		if len(v) == 0 || v[0] != '=' {
-			continue
-		}
-		return attrValue(skipBlank(v[1:]))
-	}
-}
-
-func skipBlank(b []byte) []byte {
-	for len(b) > 0 && blank(b[0]) {
-		b = b[1:]
-	}
-	return b
-}
-
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
-
-func attrValue(v []byte) []byte {
-	if len(v) > 0 && (v[0] == '"' || v[0] == '\'') {
-		if end := bytes.IndexByte(v[1:], v[0]); end >= 0 {
-			return bytes.TrimSpace(v[1 : 1+end])
-		}
-		v = v[1:]
-	}
-	if end := bytes.IndexAny(v, " \t\r\n"); end >= 0 {
-		v = v[:end]
-	}
-	return v
 }
 
 // indexFold finds a name of lower case letters whatever its case.

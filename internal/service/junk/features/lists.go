@@ -38,19 +38,38 @@ func hasSuffix(b []byte, suffix string) bool {
 // footer is how far from the end of a text what lists write below messages may begin.
 const footer = 1000
 
-// withoutFooter is a text without what lists write below each message: what follows on a line that is drawn across, near its end.
-func withoutFooter(b []byte) []byte {
+// withoutFooter is a part without what lists write below each message: what follows on a line that is drawn across, near its end. It is at most twice as
+// much as what people see above it: else who sends junk would draw a line above it.
+func (x *extraction) withoutFooter(b []byte, page bool) []byte {
 	for at := max(0, len(b)-footer); at < len(b); {
 		nl := bytes.IndexByte(b[at:], '\n')
 		if nl < 0 {
 			break
 		}
 		if drawn(b[at : at+nl]) {
+			if above := x.seen(b[:at], page); 2*above < len(b)-at {
+				return b
+			}
 			return b[:at]
 		}
 		at += nl + 1
 	}
 	return b
+}
+
+// seen is about how much of a text people see.
+func (x *extraction) seen(b []byte, page bool) (n int) {
+	if page {
+		reader := htmlReader{x: &extraction{}, anchor: -1}
+		reader.read(b)
+		b = reader.out
+	}
+	for _, c := range b {
+		if c > ' ' {
+			n++
+		}
+	}
+	return n
 }
 
 // drawn reports whether a line begins with twenty of the same sign.

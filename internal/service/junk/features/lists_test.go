@@ -11,15 +11,16 @@ const listHead = "From: ann@example.org\nTo: talk@lists.example.net\nSubject: x\
 // TestListFooter: what a list writes below each message isn't the message's own text, in plain text as well as behind HTML; all else stays, and so does what
 // is drawn in mail that came directly.
 func TestListFooter(t *testing.T) {
+	said := "buy these pills, " + strings.Repeat("as they say ", 20)
 	const below = "\n-------------------------------------------------------\nThis list is sponsored by example.com\n" +
 		"_______________________________________________\ntalk mailing list\nhttps://lists.example.net/mailman/listinfo/talk\n"
 	for name, c := range map[string]struct{ raw, has string }{
-		"plain":       {listHead + "\nbuy these pills" + below, "!"},
-		"html":        {listHead + "Content-Type: text/html\n\n<html><p>buy these pills</html>" + below, "!"},
-		"Mailman":     {strings.Replace(listHead, "Sender: talk-admin@", "X-Mailman-Version: 2.1\nSender: x@", 1) + "\nbuy these pills" + below, "!"},
-		"majordomo":   {strings.Replace(listHead, "talk-admin", "owner-talk", 1) + "\nbuy these pills" + below, "!"},
-		"not by list": {strings.Replace(listHead, "talk-admin", "talk", 1) + "\nbuy these pills" + below, ""},
-		"far above":   {listHead + "\nbuy these pills" + below + strings.Repeat("more and more of it\n", 60), ""},
+		"plain":       {listHead + "\n" + said + below, "!"},
+		"html":        {listHead + "Content-Type: text/html\n\n<html><p>" + said + "</html>" + below, "!"},
+		"Mailman":     {strings.Replace(listHead, "Sender: talk-admin@", "X-Mailman-Version: 2.1\nSender: x@", 1) + "\n" + said + below, "!"},
+		"majordomo":   {strings.Replace(listHead, "talk-admin", "owner-talk", 1) + "\n" + said + below, "!"},
+		"not by list": {strings.Replace(listHead, "talk-admin", "talk", 1) + "\n" + said + below, ""},
+		"far above":   {listHead + "\n" + said + below + strings.Repeat("more and more of it\n", 60), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wants(t, c.raw, "words: these pills", c.has+"word: sponsored", c.has+"words: mailing list", c.has+"link to: lists.example.net", c.has+"word: listinfo")
@@ -48,6 +49,6 @@ func TestListEnvelope(t *testing.T) {
 func BenchmarkFooter(b *testing.B) {
 	text := []byte(strings.Repeat("A line as people write them, of some seventy characters or a bit less.\r\n", 100))
 	for b.Loop() {
-		withoutFooter(text)
+		new(extraction).withoutFooter(text, false)
 	}
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"html"
 	"strings"
+
+	"postroad/internal/format/htmltag"
 )
 
-// html looks at the tags that matter, one after the other. It is no parser of documents: comments and scripts are searched as well, which
-// finds too much at worst.
+// html looks at the tags that matter, one after the other.
 func (m *Message) html(body []byte) {
 	m.tags(body, func(t tag, rest []byte) {
 		switch t.name {
@@ -83,23 +84,73 @@ type tag struct {
 // names are the tags that tags calls for.
 var names = [...]string{"a", "area", "form", "input", "script"}
 
-// tags calls f for the tags of interest, with the text after each.
-func (m *Message) tags(body []byte, f func(t tag, rest []byte)) {
+// tags calls f for the tags of interest, with the text after each. What is in comments and scripts is looked at as well, for that may be shown, too; but nothing
+// in there, or within another tag, hides what comes behind it.
+func (m *Message) tags(body []byte, f func(t tag, rest []byte)) { m.tagsIn(body, 0, f) }
+
+func (m *Message) tagsIn(body []byte, depth int, f func(t tag, rest []byte)) {
 	for {
 		i := bytes.IndexByte(body, '<')
 		if i < 0 || i+1 >= len(body) {
 			return
 		}
-		body = body[i+1:]
-		name := tagName(body)
-		if name == "" {
+		body = body[i:]
+		if bytes.HasPrefix(body, []byte("<!--")) {
+			n := htmltag.Comment(body)
+			m.within(body[len("<!--"):n], depth, f)
+			body = body[n:]
 			continue
 		}
-		end := m.tagEnd(body)
-		f(tag{name, body[len(name):end]}, body[min(end+1, len(body)):])
-		body = body[end:]
+		if n := htmltag.Bogus(body); n > 0 {
+			body = body[n:]
+			continue
+		}
+		if body = body[1:]; body[0] == '/' || letter(body[0]) {
+			body = m.tag(body, depth, f)
+		}
 	}
 }
+
+// tag looks at a tag, without its "<", and at what is in its element if no other can be, and returns what comes behind.
+func (m *Message) tag(b []byte, depth int, f func(t tag, rest []byte)) []byte {
+	from := htmltag.Name(b)
+	end := m.tagEnd(b, from)
+	rest := b[min(end+1, len(b)):]
+	if name := tagName(b); name != "" {
+		f(tag{name, b[min(from, end):end]}, rest)
+	}
+	if raw := b[:min(from, end)]; isRaw(raw) {
+		n := htmltag.Raw(rest, raw)
+		m.within(rest[:n], depth, f)
+		rest = rest[n:]
+	}
+	return rest
+}
+
+// within looks at what stands in a comment or script.
+func (m *Message) within(b []byte, depth int, f func(t tag, rest []byte)) {
+	if depth < maxInside {
+		m.tagsIn(b, depth+1, f)
+	}
+}
+
+// maxInside is how deep comments and scripts in each other are looked into: all of a text is searched as often.
+const maxInside = 2
+
+// isRaw reports whether no other elements can be in an element.
+func isRaw(name []byte) bool {
+	switch len(name) {
+	case len("title"):
+		return bytes.EqualFold(name, []byte("title")) || bytes.EqualFold(name, []byte("style"))
+	case len("script"):
+		return bytes.EqualFold(name, []byte("script"))
+	case len("textarea"):
+		return bytes.EqualFold(name, []byte("textarea"))
+	}
+	return false
+}
+
+func letter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
 // tagName is the name with which a text begins, if it is one of names.
 func tagName(b []byte) string {
@@ -119,43 +170,23 @@ func tagName(b []byte) string {
 // maxTag is how long a tag may be, and maxUnclosed how often a quote may be missing in a message before quotes count no longer: each
 // takes a search through so much.
 const (
-	maxTag      = 8 << 10
+	maxTag      = 64 << 10
 	maxUnclosed = 50
 )
 
-// tagEnd is where a tag ends: at ">" that isn't within quotes.
-func (m *Message) tagEnd(b []byte) int {
+// tagEnd is where a tag ends whose attributes begin at from: at ">" that isn't within quotes.
+func (m *Message) tagEnd(b []byte, from int) int {
 	b = b[:min(len(b), maxTag)]
 	if m.unclosed < maxUnclosed {
-		if end := quotedEnd(b); end >= 0 {
-			return end
+		if n, closed := htmltag.End(b[from:]); closed && from+n < len(b) {
+			return from + n
 		}
 	}
-	if i := bytes.IndexByte(b, '>'); i >= 0 { // a quote that nobody closed
+	if i := bytes.IndexByte(b, '>'); i >= 0 { // it isn't closed, or a quote isn't
 		m.unclosed++
 		return i
 	}
 	return len(b)
-}
-
-// quotedEnd is where the first ">" stands that isn't within quotes; -1: nowhere.
-func quotedEnd(b []byte) int {
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; c {
-		case '>':
-			return i
-		case '"', '\'':
-			if i == 0 || b[i-1] != '=' && b[i-1] > ' ' {
-				continue
-			}
-			n := bytes.IndexByte(b[i+1:], c)
-			if n < 0 {
-				return -1
-			}
-			i += n + 1
-		}
-	}
-	return -1
 }
 
 // attr is the value of an attribute, with its character references undone; "" if there is none.
@@ -163,40 +194,7 @@ func (t tag) attr(name string) string { return unreferenced(t.raw(name)) }
 
 // raw is the value of an attribute as it is written; nil if there is none.
 func (t tag) raw(name string) []byte {
-	for rest := t.rest; ; {
-		i := indexFold(rest, name)
-		if i < 0 {
-			return nil
-		}
-		before, after := i == 0 || rest[i-1] <= ' ' || rest[i-1] == '/' || rest[i-1] == '"' || rest[i-1] == '\'', skipBlank(rest[i+len(name):])
-		rest = rest[i+len(name):]
-		if v, ok := bytes.CutPrefix(after, []byte("=")); before && ok {
-			return attrValue(skipBlank(v))
-		}
-	}
-}
-
-func skipBlank(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n' || b[0] == '\f') {
-		b = b[1:]
-	}
-	return b
-}
-
-func attrValue(v []byte) []byte {
-	if len(v) == 0 {
-		return nil
-	}
-	end := -1
-	if v[0] == '"' || v[0] == '\'' {
-		end = bytes.IndexByte(v[1:], v[0])
-		v = v[1:]
-	} else {
-		end = bytes.IndexAny(v, " \t\r\n\f>")
-	}
-	if end >= 0 {
-		v = v[:end]
-	}
+	v := htmltag.Attr(t.rest, name)
 	return v[:min(len(v), 2*maxURL)]
 }
 
@@ -207,14 +205,4 @@ func unreferenced(v []byte) string {
 		return html.UnescapeString(s)
 	}
 	return s
-}
-
-// indexFold is where a name of lower-case letters stands in b, in any case.
-func indexFold(b []byte, name string) int {
-	for i := 0; i+len(name) <= len(b); i++ {
-		if b[i]|0x20 == name[0] && strings.EqualFold(string(b[i:i+len(name)]), name) {
-			return i
-		}
-	}
-	return -1
 }
