@@ -116,11 +116,14 @@ func (k *clientCerts) add(r *revocations, der []byte) error {
 		if string(ca.RawSubject) != string(list.RawIssuer) || list.CheckSignatureFrom(ca) != nil {
 			continue
 		}
-		serials := map[string]bool{}
+		serials := r.serials[string(list.RawIssuer)] // there may be several lists, as after a change of its key
+		if serials == nil {
+			serials = map[string]bool{}
+			r.serials[string(list.RawIssuer)] = serials
+		}
 		for _, e := range list.RevokedCertificateEntries {
 			serials[e.SerialNumber.String()] = true
 		}
-		r.serials[string(list.RawIssuer)] = serials
 		return nil
 	}
 	return fault.New(fault.Invalid, "auth.client_crl: a list is signed by none of auth.client_ca")

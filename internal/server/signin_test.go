@@ -221,15 +221,16 @@ func TestClientCertificates(t *testing.T) {
 	must(t, err)
 	caFile, crlFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "crl.pem")
 	must(t, os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	revoke := func(serials ...int64) {
+	listOf := func(serials ...int64) []byte {
 		list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: at, NextUpdate: at.Add(time.Hour)}
 		for _, n := range serials {
 			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: big.NewInt(n), RevocationTime: at})
 		}
 		der, err := x509.CreateRevocationList(rand.Reader, list, ca, key)
 		must(t, err)
-		must(t, os.WriteFile(crlFile, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600))
+		return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 	}
+	revoke := func(serials ...int64) { must(t, os.WriteFile(crlFile, listOf(serials...), 0o600)) }
 	revoke(7)
 	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Auth.ClientCA, c.Auth.ClientCRL = caFile, crlFile }})
 	s.AddAccount("ann")
@@ -270,6 +271,12 @@ func TestClientCertificates(t *testing.T) {
 	}
 	if got := imapSays(t, dial(servertest.IMAPS, 5), "AUTHENTICATE EXTERNAL ="); !strings.HasPrefix(got, "a NO") {
 		t.Error(got)
+	}
+	// An authority may have several lists, as after a change of its key.
+	must(t, os.WriteFile(crlFile, append(listOf(6), listOf(8)...), 0o600))
+	must(t, s.Reload())
+	if sessions, err := s.Store().Admin.Sessions(t.Context(), admin.SessionQuery{}); err != nil || len(sessions) > 0 {
+		t.Errorf("the second list has taken the place of the first: %+v, %v", sessions, err)
 	}
 	must(t, os.WriteFile(crlFile, []byte("0 nonsense"), 0o600))
 	if err := s.Reload(); err == nil {

@@ -44,7 +44,7 @@ type Options struct {
 	CRAMMD5, APOP bool
 	// ClientRoots sign the certificates by which clients may sign in (EXTERNAL). Nil: none do.
 	ClientRoots *x509.CertPool
-	// Revoked says of a certificate that is good otherwise whether it was revoked. Nil: none was.
+	// Revoked says of a certificate that is good otherwise, or of one that has signed it, whether it was revoked. Nil: none was.
 	Revoked func(*x509.Certificate) bool
 	// Tokens verifies access tokens (OAUTHBEARER, XOAUTH2). Nil: none are taken.
 	Tokens TokenVerifier
@@ -377,7 +377,7 @@ func (e *Engine) refuse(ctx context.Context, a *attempt) error {
 // tell says what became of an attempt: never a secret, and of a name no more than an address has.
 func (e *Engine) tell(ctx context.Context, level slog.Level, what string, a *attempt, p *directory.Profile, with Key, o Outcome) {
 	login := a.login[:min(len(a.login), directory.MaxAddress)]
-	with.leaf, with.until = nil, 0 // who hears of it may keep it
+	with.path, with.until = nil, 0 // who hears of it may keep it
 	event := Event{Outcome: o, Login: login, Protocol: a.peer.Protocol, Client: a.peer.Addr, Mechanism: a.mechanism, TLS: a.peer.TLS != nil, Key: with}
 	if p != nil {
 		event.Account, event.Address = p.Account.ID, p.Account.Address

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"postroad/internal/fault"
@@ -25,16 +26,17 @@ func (m *external) step(ctx context.Context, response []byte) (challenge []byte,
 	if response == nil {
 		return nil, false, nil // the client speaks first: an empty challenge
 	}
-	leaf := m.e.clientCertificate(m.peer)
-	if leaf == nil {
+	path := m.e.clientCertificate(m.peer)
+	if path == nil {
 		return nil, false, errWrong()
 	}
+	leaf := path[0]
 	a := &attempt{peer: m.peer, mechanism: "EXTERNAL", authzid: string(response)}
 	p, err := m.e.certified(ctx, leaf, a)
 	if err != nil {
 		return nil, false, err
 	}
-	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16), leaf: leaf, until: leaf.NotAfter.Unix()}
+	with := Key{Kind: Certificate, Name: leaf.SerialNumber.Text(16), path: &path, until: leaf.NotAfter.Unix()}
 	if p == nil {
 		m.e.failures.Add(1)
 		m.e.tell(ctx, slog.LevelWarn, "sign-in failed", a, nil, with, Failed)
@@ -84,8 +86,9 @@ func (e *Engine) certified(ctx context.Context, leaf *x509.Certificate, a *attem
 	return first, nil
 }
 
-// clientCertificate is the peer's certificate, if one of the authorities that the administrator trusts has signed it for clients; else nil.
-func (e *Engine) clientCertificate(p Peer) *x509.Certificate {
+// clientCertificate is the peer's certificate with those that lead to it, if one of the authorities that the administrator trusts has signed it for
+// clients, and none of them is revoked; else nil.
+func (e *Engine) clientCertificate(p Peer) certPath {
 	if e.options.ClientRoots == nil || p.TLS == nil || !p.TLS.HandshakeComplete || len(p.TLS.PeerCertificates) == 0 {
 		return nil
 	}
@@ -93,22 +96,30 @@ func (e *Engine) clientCertificate(p Peer) *x509.Certificate {
 	for _, c := range p.TLS.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	leaf := p.TLS.PeerCertificates[0]
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: e.options.ClientRoots, Intermediates: between, CurrentTime: e.now(),
+	chains, err := p.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: e.options.ClientRoots, Intermediates: between, CurrentTime: e.now(),
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	if err != nil || e.options.Revoked != nil && e.options.Revoked(leaf) {
+	if err != nil {
 		return nil
 	}
-	return leaf
+	for _, chain := range chains {
+		if !e.anyRevoked(chain) {
+			return chain
+		}
+	}
+	return nil
 }
 
-// EndRevoked ends the sessions that were signed in to by certificates which have been revoked since. It returns how many there were.
+func (e *Engine) anyRevoked(path certPath) bool {
+	return e.options.Revoked != nil && slices.ContainsFunc(path, e.options.Revoked)
+}
+
+// EndRevoked ends the sessions that were signed in to by certificates which have been revoked since, or whose authority was. It returns how many there were.
 func (e *Engine) EndRevoked() int {
 	return e.endWhere(func(c *Connection) bool { return e.isRevoked(c.key) })
 }
 
 func (e *Engine) isRevoked(k Key) bool {
-	return k.leaf != nil && e.options.Revoked != nil && e.options.Revoked(k.leaf)
+	return k.path != nil && e.anyRevoked(*k.path)
 }
 
 // EndExpired ends the sessions that were signed in to by app passwords and certificates which have ended since. It returns how many there were.

@@ -17,11 +17,14 @@ type Key struct {
 	id uint64
 	// grant is what a token of our own belongs to.
 	grant string
-	// leaf is the certificate, as long as the session lasts.
-	leaf *x509.Certificate
+	// path is the certificate with those that have signed it, as long as the session lasts.
+	path *certPath
 	// until is when the app password or certificate ends, in Unix seconds; 0: it doesn't.
 	until int64
 }
+
+// certPath is a client's certificate, the one that has signed it, and so on up to the authority that the administrator trusts.
+type certPath []*x509.Certificate
 
 // KeyKind is a kind of Key.
 type KeyKind string

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
 	"math/big"
@@ -369,6 +370,38 @@ func TestExternal(t *testing.T) {
 		if _, err := h.Start(p, "EXTERNAL"); !fault.Is(err, fault.Unsupported) || strings.Contains(strings.Join(h.Mechanisms(p), " "), "EXTERNAL") {
 			t.Errorf("a certificate that is %s: %v", what, err)
 		}
+	}
+}
+
+// Who may sign for others may lose that: what they have signed is worth nothing then, also what it has opened (RFC 5280 §6.1.3).
+func TestRevokedAuthorities(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	ours := newAuthority(t, now)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Leaf)
+	revoked := map[int64]bool{13: true}
+	h := newHouseWith(t, directory.HashParams{}, Options{ClientRoots: roots, Revoked: func(c *x509.Certificate) bool { return revoked[c.SerialNumber.Int64()] }})
+	ended := 0
+	by := func(serial int64) Peer {
+		between := certtest.Issue(t, x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "between"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, &ours.Certificate)
+		signs := &authority{between, now, ours.conn}
+		p := signs.peer(t, 10, x509.ExtKeyUsageClientAuth, time.Hour, "ann@example.org")
+		p.TLS.PeerCertificates = append(p.TLS.PeerCertificates, between.Leaf)
+		p.Connection = h.Connect(func() { ended++ })
+		return p
+	}
+	_, _, err := run(t, h, by(14), "EXTERNAL", []byte{})
+	check(t, err)
+	if _, err := h.Start(by(13), "EXTERNAL"); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("signed by a revoked authority: %v", err)
+	}
+	if n := h.EndRevoked(); n != 0 || ended != 0 {
+		t.Errorf("%d sessions were ended", n)
+	}
+	revoked[14] = true
+	if n := h.EndRevoked(); n != 1 || ended != 1 {
+		t.Errorf("%d sessions were ended when their authority was revoked", n)
 	}
 }
 
