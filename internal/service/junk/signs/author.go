@@ -33,7 +33,7 @@ const maxName = 300
 
 // authorName looks for somebody else in the author's name.
 func (m *Message) authorName() {
-	name := m.name[:min(len(m.name), maxName)]
+	name := withoutInvisible(m.name[:min(len(m.name), maxName)])
 	own := m.site.registered
 	for w := range strings.FieldsFuncSeq(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune(`()<>[]{}",;:'|`, r) }) {
 		_, host, at := strings.Cut(w, "@")

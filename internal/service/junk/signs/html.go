@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"html"
 	"strings"
+	"unicode"
 
 	"postroad/internal/format/htmltag"
 )
 
 // html looks at the tags that matter, one after the other.
 func (m *Message) html(body []byte) {
+	m.base = nil
 	m.tags(body, func(t tag, rest []byte) {
 		switch t.name {
 		case "a":
@@ -17,10 +19,14 @@ func (m *Message) html(body []byte) {
 				return
 			}
 			if href := t.raw("href"); len(href) > 0 {
-				m.href(href, linkText(rest[:min(len(rest), maxText)]))
+				m.href(href, m.linkText(rest[:min(len(rest), maxText)]))
 			}
 		case "area":
 			m.href(t.raw("href"), "")
+		case "base":
+			if m.base == nil {
+				m.base = bytes.Clone(t.raw("href"))
+			}
 		case "form":
 			m.all.add(Form, Warning, m.formHost(t.attr("action")))
 		case "input":
@@ -31,20 +37,64 @@ func (m *Message) html(body []byte) {
 	})
 }
 
-// linkText is what people see of the link whose text is at the beginning of rest, or "" if they see no host in it.
-func linkText(rest []byte) string {
-	end := bytes.Index(rest, []byte("</"))
-	for end >= 0 && (end+2 >= len(rest) || rest[end+2]|0x20 != 'a') { // of a tag inside
-		next := bytes.Index(rest[end+2:], []byte("</"))
-		if next < 0 {
-			return ""
+// maxShown is how much text of a link is looked at, and maxText how far it may be spread.
+const (
+	maxShown = 1000
+	maxText  = 16 << 10
+)
+
+// linkText is what people see of the link whose inside is at the beginning of rest, or "" if they see no host in it. It ends where the next link begins, so
+// that nothing is looked at for two.
+func (m *Message) linkText(rest []byte) string {
+	var room [maxShown]byte
+	seen := room[:0]
+	for len(rest) > 0 && len(seen) < maxShown {
+		i := bytes.IndexByte(rest, '<')
+		if i < 0 {
+			i = len(rest)
 		}
-		end += 2 + next
+		seen = append(seen, rest[:min(i, maxShown-len(seen))]...)
+		n := m.markup(rest[i:])
+		if n == 0 {
+			break
+		}
+		rest = rest[i+n:]
 	}
-	if end < 0 || !mayShow(rest[:end]) {
+	if !mayShow(seen) {
 		return ""
 	}
-	return text(rest[:end])
+	return withoutInvisible(unreferenced(seen))
+}
+
+// markup is how long a tag or comment is; 0 if the link ends there. A lone "<" is passed over.
+func (m *Message) markup(b []byte) int {
+	switch {
+	case len(b) == 0:
+		return 0
+	case bytes.HasPrefix(b, []byte("<!--")):
+		return htmltag.Comment(b)
+	}
+	if n := htmltag.Bogus(b); n > 0 {
+		return n
+	}
+	if len(b) < 2 || b[1] != '/' && !letter(b[1]) {
+		return 1
+	}
+	from := htmltag.Name(b[1:])
+	if name := bytes.TrimPrefix(b[1:1+from], []byte("/")); len(name) == 1 && name[0]|0x20 == 'a' {
+		return 0
+	}
+	return min(len(b), 1+m.tagEnd(b[1:], from)+1)
+}
+
+// withoutInvisible leaves out what has no width: between the letters of a host it makes another of it for programs, but not for people.
+func withoutInvisible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 0x80 && (r == 0x34f || unicode.Is(unicode.Cf, r)) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // mayShow reports whether there can be a host in markup: a dot that ends no sentence, or something that may stand for one.
@@ -61,9 +111,6 @@ func mayShow(markup []byte) bool {
 	}
 	return false
 }
-
-// maxText is how far from its beginning a link may end, for its text to be looked at.
-const maxText = 1000
 
 // formHost is the host to which a form is sent.
 func (m *Message) formHost(action string) string {
@@ -82,7 +129,7 @@ type tag struct {
 }
 
 // names are the tags that tags calls for.
-var names = [...]string{"a", "area", "form", "input", "script"}
+var names = [...]string{"a", "area", "base", "form", "input", "script"}
 
 // tags calls f for the tags of interest, with the text after each. What is in comments and scripts is looked at as well, for that may be shown, too; but nothing
 // in there, or within another tag, hides what comes behind it.
@@ -155,7 +202,7 @@ func letter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 // tagName is the name with which a text begins, if it is one of names.
 func tagName(b []byte) string {
 	switch b[0] | 0x20 {
-	case 'a', 'f', 'i', 's':
+	case 'a', 'b', 'f', 'i', 's':
 	default: // most
 		return ""
 	}

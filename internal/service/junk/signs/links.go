@@ -2,7 +2,7 @@ package signs
 
 import (
 	"bytes"
-	"html"
+
 	"net/netip"
 	"slices"
 	"strings"
@@ -119,6 +119,9 @@ func (m *Message) address(raw []byte, text string) {
 		return
 	}
 	l, ok := m.leadsTo(raw)
+	if !ok && l.scheme == "" && len(m.base) > 0 {
+		l, ok = linkOf(unreferenced(m.base))
+	}
 	if !ok {
 		return
 	}
@@ -294,26 +297,4 @@ func (m *Message) plainLinks(body []byte) {
 		m.address(body[start:end], "")
 		body = body[end:]
 	}
-}
-
-// text is what people see of markup without its tags: a link's.
-func text(markup []byte) string {
-	var b strings.Builder
-	for len(markup) > 0 {
-		i := bytes.IndexByte(markup, '<')
-		if i < 0 {
-			i = len(markup)
-		}
-		b.Write(markup[:i])
-		markup = markup[i:]
-		if end := bytes.IndexByte(markup, '>'); end >= 0 {
-			markup = markup[end+1:]
-		} else {
-			break
-		}
-	}
-	if s := b.String(); strings.Contains(s, "&") {
-		return html.UnescapeString(s)
-	}
-	return b.String()
 }

@@ -59,6 +59,7 @@ type looking struct {
 	msg    io.ReaderAt
 	room   int // of maxBodies
 	buffer []byte
+	base   []byte // what links without a host lead to; nil: nothing
 	// unclosed is how many tags had a quote that nobody closed.
 	unclosed int
 	// leads are links that were taken apart already, by what they begin with; next is the one to be forgotten.
