@@ -131,10 +131,10 @@ func (c Chunk) lower(key []byte, sample, end int) int {
 	end = min(end, len(samples)/8)
 	sample = min(sample, end)
 	less := func(at int) bool { return bytes.Compare(termAt(names, at), key) < 0 }
-	i := sample + sort.Search(end-sample, func(i int) bool { return !less(c.at(sample + i)) })
-	if i == sample {
+	if sample == end || !less(c.at(sample)) { // mostly: whole blocks are looked at
 		return c.at(sample)
 	}
+	i := sample + 1 + sort.Search(end-sample-1, func(i int) bool { return !less(c.at(sample + 1 + i)) })
 	at, last := c.at(i-1), c.at(i)
 	for at < last && less(at) {
 		at += 1 + len(termAt(names, at))

@@ -10,13 +10,15 @@ import (
 
 // A Guide says of some chunks of a segment, one behind the other, in which of them a pattern may be found: so that a search doesn't read
 // all of them. It sees them in blocks of blockTerms terms. Of each block it has the first term, and which grams the terms have: every three
-// bytes that stand side by side in a term with a 0 behind it.
+// bytes that stand side by side in a term with a 0 behind it, and every four in the term itself. (Of numbers one after the other all blocks have
+// nearly all threes.)
 //
 //	version, then how many chunks, blocks and bytes of common terms there are; for each chunk how many blocks there are up to its end; for each
 //	block where its first term ends; all numbers of 4 bytes, big-endian
 //	first terms, one behind the other
 //	common terms: 0 and the term, for each, in order, and 0: those whose lists are so long that hasty searches leave them out
-//	for each gram, as a hash of gramBits bits, a row of bits: block k has one that hashes so if bit k%8 of byte k/8 is set
+//	for each gram of three, as a hash of gramBits bits, a row of bits: block k has one that hashes so if bit k%8 of byte k/8 is set
+//	likewise for each gram of four; in version 1 there is none of these
 //
 // The blocks of a gram stand together since a search asks for few grams in all blocks. Guides that are damaged find too little.
 type Guide struct {
@@ -24,33 +26,43 @@ type Guide struct {
 	ends, fences   []byte // the tables
 	first, common  []byte
 	rows           []byte
+	fours          bool // there are rows for grams of four
 }
 
 const (
-	guideVersion = 1
+	guideVersion = 2
 	guideHead    = 1 + 3*4
 
 	blockSamples = 64
 	blockTerms   = blockSamples * sampleEvery
 
-	gramBits  = 12
-	gramWords = 1 << gramBits / 64
+	gramBits = 12
+	gramRows = 1 << gramBits
+	// gramWords is how many words the bits of one block are, in memory.
+	gramWords = 2 * gramRows / 64
 
-	// guideBlocks is when a guide is full: so its record has at most some 0.7 MB.
-	guideBlocks = 1 << 10
+	// guideBlocks is when a guide is full: so its record has less than 1 MiB, which is the most that the store takes. A chunk has at most 96.
+	guideBlocks = 800
 	// mostCommon is how many bytes of common terms a guide has. Others are read for nothing, as without a guide.
 	mostCommon = 32 << 10
 )
 
-func gram(a, b, c byte) uint32 {
-	return (uint32(a) | uint32(b)<<8 | uint32(c)<<16) * 0x9e3779b1 >> (32 - gramBits)
+// gram3 is the row of a gram of three.
+func gram3(t []byte) int {
+	return int((uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16) * 0x9e3779b1 >> (32 - gramBits))
+}
+
+// gram4 is the row of a gram of four.
+func gram4(t []byte) int {
+	return gramRows + int(binary.LittleEndian.Uint32(t)*0x9e3779b1>>(32-gramBits))
 }
 
 // OpenGuide reads a guide, which is valid as long as b is. ok is false if it is none.
 func OpenGuide(b []byte) (g Guide, ok bool) {
-	if len(b) < guideHead || b[0] != guideVersion {
+	if len(b) < guideHead || b[0] != guideVersion && b[0] != 1 {
 		return Guide{}, false
 	}
+	g.fours = b[0] > 1
 	n := func(i int) int { return int(binary.BigEndian.Uint32(b[1+4*i:])) }
 	g.chunks, g.blocks = n(0), n(1)
 	common := n(2)
@@ -60,7 +72,7 @@ func OpenGuide(b []byte) (g Guide, ok bool) {
 	}
 	g.ends, rest = rest[:4*g.chunks], rest[4*g.chunks:]
 	g.fences, rest = rest[:4*g.blocks], rest[4*g.blocks:]
-	first := len(rest) - common - g.width()<<gramBits
+	first := len(rest) - common - g.width()*g.rowsOf()
 	if first < 0 {
 		return Guide{}, false
 	}
@@ -93,6 +105,14 @@ func (g *Guide) Chunks() int { return g.chunks }
 
 // width is how many bytes a row has.
 func (g *Guide) width() int { return (g.blocks + 7) / 8 }
+
+// rowsOf is how many rows there are.
+func (g *Guide) rowsOf() int {
+	if g.fours {
+		return 2 * gramRows
+	}
+	return gramRows
+}
 
 // end is the block behind the last of a chunk.
 func (g *Guide) end(chunk int) int { return int(binary.BigEndian.Uint32(g.ends[4*chunk:])) }
@@ -133,21 +153,25 @@ func (g *Guide) having(p *pattern, room []byte) []byte {
 	if text[0] == 0 {
 		text = text[1:]
 	}
-	w := g.width()
-	for i := 0; i+2 < len(text); i++ {
-		row := g.rows[w*int(gram(text[i], text[i+1], text[i+2])):][:w]
-		if i == 0 {
-			room = append(room[:0], row...)
-			continue
-		}
-		for k := range room {
-			room[k] &= row[k]
-		}
-	}
 	if len(text) < 3 {
 		return nil
 	}
+	room = append(room[:0], g.row(gram3(text))...)
+	for i := 1; i+2 < len(text); i++ {
+		and(room, g.row(gram3(text[i:])))
+	}
+	for i := 0; g.fours && i+3 < len(text) && text[i+3] != 0; i++ {
+		and(room, g.row(gram4(text[i:])))
+	}
 	return room
+}
+
+func (g *Guide) row(i int) []byte { return g.rows[g.width()*i:][:g.width()] }
+
+func and(bits, with []byte) {
+	for k := range bits {
+		bits[k] &= with[k]
+	}
 }
 
 // A GuideBuilder makes a guide of a segment with so many Docs. The zero value with them is ready. It is not safe for concurrent use.
@@ -171,6 +195,7 @@ func (b *GuideBuilder) Full() bool { return b.Blocks() >= guideBlocks }
 func (b *GuideBuilder) Add(c Chunk) {
 	names, _ := c.parts()
 	postings := c.Postings
+	var last []byte
 	for n := 0; len(names) > 1; n++ {
 		size := bytes.IndexByte(names[1:], 0)
 		if size < 0 {
@@ -181,8 +206,10 @@ func (b *GuideBuilder) Add(c Chunk) {
 			b.first = append(b.first, term...)
 			b.fences = append(b.fences, uint32(len(b.first)))
 			b.grams = append(b.grams, make([]uint64, gramWords)...)
+			last = nil
 		}
-		b.note(names[1 : 2+size])
+		b.note(term, shared(last, term))
+		last = term
 		list, k := binary.Uvarint(postings)
 		if k > 0 && list <= uint64(len(postings)-k) {
 			postings = postings[k+int(list):]
@@ -195,13 +222,29 @@ func (b *GuideBuilder) Add(c Chunk) {
 	b.ends = append(b.ends, uint32(b.Blocks()))
 }
 
-// note adds a term, with its 0, to the last block.
-func (b *GuideBuilder) note(text []byte) {
+// note adds a term, behind which there is a 0, to the last block. The block has one that begins with as many of the same bytes.
+func (b *GuideBuilder) note(term []byte, same int) {
 	block := (*[gramWords]uint64)(b.grams[len(b.grams)-gramWords:])
-	for i := 0; i+2 < len(text); i++ {
-		h := gram(text[i], text[i+1], text[i+2])
+	text := term[:len(term)+1]
+	for i := max(same-2, 0); i+2 < len(text); i++ {
+		h := gram3(text[i:])
 		block[h/64] |= 1 << (h % 64)
 	}
+	for i := max(same-3, 0); i+3 < len(term); i++ {
+		h := gram4(term[i:])
+		block[h/64] |= 1 << (h % 64)
+	}
+}
+
+// shared is how many bytes two terms have in common at their beginning.
+func shared(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // Take returns the guide of the chunks since the last call.
@@ -218,8 +261,8 @@ func (b *GuideBuilder) Take() []byte {
 	}
 	out = append(append(out, b.first...), b.common...)
 	width := (b.Blocks() + 7) / 8
-	out = append(out, make([]byte, width<<gramBits)...)
-	rows := out[len(out)-width<<gramBits:]
+	out = append(out, make([]byte, 2*gramRows*width)...)
+	rows := out[len(out)-2*gramRows*width:]
 	for i, word := range b.grams {
 		block := i / gramWords
 		for ; word != 0; word &= word - 1 {
