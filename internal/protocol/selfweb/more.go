@@ -77,14 +77,25 @@ func (v *visit) activityPage() {
 	v.show(http.StatusOK, "activity", view{Title: "Recent activity", Wide: true, Body: own})
 }
 
-// concerns reports whether an entry is the visitor's: the log also finds those in whose words the address only stands.
+// concerns reports whether an entry is the visitor's: the log also finds those in whose words the address only stands, and acts that were refused.
 func (v *visit) concerns(e *audit.Entry) bool {
 	address := v.who.Account.Address
 	if strings.EqualFold(e.Who, address) {
 		return true
 	}
 	// Not of what others do to themselves: they may name things as they like.
-	return e.Kind == audit.Act && !strings.HasPrefix(e.What, ownActs) && slices.ContainsFunc(strings.Fields(e.Detail), func(f string) bool { return strings.EqualFold(f, "address="+address) })
+	if e.Kind != audit.Act || e.Error != "" || strings.HasPrefix(e.What, ownActs) {
+		return false
+	}
+	for f := range strings.FieldsSeq(e.Detail) {
+		switch of, ok := strings.CutPrefix(f, "address="); {
+		case !ok:
+			return false // whom an act is about comes first: what follows may be a name that somebody has made up
+		case strings.EqualFold(of, address):
+			return true
+		}
+	}
+	return false
 }
 
 // setupPage says how to set up a mail program.

@@ -705,6 +705,29 @@ func TestActivity(t *testing.T) {
 	}
 }
 
+// What others have been refused hasn't happened to somebody, and who administers another domain may name things after them; but nobody hides what
+// they have done.
+func TestActivityIsWhatWasDone(t *testing.T) {
+	for _, x := range []struct {
+		entry audit.Entry
+		shown bool
+	}{
+		{audit.Entry{What: "account.password", Detail: "address=ann@example.org"}, true},
+		{audit.Entry{What: "account.password", Detail: "address=ann@example.org", Error: "ann@example.org is not of a domain that you administer"}, false},
+		{audit.Entry{What: "account.app_passwords.add", Detail: "address=joe@other.example name=x address=ann@example.org y"}, false},
+		{audit.Entry{What: "account.password", Detail: "address=joe@other.example address=ann@example.org"}, true},
+	} {
+		w := newWorld(t)
+		x.entry.Who = "boss@other.example"
+		must(t, w.audit.Act(t.Context(), x.entry))
+		b := w.signIn("ann")
+		b.get(activityPath)
+		if strings.Contains(b.body, "boss@other.example") != x.shown {
+			t.Errorf("%+v: shown is %t", x.entry, !x.shown)
+		}
+	}
+}
+
 // Whoever guesses, or names what is theirs after somebody, drives nothing from the page of that person.
 func TestActivityIsNotFlooded(t *testing.T) {
 	w := newWorld(t)
