@@ -25,6 +25,9 @@ var macros = [...]string{"docm", "dotm", "ppam", "potm", "ppsm", "pptm", "sldm",
 // pages are the endings of files that browsers open.
 var pages = [...]string{"htm", "html", "mht", "mhtml", "shtml", "svg", "xht", "xhtml"}
 
+// containers are the endings of files that have others, or macros, in them.
+var containers = [...]string{"doc", "docx", "dot", "dotx", "pot", "potx", "pps", "ppsx", "ppt", "pptx", "xls", "xlsx", "xlt", "xltx", "zip"}
+
 // ending is what follows a file name's last dot, in lower case; base is what is before it. Dots and blanks at its end don't count: Windows
 // leaves them out.
 func ending(name string) (base, ext string) {
@@ -52,6 +55,8 @@ func (m *Message) file(p *message.Part, name string) {
 		m.all.add(FileMacro, Warning, name)
 	case has(pages[:], ext) || p.Type == "text" && p.Subtype == "html":
 		m.page(p, name)
+	case has(containers[:], ext) && !p.IsMessage(): // whatever it is said to be: people's programs go by its name
+		m.inside(p, name)
 	case p.Type == "text" || p.Type == "image" || p.Type == "audio" || p.Type == "video" || p.IsMessage():
 	default:
 		m.inside(p, name)
