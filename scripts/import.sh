@@ -176,7 +176,7 @@ say "all have come, after $(($(date +%s) - begun)) s with all that"
 
 bring
 finish || { cat "$work/bring.log"; fail 'the command failed'; }
-grep -q '^0 messages are new' "$work/bring.log" || { cat "$work/bring.log"; fail 'once more given, it brings something'; }
+grep -q "^0 messages are new (0), $messages were there" "$work/bring.log" || { cat "$work/bring.log"; fail 'once more given, it brings something'; }
 look
 say 'both mailboxes are read and compared'
 python3 "$talk" compare "$messages" || fail 'they differ'

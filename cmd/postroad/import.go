@@ -70,6 +70,7 @@ func (c *importCmd) Run(ctx context.Context, g *Globals, t terminal) error {
 		if shown.left > 0 {
 			fmt.Fprintf(t.err, "%d messages were left out, as told above. Say the same again to have them tried again.\n", shown.left)
 		}
+		result.Present += shown.skipped
 		return g.show(t, result, func() {
 			fmt.Fprintf(t.out, "%d messages are new (%s), %d were there, in %d folders\n",
 				result.Added, size(result.Bytes, "0"), result.Present, result.Folders)
@@ -114,6 +115,7 @@ type progress struct {
 	verb     string
 	messages int
 	left     int                // messages that are there, and didn't come
+	skipped  int                // messages that had come before, of which nothing is asked
 	of       func() (n, of int) // how far it is in the folder; nil: nobody knows
 	shown    bool               // a line stands unfinished
 }

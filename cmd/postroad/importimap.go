@@ -124,7 +124,7 @@ func (c *importCmd) source(s *imapServer, ids maildrop.IDFormat, have move.Broug
 	n, of := 0, 0
 	shown.of = func() (int, int) { return n, of }
 	from := move.FromIMAP(move.IMAP{Connect: s.connect, Account: s.user + "@" + strings.ToLower(s.Address), Have: have, UniqueIDs: ids, UpdateFlags: c.UpdateFlags, Only: c.Only, Exclude: c.Exclude,
-		Progress: func(_ string, done, all int) { n, of = done, all }, Warn: warn, LeftOut: func() { shown.left++ }})
+		Progress: func(_ string, done, all int) { n, of = done, all }, Warn: warn, LeftOut: func() { shown.left++ }, Skipped: func(n int) { shown.skipped += n }})
 	if !c.Seen {
 		return from
 	}

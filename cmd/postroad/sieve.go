@@ -210,6 +210,7 @@ func (c *sieveTest) Run(ctx context.Context, g *Globals, t terminal) error {
 		}
 		if told.Error != "" {
 			fmt.Fprintln(t.out, "failed:", printable(told.Error))
+			fmt.Fprintln(t.out, "(lists and included scripts are looked for in --list and --scripts only, not on the server)")
 		}
 		for _, a := range told.Actions {
 			fmt.Fprintln(t.out, "->", printable(a))
@@ -279,7 +280,11 @@ func (c *sieveTest) try(ctx context.Context, script *sieve.Script, raw []byte, l
 		told.Error = err.Error()
 	}
 	for i := range out.Actions {
-		told.Actions = append(told.Actions, out.Actions[i].Describe())
+		does := out.Actions[i].Describe()
+		if err != nil && out.Actions[i].Implicit {
+			does = "keep the message in the INBOX, since the script failed, and tell its owner"
+		}
+		told.Actions = append(told.Actions, does)
 	}
 	if len(out.Actions) == 0 {
 		told.Actions = append(told.Actions, "the message is discarded")

@@ -120,7 +120,8 @@ if header :list "from" "tag:x.example,2026:team" { fileinto "Team"; }
 	}{
 		{[]string{"--spam", "95"}, "more, line 1, column 11: keep\n"},
 		{[]string{"--spam", "95"}, "-> file it into \"Bad\"\n"},
-		{[]string{"--spam", "80", "--virus", "5", "--scripts", t.TempDir()}, "failed: "},
+		{[]string{"--spam", "80", "--virus", "5", "--scripts", t.TempDir()}, "failed: 2:1: there is no script 'more'\n(lists"},
+		{[]string{"--spam", "80", "--virus", "1"}, "-> keep the message in the INBOX, since the script failed, and tell its owner\n"},
 		{[]string{"--virus", "5", "--list", "tag:x.example,2026:team=c@x.example"}, "virustest: true\n"},
 		{[]string{"--list", "tag:x.example,2026:team=A@x.example", "--list", "tag:x.example,2026:team=b@x.example"}, "-> file it into \"Team\"\n"},
 	} {

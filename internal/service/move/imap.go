@@ -41,6 +41,9 @@ type IMAP struct {
 	Warn func(text string)
 	// LeftOut hears of each message that is there and didn't come; nil: nobody.
 	LeftOut func()
+	// Skipped hears, folder by folder, how many messages were not asked for, as they are in Have; nil: nobody. With UpdateFlags
+	// there are none.
+	Skipped func(n int)
 }
 
 const (
@@ -81,6 +84,7 @@ type imapSource struct {
 
 	uids    []uint32 // of the folder
 	there   []uint32 // of it, brought before, of which the flags are asked for
+	skipped int      // of it, brought before, of which nothing is asked
 	done    map[uint32]bool
 	broke   map[uint32]int // how often the connection broke where a message alone was asked for
 	mailbox MailboxID
@@ -368,6 +372,17 @@ func (s *imapSource) bringFolder(context.Context) error {
 	if status.Messages == 0 {
 		return nil
 	}
+	if err := s.bringMissing(); err != nil {
+		return err
+	}
+	if s.Skipped != nil {
+		s.Skipped(s.skipped)
+	}
+	return nil
+}
+
+// bringMissing brings what is missing of the mailbox that is open.
+func (s *imapSource) bringMissing() error {
 	if err := s.listMissing(); err != nil {
 		return err
 	}
@@ -447,7 +462,7 @@ func mailboxID(account, name string, uidValidity uint32) (id MailboxID) {
 // listMissing finds the UIDs that are to be brought.
 func (s *imapSource) listMissing() error {
 	gmail := s.c.Has("X-GM-EXT-1")
-	s.uids, s.there = s.uids[:0], s.there[:0]
+	s.uids, s.there, s.skipped = s.uids[:0], s.there[:0], 0
 	total := 0
 	err := s.c.UIDs(gmail, func(uid uint32, id uint64) {
 		total++
@@ -455,13 +470,14 @@ func (s *imapSource) listMissing() error {
 		if gmail && id != 0 && !s.folder.all {
 			s.gmail[id] = true
 		}
-		if s.UpdateFlags && s.known && s.Have.has(s.mailbox, uid) {
+		switch had := s.known && s.Have.has(s.mailbox, uid); {
+		case had && s.UpdateFlags:
 			s.there = append(s.there, uid)
+		case had:
+			s.skipped++
+		case !s.done[uid] && (!s.folder.all || !elsewhere):
+			s.uids = append(s.uids, uid)
 		}
-		if s.done[uid] || s.folder.all && elsewhere || s.known && s.Have.has(s.mailbox, uid) {
-			return
-		}
-		s.uids = append(s.uids, uid)
 	})
 	slices.Sort(s.uids)
 	s.uids = slices.Compact(s.uids)

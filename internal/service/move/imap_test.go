@@ -152,10 +152,10 @@ func TestFromIMAP(t *testing.T) {
 
 	have, err := BroughtTo(w.ctx, w.session(1))
 	w.must(err)
-	asked := 0
-	r = w.bring(1, e.source(IMAP{Have: have, Progress: func(string, int, int) { asked++ }}))
-	if r.Added != 0 || asked != 0 {
-		t.Errorf("again: %+v, %d were asked for", r, asked)
+	asked, skipped := 0, 0
+	r = w.bring(1, e.source(IMAP{Have: have, Progress: func(string, int, int) { asked++ }, Skipped: func(n int) { skipped += n }}))
+	if r.Added != 0 || asked != 0 || skipped != 115 {
+		t.Errorf("again: %+v, %d were asked for, %d were not", r, asked, skipped)
 	}
 	if r = w.bring(1, e.source(IMAP{})); r.Added != 0 || r.Present != 115 {
 		t.Errorf("again, without knowing: %+v", r)
