@@ -112,8 +112,25 @@ func appendFieldText(dst, field []byte) []byte {
 
 // appendDecoded decodes a field's text, if there is anything to decode, and folds it.
 func appendDecoded(dst, v []byte) []byte {
-	if bytes.IndexByte(v, '\n') < 0 && !bytes.Contains(v, []byte("=?")) && ascii(v) {
+	switch {
+	case bytes.Contains(v, []byte("=?")) || !ascii(v):
+		return fulltext.AppendFolded(dst, message.DecodeWords(message.DecodeText(message.Unfold(string(v)))))
+	case bytes.IndexByte(v, '\n') < 0:
 		return fulltext.AppendFolded(dst, v)
 	}
-	return fulltext.AppendFolded(dst, message.DecodeWords(message.DecodeText(message.Unfold(string(v)))))
+	return appendLines(dst, bytes.Trim(v, " \t\r\n"))
+}
+
+// appendLines appends what message.Unfold makes of a text of ASCII in several lines, as most fields of a machine's are, without a copy.
+func appendLines(dst, v []byte) []byte {
+	for {
+		line, rest, more := bytes.Cut(v, []byte("\n"))
+		if !more {
+			return fulltext.AppendFolded(dst, line)
+		}
+		dst = append(fulltext.AppendFolded(dst, bytes.TrimSuffix(line, []byte("\r"))), ' ')
+		if v = rest; v[0] == ' ' || v[0] == '\t' { // there is some: the last line isn't empty
+			v = v[1:]
+		}
+	}
 }

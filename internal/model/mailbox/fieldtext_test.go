@@ -177,3 +177,18 @@ func TestFieldsFoundByTheirPlaces(t *testing.T) {
 		}
 	}
 }
+
+// Text in several lines is what unfolding makes of it, though it isn't copied for that.
+func TestFoldedFields(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"Ab", "z", " ", "\t", "\r", "\n", "\r\n", "=", "?", "=?x", "=?utf-8?q?=C3=9F?=", "\xe9", "\x00"})).Draw(t, "text"), "")
+		text := v
+		if strings.Contains(v, "\n") || strings.Contains(v, "=?") || !ascii([]byte(v)) {
+			text = message.DecodeWords(message.DecodeText(message.Unfold(v)))
+		}
+		want := fulltext.AppendFolded([]byte("before "), text)
+		if got := appendDecoded([]byte("before "), []byte(v)); !bytes.Equal(got, want) {
+			t.Errorf("%q: %q, not %q", v, got, want)
+		}
+	})
+}
