@@ -34,7 +34,7 @@ func (d *Directory) SetPassword(ctx context.Context, id ident.AccountID, passwor
 		if !cred.fits(now) {
 			return fault.New(fault.Conflict, "the account's app passwords have changed meanwhile, try again")
 		}
-		cred.Version = 1
+		cred.Version = uint64(d.stamp().Unix()) // there may have been others, before an outside directory kept it
 		if now.Credential != nil {
 			cred.Version = now.Credential.Version + 1
 		}

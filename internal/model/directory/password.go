@@ -57,8 +57,8 @@ func (p HashParams) withDefaults() HashParams {
 
 // Credential is what is kept of a password. Credentials are immutable.
 type Credential struct {
-	// Version counts the account's passwords: what was verified under one
-	// version says nothing of the next.
+	// Version grows with each of the account's passwords: what was verified under one
+	// version says nothing of another.
 	Version uint64
 	// Changed is when the password was set.
 	Changed time.Time

@@ -71,3 +71,34 @@ func TestPasswordsElsewhere(t *testing.T) {
 	out.err = nil
 	login("dan@example.org", "outside", fault.Unauthenticated, 1, 0, 1)
 }
+
+// A password that was taken away, for an outside directory to keep it, opens nothing when the account is one of our own again: neither by what is
+// remembered of it, nor by sessions that it had opened.
+func TestPasswordsBeforeALinkAreForgotten(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	login := func(password string) error {
+		_, err := h.Login(ctx, over("imap"), "ann", password)
+		return err
+	}
+	check(t, login("secret"))
+	cookie := h.openPages(t, "ann", "secret")
+	check(t, h.dir.LinkAccount(ctx, h.ann, directory.Link{Source: "corp", Key: "1"}))
+	check(t, h.dir.UnlinkAccount(ctx, h.ann))
+	check(t, h.dir.SetPassword(ctx, h.ann, "another"))
+	check(t, login("another"))
+	fails(t, login("secret"), fault.Unauthenticated)
+	_, _, err := h.Pages(ctx, cookie)
+	fails(t, err, fault.Unauthenticated)
+}
+
+// openPages signs in at a page.
+func (h *house) openPages(t *testing.T, login, password string) (cookie string) {
+	t.Helper()
+	p := Peer{Addr: home.Addr, Protocol: "web", PlainAllowed: true}
+	entry, err := h.Enter(t.Context(), p, ByHand{Login: login, Password: password})
+	check(t, err)
+	cookie, _, err = h.OpenPages(t.Context(), p, entry, "")
+	check(t, err)
+	return cookie
+}

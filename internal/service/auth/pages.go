@@ -120,7 +120,13 @@ func (e *Engine) RenewPages(ctx context.Context, s Pages, entry Entry) (cookie s
 // RenewAfterPassword does so for the session in which the password was changed: it knows the new one. fault.Unauthenticated also if
 // the password has changed once more meanwhile.
 func (e *Engine) RenewAfterPassword(ctx context.Context, s Pages) (cookie string, renewed Pages, err error) {
-	s.version++
+	if s.version++; s.version == 1 { // it was the first password, or the first after an outside directory's
+		p, err := e.dir.ProfileByID(ctx, s.Account)
+		if err != nil {
+			return "", s, err
+		}
+		s.version = versionOf(p)
+	}
 	return e.keepPages(ctx, s, s.name)
 }
 
