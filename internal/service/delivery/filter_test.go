@@ -188,6 +188,21 @@ func TestFilterRedirectsChanged(t *testing.T) {
 	}
 }
 
+// No script takes away the marks by which loops are known, nor makes up ones that hide them: with a script for each hop mail would go round for ever, and become more.
+func TestFilterRedirectsKeepMarks(t *testing.T) {
+	const marks = "Delivered-To: ann@example.org\r\nDelivered-To: eve@there.example\r\n"
+	for _, script := range []string{
+		`require "editheader"; deleteheader "Delivered-To"; redirect "dora@there.example";`, `require "editheader"; addheader "Delivered-To" "x@there.example"; redirect "dora@there.example";`,
+		`require "enclose"; enclose "Look"; redirect "dora@there.example";`,
+	} {
+		h, out := withRules(t, script)
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, marks+fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if want := "Delivered-To: bob@example.org\r\n" + marks; len(out.texts) != 1 || !strings.HasPrefix(out.texts[0], want) || strings.Contains(out.texts[0], "x@there") {
+			t.Errorf("%s: %q", script, out.texts)
+		}
+	}
+}
+
 // A redirection that can't be queued fails the delivery only if nothing is done yet: else that would be done again. The message is kept, and
 // the owner told.
 func TestFilterRedirectFails(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// protected are fields that no script changes: what says where the message came from. RFC 5293 §6.
-var protected = []string{"received", "auto-submitted", "return-path", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results"}
+// protected are fields that no script changes: what says where the message came from, and where it was, by which loops are known. RFC 5293 §6.
+var protected = []string{"received", "delivered-to", "auto-submitted", "return-path", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results"}
 
 // addHeader is "addheader". RFC 5293 §4.
 type addHeader struct {
