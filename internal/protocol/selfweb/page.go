@@ -153,8 +153,20 @@ func (r reasons) problem(err error) string {
 	return ""
 }
 
-// Size writes a number of bytes for people.
+// Size writes a number of bytes for people, as it is written in their language.
 func (v *view) Size(n int64) string {
+	text := sizeText(n)
+	switch v.Lang() {
+	case "fr":
+		text = strings.Replace(text, "B", "o", 1) // octets
+		fallthrough
+	case "de":
+		text = strings.Replace(text, ".", ",", 1)
+	}
+	return text
+}
+
+func sizeText(n int64) string {
 	units := []string{"B", "KB", "MB", "GB", "TB"}
 	f, at := float64(n), 0
 	for f >= 999.5 && at < len(units)-1 {

@@ -78,3 +78,12 @@ func TestTextsAreComplete(t *testing.T) {
 		}
 	}
 }
+
+func TestSizes(t *testing.T) {
+	for lang, want := range map[string]string{"en": "0 B, 4.9 MB, 12 GB", "de": "0 B, 4,9 MB, 12 GB", "fr": "0 o, 4,9 Mo, 12 Go"} {
+		v := view{t: words.In(lang)}
+		if got := v.Size(0) + ", " + v.Size(4_900_000) + ", " + v.Size(12e9); got != want {
+			t.Errorf("%s: %s, want %s", lang, got, want)
+		}
+	}
+}
