@@ -265,7 +265,7 @@ func catchUp(r kv.Reader, s, old *state) error {
 			changed := sortEdits(edits[n.ID])
 			complete(changed, strokes, s.kw)
 			n.view = o.view.apart().advance(n.Folder, s.head.change, changed)
-			n.view.strokes = refs(strokes)
+			n.view.strokes = strokes.refs()
 		}
 	}
 	return nil
@@ -296,12 +296,10 @@ func loadView(r kv.Reader, s *state, f Folder) (*View, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, st := range strokes {
-			st.apply(&row, s.kw)
-		}
+		strokes.apply(&row, s.kw)
 		rows = append(rows, row)
 	}
 	v := newView(f, s.head.change, rows)
-	v.strokes = refs(strokes)
+	v.strokes = strokes.refs()
 	return v, nil
 }

@@ -143,9 +143,7 @@ func (c *checker) rows(f *Folder) error {
 			c.say("folder %d, UID %d: %v", f.ID, uidOf(p.Key), err)
 			continue
 		}
-		for _, s := range strokes {
-			s.apply(&r, c.s.kw)
-		}
+		strokes.apply(&r, c.s.kw)
 		c.row(f, &r)
 		addTo(&sum, &r)
 	}

@@ -1,7 +1,8 @@
 package mailbox
 
 // strokes reads and checks a folder's strokes; those that can't be read are left out.
-func (c *checker) strokes(f *Folder) (all []*stroke, err error) {
+func (c *checker) strokes(f *Folder) (*strokeList, error) {
+	var all []*stroke
 	for p, err := range c.r.Scan(strokesOf(f.ID)) {
 		if err != nil {
 			return nil, err
@@ -19,7 +20,7 @@ func (c *checker) strokes(f *Folder) (all []*stroke, err error) {
 		}
 		all = append(all, s)
 	}
-	return all, nil
+	return &strokeList{all: all}, nil
 }
 
 // lostStrokes finds strokes of folders that aren't there.

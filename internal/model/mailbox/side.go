@@ -141,7 +141,7 @@ type ItemAt struct {
 func (s *Session) Rows(ctx context.Context, ids []ItemID) ([]ItemAt, error) {
 	found := make([]ItemAt, 0, len(ids))
 	err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
-		f := rowFinder{r: r, strokes: map[FolderID][]*stroke{}, items: newGetter(r, []byte{keyItem}), rows: newGetter(r, []byte{keyRow})}
+		f := rowFinder{r: r, strokes: map[FolderID]*strokeList{}, items: newGetter(r, []byte{keyItem}), rows: newGetter(r, []byte{keyRow})}
 		defer f.items.close()
 		defer f.rows.close()
 		var err error
@@ -171,7 +171,7 @@ type rowFinder struct {
 	items   getter
 	rows    getter
 	kw      *keywordTable
-	strokes map[FolderID][]*stroke
+	strokes map[FolderID]*strokeList
 }
 
 func (f *rowFinder) find(id ItemID) (ItemAt, error) {
@@ -204,9 +204,7 @@ func (f *rowFinder) find(id ItemID) (ItemAt, error) {
 		}
 		f.strokes[at.folder] = strokes
 	}
-	for _, st := range strokes {
-		st.apply(&row, f.kw)
-	}
+	strokes.apply(&row, f.kw)
 	return ItemAt{at.folder, row}, nil
 }
 

@@ -39,9 +39,10 @@ type strokeRef struct {
 const (
 	// fewFlags is the most items whose change is stored with their rows.
 	fewFlags = 100
-	// maxStrokes is how many strokes a folder has at most, and strokesPerRow how many for each of its rows.
-	maxStrokes    = 256
+	// strokesPerRow is how many strokes a folder has at most for each of its rows, and maxStrokes how many in all; beside these, a large
+	// folder may have as many as it takes to change all its rows strokesPerRow times, step by step (flagStep).
 	strokesPerRow = 32
+	maxStrokes    = 256
 )
 
 func (s *stroke) ref() strokeRef {
@@ -131,8 +132,40 @@ func (s *stroke) covers(o *stroke) bool {
 	return true
 }
 
-// loadStrokes reads a folder's strokes, oldest first.
-func loadStrokes(r kv.Reader, kw *keywordTable, f FolderID) ([]*stroke, error) {
+// strokeList is all strokes of a folder, oldest first. A large folder has many, most of them for other rows than the one at hand.
+type strokeList struct {
+	all    []*stroke
+	near   []*stroke // those of all that changed items with UIDs from lo to hi
+	lo, hi UID
+}
+
+// nearRows is how many UIDs are looked at in one go.
+const nearRows = 1024
+
+// apply gives a row as it is stored what strokes did to it.
+func (s *strokeList) apply(r *Row, kw *keywordTable) {
+	if r.UID < s.lo || r.UID > s.hi || s.hi == 0 {
+		s.approach(r.UID)
+	}
+	for _, st := range s.near {
+		st.apply(r, kw)
+	}
+}
+
+// approach finds the strokes for the UIDs about one.
+func (s *strokeList) approach(uid UID) {
+	s.lo = uid - uid%nearRows
+	s.hi = s.lo + (nearRows - 1)
+	s.near = s.near[:0]
+	for _, st := range s.all {
+		if st.runs[0].lo <= s.hi && st.runs[len(st.runs)-1].hi >= s.lo {
+			s.near = append(s.near, st)
+		}
+	}
+}
+
+// loadStrokes reads a folder's strokes.
+func loadStrokes(r kv.Reader, kw *keywordTable, f FolderID) (*strokeList, error) {
 	var all []*stroke
 	for p, err := range r.Scan(strokesOf(f)) {
 		if err != nil {
@@ -144,24 +177,21 @@ func loadStrokes(r kv.Reader, kw *keywordTable, f FolderID) ([]*stroke, error) {
 		}
 		all = append(all, s)
 	}
-	return all, nil
+	return &strokeList{all: all}, nil
 }
 
 // complete gives rows as they are stored what strokes did to them.
-func complete(edits []edit, all []*stroke, kw *keywordTable) {
+func complete(edits []edit, strokes *strokeList, kw *keywordTable) {
 	for _, e := range edits {
-		if e.row == nil {
-			continue
-		}
-		for _, s := range all {
-			s.apply(e.row, kw)
+		if e.row != nil {
+			strokes.apply(e.row, kw)
 		}
 	}
 }
 
-func refs(all []*stroke) (out []strokeRef) {
-	for _, s := range all {
-		out = append(out, s.ref())
+func (s *strokeList) refs() (out []strokeRef) {
+	for _, st := range s.all {
+		out = append(out, st.ref())
 	}
 	return out
 }
@@ -185,7 +215,7 @@ func (v *View) manyStrokes() bool {
 	for i := range v.strokes {
 		n += v.strokes[i].n
 	}
-	return len(v.strokes) > maxStrokes || n > strokesPerRow*v.Len()
+	return len(v.strokes) > maxStrokes+v.Len()*strokesPerRow/flagStep || n > strokesPerRow*v.Len()
 }
 
 // fold writes the rows that the oldest stroke changed, and drops it, and those that changed nothing else. The view is the

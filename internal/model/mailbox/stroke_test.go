@@ -383,3 +383,54 @@ func TestLogBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestStrokesOfLargeFolder: rows get the strokes that are for them, in whatever order they are read.
+func TestStrokesOfLargeFolder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		const rows = 4 * nearRows
+		var list strokeList
+		for at := ModSeq(1); at < 40*rows; at += rows {
+			lo := UID(rapid.IntRange(1, rows).Draw(rt, "lo"))
+			hi := min(lo+UID(rapid.IntRange(0, 2*nearRows).Draw(rt, "more")), rows)
+			e := effect{set: Flags(rapid.IntRange(0, int(allFlags)).Draw(rt, "set")), clear: Flags(rapid.IntRange(0, int(allFlags)).Draw(rt, "clear"))}
+			list.all = append(list.all, &stroke{effect: e, runs: []uidRun{{lo, hi, at}}})
+		}
+		for range 300 {
+			uid := UID(rapid.IntRange(1, rows).Draw(rt, "uid"))
+			got, want := Row{UID: uid}, Row{UID: uid}
+			list.apply(&got, nil)
+			for _, s := range list.all {
+				s.apply(&want, nil)
+			}
+			if got != want {
+				rt.Fatalf("UID %d: %v, want %v", uid, got, want)
+			}
+		}
+	})
+}
+
+// TestManyStrokes: a large folder, whose flags change step by step, is written as seldom as a small one.
+func TestManyStrokes(t *testing.T) {
+	for _, tt := range []struct {
+		rows, changes int
+		many          bool
+	}{
+		{150, strokesPerRow, false}, {150, strokesPerRow + 1, true},
+		{1_000_000, strokesPerRow, false}, {1_000_000, strokesPerRow + 1, true},
+		{0, 1, true},
+	} {
+		v := &View{starts: []int{0, tt.rows}}
+		for range tt.changes {
+			for left := max(tt.rows, 1); left > 0; left -= flagStep {
+				v.strokes = append(v.strokes, strokeRef{n: min(left, flagStep)})
+			}
+		}
+		if v.manyStrokes() != tt.many {
+			t.Errorf("%d strokes of %d rows are many: %v", len(v.strokes), tt.rows, !tt.many)
+		}
+	}
+	v := &View{starts: []int{0, 300_000}, strokes: make([]strokeRef, maxStrokes+300_000*strokesPerRow/flagStep+1)}
+	if !v.manyStrokes() {
+		t.Errorf("%d strokes aren't many", len(v.strokes))
+	}
+}
