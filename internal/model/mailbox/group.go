@@ -11,11 +11,14 @@ type Group struct {
 	oldest, newest int64
 	modSeq         ModSeq
 	first, last    ContentID
+	top, bottom    *Row
 }
 
 func newGroup(pages []*Page) *Group {
 	p := pages[0]
 	g := &Group{each: allFlags, dense: true, oldest: p.oldest, newest: p.newest, first: p.first, last: p.last}
+	last := pages[len(pages)-1].rows
+	g.top, g.bottom = &p.rows[0], &last[len(last)-1]
 	next := p.rows[0].UID
 	for _, p := range pages {
 		g.rows += len(p.rows)
@@ -72,6 +75,12 @@ func (v *View) GroupIn(newer *View, page int) (g *Group, end int) {
 
 // Len is the number of rows.
 func (g *Group) Len() int { return g.rows }
+
+// First is the first of the rows.
+func (g *Group) First() *Row { return g.top }
+
+// Last is the last of the rows.
+func (g *Group) Last() *Row { return g.bottom }
 
 // Some is the flags that some of the rows have.
 func (g *Group) Some() Flags { return g.some }

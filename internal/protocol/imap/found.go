@@ -76,11 +76,11 @@ func (f *found) addAll(at int, p *mailbox.Page, which mailbox.Bits) {
 }
 
 // addGroup notes all messages of a group, from a place to before another; false: they have to be noted one by one.
-func (f *found) addGroup(from, to int, v *mailbox.View, g *mailbox.Group) bool {
+func (f *found) addGroup(from, to int, g *mailbox.Group) bool {
 	if f.listing || !f.counting && !g.Dense() {
 		return false
 	}
-	first, last := v.At(from), v.At(to-1)
+	first, last := g.First(), g.Last()
 	if f.total == 0 {
 		f.first = hit{first, from, 1}
 	}

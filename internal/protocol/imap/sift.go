@@ -248,7 +248,7 @@ func (f *sifting) pass(page, start int) bool {
 	case perhaps:
 		return false
 	case all:
-		if !f.q.addGroup(start, end, sc.fresh, g) {
+		if !f.q.addGroup(start, end, g) {
 			return false
 		}
 	}
