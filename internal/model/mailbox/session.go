@@ -210,6 +210,15 @@ func (s *Session) View(ctx context.Context, id FolderID) (*View, error) {
 	return p.next.folder(id).view.touch(s.a.store.now()), nil
 }
 
+// ViewAtHand is View if somebody has used the folder lately; else, or if the identity can't read the folder, it is nil.
+func (s *Session) ViewAtHand(id FolderID) *View {
+	n, err := s.visible(id, RightLookup|RightRead)
+	if err != nil {
+		return nil
+	}
+	return n.view
+}
+
 // Find returns where an item is.
 func (s *Session) Find(ctx context.Context, id ItemID) (FolderID, UID, error) {
 	p, err := s.find(ctx, id, RightRead)

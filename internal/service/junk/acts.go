@@ -132,6 +132,8 @@ type news struct {
 	sent    []mailbox.ItemID
 	cleared bool
 	old     bool // nobody marked what came into the junk
+	shown   map[mailbox.FolderID]*glance
+	passed  int // changes of flags that teach nothing
 }
 
 var errEnough = errors.New("enough")
@@ -140,12 +142,14 @@ var errEnough = errors.New("enough")
 func readNews(ctx context.Context, box *mailbox.Session, after mailbox.ModSeq, old bool) (*news, error) {
 	n := &news{upTo: after, old: old, items: map[mailbox.ItemID]*happened{}}
 	roles := map[mailbox.FolderID]mailbox.Role{}
-	for _, f := range box.Folders() {
+	folders := box.Folders()
+	for _, f := range folders {
 		roles[f.ID] = f.Role
 	}
+	n.shown = glances(box, folders, after)
 	err := box.Log(ctx, after, func(c mailbox.Change) error {
 		moves := c.Op == mailbox.ItemMovedOut || c.Op == mailbox.ItemMovedIn
-		if len(n.items) >= mostItems && !moves { // what moves is told in two entries, which belong together
+		if (len(n.items) >= mostItems || n.passed >= mostPassed) && !moves { // what moves is told in two entries, which belong together
 			n.more = true
 			return errEnough
 		}
@@ -171,8 +175,12 @@ func (n *news) add(c *mailbox.Change, role mailbox.Role) {
 	case mailbox.ItemRemoved:
 		n.cleared = n.cleared || role == mailbox.Junk
 	case mailbox.ItemFlagged:
-		n.item(c).flagged = true
 		n.cleared = n.cleared || role == mailbox.Junk
+		if n.items[c.Item] == nil && n.shown[c.Folder].teachesNothing(c) {
+			n.passed++
+			return
+		}
+		n.item(c).flagged = true
 	case mailbox.ItemAdded:
 		switch role {
 		case mailbox.Junk:
