@@ -29,11 +29,16 @@ type moody struct {
 }
 
 func newMoody(t *testing.T, mood func(command string) string) *moody {
+	return newGreeting(t, nil, mood)
+}
+
+// newGreeting is newMoody for a server that greets so.
+func newGreeting(t *testing.T, greeting func() string, mood func(command string) string) *moody {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &moody{listener: l, mood: mood}
+	m := &moody{listener: l, mood: mood, greeting: greeting}
 	m.serving.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -236,7 +241,8 @@ func TestConnectionsThatAreTurnedAway(t *testing.T) {
 			turned++
 			return said
 		}
-		m := newMoody(t, func(command string) string {
+		greeting := func() string { return turn(c.greeting, "* OK hello") }
+		m := newGreeting(t, greeting, func(command string) string {
 			switch {
 			case strings.HasPrefix(command, "LOGIN"):
 				return turn(c.login, "")
@@ -246,7 +252,6 @@ func TestConnectionsThatAreTurnedAway(t *testing.T) {
 			}
 			return ""
 		})
-		m.greeting = func() string { return turn(c.greeting, "* OK hello") }
 		uids, warned, _, pauses, err := m.bring(w)
 		if (strings.Join(uids, " ") == tenMessages) != (c.kind == 0) || fault.KindOf(err) != c.kind && c.kind != 0 || (err != nil) != (c.kind != 0) || len(pauses) != c.pauses {
 			t.Errorf("%s%s %d times: %v, %v, %q, pauses %v", c.greeting, c.login, c.times, uids, err, warned, pauses)
