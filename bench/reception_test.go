@@ -188,13 +188,15 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// settle waits until it has nothing to do.
+// settle waits until it has had nothing to do for a while: texts are indexed when nothing has come for half a second, and would count for
+// those only who happen to bring messages slowly.
 func (p *process) settle() {
-	for before := p.cpu(); ; {
+	before := p.cpu()
+	for quiet := 0; quiet < 3; quiet++ {
 		time.Sleep(500 * time.Millisecond)
 		now := p.cpu()
-		if now-before <= 20*time.Millisecond {
-			return
+		if now-before > 20*time.Millisecond {
+			quiet = -1
 		}
 		before = now
 	}
