@@ -43,6 +43,8 @@ type Key struct {
 	hashes []string
 	// mail: the key may sign mail.
 	mail bool
+	// rsa is Public if that is an RSA key; nil if nothing can be signed with it.
+	rsa *publicRSA
 }
 
 // ParseKey reads a key record. Errors are of kind fault.Invalid, with a text that says what is wrong;
@@ -119,6 +121,7 @@ func (k *Key) decodeRSA(der []byte) error {
 	if k.Bits < MinRSA || k.Bits > MaxRSA {
 		return fault.New(fault.Invalid, "RSA key of %d bits", k.Bits)
 	}
+	k.rsa = readyRSA(pub)
 	return nil
 }
 
@@ -130,7 +133,7 @@ func (k *Key) Verify(algorithm string, digest, signature []byte) error {
 		if algorithm != RSA {
 			return fault.New(fault.Invalid, "key is not of the signature's type")
 		}
-		if rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest, signature) == nil {
+		if k.rsa.verify(digest, signature) {
 			return nil
 		}
 	case ed25519.PublicKey:
