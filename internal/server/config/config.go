@@ -287,16 +287,36 @@ func (c *Config) validateTop() error {
 	return nil
 }
 
+// Bounds of Limits. A cache of less holds hardly more than the indexes of what is read. Sizes of messages go to clients as numbers that
+// some of them read as signed ones of 32 bits.
+const (
+	leastMessage, mostMessage = 64 << 10, 2 << 30 // RFC 5321 §4.5.3.1.7
+	leastCache, mostCache     = 4 << 20, 1 << 40
+	mostRecipients            = 100_000
+	mostConnections           = 1_000_000
+	longestShutdown           = 24 * time.Hour
+)
+
 func (l Limits) validate() error {
 	switch {
-	case l.MessageSize < 64<<10:
-		return fault.New(fault.Invalid, "limits.message_size: at least 64K") // RFC 5321 §4.5.3.1.7
-	case l.Connections < 0 || l.ConnectionsPerAddress < 0:
-		return fault.New(fault.Invalid, "limits on connections must not be negative")
-	case l.Recipients < 100:
-		return fault.New(fault.Invalid, "limits.recipients: at least 100") // RFC 5321 §4.5.3.1.8
-	case l.Shutdown < 0, l.Cache < 0:
-		return fault.New(fault.Invalid, "limits must not be negative")
+	case l.MessageSize < leastMessage:
+		return fault.New(fault.Invalid, "limits.message_size: at least 64K")
+	case l.MessageSize > mostMessage:
+		return fault.New(fault.Invalid, "limits.message_size: at most 2G")
+	case l.Connections < 0 || l.Connections > mostConnections:
+		return fault.New(fault.Invalid, "limits.connections: from 1 to %d", mostConnections)
+	case l.ConnectionsPerAddress < 0 || l.ConnectionsPerAddress > mostConnections:
+		return fault.New(fault.Invalid, "limits.connections_per_address: from 1 to %d", mostConnections)
+	case l.Recipients < 100: // RFC 5321 §4.5.3.1.8
+		return fault.New(fault.Invalid, "limits.recipients: at least 100")
+	case l.Recipients > mostRecipients:
+		return fault.New(fault.Invalid, "limits.recipients: at most %d", mostRecipients)
+	case l.Shutdown <= 0 || time.Duration(l.Shutdown) > longestShutdown:
+		return fault.New(fault.Invalid, "limits.shutdown: more than 0s, and at most 24h")
+	case l.Cache < leastCache:
+		return fault.New(fault.Invalid, "limits.cache: at least 4M")
+	case l.Cache > mostCache:
+		return fault.New(fault.Invalid, "limits.cache: at most 1T")
 	}
 	return l.Account.validate()
 }

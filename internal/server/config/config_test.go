@@ -26,7 +26,7 @@ format = "json"
 
 [limits]
 message_size = "50M"
-cache = 1048576
+cache = 4194304
 shutdown = "5s"
 
 [[listen]]
@@ -50,7 +50,7 @@ func TestParseReadsAllSettings(t *testing.T) {
 		TLS: TLS{Cert: "/etc/ssl/mail.pem", Key: "/etc/ssl/mail.key"},
 		Log: Log{Level: "debug", Format: "json"},
 		Limits: Limits{MessageSize: 50 << 20,
-			Recipients: 1000, Shutdown: Duration(5 * time.Second), Cache: 1 << 20},
+			Recipients: 1000, Shutdown: Duration(5 * time.Second), Cache: 4 << 20},
 		Listen: []Listener{
 			{Protocol: SMTP, Address: ":2525", TLS: StartTLS, Proxy: []string{"10.0.0.0/8", "::1"}},
 			{Protocol: IMAP, Address: "[::1]:993", TLS: Implicit, PlainLogin: true},
@@ -92,7 +92,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"[limits]\nmessage_size = 12", "at least 64K"},
 		{"[limits]\nmessage_size = -1", "at least 64K"},
 		{"[limits]\nrecipients = 5", "at least 100"},
-		{"[limits]\nconnections = -5", "not be negative"},
+		{"[limits]\nconnections = -5", "limits.connections: from 1 to"},
 		{"[limits]\nshutdown = \"soon\"", "not a time span"},
 		{"hostname = \"a b\"", "not a host's name"},
 		{"data = \"mail\"", "absolute path"},
@@ -214,5 +214,61 @@ func TestZeroSpans(t *testing.T) {
 	}
 	if c, err := Parse([]byte("hostname = \"mail.example.org\"\n")); err != nil || c.Accounts.Kept() != keepRemoved || c.Audit.Keep.OrZero() != 0 {
 		t.Error(c.Accounts.Kept(), err)
+	}
+}
+
+// TestNonsense: sizes and counts that make no sense are refused by the setting's name; a zero isn't taken for the default.
+func TestNonsense(t *testing.T) {
+	for key, want := range notZero {
+		table, _, _ := strings.Cut(key, ".")
+		for _, zero := range []string{"0", `"0"`, `"0s"`, `"0M"`} {
+			if isList := table == "scanner" || table == "route" || table == "ldap" || table == "sql"; isList {
+				continue // below
+			}
+			_, err := Parse([]byte(key + " = " + zero))
+			if !fault.Is(err, fault.Invalid) || fault.TextOf(err) != key+": "+want && !strings.Contains(err.Error(), "line 1") {
+				t.Errorf("%s = %s: %v, want %s", key, zero, err, want)
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"[[scanner]]\nkind = \"clamd\"\naddress = \"unix:/x\"\ntimeout = \"0s\"": "scanner.timeout: more than 0s",
+		"[[scanner]]\nkind = \"clamd\"\naddress = \"unix:/x\"\nmax_size = \"0\"": "scanner.max_size: more than 0",
+		"[[scanner]]\nkind = \"clamd\"\naddress = \"unix:/x\"\nconnections = 0":  "scanner.connections: at least 1",
+		"[[route]]\nport = 0":                     "route.port: at least 1",
+		"[[ldap]]\nevery = \"0s\"":                "ldap.every: at least 10s",
+		"[[sql]]\nevery = \"0s\"":                 "sql.every: at least 10s",
+		"[Limits]\nCache = 0":                     "limits.cache: at least 4M",
+		"[limits]\ncache = \"1\"":                 "limits.cache: at least 4M",
+		"[limits]\ncache = \"1024T\"":             "limits.cache: at most 1T",
+		"[limits]\nmessage_size = \"1024T\"":      "limits.message_size: at most 2G",
+		"[limits]\nconnections = 1000000000":      "limits.connections: from 1 to",
+		"[limits]\nconnections_per_address = -1":  "limits.connections_per_address: from 1 to",
+		"[limits]\nrecipients = 1000000000":       "limits.recipients: at most",
+		"[limits]\nshutdown = \"-1s\"":            "limits.shutdown: more than 0s",
+		"[limits]\nshutdown = \"100000d\"":        "limits.shutdown: more than 0s",
+		"[junk]\ncache = \"1\"":                   "junk.cache: at least 1M",
+		"[junk]\ncache = \"1024T\"":               "junk.cache: at most 1T",
+		"[quarantine]\nsize = \"1\"":              "quarantine.size: at least 1M",
+		"[trace]\nsize = \"1\"":                   "trace.size: at least 1M",
+		"[audit]\nentries = 1":                    "audit.entries: at least 1000",
+		"[audit]\nentries = 1000000000000":        "audit.entries: at most",
+		"[reports]\nfailures_per_day = -1":        "reports.failures_per_day",
+		"[imap]\nmessage_limit = 1":               "imap.message_limit",
+		"[pop3]\nlogin_delay = \"-1s\"":           "pop3.login_delay",
+		"[checks]\nmessages_per_minute = -2":      "checks.messages_per_minute",
+		"[limits.account]\nmessages_per_day = -2": "limits.account.messages_per_day",
+	} {
+		if _, err := Parse([]byte(text)); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.TextOf(err), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	for _, text := range []string{ // zeros that mean something
+		"[imap]\nmessage_limit = 0", "[pop3]\nlogin_delay = \"0s\"", "[dkim]\nrotate = \"0s\"", "[accounts]\nkeep_expunged = \"0s\"",
+		"[quarantine]\nsize = \"1024T\"", "[trace]\nkeep = \"100000d\"", "[[checks.dnsbl]]\nzone = \"zen.example.org\"\nscore = 0",
+	} {
+		if _, err := Parse([]byte("hostname = \"mail.example.org\"\n" + text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -34,6 +34,8 @@ func (j Junk) validate() error {
 		return fault.New(fault.Invalid, "junk.keep: at least 1d; without it messages stay for ever")
 	case j.Cache < 0 || j.Cache > 0 && j.Cache < 1<<20:
 		return fault.New(fault.Invalid, "junk.cache: at least 1M")
+	case j.Cache > mostCache:
+		return fault.New(fault.Invalid, "junk.cache: at most 1T")
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ func Parse(b []byte) (Config, error) {
 	if err := d.Decode(&c); err != nil {
 		return Config{}, fault.New(fault.Invalid, "%s", explain(err))
 	}
+	if err := refuseZeros(b); err != nil {
+		return Config{}, err
+	}
 	c.complete()
 	if err := c.Validate(); err != nil {
 		return Config{}, err
