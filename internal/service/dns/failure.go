@@ -58,9 +58,12 @@ type Failure struct {
 	Detail error
 }
 
+// text is for everybody, and begins what Error tells: it isn't said twice then (fault.Error).
+func (f *Failure) text() string { return fmt.Sprintf("DNS: %s %s: %s", f.Name, f.Type, f.Reason) }
+
 // Error tells what was asked and why there is no answer.
 func (f *Failure) Error() string {
-	s := fmt.Sprintf("%s %s: %s", f.Name, f.Type, f.Reason)
+	s := f.text()
 	if f.Detail != nil {
 		s += ": " + f.Detail.Error()
 	}
@@ -72,7 +75,7 @@ func (f *Failure) Unwrap() error { return f.Detail }
 
 // Fault gives f the kind of fault that it is.
 func (f *Failure) Fault() error {
-	return fault.Wrap(f.Reason.kind(), f, "DNS: "+f.Name+" "+f.Type+": "+f.Reason.String())
+	return fault.Wrap(f.Reason.kind(), f, f.text())
 }
 
 // ReasonOf returns the reason in err's chain; Temporary if there is none. Ask only about failures.
