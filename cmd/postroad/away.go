@@ -71,9 +71,16 @@ func (c *awayOn) Run(ctx context.Context, g *Globals, t terminal) error {
 		}
 	}
 	state := "on"
+	zone, err := c.zone()
+	if err != nil {
+		return err
+	}
+	if c.Zone != "" {
+		change.TimeZone = &c.Zone
+	}
 	if c.From != "" || c.Until != "" {
 		state = "scheduled"
-		if err := c.times(&change, time.Now()); err != nil {
+		if err := c.times(&change, zone, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -103,15 +110,19 @@ func (c *awayOn) heard(ctx context.Context, a admin.Admin) error {
 	return fault.New(fault.Invalid, "there is no text yet: say with --text what senders are to hear")
 }
 
-func (c *awayOn) times(change *admin.AwayChange, now time.Time) error {
-	zone := time.Local
-	if c.Zone != "" {
-		var err error
-		if zone, err = time.LoadLocation(c.Zone); err != nil {
-			return fault.New(fault.Invalid, "there is no time zone %q", c.Zone)
-		}
-		change.TimeZone = &c.Zone
+// zone is the time zone that was said, or the machine's.
+func (c *awayOn) zone() (*time.Location, error) {
+	if c.Zone == "" {
+		return time.Local, nil
 	}
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "there is no time zone %q", c.Zone)
+	}
+	return zone, nil
+}
+
+func (c *awayOn) times(change *admin.AwayChange, zone *time.Location, now time.Time) error {
 	start, end := now.Truncate(time.Second), time.Time{}
 	var err error
 	if c.From != "" {

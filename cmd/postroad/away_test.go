@@ -34,6 +34,7 @@ func TestAwayCommands(t *testing.T) {
 	for said, args := range map[string][]string{
 		"no time zone": {"on", "ann@example.test", "--from", "2026-12-24", "--zone", "Mars/North", "--text", "x"}, "is no time": {"on", "ann@example.test", "--until", "Christmas", "--text", "x"},
 		"end after": {"on", "ann@example.test", "--from", "2026-12-24", "--until", "2026-12-20", "--text", "x"}, "what senders are to hear": {"on", "ann@example.test", "--text", "", "--outside-text", ""},
+		"no time zone \"Mars/X\"": {"on", "ann@example.test", "--zone", "Mars/X", "--text", "x"}, "no time zone \"Local\"": {"on", "ann@example.test", "--zone", "Local", "--text", "x"},
 		"0 to 365": {"on", "ann@example.test", "--days", "9999"},
 	} {
 		if status, _, got := s.try("", append([]string{"account", "away"}, args...)...); status == exitOK || !strings.Contains(got, said) {

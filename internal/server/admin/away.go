@@ -95,7 +95,7 @@ func (c *AwayChange) apply(a *mailbox.Away, t *mailbox.AwayTexts) error {
 		a.Audience = mailbox.AwayAudience(n)
 	}
 	if c.TimeZone != nil && *c.TimeZone != "" {
-		if _, err := time.LoadLocation(*c.TimeZone); err != nil {
+		if _, err := time.LoadLocation(*c.TimeZone); err != nil || *c.TimeZone == "Local" { // the server's is nobody's
 			return fault.New(fault.Invalid, "there is no time zone %q", *c.TimeZone)
 		}
 	}
