@@ -26,7 +26,7 @@ func (s *Server) Examine(ctx context.Context) []setup.Finding {
 		Hostname: hostOf(s.config), Now: s.world.Now,
 		Data: s.config.Data, Secrets: []string{filepath.Join(s.config.Data, tokenFile), filepath.Join(s.config.Data, storeDir)},
 		Space: freeSpace, Files: openFiles, Connections: uint64(max(s.config.Limits.Connections, defaultConnections)),
-		Doors: s.doors(), Dial: s.world.Dial, Roots: s.world.Roots,
+		Doors: s.doors(false), Shut: s.doors(true), Dial: s.world.Dial, Roots: s.world.Roots,
 		Queue: s.queueState, Held: s.heldAccounts, Programs: s.pingScanners,
 		Backup:  s.lastBackup,
 		Domains: s.domainNames,
@@ -50,10 +50,10 @@ func (s *Server) resolverForDoctor() (setup.Resolver, error) {
 	return (&advisor{config: s.config, world: s.world, dir: s.store.Directory}).resolver()
 }
 
-// doors are the listeners that can be knocked at: not those that want a PROXY header.
-func (s *Server) doors() (all []doctor.Door) {
+// doors are the listeners that want a PROXY header, or those that don't, which can be knocked at.
+func (s *Server) doors(proxy bool) (all []doctor.Door) {
 	for _, b := range s.bound {
-		if len(b.set.Proxy) > 0 {
+		if len(b.set.Proxy) > 0 != proxy {
 			continue
 		}
 		at := b.Addr()

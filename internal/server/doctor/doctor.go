@@ -29,6 +29,8 @@ type Patient struct {
 	Connections uint64
 
 	Doors []Door
+	// Shut are listeners that want a PROXY header, at which nobody knocks.
+	Shut  []Door
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Roots *x509.CertPool // that verify certificates; nil: the system's
 

@@ -35,6 +35,13 @@ func (e *examination) doors(ctx context.Context) {
 	if len(good) > 0 {
 		e.ok("listeners", "answering: %s", strings.Join(good, ", "))
 	}
+	if len(e.Shut) > 0 {
+		var shut []string
+		for _, d := range e.Shut {
+			shut = append(shut, d.String())
+		}
+		e.ok("listeners", "not tried, as they want a PROXY header: %s", strings.Join(shut, ", "))
+	}
 }
 
 // knock connects, and returns the certificate it was shown, with why it isn't trusted.
