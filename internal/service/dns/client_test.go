@@ -157,7 +157,7 @@ func TestFailuresTellThemselvesApart(t *testing.T) {
 // TestFailuresSayItOnce: the log doesn't repeat what clients may be told.
 func TestFailuresSayItOnce(t *testing.T) {
 	for want, f := range map[string]*dns.Failure{
-		"DNS: a.test MX: no such name":                     {Name: "a.test", Type: "MX", Reason: dns.NoName},
+		"DNS: a.test MX: no such name":                      {Name: "a.test", Type: "MX", Reason: dns.NoName},
 		"DNS: a.test A: no answer for now: nobody is there": {Name: "a.test", Type: "A", Detail: errors.New("nobody is there")},
 	} {
 		if err := f.Fault(); err.Error() != want || !strings.HasPrefix(want, fault.TextOf(err)) {
