@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
@@ -208,6 +209,9 @@ func (f *Facts) vouch(m *authres.Method) {
 
 // ascii is a domain in A-labels, as results have it.
 func ascii(domain string) string {
+	if !strings.ContainsFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return domain // in lower case already
+	}
 	if a, err := idna.Lookup.ToASCII(domain); err == nil {
 		return a
 	}

@@ -17,20 +17,45 @@ var brands = [...]string{
 	"sparkasse", "spotify", "telekom", "usps", "volksbank", "wellsfargo", "whatsapp",
 }
 
+// brandLooks has the brands' places by what they look like: the first of those that look the same.
+var brandLooks = func() map[string]int {
+	all := make(map[string]int, len(brands))
+	for i, b := range brands {
+		if _, ok := all[confusable.Skeleton(b)]; !ok {
+			all[confusable.Skeleton(b)] = i
+		}
+	}
+	return all
+}()
+
 // brandOf is the brand that a name claims to be, by whole words, however it is spelled; "": none.
 func brandOf(name string) string {
 	if len(name) < 4 {
 		return ""
 	}
-	words := strings.FieldsFunc(confusable.Skeleton(name), func(r rune) bool { return r <= ',' || r == '.' || r == '/' || r == '|' || r == ':' })
-	whole := strings.Join(words, "")
-	for _, b := range brands {
-		if slices.ContainsFunc(words, func(w string) bool { return confusable.HasSkeleton(b, w) }) || confusable.HasSkeleton(b, whole) {
-			return b
+	found := len(brands)
+	look := func(w string) {
+		if i, ok := brandLooks[w]; ok {
+			found = min(found, i)
 		}
 	}
-	return ""
+	skeleton := confusable.Skeleton(name)
+	words := 0
+	for w := range strings.FieldsFuncSeq(skeleton, betweenWords) {
+		look(w)
+		words++
+	}
+	if words > 1 {
+		look(strings.Join(strings.FieldsFunc(skeleton, betweenWords), ""))
+	}
+	if found == len(brands) {
+		return ""
+	}
+	return brands[found]
 }
+
+// betweenWords reports whether a character parts the words of a name.
+func betweenWords(r rune) bool { return r <= ',' || r == '.' || r == '/' || r == '|' || r == ':' }
 
 // brandAlike is the brand that a host is easily taken for without having it in its name, and how easily.
 func brandAlike(s *site) (string, Severity) {
@@ -38,14 +63,14 @@ func brandAlike(s *site) (string, Severity) {
 	if len(mine) < 4 {
 		return "", 0
 	}
-	for _, b := range brands {
-		if mine == b {
+	same, looks := brandLooks[s.look]
+	for i, b := range brands {
+		switch {
+		case mine == b:
 			return "", 0
-		}
-		if confusable.HasSkeleton(b, s.look) {
+		case looks && same == i:
 			return b, Danger
-		}
-		if len(b) >= 6 && oneEdit(mine, b) && !strings.Contains(mine, b) {
+		case len(b) >= 6 && len(b)-len(mine) <= 1 && len(mine)-len(b) <= 1 && oneEdit(mine, b) && !strings.Contains(mine, b):
 			return b, Warning
 		}
 	}

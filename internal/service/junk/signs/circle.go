@@ -114,9 +114,35 @@ var hurries = [...]string{
 	"immédiat", "suspendu", "dernier avis", "urgente", "inmediat", "suspendida", "último aviso", "sospeso", "ultimo avviso", "dringende", "geblokkeerd", "срочно",
 }
 
+// hurriesBy are these words by their first octet.
+var hurriesBy = func() (by [256][]string) {
+	for _, w := range hurries {
+		by[w[0]] = append(by[w[0]], w)
+	}
+	return by
+}()
+
+// mayBeUrgent reports whether one of these words begins in a text where a word may begin.
+func mayBeUrgent(s string) bool {
+	for i := range len(s) {
+		if i > 0 && letterOrDigit(s[i-1]) {
+			continue
+		}
+		for _, w := range hurriesBy[s[i]] {
+			if strings.HasPrefix(s[i:], w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // urgent reports whether a subject is in a hurry.
 func urgent(subject string) bool {
 	s := strings.ToLower(subject[:min(len(subject), maxName)])
+	if !mayBeUrgent(s) { // as most
+		return false
+	}
 	return slices.ContainsFunc(hurries[:], func(w string) bool {
 		i := strings.Index(s, w)
 		return i == 0 || i > 0 && !letterOrDigit(s[i-1])

@@ -80,7 +80,7 @@ type lexer struct {
 // id reads the authserv-id and the version after it.
 func (l *lexer) id() string {
 	l.skip()
-	id := l.value(";")
+	id := l.value()
 	l.skip()
 	for l.i < len(l.s) && l.s[l.i] >= '0' && l.s[l.i] <= '9' {
 		l.i++
@@ -136,7 +136,7 @@ func (l *lexer) param(m *Method, first int) error {
 		return fault.New(fault.Invalid, "a property without a value")
 	}
 	l.skip()
-	v := l.value("; \t\r\n(")
+	v := l.value()
 	if !typed && p.Name == "reason" {
 		m.Reason = v
 		return nil
@@ -223,11 +223,16 @@ func (l *lexer) word() string {
 	return l.s[start:l.i]
 }
 
-// value reads a quoted-string, or all up to one of stops or white space.
-func (l *lexer) value(stops string) string {
+// endsValue reports whether a value that isn't quoted ends before c.
+func endsValue(c byte) bool {
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n') || c == ';' || c == '('
+}
+
+// value reads a quoted-string, or all up to a semicolon, white space or a comment.
+func (l *lexer) value() string {
 	if l.i == len(l.s) || l.s[l.i] != '"' {
 		start := l.i
-		for l.i < len(l.s) && strings.IndexByte(stops, l.s[l.i]) < 0 && strings.IndexByte(" \t\r\n(", l.s[l.i]) < 0 {
+		for l.i < len(l.s) && !endsValue(l.s[l.i]) {
 			l.i++
 		}
 		return l.s[start:l.i]
