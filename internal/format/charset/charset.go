@@ -190,15 +190,9 @@ func plain(name string) bool {
 func isASCII(b []byte) bool {
 	const high = 0x8080808080808080
 	for ; len(b) >= 32; b = b[32:] {
-		u := binary.LittleEndian.Uint64
-		if (u(b)|u(b[8:])|u(b[16:])|u(b[24:]))&high != 0 {
-			return false
-		}
-	}
-	for ; len(b) >= 32; b = b[32:] {
 		one, two := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 		three, four := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
-		if (one|two|three|four)&0x8080808080808080 != 0 {
+		if (one|two|three|four)&high != 0 {
 			return false
 		}
 	}

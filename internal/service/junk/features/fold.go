@@ -1,6 +1,8 @@
 package features
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -56,8 +58,18 @@ func (f *folder) ascii(dst, text []byte, limit int) (out, rest []byte) {
 	n := min(len(text), limit-start)
 	dst = slices.Grow(dst, n)
 	in, out := text[:n], dst[start:start+n]
-	upper := 0
-	for i, c := range in {
+	upper, i := 0, 0
+	for ; i+8 <= len(in); i += 8 {
+		v := binary.LittleEndian.Uint64(in[i:])
+		if v&highs != 0 {
+			break
+		}
+		v, capitals := foldEight(v)
+		binary.LittleEndian.PutUint64(out[i:], v)
+		upper += bits.OnesCount64(capitals)
+	}
+	for ; i < len(in); i++ {
+		c := in[i]
 		if c >= utf8.RuneSelf {
 			n = i
 			break
@@ -67,6 +79,22 @@ func (f *folder) ascii(dst, text []byte, limit int) (out, rest []byte) {
 	}
 	f.upper += upper
 	return dst[:start+n], text[n:]
+}
+
+// eight repeats an octet eight times; highs are the highest bits of eight.
+const (
+	eight = 0x0101010101010101
+	highs = 0x80 * eight
+)
+
+// foldEight folds eight octets of ASCII at once as asciiFold does, and has the highest bits of those set that were capitals.
+func foldEight(v uint64) (folded, capitals uint64) {
+	capitals = (v + (0x80-'A')*eight) &^ (v + (0x7f-'Z')*eight) & highs // nothing is carried from one octet to the next
+	digits := (v + (0x80-'0')*eight) &^ (v + (0x7f-'9')*eight) & highs
+	blanks := (^(v + (0x7f-' ')*eight) | (v + eight)) & highs // up to a space, and 0x7f
+	v = (v | capitals>>2) &^ (digits >> 7 * 0x0f)
+	blanks = blanks >> 7 * 0xff
+	return v&^blanks | blanks&(' '*eight), capitals
 }
 
 // isUpper is 1 for capitals.
