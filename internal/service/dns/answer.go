@@ -30,7 +30,8 @@ type result struct {
 	failed  bool
 	reason  Reason
 	detail  error
-	size    int // in bytes, about
+	text    string // of a failure, for whoever asks
+	size    int    // in bytes, about
 }
 
 // interpret finds in a reply what was asked for: follows the aliases, and tells
@@ -46,6 +47,7 @@ func interpret(r *reply, name string, qtype uint16) *result {
 		return res.fail(Temporary, failureTTL)
 	case len(res.records) > 0 && r.msg.Rcode == wire.RcodeSuccess:
 		res.ttl = ttl
+		joined(res.records)
 		return res
 	case r.msg.Rcode == wire.RcodeNameError:
 		return res.fail(NoName, min(ttl, negativeTTL(r.msg)))
@@ -83,6 +85,15 @@ func (res *result) follow(answer []wire.RR, qtype uint16) (ttl time.Duration, ok
 		res.name = canonical(alias.Target)
 	}
 	return ttl, false
+}
+
+// joined puts the strings of each TXT record together, as all want them, and as they are.
+func joined(records []wire.RR) {
+	for _, rr := range records {
+		if t, ok := rr.(*wire.TXT); ok {
+			t.Txt = []string{unescape(strings.Join(t.Txt, ""))}
+		}
+	}
 }
 
 // canonical is a name from the wire as Answers have it.

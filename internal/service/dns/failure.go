@@ -2,7 +2,6 @@ package dns
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"postroad/internal/fault"
@@ -59,7 +58,7 @@ type Failure struct {
 }
 
 // text is for everybody, and begins what Error tells: it isn't said twice then (fault.Error).
-func (f *Failure) text() string { return fmt.Sprintf("DNS: %s %s: %s", f.Name, f.Type, f.Reason) }
+func (f *Failure) text() string { return "DNS: " + f.Name + " " + f.Type + ": " + f.Reason.String() }
 
 // Error tells what was asked and why there is no answer.
 func (f *Failure) Error() string {
@@ -74,8 +73,16 @@ func (f *Failure) Error() string {
 func (f *Failure) Unwrap() error { return f.Detail }
 
 // Fault gives f the kind of fault that it is.
-func (f *Failure) Fault() error {
-	return fault.Wrap(f.Reason.kind(), f, f.text())
+func (f *Failure) Fault() error { return f.fault(f.text()) }
+
+// fault is Fault, with its text. Much is asked of what isn't there, so both are of one piece.
+func (f Failure) fault(text string) error {
+	both := struct {
+		fault.Error
+		Failure
+	}{fault.Error{Kind: f.Reason.kind(), Text: text}, f}
+	both.Err = &both.Failure
+	return &both.Error
 }
 
 // ReasonOf returns the reason in err's chain; Temporary if there is none. Ask only about failures.

@@ -28,7 +28,7 @@ func (c *Client) LookupMX(ctx context.Context, domain string) (Answer[MX], error
 // LookupTXT implements Resolver.
 func (c *Client) LookupTXT(ctx context.Context, name string) (Answer[string], error) {
 	return lookup(ctx, c, name, wire.TypeTXT, func(rr *wire.TXT) (string, bool) {
-		return unescape(strings.Join(rr.Txt, "")), true
+		return rr.Txt[0], true // joined has seen to it
 	})
 }
 
@@ -123,21 +123,30 @@ func lookup[R wire.RR, T any](ctx context.Context, c *Client, name string, qtype
 		return Answer[T]{}, unanswered(ctx)
 	}
 	a := Answer[T]{Secure: res.secure, Name: res.name, TTL: ttl}
-	for _, rr := range res.records {
+	for i, rr := range res.records {
 		if r, ok := rr.(R); ok {
 			if v, ok := convert(r); ok {
+				if a.Records == nil {
+					a.Records = make([]T, 0, len(res.records)-i)
+				}
 				a.Records = append(a.Records, v)
 			}
 		}
 	}
 	if len(a.Records) == 0 {
-		f := &Failure{Name: ascii, Type: wire.TypeToString[qtype], Reason: res.reason, Secure: res.secure, TTL: ttl, Detail: res.detail}
-		if !res.failed {
-			f.Reason = NoRecord
-		}
-		return Answer[T]{}, f.Fault()
+		return Answer[T]{}, res.failure(question{ascii, qtype}, ttl)
 	}
 	return a, nil
+}
+
+// failure says why there is no record.
+func (res *result) failure(q question, ttl time.Duration) error {
+	f := Failure{Name: q.name, Type: wire.TypeToString[q.qtype], Reason: res.reason, Secure: res.secure, TTL: ttl, Detail: res.detail}
+	if !res.failed {
+		f.Reason = NoRecord
+		return f.fault(f.text())
+	}
+	return f.fault(res.text)
 }
 
 // resolve answers from the cache, or asks. It returns nil if ctx has ended, or is of Remembered and the cache has no answer.
@@ -167,6 +176,10 @@ func (c *Client) fetch(ctx context.Context, q question) *result {
 		res = (&result{name: q.name, detail: err}).fail(Temporary, failureTTL)
 	} else {
 		res = interpret(r, q.name, q.qtype)
+	}
+	if res.failed {
+		f := Failure{Name: q.name, Type: wire.TypeToString[q.qtype], Reason: res.reason}
+		res.text = f.text()
 	}
 	c.cache.keep(q, res, c.now())
 	return res

@@ -149,14 +149,17 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 
 // summary is a verdict in a line: the best result of each method.
 func summary(methods []authres.Method) string {
-	var b strings.Builder
-	for i, m := range methods {
+	var room [128]byte
+	b := room[:0]
+	for i := range methods {
+		m := &methods[i]
 		if m.Name == "iprev" || m.Name == "arc" && m.Result == authres.None {
 			continue
 		}
 		best := m.Result
 		repeated := false
-		for k, other := range methods {
+		for k := range methods {
+			other := &methods[k]
 			if other.Name == m.Name && k != i {
 				repeated = repeated || k < i
 				if other.Result == authres.Pass && m.Name == "dkim" {
@@ -167,12 +170,12 @@ func summary(methods []authres.Method) string {
 		if repeated {
 			continue
 		}
-		if b.Len() > 0 {
-			b.WriteByte(' ')
+		if len(b) > 0 {
+			b = append(b, ' ')
 		}
-		b.WriteString(m.Name + "=" + string(best))
+		b = append(append(append(b, m.Name...), '='), best...)
 	}
-	return b.String()
+	return string(b)
 }
 
 // others are the results of the lists and of what was asked of the name in HELO. The names with x- are ours (RFC 8601 §2.7.6).
@@ -224,6 +227,9 @@ func (c *Check) report(r *sender.Verdict, j *judgement) {
 
 // domains are those of addresses, each once.
 func domains(addresses []string) []string {
+	if len(addresses) == 1 { // as a rule
+		return []string{domainOf(addresses[0])}
+	}
 	var all []string
 	seen := map[string]bool{}
 	for _, a := range addresses {

@@ -44,8 +44,9 @@ type Options struct {
 
 // Checker checks messages. It is safe for concurrent use.
 type Checker struct {
-	opts Options
-	keys *dkim.Keys
+	opts    Options
+	keys    dkim.Keys
+	records spf.Records
 }
 
 // New makes a Checker.
@@ -56,7 +57,7 @@ func New(o Options) *Checker {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Checker{opts: o, keys: &dkim.Keys{}}
+	return &Checker{opts: o}
 }
 
 // Session is what is known of the sender before the message.
@@ -72,22 +73,23 @@ type Session struct {
 // Check takes one message. It is an io.Writer that never fails; not safe for concurrent use. One that isn't finished
 // can be dropped.
 type Check struct {
-	opts    Options
+	by      *Checker
 	session Session
-	scan    *dkim.Scan
-	dkim    *dkim.Verifier
-	arc     *arc.Verifier
-	iprev   *IPRev
+	scan    dkim.Scan
+	dkim    dkim.Verifier
+	arc     arc.Verifier
+	iprev   IPRev
+	known   bool // iprev is
 	unread  bool // taking the message apart has panicked
 }
 
 // Begin starts the check of one message. Nothing is asked of the DNS before Verdict.
 func (c *Checker) Begin(s Session) *Check {
 	s.IP = s.IP.Unmap().WithZone("")
-	k := &Check{opts: c.opts, session: s}
-	k.dkim = dkim.NewReader(dkim.Options{Resolver: c.opts.Resolver, Keys: c.keys, Now: c.opts.Now})
-	k.arc = arc.NewReader(arc.Options{Resolver: c.opts.Resolver, Keys: c.keys})
-	k.scan = dkim.NewScan(k.dkim, k.arc)
+	k := &Check{by: c, session: s}
+	k.dkim.Begin(dkim.Options{Resolver: c.opts.Resolver, Keys: &c.keys, Now: c.opts.Now})
+	k.arc.Begin(arc.Options{Resolver: c.opts.Resolver, Keys: &c.keys})
+	k.scan.Begin(&k.dkim, &k.arc)
 	return k
 }
 
@@ -110,7 +112,7 @@ func (k *Check) Header() string {
 }
 
 // Known tells what CheckIPRev says of the session's IP, so that Verdict needn't ask.
-func (k *Check) Known(r IPRev) { k.iprev = &r }
+func (k *Check) Known(r IPRev) { k.iprev, k.known = r, true }
 
 // Verdict is what the checks say.
 type Verdict struct {
@@ -132,7 +134,7 @@ type Verdict struct {
 
 // Verdict finishes the check. The message must be complete. It waits for the DNS, for no longer than Options.Timeout.
 func (k *Check) Verdict(ctx context.Context) Verdict {
-	v := Verdict{ID: k.opts.ID, Session: k.session}
+	v := Verdict{ID: k.by.opts.ID, Session: k.session}
 	var tooLarge error
 	if !k.unread {
 		k.unread = !k.survives("message", func() { tooLarge = k.scan.Close() })
@@ -141,13 +143,13 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 	memory, complete := k.memory(ctx)
 	if !k.remembered(memory, complete, &v) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, k.opts.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, k.by.opts.Timeout)
 		defer cancel()
-		k.parallel(ctx, &v)
+		v = k.parallel(ctx, v)
 		memory, complete = k.memory(ctx)
 	}
 	switch {
-	case k.opts.NoDMARC:
+	case k.by.opts.NoDMARC:
 	case tooLarge != nil:
 		v.DMARC = dmarc.Result{Status: authres.PermError, Reason: fault.TextOf(tooLarge), Disposition: dmarc.Quarantine}
 	default:
@@ -157,13 +159,13 @@ func (k *Check) Verdict(ctx context.Context) Verdict {
 }
 
 func (k *Check) request() spf.Request {
-	return spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.opts.ID, Now: k.opts.Now}
+	return spf.Request{IP: k.session.IP, Helo: k.session.Helo, MailFrom: k.session.MailFrom, Receiver: k.by.opts.ID, Now: k.by.opts.Now, Records: &k.by.records}
 }
 
 // parallel runs what DMARC builds upon. It leaves DMARC a part of the time: whoever makes SPF or DKIM wait for
 // names of his own shall not thereby escape another's policy.
-func (k *Check) parallel(ctx context.Context, v *Verdict) {
-	ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout/5*4)
+func (k *Check) parallel(ctx context.Context, v Verdict) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, k.by.opts.Timeout/5*4)
 	defer cancel()
 	q := k.request()
 	var g sync.WaitGroup
@@ -171,8 +173,8 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	if q.MailFrom != "" {
 		g.Go(func() { v.Helo = k.checkHelo(ctx, q) })
 	}
-	if k.iprev != nil {
-		v.IPRev = *k.iprev
+	if k.known {
+		v.IPRev = k.iprev
 	} else {
 		g.Go(func() { v.IPRev = k.checkIPRev(ctx) })
 	}
@@ -182,11 +184,12 @@ func (k *Check) parallel(ctx context.Context, v *Verdict) {
 	if q.MailFrom == "" {
 		v.Helo = v.SPF
 	}
+	return v
 }
 
 // remembered does what parallel does out of the DNS's answers that are at hand. It returns false if these aren't all, and what it has found says nothing then.
 func (k *Check) remembered(ctx context.Context, complete func() bool, v *Verdict) bool {
-	if complete == nil || k.iprev == nil || k.unread || k.arc.Sealed() {
+	if complete == nil || !k.known || k.unread || k.arc.Sealed() {
 		return false
 	}
 	q := k.request()
@@ -200,13 +203,13 @@ func (k *Check) remembered(ctx context.Context, complete func() bool, v *Verdict
 	if k.survives("dkim", func() { k.dkim.Lookup(ctx) }); !complete() {
 		return false
 	}
-	v.IPRev, v.ARC, v.DKIM = *k.iprev, k.checkARC(ctx), k.checkDKIM(ctx, false)
+	v.IPRev, v.ARC, v.DKIM = k.iprev, k.checkARC(ctx), k.checkDKIM(ctx, false)
 	return true
 }
 
 // memory is a context with which the DNS is asked for what is at hand alone, and what tells whether that was all; nil if there is no such thing.
 func (k *Check) memory(ctx context.Context) (_ context.Context, complete func() bool) {
-	if r, ok := k.opts.Resolver.(rememberer); ok {
+	if r, ok := k.by.opts.Resolver.(rememberer); ok {
 		return r.Remembered(ctx)
 	}
 	return ctx, nil

@@ -18,14 +18,14 @@ const broken = "internal error"
 // survives runs a check, and reports whether it came to an end. One that panics costs the message its own result and no more: strangers write what it reads.
 func (k *Check) survives(check string, run func()) bool {
 	p := fault.Caught(run)
-	if p != nil && k.opts.Broken != nil {
-		k.opts.Broken(check, p)
+	if p != nil && k.by.opts.Broken != nil {
+		k.by.opts.Broken(check, p)
 	}
 	return p == nil
 }
 
 func (k *Check) checkSPF(ctx context.Context, q spf.Request) (r spf.Result) {
-	if !k.survives("spf", func() { r = spf.Check(ctx, k.opts.Resolver, q) }) {
+	if !k.survives("spf", func() { r = spf.Check(ctx, k.by.opts.Resolver, q) }) {
 		identity := q.MailFrom
 		if identity == "" {
 			identity = q.Helo
@@ -42,7 +42,7 @@ func (k *Check) checkHelo(ctx context.Context, q spf.Request) spf.Result {
 }
 
 func (k *Check) checkIPRev(ctx context.Context) (r IPRev) {
-	if !k.survives("iprev", func() { r = CheckIPRev(ctx, k.opts.Resolver, k.session.IP) }) {
+	if !k.survives("iprev", func() { r = CheckIPRev(ctx, k.by.opts.Resolver, k.session.IP) }) {
 		return IPRev{Status: authres.TempError}
 	}
 	return r
@@ -74,13 +74,13 @@ func (k *Check) checkDKIM(ctx context.Context, lookup bool) (r []dkim.Result) {
 func (k *Check) checkDMARC(ctx, memory context.Context, complete func() bool, m dmarc.Message) (r dmarc.Result) {
 	survived := !k.unread && k.survives("dmarc", func() {
 		if complete != nil {
-			if r = dmarc.Evaluate(memory, k.opts.Resolver, m); complete() {
+			if r = dmarc.Evaluate(memory, k.by.opts.Resolver, m); complete() {
 				return
 			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, k.opts.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, k.by.opts.Timeout)
 		defer cancel()
-		r = dmarc.Evaluate(ctx, k.opts.Resolver, m)
+		r = dmarc.Evaluate(ctx, k.by.opts.Resolver, m)
 	})
 	if !survived {
 		return dmarc.Result{Status: authres.TempError, Reason: broken, Disposition: dmarc.None}

@@ -16,41 +16,39 @@ func (v *Verdict) Field() string { return v.Results().Field() }
 // Results is the verdict in the words of RFC 8601. Its Value is what arc.SealOptions.Results asks for.
 func (v *Verdict) Results() authres.Header {
 	h := authres.Header{ID: v.ID, Methods: make([]authres.Method, 0, 5+max(1, len(v.DKIM))+len(v.Others))}
-	h.Methods = append(h.Methods, v.iprev())
+	room := make(properties, 0, 6+5*len(v.DKIM))
+	h.Methods = append(h.Methods, v.iprev(&room))
 	if v.Session.MailFrom != "" {
-		h.Methods = append(h.Methods, spfMethod(v.SPF, "mailfrom", v.Session.MailFrom))
+		h.Methods = append(h.Methods, spfMethod(&room, &v.SPF, "mailfrom", v.Session.MailFrom))
 	}
 	if v.Session.Helo != "" {
-		h.Methods = append(h.Methods, spfMethod(v.Helo, "helo", v.Session.Helo))
+		h.Methods = append(h.Methods, spfMethod(&room, &v.Helo, "helo", v.Session.Helo))
 	}
 	if len(v.DKIM) == 0 {
 		h.Methods = append(h.Methods, authres.Method{Name: "dkim", Result: authres.None})
 	}
 	for i := range v.DKIM {
-		h.Methods = append(h.Methods, dkimMethod(&v.DKIM[i]))
+		h.Methods = append(h.Methods, dkimMethod(&room, &v.DKIM[i]))
 	}
 	if v.DMARC.Status != "" {
-		h.Methods = append(h.Methods, v.dmarc())
+		h.Methods = append(h.Methods, v.dmarc(&room))
 	}
-	h.Methods = append(append(h.Methods, v.arc()), v.Others...)
+	h.Methods = append(append(h.Methods, v.arc(&room)), v.Others...)
 	return h
 }
 
-// properties leaves out those without a value.
-func properties(ps ...authres.Property) []authres.Property {
-	n := 0
+// properties are those of all methods so far.
+type properties []authres.Property
+
+// of are a method's; it leaves out those without a value.
+func (all *properties) of(ps ...authres.Property) []authres.Property {
+	first := len(*all)
 	for _, p := range ps {
 		if p.Value != "" {
-			n++
+			*all = append(*all, p)
 		}
 	}
-	some := make([]authres.Property, 0, n)
-	for _, p := range ps {
-		if p.Value != "" {
-			some = append(some, p)
-		}
-	}
-	return some
+	return (*all)[first:len(*all):len(*all)]
 }
 
 func (v *Verdict) ip() string {
@@ -60,23 +58,25 @@ func (v *Verdict) ip() string {
 	return v.Session.IP.String()
 }
 
-func (v *Verdict) iprev() authres.Method { // RFC 8601 §2.7.3
+func (v *Verdict) iprev(room *properties) authres.Method { // RFC 8601 §2.7.3
 	return authres.Method{Name: "iprev", Result: v.IPRev.Status, Comment: v.IPRev.Name,
-		Props: properties(authres.Property{Type: "policy", Name: "iprev", Value: v.ip()})}
+		Props: room.of(authres.Property{Type: "policy", Name: "iprev", Value: v.ip()})}
 }
 
-func spfMethod(r spf.Result, identity, value string) authres.Method { // RFC 8601 §2.7.2
+func spfMethod(room *properties, r *spf.Result, identity, value string) authres.Method { // RFC 8601 §2.7.2
 	return authres.Method{Name: "spf", Result: r.Status, Comment: r.Term, Reason: r.Reason,
-		Props: properties(authres.Property{Type: "smtp", Name: identity, Value: value})}
+		Props: room.of(authres.Property{Type: "smtp", Name: identity, Value: value})}
 }
 
-func dkimMethod(r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
-	m := authres.Method{Name: "dkim", Result: r.Status, Reason: r.Reason, Props: properties(
-		authres.Property{Type: "header", Name: "d", Value: r.Domain}, authres.Property{Type: "header", Name: "s", Value: r.Selector},
-		authres.Property{Type: "header", Name: "a", Value: r.Algorithm}, authres.Property{Type: "header", Name: "b", Value: r.Signature})}
-	if domain, bare := strings.CutPrefix(r.Identity, "@"); !bare || domain != r.Domain {
-		m.Props = append(m.Props, properties(authres.Property{Type: "header", Name: "i", Value: r.Identity})...)
+func dkimMethod(room *properties, r *dkim.Result) authres.Method { // RFC 8601 §2.7.1, RFC 6008
+	identity := r.Identity
+	if domain, bare := strings.CutPrefix(identity, "@"); bare && domain == r.Domain {
+		identity = "" // it says no more
 	}
+	m := authres.Method{Name: "dkim", Result: r.Status, Reason: r.Reason, Props: room.of(
+		authres.Property{Type: "header", Name: "d", Value: r.Domain}, authres.Property{Type: "header", Name: "s", Value: r.Selector},
+		authres.Property{Type: "header", Name: "a", Value: r.Algorithm}, authres.Property{Type: "header", Name: "b", Value: r.Signature},
+		authres.Property{Type: "header", Name: "i", Value: identity})}
 	if r.KeyBits > 0 {
 		m.Comment = strconv.Itoa(r.KeyBits) + "-bit key"
 	}
@@ -92,9 +92,9 @@ const partly = " octets of the body unsigned"
 // Partial reports whether a result of ours is that of a signature which covers only the beginning of the body (its l tag).
 func Partial(m *authres.Method) bool { return m.Name == "dkim" && strings.HasSuffix(m.Comment, partly) }
 
-func (v *Verdict) dmarc() authres.Method {
+func (v *Verdict) dmarc(room *properties) authres.Method {
 	r := &v.DMARC
-	m := authres.Method{Name: "dmarc", Result: r.Status, Reason: r.Reason, Props: properties(authres.Property{Type: "header", Name: "from", Value: r.Author})}
+	m := authres.Method{Name: "dmarc", Result: r.Status, Reason: r.Reason, Props: room.of(authres.Property{Type: "header", Name: "from", Value: r.Author})}
 	if r.PolicyDomain != "" {
 		m.Comment = "p=" + string(r.Policy) + " dis=" + string(r.Disposition)
 		if v.Override != "" {
@@ -104,11 +104,11 @@ func (v *Verdict) dmarc() authres.Method {
 	return m
 }
 
-func (v *Verdict) arc() authres.Method { // RFC 8617 §6
+func (v *Verdict) arc(room *properties) authres.Method { // RFC 8617 §6
 	m := authres.Method{Name: "arc", Result: v.ARC.Status, Reason: v.ARC.Reason}
 	if v.ARC.Status == authres.Pass {
 		m.Comment = fmt.Sprintf("i=%d", len(v.ARC.Sets))
-		m.Props = properties(authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(v.ARC.OldestPass)},
+		m.Props = room.of(authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(v.ARC.OldestPass)},
 			authres.Property{Type: "smtp", Name: "remote-ip", Value: v.ip()})
 	}
 	return m

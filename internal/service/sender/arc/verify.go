@@ -59,6 +59,9 @@ func NewVerifier(o Options) *Verifier {
 // NewReader makes a Verifier for a dkim.Scan.
 func NewReader(o Options) *Verifier { return &Verifier{opts: o} }
 
+// Begin makes v, a part of somebody's as a rule, what NewReader returns.
+func (v *Verifier) Begin(o Options) { *v = Verifier{opts: o} }
+
 // Write takes the next portion of the message. It never fails.
 func (v *Verifier) Write(p []byte) (int, error) { return v.scan.Write(p) }
 

@@ -46,7 +46,7 @@ func (d *Digester) Digest(s *Signature, own string) []byte {
 			b = append(appendField(b, d.header[i].Raw, s.RelaxedHeader), crlf...)
 		}
 	}
-	sum := sha256.Sum256(appendField(b, WithoutSignature(own), s.RelaxedHeader))
+	sum := sha256.Sum256(appendUnsigned(b, own, s.RelaxedHeader))
 	return sum[:]
 }
 

@@ -22,7 +22,8 @@ func (f Field) Body() string {
 // ParseHeader splits a header section, up to the empty line or the end. Lines that are no
 // field and continue none are passed over.
 func ParseHeader(raw string) Header {
-	h := make(Header, 0, min(32, 1+strings.Count(raw, "\r\n")))
+	var room [32]Field // as many as most messages have
+	h := Header(room[:0])
 	for raw != "" && !strings.HasPrefix(raw, "\r\n") {
 		n := fieldLength(raw)
 		field := strings.TrimSuffix(raw[:n], "\r\n")
@@ -31,7 +32,7 @@ func ParseHeader(raw string) Header {
 			h = append(h, Field{lowerName(name), field})
 		}
 	}
-	return h
+	return append(make(Header, 0, len(h)), h...)
 }
 
 // lowerName is a field's name in lower case, without the white space behind it.
@@ -123,6 +124,17 @@ func appendField(b []byte, raw string, relaxed bool) []byte {
 		b = b[:len(b)-1]
 	}
 	return appendUnfolded(append(b, ':'), body)
+}
+
+// appendUnsigned is appendField of a signature field without its value, which need not be put together for it: what is around the value has no white
+// space next to it.
+func appendUnsigned(b []byte, own string, relaxed bool) []byte {
+	before, behind := aroundSignature(own)
+	b = appendField(b, before, relaxed)
+	if !relaxed {
+		return append(b, behind...)
+	}
+	return appendUnfolded(b, behind)
 }
 
 // appendUnfolded appends s on one line, with each run of white space as one space, and none at either end.

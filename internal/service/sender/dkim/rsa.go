@@ -1,7 +1,6 @@
 package dkim
 
 import (
-	"bytes"
 	"crypto/rsa"
 	"crypto/sha256"
 	"math"
@@ -40,9 +39,12 @@ func (k *publicRSA) verify(digest, signature []byte) bool {
 	if err != nil { // not below the modulus (§5.2.2)
 		return false
 	}
-	m := bigmod.NewNat().ExpShortVarTime(s, k.e, k.n)
 	var room [MaxRSA / 8]byte
-	return bytes.Equal(m.Bytes(k.n), encoded(room[:k.size], digest))
+	want, err := bigmod.NewNat().SetBytes(encoded(room[:k.size], digest), k.n)
+	if err != nil { // its first octet is zero, and no modulus' is
+		return false
+	}
+	return bigmod.NewNat().ExpShortVarTime(s, k.e, k.n).Equal(want) == 1
 }
 
 // sha256Prefix is the DER of a DigestInfo of SHA-256 up to the digest (RFC 8017 §9.2, note 1).

@@ -19,6 +19,7 @@ type Reader interface {
 // Scan takes a message apart for Readers. It is an io.Writer that never fails; not safe for concurrent use.
 type Scan struct {
 	readers []Reader
+	few     [2]Reader // room for them
 	header  []byte
 	bodies  Bodies
 	fields  Header
@@ -28,7 +29,17 @@ type Scan struct {
 }
 
 // NewScan makes a Scan for one message.
-func NewScan(readers ...Reader) *Scan { return &Scan{readers: readers} }
+func NewScan(readers ...Reader) *Scan {
+	s := new(Scan)
+	s.Begin(readers...)
+	return s
+}
+
+// Begin makes s, a part of somebody's as a rule, what NewScan returns.
+func (s *Scan) Begin(readers ...Reader) {
+	*s = Scan{}
+	s.readers = append(s.few[:0], readers...)
+}
 
 // Write takes the next portion of the message.
 func (s *Scan) Write(p []byte) (int, error) {

@@ -134,7 +134,8 @@ func (s *Signature) parseTimes(tags Tags) error {
 
 // parseDKIM reads a DKIM-Signature field body. What can be read is in s even if there is an error.
 func (s *Signature) parseDKIM(body string) error {
-	tags, err := ParseTags(body)
+	var room [usualTags]Tag
+	tags, err := appendTags(room[:0], body)
 	if err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "signature syntax error")
 	}

@@ -18,8 +18,13 @@ type Tag struct{ Name, Value string }
 
 // ParseTags reads a tag list. A tag that comes twice makes the whole list invalid, as the RFC has it.
 // The list may end with a semicolon; empty tags elsewhere are invalid.
-func ParseTags(s string) (Tags, error) {
-	tags := make(Tags, 0, 16)
+func ParseTags(s string) (Tags, error) { return appendTags(make(Tags, 0, usualTags), s) }
+
+// usualTags is as many as there are in most lists.
+const usualTags = 16
+
+// appendTags is ParseTags, into tags that are empty but have room.
+func appendTags(tags Tags, s string) (Tags, error) {
 	for rest, more := s, true; more; {
 		var spec string
 		spec, rest, more = strings.Cut(rest, ";")
@@ -133,6 +138,15 @@ func list(s string) []string {
 // WithoutSignature returns a signature field with the value of its b tag, and all white space around it,
 // taken out (RFC 6376 §3.5, §3.7).
 func WithoutSignature(field string) string {
+	before, behind := aroundSignature(field)
+	if behind == "" {
+		return before
+	}
+	return before + behind
+}
+
+// aroundSignature is what WithoutSignature leaves: up to the equals sign of the b tag, and from the semicolon behind its value on, if there is one.
+func aroundSignature(field string) (before, behind string) {
 	colon := strings.IndexByte(field, ':')
 	for i := colon + 1; i < len(field); {
 		end := len(field)
@@ -140,9 +154,9 @@ func WithoutSignature(field string) string {
 			end = i + j
 		}
 		if name, _, ok := strings.Cut(field[i:end], "="); ok && trim(name) == "b" {
-			return field[:i+len(name)+1] + field[end:]
+			return field[:i+len(name)+1], field[end:]
 		}
 		i = end + 1
 	}
-	return field
+	return field, ""
 }

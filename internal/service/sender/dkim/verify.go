@@ -70,10 +70,17 @@ func NewVerifier(o Options) *Verifier {
 
 // NewReader makes a Verifier for a Scan.
 func NewReader(o Options) *Verifier {
+	v := new(Verifier)
+	v.Begin(o)
+	return v
+}
+
+// Begin makes v, a part of somebody's as a rule, what NewReader returns.
+func (v *Verifier) Begin(o Options) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Verifier{opts: o}
+	*v = Verifier{opts: o}
 }
 
 // Write takes the next portion of the message. It never fails.

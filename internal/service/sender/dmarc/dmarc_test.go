@@ -107,7 +107,7 @@ func TestTreeWalkQuestions(t *testing.T) {
 		"com":               {"_dmarc.com"},
 	} {
 		c := &counter{}
-		w := &walker{resolver: c, asked: map[string]*published{}}
+		w := &walker{resolver: c}
 		for range 2 { // the second time nothing is asked
 			if _, err := w.walk(t.Context(), domain); err != nil {
 				t.Fatal(err)
@@ -142,7 +142,7 @@ func TestOrganizationalDomain(t *testing.T) {
 		{"a.mail.example.com", "example.com", zone{"_dmarc.example.com": "v=spf1 -all\n" + plain}},
 		{"a.mail.example.com", "com", zone{"_dmarc.com": plain}},
 	} {
-		w := &walker{resolver: c.z, asked: map[string]*published{}}
+		w := &walker{resolver: c.z}
 		if got, err := w.organizationOf(t.Context(), c.domain); got != c.want || err != nil {
 			t.Errorf("%s with %v: %s, %v", c.domain, c.z, got, err)
 		}

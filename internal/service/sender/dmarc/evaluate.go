@@ -68,7 +68,7 @@ func (r *Result) rank() int {
 // the others' policies, and what people may take for an address that nobody can check is suspicious.
 func Evaluate(ctx context.Context, resolver Resolver, m Message) Result {
 	authors, odd := authors(m.From)
-	w := &walker{resolver: resolver, asked: map[string]*published{}}
+	w := &walker{resolver: resolver}
 	var worst Result
 	for i, a := range authors {
 		if r := evaluate(ctx, w, a, &m); i == 0 || r.rank() > worst.rank() {

@@ -13,6 +13,6 @@ func Organization(ctx context.Context, resolver Resolver, domain string) (string
 	if name == "" {
 		return "", fault.New(fault.Invalid, "not a domain")
 	}
-	w := &walker{resolver: resolver, asked: map[string]*published{}}
+	w := &walker{resolver: resolver}
 	return w.organizationOf(ctx, name)
 }

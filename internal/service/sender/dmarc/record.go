@@ -2,6 +2,7 @@ package dmarc
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,13 @@ const (
 
 // rank orders policies by strictness.
 func (p Policy) rank() int {
-	return map[Policy]int{Quarantine: 1, Reject: 2}[p]
+	switch p {
+	case Quarantine:
+		return 1
+	case Reject:
+		return 2
+	}
+	return 0
 }
 
 // milder is the policy one level below, which is asked for in testing (§4.7, t).
@@ -70,7 +77,7 @@ func ParseRecord(txt string) (r Record, ok bool) {
 		return r, false
 	}
 	r = Record{PSD: 'u', FailureOptions: "0"}
-	p := parser{r: &r, seen: map[string]bool{}}
+	p := parser{r: &r}
 	for tag := range strings.SplitSeq(rest, ";") {
 		if name, value, ok := strings.Cut(tag, "="); ok {
 			p.tag(strings.ToLower(strings.Trim(name, wsp)), strings.Trim(value, wsp))
@@ -85,19 +92,23 @@ func ParseRecord(txt string) (r Record, ok bool) {
 
 const wsp = " \t"
 
+// tagNames are those of the tags that mean something.
+var tagNames = [...]string{"p", "sp", "np", "adkim", "aspf", "psd", "t", "pct", "rua", "ruf", "fo"}
+
 type parser struct {
 	r    *Record
-	seen map[string]bool
+	seen [len(tagNames)]bool
 	// bad: a policy is none that we know.
 	bad bool
 }
 
 // tag takes one tag; of several with one name the first counts.
 func (p *parser) tag(name, value string) {
-	if p.seen[name] {
+	i := slices.Index(tagNames[:], name)
+	if i < 0 || p.seen[i] {
 		return
 	}
-	p.seen[name] = true
+	p.seen[i] = true
 	lower := strings.ToLower(value)
 	switch name {
 	case "p":
@@ -118,7 +129,7 @@ func (p *parser) tag(name, value string) {
 		p.r.Testing = lower == "y"
 	case "pct":
 		// Historic (§A.6): t=y is what 0 came to mean; other values were never applied well, and count as 100.
-		if lower == "0" && !p.seen["t"] {
+		if lower == "0" && !p.seen[slices.Index(tagNames[:], "t")] {
 			p.r.Testing = true
 		}
 	case "rua":

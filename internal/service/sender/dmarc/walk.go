@@ -30,29 +30,39 @@ type published struct {
 // walker walks the DNS tree, and asks for each name once.
 type walker struct {
 	resolver Resolver
-	asked    map[string]*published
+	asked    []asked // hardly ever more than a few
+}
+
+// asked is a domain that was asked for, and its record; nil if there is none.
+type asked struct {
+	domain string
+	record *published
 }
 
 // record finds the record of a domain itself; nil if there is none, or several.
 func (w *walker) record(ctx context.Context, domain string) (*published, error) {
-	if p, ok := w.asked[domain]; ok {
-		return p, nil
+	for i := range w.asked {
+		if w.asked[i].domain == domain {
+			return w.asked[i].record, nil
+		}
 	}
 	txts, err := w.resolver.LookupTXT(ctx, "_dmarc."+domain)
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) {
 		return nil, fault.Wrap(fault.Unavailable, err, "no answer from the DNS")
 	}
-	var found []*published
-	for _, txt := range txts {
-		if r, ok := ParseRecord(txt); ok {
-			found = append(found, &published{domain, r})
-		}
-	}
 	var p *published
-	if len(found) == 1 { // §4.10 step 2: several are none
-		p = found[0]
+	for _, txt := range txts {
+		r, ok := ParseRecord(txt)
+		if !ok {
+			continue
+		}
+		if p != nil { // §4.10 step 2: several are none
+			p = nil
+			break
+		}
+		p = &published{domain, r}
 	}
-	w.asked[domain] = p
+	w.asked = append(w.asked, asked{domain, p})
 	return p, nil
 }
 

@@ -46,6 +46,8 @@ type Request struct {
 	Receiver string
 	// Now tells the time, for explanations; nil for time.Now.
 	Now func() time.Time
+	// Records remembers what records say; nil: each is read anew.
+	Records *Records
 }
 
 // Result is the outcome of a check.
@@ -172,17 +174,18 @@ func (c *check) record(ctx context.Context, domain string) (*record, authres.Res
 	if err != nil && !absent(err) {
 		return nil, c.temporary(domain, err)
 	}
-	var found []string
+	found, n := "", 0
 	for _, txt := range txts {
 		if isRecord(txt) {
-			found = append(found, txt)
+			found = txt
+			n++
 		}
 	}
-	switch len(found) {
+	switch n {
 	case 0:
 		return nil, authres.None
 	case 1:
-		rec, err := parse(found[0])
+		rec, err := c.Records.parse(found)
 		if err != nil {
 			c.reason = shorten(domain) + ": " + fault.TextOf(err)
 			return nil, authres.PermError

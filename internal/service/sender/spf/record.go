@@ -103,7 +103,13 @@ func (r *record) term(text string) error {
 
 // modifier reads redirect and exp, each of which may come once (RFC 7208 §6), and checks others.
 func (r *record) modifier(name, value, text string) error {
-	to := map[string]*string{"redirect": &r.redirect, "exp": &r.exp}[name]
+	var to *string
+	switch name {
+	case "redirect":
+		to = &r.redirect
+	case "exp":
+		to = &r.exp
+	}
 	switch {
 	case to == nil:
 		if !isMacroString(value, false) {
