@@ -72,17 +72,24 @@ func (s *Session) SetFolderProps(ctx context.Context, id FolderID, patch map[Pro
 		if err != nil {
 			return err
 		}
-		for scope, some := range patch {
-			if err := s.mayUseProps(&f.Folder, scope); err != nil {
-				return err
-			}
-			if err := t.patchFolderProps(folderPropsKey(id, s.scopeOwner(scope)), some); err != nil {
-				return err
-			}
+		if err := s.patchProps(t, f, patch); err != nil {
+			return err
 		}
 		t.changeFolder(f)
 		return nil
 	})
+}
+
+func (s *Session) patchProps(t *txn, f *folderEdit, patch map[PropScope]map[string][]byte) error {
+	for scope, some := range patch {
+		if err := s.mayUseProps(&f.Folder, scope); err != nil {
+			return err
+		}
+		if err := t.patchFolderProps(folderPropsKey(f.ID, s.scopeOwner(scope)), some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *txn) patchFolderProps(key []byte, patch map[string][]byte) error {

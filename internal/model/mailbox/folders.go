@@ -33,6 +33,8 @@ type FolderPatch struct {
 	Parent     *FolderID
 	Role       *Role
 	Subscribed *bool
+	// Props are properties that change in the same step, as by SetFolderProps.
+	Props map[PropScope]map[string][]byte
 }
 
 // CreateFolder makes a folder. It needs RightCreate on the parent; at the root only
@@ -193,11 +195,14 @@ func (s *Session) UpdateFolder(ctx context.Context, id FolderID, p FolderPatch) 
 		if err := s.mayPatch(t, &f.Folder, &p); err != nil {
 			return err
 		}
-		if !p.apply(&f.Folder) {
+		if !p.apply(&f.Folder) && len(p.Props) == 0 {
 			done = s.shows(f.Folder)
 			return nil
 		}
 		if err := t.fits(&f.Folder); err != nil {
+			return err
+		}
+		if err := s.patchProps(t, f, p.Props); err != nil {
 			return err
 		}
 		t.changeFolder(f)

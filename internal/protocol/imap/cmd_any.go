@@ -89,11 +89,19 @@ func (s *session) enable(ctx context.Context) (reply, error) {
 			}
 		}
 		if s.enableOne(n) {
-			done += " " + n
+			done += " " + asAnnounced(n)
 		}
 	}
 	s.out.line(done)
 	return reply{text: "enabled"}, nil
+}
+
+// asAnnounced is a capability as CAPABILITY spells it: some clients tell capitals from small letters.
+func asAnnounced(name string) string {
+	if name == "IMAP4REV2" {
+		return "IMAP4rev2"
+	}
+	return name
 }
 
 // enableOne enables a capability; false if there is nothing to enable.

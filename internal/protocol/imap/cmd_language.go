@@ -17,7 +17,10 @@ type language struct {
 	namespaces map[string]string
 }
 
-const defaultLanguage = "i-default"
+const (
+	defaultLanguage = "i-default"
+	anyLanguage     = "*" // a language range
+)
 
 // newLanguages makes the languages out of the table of translations.
 func newLanguages() map[string]*language {
@@ -44,6 +47,9 @@ func (s *session) languageCommand(context.Context) (reply, error) {
 	if len(ranges) == 0 {
 		s.out.line("* LANGUAGE (", strings.Join(s.srv.languageTags(), " "), ")")
 		return reply{text: "languages told"}, nil
+	}
+	if last := len(ranges) - 1; ranges[last] == anyLanguage { // RFC 4647 §3.4: nothing follows, so it is the default
+		ranges[last] = "default"
 	}
 	for _, r := range ranges {
 		if l, ok := s.srv.languageOf(r); ok {
@@ -87,7 +93,7 @@ func (s *Server) languageTags() []string {
 }
 
 // languageOf finds the language that a range means: the range itself, or else what it is a dialect of (RFC 4647 §3.4). A "*" could
-// mean any, and so none. "default" is what those get who ask for nothing.
+// mean any, and so none, unless nothing comes behind it (anyLanguage). "default" is what those get who ask for nothing.
 func (s *Server) languageOf(wanted string) (*language, bool) {
 	tag := strings.ToLower(wanted)
 	if tag == "default" {

@@ -424,35 +424,3 @@ func (e *entry) appendAttributes(b []byte, subscribed bool) []byte {
 	}
 	return b[:len(b)-1]
 }
-
-// uses are the special uses of folders (RFC 6154 §2).
-var uses = [...]struct {
-	role mailbox.Role
-	name string
-}{
-	{mailbox.Drafts, `\Drafts`}, {mailbox.Sent, `\Sent`}, {mailbox.Junk, `\Junk`},
-	{mailbox.Trash, `\Trash`}, {mailbox.Archive, `\Archive`},
-}
-
-// use is an entry's special-use attribute, "" if it has none. Those of others are told to nobody else: a client would take
-// their Sent for the client's own.
-func (e *entry) use() string {
-	if e.folder != nil && !e.foreign {
-		for _, u := range uses {
-			if u.role == e.folder.Role {
-				return u.name
-			}
-		}
-	}
-	return ""
-}
-
-// roleOf finds the role of a special use named without its backslash.
-func roleOf(name string) (mailbox.Role, bool) {
-	for _, u := range uses {
-		if strings.EqualFold(u.name[1:], name) {
-			return u.role, true
-		}
-	}
-	return mailbox.NoRole, false
-}

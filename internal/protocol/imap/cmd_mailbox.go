@@ -38,7 +38,7 @@ func (s *session) mayUse(ctx context.Context, path string, role mailbox.Role, ok
 	at, _, err := s.walk(ctx, path)
 	_, taken := s.mail.FolderByRole(role)
 	if err == nil && (!ok || taken || at.mail != s.mail) {
-		err = no("USEATTR", "that special use is not possible, or taken")
+		err = errUse()
 	}
 	return err
 }

@@ -78,6 +78,7 @@ func (s *session) annotations(ctx context.Context, f *box) (annotations, error) 
 			all[prefix+name] = v
 		}
 	}
+	s.addUse(all, f)
 	return all, nil
 }
 
@@ -351,6 +352,11 @@ func (s *session) mayAnnotate(ctx context.Context, f *box, set annotations) erro
 		if f == nil && strings.HasPrefix(name, sharedEntries) {
 			return fault.New(fault.Denied, "annotations of the server that all share can't be set here")
 		}
+		if f != nil && name == useEntry {
+			if _, err := s.useWanted(f, v); err != nil {
+				return err
+			}
+		}
 		if err := s.checkFilter(f, name, v); err != nil {
 			return err
 		}
@@ -387,6 +393,10 @@ func (s *session) annotateFolder(ctx context.Context, f *box, set annotations) e
 			patch[scope] = map[string][]byte{}
 		}
 		patch[scope][rest] = v
+	}
+	if use, ok := set[useEntry]; ok {
+		patch[mailbox.PrivateProps]["specialuse"] = nil // it is the folder's role
+		return s.setUse(ctx, f, use, patch)
 	}
 	return f.mail.SetFolderProps(ctx, f.ID, patch)
 }

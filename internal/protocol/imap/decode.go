@@ -424,11 +424,12 @@ func (d *decoder) nzNumber() uint32 {
 func (d *decoder) number64() int64 {
 	n := int64(0)
 	for _, c := range d.take(&digitChars, "a number") {
-		if n > (math.MaxInt64-9)/10 {
-			d.fail("number too large")
-			return 0
+		if digit := int64(c - '0'); n <= (math.MaxInt64-digit)/10 {
+			n = n*10 + digit
+			continue
 		}
-		n = n*10 + int64(c-'0')
+		d.fail("number too large")
+		return 0
 	}
 	return n
 }
