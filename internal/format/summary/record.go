@@ -44,6 +44,7 @@ const (
 	secBcc
 	secDate   // varint of the seconds since 1970, varint of the zone in minutes east
 	secFields // where fields of the header are, see fields.go
+	secApart  // in a brief record: that the header is kept apart, see apart.go
 	sections
 )
 
@@ -120,6 +121,7 @@ func (w *writer) record(s *message.Structure, preview string) {
 		w.buf = appendPlaces(w.buf, &s.Header)
 	}
 	w.end(secFields)
+	w.end(secApart)
 	w.buf[0], w.buf[1] = version, sections
 }
 
@@ -212,7 +214,7 @@ func (r Record) Envelope() []byte { return r.section(secEnvelope) }
 func (r Record) BodyStructure() []byte { return r.section(secBodyStructure) }
 
 // Header returns the message's header as it came, the empty line at its end included. It is nil if the header is longer
-// than MaxHeader; the message itself has it then, at Root().Header.
+// than MaxHeader; the message itself has it then, at Root().Header. It is nil in a brief record, too, see Apart.
 func (r Record) Header() []byte { return r.section(secHeader) }
 
 // Preview returns the beginning of the message's text, or "".

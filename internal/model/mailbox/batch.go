@@ -6,34 +6,9 @@ import (
 	"iter"
 	"time"
 
-	"postroad/internal/fault"
-	"postroad/internal/format/summary"
 	"postroad/internal/storage/blob"
 	"postroad/internal/storage/kv"
 )
-
-// Summary returns what was learned of a row's message when it arrived. It is valid until
-// the next call of Summary. Rows asked for in ascending order cost a step each. An item that was
-// expunged meanwhile gives fault.NotFound.
-func (b *Batch) Summary(row *Row) (summary.Record, error) {
-	if b.sums == nil {
-		r := all(keySummary)
-		c, err := b.r.Cursor(r.Lo, r.Hi)
-		if err != nil {
-			return nil, err
-		}
-		b.sums = c
-	}
-	b.key = append48(append(b.key[:0], keySummary), uint64(row.Content))
-	p, ok, err := b.sums.Seek(b.key)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || !bytes.Equal(p.Key, b.key) {
-		return nil, fault.New(fault.NotFound, "the message is gone")
-	}
-	return summary.Record(p.Value), nil
-}
 
 // content reads a content's record; false: it is gone. Those asked for in ascending order cost a step each, where looking
 // up each of many would read filters and indexes of the whole store again and again.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"postroad/internal/fault"
+	"postroad/internal/format/summary"
 	"postroad/internal/model/ident"
 	"postroad/internal/storage/blob"
 	"postroad/internal/storage/kv"
@@ -49,6 +50,7 @@ type checker struct {
 	contents map[ContentID]uint64 // references seen
 	sizes    map[ContentID]int64
 	bare     map[ContentID]bool // lines that don't end with CRLF
+	apart    map[ContentID]bool // those whose headers are apart
 	items    map[ItemID]place
 	bags     map[ItemID]bool // items that say they have one
 	names    map[sibling]FolderID
@@ -64,7 +66,7 @@ type sibling struct {
 func newChecker(r kv.Reader) *checker {
 	return &checker{
 		r:        r,
-		contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, bare: map[ContentID]bool{}, items: map[ItemID]place{}, bags: map[ItemID]bool{},
+		contents: map[ContentID]uint64{}, sizes: map[ContentID]int64{}, bare: map[ContentID]bool{}, apart: map[ContentID]bool{}, items: map[ItemID]place{}, bags: map[ItemID]bool{},
 		names: map[sibling]FolderID{}, roles: map[Role]FolderID{},
 	}
 }
@@ -238,6 +240,9 @@ func (c *checker) checkContents() error {
 		if err != nil || rec.refs != c.contents[id] || rec.size != c.sizes[id] {
 			c.say("content %d: says %d references and %d bytes, its items say %d and %d", id, rec.refs, rec.size, c.contents[id], c.sizes[id])
 		}
+		if rec.apart {
+			c.apart[id] = true
+		}
 		if err == nil && (rec.extra > 0) != c.bare[id] {
 			c.say("content %d: its items don't say that its lines gain %d octets", id, rec.extra)
 		}
@@ -245,18 +250,43 @@ func (c *checker) checkContents() error {
 	if n != len(c.contents) {
 		c.say("items refer to %d contents, there are %d", len(c.contents), n)
 	}
+	return errors.Join(c.checkSummaries(n), c.checkApart(keyFields, "usual fields"), c.checkApart(keyRest, "rest of the header"))
+}
+
+func (c *checker) checkSummaries(contents int) error {
 	sums := 0
 	for p, err := range c.r.Scan(all(keySummary)) {
 		if err != nil {
 			return err
 		}
 		sums++
-		if id := ContentID(read48(p.Key[1:])); c.contents[id] == 0 {
+		id := ContentID(read48(p.Key[1:]))
+		if c.contents[id] == 0 {
 			c.say("summary %d belongs to nothing", id)
+		} else if apart := summary.Record(p.Value).Apart(); apart != c.apart[id] {
+			c.say("summary %d says that its header is apart: %v, its content %v", id, apart, c.apart[id])
 		}
 	}
-	if sums != n {
-		c.say("%d contents, %d summaries", n, sums)
+	if sums != contents {
+		c.say("%d contents, %d summaries", contents, sums)
+	}
+	return nil
+}
+
+// checkApart checks that there is a piece of each header that is apart.
+func (c *checker) checkApart(kind byte, what string) error {
+	n := 0
+	for p, err := range c.r.Scan(all(kind)) {
+		if err != nil {
+			return err
+		}
+		n++
+		if id := ContentID(read48(p.Key[1:])); !c.apart[id] {
+			c.say("the %s of content %d belongs to nothing", what, id)
+		}
+	}
+	if n != len(c.apart) {
+		c.say("%d headers are apart, there are %d of %s", len(c.apart), n, what)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	his := w.open(w.store, bob, ident.System())
 	in, _ := his.FolderByRole(Inbox)
 	sent, _ := his.FolderByRole(Sent)
-	_, err := his.Append(w.ctx, in.ID, Append{Content: w.content("x"), Keywords: []string{"k"}, Bag: map[string][]byte{"a": {1}}}, Append{Content: w.content("y")})
+	_, err := his.Append(w.ctx, in.ID, Append{Content: w.content("x"), Keywords: []string{"k"}, Bag: map[string][]byte{"a": {1}}}, Append{Content: w.content("y")}, Append{Content: w.content(trace(0) + "\r\nz")})
 	w.must(err)
 	v, err := his.View(w.ctx, in.ID)
 	w.must(err)
@@ -64,7 +64,7 @@ func TestCheckFindsDamage(t *testing.T) {
 		"item ID":        {row(func(r *Row) { r.ID += 1000 }), "never given"},
 		"size":           {row(func(r *Row) { r.Size++ }), "bytes"},
 		"other content":  {row(func(r *Row) { r.Content = v.At(1).Content }), "2 and"},
-		"flags":          {row(func(r *Row) { r.Flags = Deleted }), "has 2, 2, 1,"},
+		"flags":          {row(func(r *Row) { r.Flags = Deleted }), "has 3, 3, 1,"},
 		"view":           {row(func(r *Row) { r.received++ }), "the view in memory is wrong"},
 		"view keywords":  {row(func(r *Row) { r.Keywords = nil }), "the view in memory is wrong"},
 		"same item":      {row(func(r *Row) { r.ID = v.At(1).ID }), "in two places"},
@@ -73,11 +73,17 @@ func TestCheckFindsDamage(t *testing.T) {
 		"no bag":         {remove(bagKey(r.ID)), "property bag"},
 		"bag":            {set(bagKey(r.ID), []byte{recordVersion, 1, 200}), "property bag"},
 		"foreign bag":    {set(bagKey(v.At(1).ID), Bag{}.encode()), "doesn't know of its property bag"},
-		"references":     {set(contentKey(r.Content), contentRecord{r.Size, 2, 1, 0}.encode()), "2 references"},
+		"references":     {set(contentKey(r.Content), contentRecord{size: r.Size, refs: 2, texts: 1}.encode()), "2 references"},
 		"line ends":      {row(func(r *Row) { r.bare = !r.bare }), "that its lines gain"},
 		"no content":     {remove(contentKey(r.Content)), "refer to"},
 		"no summary":     {remove(summaryKey(r.Content)), "summaries"},
 		"summary":        {set(summaryKey(777), nil), "summary 777 belongs to nothing"},
+		"no fields":      {remove(fieldsKey(v.At(2).Content)), "0 of usual fields"},
+		"no rest":        {remove(restKey(v.At(2).Content)), "0 of rest of the header"},
+		"foreign fields": {set(fieldsKey(r.Content), nil), "belongs to nothing"},
+		"foreign rest":   {set(restKey(777), nil), "belongs to nothing"},
+		"not brief":      {set(summaryKey(v.At(2).Content), w.content("x").Summary()), "says that its header is apart: false"},
+		"not apart":      {set(contentKey(v.At(2).Content), contentRecord{size: v.At(2).Size, refs: 1, texts: 1}.encode()), "says that its header is apart: true"},
 		"no bytes":       {remove(blobKey), "has 0 bytes"},
 		"bytes":          {set(binary.BigEndian.AppendUint32(append48([]byte{0xF0, 'b'}, 777), 0), nil), "bytes of content 777"},
 		"no keyword":     {remove(keywordKey(0)), "damaged"},

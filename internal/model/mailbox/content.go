@@ -117,6 +117,8 @@ type Content struct {
 	once    sync.Once          // of summary
 	parsed  *message.Structure // nil once summary is there
 	summary summary.Record
+	split   sync.Once // of pieces
+	pieces  summary.Pieces
 	text    *lazyText
 	extra   int64 // see Session.LineOctets
 }
@@ -163,7 +165,7 @@ func (c *Content) Summary() summary.Record {
 // Prepare does what else the message's first append would begin with, so that it needs not be done by the one who has to take in other
 // messages meanwhile. It is no error if it has been done.
 func (c *Content) Prepare() {
-	c.Summary()
+	c.inPieces()
 	if c.textNow() {
 		c.text.take()
 	}
@@ -256,11 +258,12 @@ func (t *txn) store(c *Content, staged ContentID) (ContentID, error) {
 	if err != nil {
 		return 0, err
 	}
-	rec := contentRecord{size: c.Size(), refs: 1, texts: texts, extra: c.extra}
+	p := c.inPieces()
+	rec := contentRecord{size: c.Size(), refs: 1, texts: texts, extra: c.extra, apart: p.Brief != nil}
 	if err := t.set(keyContent, uint64(id), rec.appendTo(t.lasting(contentMost))); err != nil {
 		return 0, err
 	}
-	return id, t.set(keySummary, uint64(id), c.Summary())
+	return id, t.putSummary(id, c, p)
 }
 
 // putText puts a content into the index's tail, with its text if that is taken out already, and returns how many records that
@@ -323,11 +326,11 @@ func sweepStaged(t *txn, before time.Time) error {
 // Batch reads contents and summaries in one snapshot.
 type Batch struct {
 	r    kv.Reader
-	of   *account // nil: the indexer's
-	sums kv.Cursor
+	of   *account  // nil: the indexer's
 	bulk kv.Cursor // over contents; see bulkReader
 	last []byte    // what bulk was last asked for
 	key  []byte    // scratch
+	sums summaries
 
 	records  kv.Cursor // over content records
 	recordOf ContentID // that records was last asked for
@@ -357,7 +360,7 @@ func (s *Session) Read(ctx context.Context, fn func(*Batch) error) error {
 }
 
 func (b *Batch) close() {
-	for _, c := range [...]kv.Cursor{b.sums, b.bulk, b.records, b.texts} {
+	for _, c := range [...]kv.Cursor{b.sums.brief, b.sums.fields, b.sums.rest, b.bulk, b.records, b.texts} {
 		if c != nil {
 			c.Close()
 		}

@@ -19,7 +19,9 @@ import (
 //	M folder account       properties of a folder: one account's own, or with account 0 those that all share
 //	C content              content record: size, references
 //	O content              where the content was first, if it is a copy from another account
-//	S content              summary: what was learned when it was parsed
+//	S content              summary: what was learned when it was parsed; brief if the header is apart
+//	T content              the usual fields of a header that is apart
+//	Z content              the rest of it
 //	G content              being staged since (Unix seconds); gone once referred to
 //	K keyword              keyword's name
 //	E change               an item that the change expunged, kept for a while
@@ -49,6 +51,8 @@ const (
 	keyContent     = 'C'
 	keyOrigin      = 'O'
 	keySummary     = 'S'
+	keyFields      = 'T'
+	keyRest        = 'Z'
 	keyStaged      = 'G'
 	keyKeyword     = 'K'
 	keyLog         = 'L'
@@ -90,6 +94,8 @@ func itemKey(id ItemID) []byte        { return key48(keyItem, uint64(id)) }
 func bagKey(id ItemID) []byte         { return key48(keyBag, uint64(id)) }
 func contentKey(id ContentID) []byte  { return key48(keyContent, uint64(id)) }
 func summaryKey(id ContentID) []byte  { return key48(keySummary, uint64(id)) }
+func fieldsKey(id ContentID) []byte   { return key48(keyFields, uint64(id)) }
+func restKey(id ContentID) []byte     { return key48(keyRest, uint64(id)) }
 func stagedKey(id ContentID) []byte   { return key48(keyStaged, uint64(id)) }
 func logKey(last ModSeq) []byte       { return key48(keyLog, uint64(last)) }
 func rowKey(f FolderID, u UID) []byte { return appendRowKey(make([]byte, 0, 16), f, u) }

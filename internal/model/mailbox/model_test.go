@@ -90,13 +90,15 @@ func (f *mfolder) some(rt *rapid.T) []UID {
 	return append(slices.Clone(all[lo:hi]), f.next+5)
 }
 
+func modelText(n int) string { return fmt.Sprintf("Subject: %d\r\n%s\r\n%d\r\n", n, trace(n), n) }
+
 func (m *model) append(rt *rapid.T) {
 	f := m.pick(rt)
 	n := rapid.SampledFrom([]int{1, 2, 150}).Draw(rt, "n")
 	var items []Append
 	for range n {
 		m.n++
-		items = append(items, Append{Content: m.w.content(fmt.Sprintf("Subject: %d\r\n\r\n%d\r\n", m.n, m.n))})
+		items = append(items, Append{Content: m.w.content(modelText(m.n))})
 	}
 	done, err := m.session(rt).Append(m.w.ctx, f.id, items...)
 	m.w.must(err)
@@ -105,7 +107,7 @@ func (m *model) append(rt *rapid.T) {
 			rt.Fatalf("UID %d, want %d", d.UID, f.next)
 		}
 		k := m.n - n + i + 1
-		f.items[d.UID] = mitem{id: d.ID, text: fmt.Sprintf("Subject: %d\r\n\r\n%d\r\n", k, k)}
+		f.items[d.UID] = mitem{id: d.ID, text: modelText(k)}
 		f.next++
 	}
 }

@@ -139,6 +139,7 @@ type contentRecord struct {
 	refs  uint64
 	texts int   // records of its text
 	extra int64 // see Session.LineOctets
+	apart bool  // the header is apart from the summary
 }
 
 // contentMost is how long an encoded contentRecord is, nearly always.
@@ -151,10 +152,14 @@ func (c contentRecord) appendTo(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(c.size))
 	b = binary.AppendUvarint(b, c.refs)
 	b = binary.AppendUvarint(b, uint64(c.texts))
-	if c.extra == 0 {
+	if c.extra == 0 && !c.apart {
 		return b
 	}
-	return binary.AppendUvarint(b, uint64(c.extra))
+	b = binary.AppendUvarint(b, uint64(c.extra))
+	if c.apart {
+		b = append(b, 1)
+	}
+	return b
 }
 
 func decodeContent(value []byte) (contentRecord, error) {
@@ -165,6 +170,9 @@ func decodeContent(value []byte) (contentRecord, error) {
 	}
 	if d.Rest() > 0 {
 		c.extra = int64(d.Uint())
+	}
+	if d.Rest() > 0 {
+		c.apart = d.Byte() != 0
 	}
 	return c, d.end("content")
 }

@@ -38,11 +38,14 @@ func (b *Batch) headerText(row *Row) ([]byte, error) {
 
 // header reads a message's summary and its own header.
 func (b *Batch) header(row *Row) (summary.Record, []byte, error) {
-	rec, err := b.Summary(row)
+	rec, err := b.Brief(row)
 	if err != nil {
 		return nil, nil, err
 	}
-	header := rec.Header()
+	header, err := b.Header(row, rec)
+	if err != nil {
+		return nil, nil, err
+	}
 	if root, ok := rec.Root(); ok && header == nil {
 		n := min(root.Header.Size, maxHeaderText)
 		if header, err = b.AppendContent(nil, row, root.Header.Offset, n); err != nil {

@@ -163,7 +163,7 @@ func (t *txn) insert(f *folderEdit, r *Row, op ChangeOp) error {
 }
 
 // gatheredKinds is how many kinds of records gather.
-const gatheredKinds = 6
+const gatheredKinds = 8
 
 // gatheredKind is the place of a kind of records among those that an append writes, in the order of their keys; -1: none of them.
 func gatheredKind(kind byte) int {
@@ -174,12 +174,16 @@ func gatheredKind(kind byte) int {
 		return 1
 	case keySummary:
 		return 2
-	case keyTail:
+	case keyFields:
 		return 3
-	case keyItem:
+	case keyTail:
 		return 4
-	case keyText:
+	case keyItem:
 		return 5
+	case keyRest:
+		return 6
+	case keyText:
+		return 7
 	}
 	return -1
 }
@@ -326,7 +330,7 @@ func (t *txn) release(id ContentID) error {
 	if err := t.tx.Delete(contentKey(id)); err != nil {
 		return err
 	}
-	if err := t.tx.Delete(summaryKey(id)); err != nil {
+	if err := t.dropSummary(id, c.apart); err != nil {
 		return err
 	}
 	if err := t.dropOrigin(id); err != nil {

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -129,7 +130,7 @@ func (w *world) add(to FolderID, n int) []UID {
 	w.Helper()
 	items := make([]Append, n)
 	for i := range items {
-		items[i].Content = w.content(fmt.Sprintf("Subject: %d\r\n\r\ntext %d\r\n", i, i))
+		items[i].Content = w.content(fmt.Sprintf("Subject: %d\r\n%s\r\ntext %d\r\n", i, trace(i), i))
 	}
 	done, err := w.me.Append(w.ctx, to, items...)
 	w.must(err)
@@ -138,6 +139,14 @@ func (w *world) add(to FolderID, n int) []UID {
 		uids[i] = d.UID
 	}
 	return uids
+}
+
+// trace is header fields that make every third header one that is kept apart.
+func trace(i int) string {
+	if i%3 != 0 {
+		return ""
+	}
+	return "Received: " + strings.Repeat("a ", 300) + "\r\n"
 }
 
 func (w *world) view(id FolderID) *View {

@@ -21,6 +21,7 @@ type fetching struct {
 
 	sets    bool // \Seen is set by what is fetched
 	records bool // summaries or contents are needed
+	headers bool // and so are whole headers
 
 	// Where we are.
 	span, at int            // next message: place at of span
@@ -317,12 +318,16 @@ func (f *fetching) streamOut() error {
 	return nil
 }
 
-// record returns the summary of the message at hand.
+// record returns the summary of the message at hand, perhaps a brief one if no attribute needs headers.
 func (f *fetching) record(r *mailbox.Row) (summary.Record, error) {
 	if f.recOf == r.Content && r.Content != 0 {
 		return f.rec, nil
 	}
-	rec, err := f.batch.Summary(r)
+	read := f.batch.Brief
+	if f.headers {
+		read = f.batch.Summary
+	}
+	rec, err := read(r)
 	if err == nil {
 		f.rec, f.recOf = rec, r.Content
 	}

@@ -32,7 +32,7 @@ func (m *matching) record(r *mailbox.Row) (summary.Record, error) {
 	if m.recOf == r.Content && r.Content != 0 {
 		return m.rec, nil
 	}
-	rec, err := m.batch.Summary(r)
+	rec, err := m.batch.Brief(r)
 	if err == nil {
 		m.rec, m.recOf = rec, r.Content
 	}
@@ -174,8 +174,8 @@ func (q *searching) recordKey(needle []byte, search func() *mailbox.TextSearch, 
 
 // header is the message's header, or as much of it as is searched.
 func (m *matching) header(r *mailbox.Row, rec summary.Record) ([]byte, error) {
-	if h := rec.Header(); h != nil {
-		return h, nil
+	if h, err := m.batch.Header(r, rec); h != nil || err != nil {
+		return h, err
 	}
 	root, ok := rec.Root()
 	if !ok {

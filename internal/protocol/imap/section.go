@@ -177,6 +177,11 @@ func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, erro
 	if sec.entire() && r.Size <= largeContent {
 		return sec.writeEntire(f, dst, r)
 	}
+	if sec.usual() {
+		if out, ok, err := sec.writeUsual(f, dst, r); ok || err != nil {
+			return out, err
+		}
+	}
 	rec, err := f.record(r)
 	if err != nil {
 		return dst, err
@@ -202,6 +207,29 @@ func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, erro
 	}
 	maskNUL(dst[start:])
 	return dst, nil
+}
+
+// ofHeader reports whether the section is the message's own header, or some of it.
+func (sec *section) ofHeader() bool {
+	return len(sec.part) == 0 && (sec.kind == headerPart || sec.kind == headerFields || sec.kind == headerFieldsNot)
+}
+
+// usual reports whether the section is of fields that are kept apart where headers are long.
+func (sec *section) usual() bool {
+	return sec.noted && len(sec.part) == 0 && sec.kind == headerFields && sec.set.Usual()
+}
+
+// writeUsual writes header fields that are kept apart. It reports false if they aren't, of this message.
+func (sec *section) writeUsual(f *fetching, dst []byte, r *mailbox.Row) (_ []byte, ok bool, err error) {
+	fields, ok, err := f.batch.Fields(r)
+	if !ok || err != nil {
+		return dst, false, err
+	}
+	start := len(dst)
+	if dst, ok = fields.Append(dst, sec.set); !ok {
+		return dst, false, nil
+	}
+	return sec.endFields(append(dst, crlf...), start), true, nil
 }
 
 // entire reports whether the section is the message as it is.

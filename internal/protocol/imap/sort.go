@@ -165,7 +165,7 @@ func (s *session) eachRecord(ctx context.Context, hits []hit, needed bool, do fu
 				var rec summary.Record
 				if b != nil {
 					var err error
-					if rec, err = b.Summary(hits[at].row); err != nil && !isGone(err) {
+					if rec, err = b.Brief(hits[at].row); err != nil && !isGone(err) {
 						return err
 					}
 				}

@@ -187,7 +187,7 @@ func expunged(v *visit, s *mailbox.Session, some []uint64) (all []mailbox.Erased
 
 func describe(b *mailbox.Batch, e *mailbox.Erased) erased {
 	m := erased{ID: uint64(e.ID), At: e.At, Folder: strings.Join(e.Path, "/"), Received: e.Row.Received(), Size: e.Row.Size}
-	if sum, err := b.Summary(&e.Row); err == nil { // else it has just been brought back, or forgotten
+	if sum, err := b.Brief(&e.Row); err == nil { // else it has just been brought back, or forgotten
 		m.Subject = sum.Subject()
 		if from := sum.From(); len(from) > 0 {
 			m.From = from[0].Mailbox + "@" + from[0].Host

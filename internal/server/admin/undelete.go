@@ -92,7 +92,7 @@ func (d *Direct) Expunged(ctx context.Context, q ExpungedQuery) ([]ExpungedMessa
 
 func describeExpunged(b *mailbox.Batch, e *mailbox.Erased) ExpungedMessage {
 	m := ExpungedMessage{ID: uint64(e.ID), Expunged: e.At, Folder: strings.Join(e.Path, "/"), Received: e.Row.Received(), Size: e.Row.Size}
-	if sum, err := b.Summary(&e.Row); err == nil { // else it has just been brought back, or forgotten
+	if sum, err := b.Brief(&e.Row); err == nil { // else it has just been brought back, or forgotten
 		m.Subject = sum.Subject()
 		if from := sum.From(); len(from) > 0 {
 			m.From = addressOf(from[0])

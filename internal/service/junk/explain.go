@@ -202,7 +202,7 @@ func findUID(ctx context.Context, box *mailbox.Session, path string, uid mailbox
 func findID(ctx context.Context, box *mailbox.Session, v *mailbox.View, id string) (found *mailbox.Row, err error) {
 	err = box.Read(ctx, func(b *mailbox.Batch) error {
 		for _, r := range v.All(max(0, v.Len()-mostFound), v.Len()) {
-			rec, err := b.Summary(r)
+			rec, err := b.Brief(r)
 			if fault.Is(err, fault.NotFound) {
 				continue
 			}

@@ -1,0 +1,144 @@
+package mailbox
+
+import (
+	"bytes"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/summary"
+	"postroad/internal/storage/kv"
+)
+
+// A summary with a long header is stored in three pieces, so that lists of messages are made without reading what nobody asks for: a
+// tenth of the bytes for some header fields, half of them for the rest.
+
+// inPieces is the summary in three pieces; the zero Pieces if it stays whole.
+func (c *Content) inPieces() *summary.Pieces {
+	c.split.Do(func() { c.pieces, _ = c.Summary().Split() })
+	return &c.pieces
+}
+
+// putSummary stores a content's summary.
+func (t *txn) putSummary(id ContentID, c *Content, p *summary.Pieces) error {
+	if p.Brief == nil {
+		return t.set(keySummary, uint64(id), c.Summary())
+	}
+	if err := t.set(keySummary, uint64(id), p.Brief); err != nil {
+		return err
+	}
+	if err := t.set(keyFields, uint64(id), p.Fields); err != nil {
+		return err
+	}
+	return t.set(keyRest, uint64(id), p.Rest)
+}
+
+// dropSummary removes a content's summary, and the header if that is apart.
+func (t *txn) dropSummary(id ContentID, apart bool) error {
+	if err := t.tx.Delete(summaryKey(id)); err != nil || !apart {
+		return err
+	}
+	if err := t.tx.Delete(fieldsKey(id)); err != nil {
+		return err
+	}
+	return t.tx.Delete(restKey(id))
+}
+
+// summaries is how a Batch reads summaries.
+type summaries struct {
+	brief, fields, rest kv.Cursor // nil until they are needed
+
+	from, next ContentID // no fields are apart of the contents from one up to, but without, the other
+
+	header []byte // scratch: of Header
+	whole  []byte // scratch: of Summary
+}
+
+// Brief is Summary without the header where that is apart, for those who need none: it costs half.
+// It is valid until the next call of Brief or Summary.
+func (b *Batch) Brief(row *Row) (summary.Record, error) {
+	v, _, ok, err := b.seek(&b.sums.brief, keySummary, row.Content)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "the message is gone")
+	}
+	return summary.Record(v), err
+}
+
+// Summary returns what was learned of a row's message when it arrived. It is valid until
+// the next call of Summary or Brief. Rows asked for in ascending order cost a step each. An item that was
+// expunged meanwhile gives fault.NotFound.
+func (b *Batch) Summary(row *Row) (summary.Record, error) {
+	brief, err := b.Brief(row)
+	if err != nil || !brief.Apart() {
+		return brief, err
+	}
+	header, fields, err := b.apart(row)
+	if err != nil {
+		return nil, err
+	}
+	b.sums.whole = brief.AppendWhole(b.sums.whole[:0], fields, header)
+	return b.sums.whole, nil
+}
+
+// Header returns the header of a row's message, of which rec is the summary, brief or not. It is nil if the header is longer than
+// summary.MaxHeader. It is valid as long as rec, and until the next call of Header or Summary.
+func (b *Batch) Header(row *Row, rec summary.Record) ([]byte, error) {
+	if !rec.Apart() {
+		return rec.Header(), nil
+	}
+	header, _, err := b.apart(row)
+	return header, err
+}
+
+// Fields returns the usual fields of the header of a row's message. It reports false if they aren't apart: then they are in the
+// summary. It is valid until the next call of Fields, Header or Summary.
+func (b *Batch) Fields(row *Row) (summary.Fields, bool, error) {
+	s := &b.sums
+	if s.from <= row.Content && row.Content < s.next {
+		return nil, false, nil
+	}
+	v, next, ok, err := b.seek(&s.fields, keyFields, row.Content)
+	if err == nil && !ok {
+		s.from, s.next = row.Content, next
+	}
+	return summary.Fields(v), ok, err
+}
+
+// apart makes a header of its pieces.
+func (b *Batch) apart(row *Row) ([]byte, summary.Fields, error) {
+	fields, ok, err := b.Fields(row)
+	if err != nil {
+		return nil, nil, err
+	}
+	rest, _, found, err := b.seek(&b.sums.rest, keyRest, row.Content)
+	if err != nil {
+		return nil, nil, err
+	}
+	whole := false
+	if ok && found {
+		b.sums.header, whole = fields.AppendHeader(b.sums.header[:0], rest)
+	}
+	if !whole {
+		return nil, nil, fault.New(fault.Corrupt, "the header of content %d is damaged", row.Content)
+	}
+	return b.sums.header, fields, nil
+}
+
+// seek reads a content's record of some kind. If there is none, next is the first content behind it that has one.
+func (b *Batch) seek(c *kv.Cursor, kind byte, id ContentID) (value []byte, next ContentID, ok bool, err error) {
+	if *c == nil {
+		r := all(kind)
+		if *c, err = b.r.Cursor(r.Lo, r.Hi); err != nil {
+			return nil, 0, false, err
+		}
+	}
+	b.key = append48(append(b.key[:0], kind), uint64(id))
+	p, ok, err := (*c).Seek(b.key)
+	switch {
+	case err != nil:
+		return nil, 0, false, err
+	case !ok:
+		return nil, maxID, false, nil
+	case !bytes.Equal(p.Key, b.key):
+		return nil, ContentID(read48(p.Key[1:])), false, nil
+	}
+	return p.Value, id, true, nil
+}

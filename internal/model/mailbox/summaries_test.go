@@ -1,0 +1,142 @@
+package mailbox
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"postroad/internal/fault"
+	"postroad/internal/format/message"
+	"postroad/internal/format/summary"
+	"postroad/internal/storage/kv"
+)
+
+// TestSummariesInPieces: what is read of summaries is what was made of the messages, in whatever order, whether their headers are apart or not.
+func TestSummariesInPieces(t *testing.T) {
+	w := newWorld(t)
+	var texts []string
+	var rows []Row
+	add := func(n int) {
+		items := make([]Append, n)
+		for i := range items {
+			texts = append(texts, fmt.Sprintf("To: ann\r\n%sSubject: s%d\r\n%s\r\ntext", trace(len(texts)), len(texts), trace(len(texts)/2)))
+			items[i].Content = w.content(texts[len(texts)-1])
+		}
+		_, err := w.me.Append(w.ctx, w.inbox(), items...)
+		w.must(err)
+	}
+	for range 5 {
+		add(1)
+	}
+	add(20) // they are gathered
+	for _, r := range w.view(w.inbox()).All(0, len(texts)) {
+		rows = append(rows, *r)
+	}
+	set, _ := summary.FieldsOf([][]byte{[]byte("subject"), []byte("to")})
+	apart := 0
+	look := func(b *Batch, i int) {
+		want := w.content(texts[i]).Summary()
+		brief, err := b.Brief(&rows[i])
+		w.must(err)
+		header, err := b.Header(&rows[i], brief)
+		w.must(err)
+		if string(header) != string(want.Header()) || brief.Subject() != want.Subject() || brief.Apart() != (want.Header() != nil && strings.Contains(texts[i], "Received")) {
+			t.Errorf("message %d: %q, the header is apart: %v, %q", i, brief.Subject(), brief.Apart(), header)
+		}
+		fields, ok, err := b.Fields(&rows[i])
+		w.must(err)
+		if ok != brief.Apart() {
+			t.Errorf("message %d: its fields are apart: %v", i, ok)
+		}
+		if ok {
+			apart++
+			got, _ := fields.Append(nil, set)
+			if is, _ := want.AppendFields(nil, set); !bytes.Equal(got, is) {
+				t.Errorf("message %d: the fields %q", i, got)
+			}
+		}
+		if whole, err := b.Summary(&rows[i]); err != nil || !bytes.Equal(whole, want) {
+			t.Errorf("message %d: the summary\n%q\nnot\n%q, %v", i, whole, want, err)
+		}
+	}
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		for i := range rows {
+			look(b, i)
+		}
+		for i := len(rows) - 1; i >= 0; i -= 2 {
+			look(b, i)
+			look(b, i/2)
+		}
+		return nil
+	}))
+	if apart < 20 || apart > 45 {
+		t.Errorf("%d were apart", apart)
+	}
+	_, err := w.me.Expunge(w.ctx, w.inbox(), []UID{rows[0].UID, rows[1].UID, rows[3].UID}, false)
+	w.must(err)
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		for _, r := range []*Row{&rows[0], &rows[1]} {
+			_, err := b.Summary(r)
+			w.fails(fault.NotFound, err)
+			if _, ok, err := b.Fields(r); ok || err != nil {
+				t.Error("fields of a message that is gone", err)
+			}
+		}
+		return nil
+	})) // and w.check sees that nothing is left
+}
+
+// TestSummariesFromBefore: summaries that were stored whole are read as they were, and go with their messages.
+func TestSummariesFromBefore(t *testing.T) {
+	w := newWorld(t)
+	text := trace(0) + "Subject: s\r\n\r\nx\r\n"
+	done, err := w.me.Append(w.ctx, w.inbox(), Append{Content: w.content(text)})
+	w.must(err)
+	row := *w.view(w.inbox()).At(0)
+	st := message.Parse([]byte(text))
+	old := summary.Make(st, message.Preview(st, strings.NewReader(text)))
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		rec := contentRecord{size: row.Size, refs: 1, texts: 1}
+		for _, err := range []error{tx.Set(summaryKey(row.Content), old), tx.Set(contentKey(row.Content), rec.encode()), tx.Delete(fieldsKey(row.Content)), tx.Delete(restKey(row.Content))} {
+			w.must(err)
+		}
+		return nil
+	}))
+	w.check()
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		brief, err := b.Brief(&row)
+		w.must(err)
+		if _, ok, err := b.Fields(&row); ok || err != nil || !bytes.Equal(brief, old) {
+			t.Errorf("%v, %v, %q", ok, err, brief)
+		}
+		header, err := b.Header(&row, brief)
+		if string(header) != text[:len(text)-3] {
+			t.Errorf("the header is %q", header)
+		}
+		return err
+	}))
+	_, err = w.me.Expunge(w.ctx, w.inbox(), []UID{done[0].UID}, false)
+	w.must(err)
+}
+
+// TestDamagedPieces: a header whose pieces don't belong together is a damaged one.
+func TestDamagedPieces(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.me.Append(w.ctx, w.inbox(), Append{Content: w.content(trace(0) + "Subject: s\r\n\r\nx")})
+	w.must(err)
+	row := w.view(w.inbox()).At(0)
+	rest := func(value []byte) {
+		w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return tx.Set(restKey(row.Content), value) }))
+	}
+	rest([]byte("short"))
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		_, err := b.Summary(row)
+		w.fails(fault.Corrupt, err)
+		brief, err := b.Brief(row)
+		if err != nil || brief.Subject() != "s" {
+			t.Errorf("the brief summary: %q, %v", brief.Subject(), err)
+		}
+		return nil
+	}))
+}
