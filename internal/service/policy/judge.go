@@ -227,7 +227,9 @@ func (j *judge) look() {
 	}
 	told := !structure.Limited
 	structure.Root.Walk(func(p *message.Part) bool {
-		j.consider(j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction), "parts of type "+fault.Printable(p.Type+"/"+p.Subtype, maxShown), true)
+		if found := j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction); found != nil {
+			j.consider(found, "parts of type "+fault.Printable(p.Type+"/"+p.Subtype, maxShown), true)
+		}
 		named := j.names(p)
 		if len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && (named || p.Type != "text") {
 			told = j.archives(p) && told
@@ -268,7 +270,9 @@ func (j *judge) authors(e *message.Envelope) {
 }
 
 func (j *judge) file(name string) {
-	j.consider(j.s.file(name, j.m.Domain, j.m.Direction), "files such as "+fault.Printable(name, maxShown), true)
+	if found := j.s.file(name, j.m.Domain, j.m.Direction); found != nil {
+		j.consider(found, "files such as "+fault.Printable(name, maxShown), true)
+	}
 }
 
 // archives looks at the names in the archives that a part has in it. It reports whether these are all.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"postroad/internal/fault"
 	"postroad/internal/model/directory"
@@ -139,15 +140,34 @@ func (s *set) network(a netip.Addr, domain string) *Policy {
 	return r.decides()
 }
 
+// spelled is the one spelling of an address that can be written in several; what is none is only in lower case.
+func spelled(address string) string {
+	if spelledOnce(address) {
+		return address
+	}
+	if a, err := directory.Parse(address); err == nil {
+		address = a.Fold().String()
+	}
+	return strings.ToLower(address)
+}
+
+// spelledOnce reports whether an address is surely in its one spelling, as most are: in lower case, nothing quoted, no literal, no A-labels that
+// may have to be written in another way.
+func spelledOnce(address string) bool {
+	for i := range len(address) {
+		if c := address[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' || c == '"' || c == '[' || c == '-' && strings.HasSuffix(address[:i], "xn-") {
+			return false
+		}
+	}
+	return true
+}
+
 // sender is what is said of an address.
 func (s *set) sender(address, domain string) *Policy {
 	if len(s.senders) == 0 || address == "" {
 		return nil
 	}
-	if a, err := directory.Parse(address); err == nil {
-		address = a.Fold().String() // one spelling of names that are written in several
-	}
-	address = strings.ToLower(address)
+	address = spelled(address)
 	var r ruling
 	r.take(s.senders[address], domain, In)
 	for host := address[strings.LastIndexByte(address, '@')+1:]; host != ""; {
