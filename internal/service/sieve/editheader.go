@@ -196,5 +196,5 @@ func (d *deleteHeader) fits(m *machine, f *field) (bool, error) {
 	if d.keys.kind == matchCount {
 		return m.count(d.keys, 1)
 	}
-	return m.matches(d.keys, strings.Trim(f.decoded(), " \t"))
+	return m.matches(d.keys, trimBlanks(f.decoded()))
 }

@@ -150,7 +150,7 @@ func (m *machine) numbered(s *source, h *header, fn visit) (bool, error) {
 // optionValues calls fn for the values that a MIME option picks out of a field.
 func (m *machine) optionValues(s *source, f *field, fn func(string) (bool, error)) (bool, error) {
 	if s.option == wholeValue {
-		return fn(strings.Trim(f.decoded(), " \t"))
+		return fn(trimBlanks(f.decoded()))
 	}
 	isType := equalASCII(f.name, "Content-Type")
 	value, params := f.parameters()
@@ -166,6 +166,17 @@ func (m *machine) optionValues(s *source, f *field, fn func(string) (bool, error
 		return fn(second) // others than Content-Type have none
 	}
 	return fn(value)
+}
+
+// trimBlanks returns s without blanks around it. (strings.Trim makes a table of them each time.)
+func trimBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 func (m *machine) parameterValues(s *source, params []message.Param, fn func(string) (bool, error)) (bool, error) {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,14 +243,11 @@ func (r *Rules) complete(ctx context.Context, s *mailbox.Session, env *sieve.Env
 	env.Mine = func(address string) (bool, error) {
 		return r.o.Dir.MaySend(ctx, s.Account(), address)
 	}
-	a, err := directory.Parse(p.Account.Address)
-	if err != nil {
-		return err
-	}
-	if d, err := r.o.Dir.Domain(ctx, a.Domain); err == nil {
+	domain := p.Account.Address[strings.LastIndexByte(p.Account.Address, '@')+1:]
+	if d, err := r.o.Dir.Domain(ctx, domain); err == nil {
 		env.Separators = d.Delimiters
 	}
-	env.Item = r.items(env.Item, a.Domain, p.Account.Address)
+	env.Item = r.items(env.Item, domain, p.Account.Address)
 	return nil
 }
 
