@@ -72,7 +72,7 @@ func (s *Session) mayCreate(t *txn, parent FolderID) error {
 
 func (t *txn) addFolder(n NewFolder) (Folder, error) {
 	f := Folder{Name: n.Name, Parent: n.Parent, Kind: n.Kind, Role: n.Role, Subscribed: n.Subscribed, UIDNext: 1, recent: 1}
-	if len(t.next.folders)+len(t.folders) >= MaxFolders {
+	if len(t.next.folders)+len(t.folders.all) >= MaxFolders {
 		return f, fault.New(fault.TooLarge, "the account has too many folders")
 	}
 	if err := t.fits(&f); err != nil {
@@ -85,7 +85,7 @@ func (t *txn) addFolder(n NewFolder) (Folder, error) {
 	f.UIDValidity = t.newUIDValidity()
 	f.Created = t.change(FolderAdded, f.ID, 0, 0)
 	f.Changed, f.HighestModSeq = f.Created, f.Created
-	t.folders[f.ID] = &folderEdit{Folder: f, view: newView(f, f.Created, nil), touched: true}
+	t.folders.add(&folderEdit{Folder: f, view: newView(f, f.Created, nil), touched: true})
 	return f, nil
 }
 

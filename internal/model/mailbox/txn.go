@@ -19,7 +19,7 @@ type txn struct {
 	now   time.Time
 	dirty bool
 
-	folders map[FolderID]*folderEdit
+	folders edits
 	log     []logRun
 	key     []byte // scratch
 	val     []byte // scratch
@@ -32,28 +32,19 @@ type txn struct {
 	rows     []Row  // see newRow
 }
 
-// folderEdit is a folder on its way to the next state.
-type folderEdit struct {
-	Folder
-	view    *View // before the edits; nil: not loaded
-	edits   []edit
-	touched bool // the record changes
-	removed bool
-}
-
 func newTxn(a *account, tx kv.Tx, base *state) *txn {
 	next := *base
-	return &txn{a: a, tx: tx, next: &next, now: a.store.now(), folders: map[FolderID]*folderEdit{}}
+	return &txn{a: a, tx: tx, next: &next, now: a.store.now()}
 }
 
 // finish writes what the transaction has collected and returns the next state.
 func (t *txn) finish() (*state, error) {
 	t.next.gen = t.tx.Generation()
-	if len(t.folders) > 0 {
+	if len(t.folders.all) > 0 {
 		t.next.folders = slices.Clone(t.next.folders)
 	}
-	for id, f := range t.folders {
-		if err := t.finishFolder(id, f); err != nil {
+	for _, f := range t.folders.all {
+		if err := t.finishFolder(f.ID, f); err != nil {
 			return nil, err
 		}
 	}
@@ -108,15 +99,16 @@ func (t *txn) newID() uint64 {
 
 // folder returns a folder for editing.
 func (t *txn) folder(id FolderID) (*folderEdit, error) {
-	if f := t.folders[id]; f != nil && !f.removed {
-		return f, nil
+	had := t.folders.of(id)
+	if had != nil && !had.removed {
+		return had, nil
 	}
 	n := t.next.folder(id)
-	if n == nil || t.folders[id] != nil {
+	if n == nil || had != nil {
 		return nil, fault.New(fault.NotFound, "no such folder")
 	}
 	f := &folderEdit{Folder: n.Folder, view: n.view}
-	t.folders[id] = f
+	t.folders.add(f)
 	return f, nil
 }
 

@@ -61,7 +61,7 @@ func (a *Agent) collect(ctx context.Context, c *Collected, out *Taken) *run {
 	to := []Recipient{{Address: c.Address, accounts: []ident.AccountID{c.Account}}}
 	e := &Envelope{ID: c.ID, From: c.From, Source: c.Source, Verdict: c.Verdict}
 	e.Client.Protocol = "fetch"
-	r := &run{a: a, e: e, to: to, content: c.Item.Content, copies: make(map[place]*copied, 1), collected: c}
+	r := &run{a: a, e: e, to: to, content: c.Item.Content, collected: c}
 	if results, yes := r.aside(ctx); yes {
 		if out.Err = results[0]; out.Err == nil {
 			out.Aside = c.Verdict.Quarantine != ""
@@ -75,7 +75,7 @@ func (a *Agent) collect(ctx context.Context, c *Collected, out *Taken) *run {
 // conclude waits for the copies.
 func (c *Collected) conclude(ctx context.Context, r *run, out *Taken) {
 	defer r.discardMade()
-	copied := r.copies[place{account: c.Account}]
+	copied := r.copies.at(place{account: c.Account})
 	pending := slices.Clone(copied.pending)
 	r.wait()
 	results := []error{r.outcome(0)}

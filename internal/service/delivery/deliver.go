@@ -60,7 +60,7 @@ type Envelope struct {
 //
 // Errors: fault.OverQuota, fault.NotFound if the account has gone since, those of Problem, and what the store and the queue may fail with.
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
-	r := run{a: a, e: &e, to: to, content: c, copies: make(map[place]*copied, len(to))}
+	r := run{a: a, e: &e, to: to, content: c}
 	if results, yes := r.aside(ctx); yes {
 		return results
 	}
@@ -105,7 +105,7 @@ type run struct {
 	content    *mailbox.Content // as it came
 	mail       *mailbox.Content // for mailboxes: with Return-Path and what the checks found; nil: not made yet
 	withFields *mailbox.Content // see marked; nil: not made yet
-	copies     map[place]*copied
+	copies     copies
 	begun      []*copied // and not waited for yet
 	own        *leg      // what goes on under the sender's own name; nil: nothing
 	legs       []*leg    // all that goes to the queue
@@ -131,25 +131,6 @@ type run struct {
 // together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
 const together = 256
 
-// place is where a copy goes: to an account, by its own name or as a member of a list.
-type place struct {
-	account ident.AccountID
-	list    *listing
-}
-
-// copied is one account's copy.
-type copied struct {
-	session *mailbox.Session
-	opinion Opinion
-	size    int64               // of the message with what is in front of it
-	pending []*mailbox.Pending  // one, or what the account's rules want
-	one     [1]*mailbox.Pending // room for pending
-	legs    []*leg              // where its rules send it
-	folder  string
-	fate    string // what the rules did, if no folder has it
-	err     error
-}
-
 // begin begins all that the recipients lead to.
 func (r *run) begin(ctx context.Context) {
 	for i := range r.to {
@@ -173,14 +154,14 @@ func (r *run) begin(ctx context.Context) {
 
 // submit begins a copy, once.
 func (r *run) submit(ctx context.Context, p place) {
-	if r.copies[p] != nil {
+	if r.copies.at(p) != nil {
 		return
 	}
 	if len(r.begun) == together {
 		r.waitCopies()
 	}
-	c := &copied{}
-	r.copies[p] = c
+	c := &copied{place: p}
+	r.copies.add(c)
 	r.begun = append(r.begun, c)
 	if c.session, c.err = r.a.open(ctx, p.account); c.err != nil {
 		return
@@ -332,7 +313,7 @@ func (r *run) outcome(i int) error {
 		return t.first
 	}
 	for _, id := range to.accounts {
-		t.addCopy(r.copies[place{account: id}])
+		t.addCopy(r.copies.at(place{account: id}))
 	}
 	for l := range to.lists {
 		r.listing(&to.lists[l]).outcome(r, &t)
@@ -348,7 +329,7 @@ func (r *run) outcome(i int) error {
 
 func (a *Agent) count(r *run, results []error) {
 	delivered, queued := uint64(0), uint64(0)
-	for _, c := range r.copies {
+	for _, c := range r.copies.all {
 		if c.err == nil {
 			delivered++
 			a.bytes.Add(uint64(c.size))

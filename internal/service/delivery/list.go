@@ -114,7 +114,7 @@ func (l *listing) outcome(r *run, t *tally) {
 		return
 	}
 	for _, id := range l.target.Accounts {
-		t.addCopy(r.copies[place{id, l}])
+		t.addCopy(r.copies.at(place{id, l}))
 	}
 	if l.leg != nil {
 		t.add(l.leg.err)

@@ -135,7 +135,7 @@ func (r *run) noteDelivered(ctx context.Context) {
 }
 
 func (r *run) noteCopy(ctx context.Context, to string, p place) {
-	c := r.copies[p]
+	c := r.copies.at(p)
 	if c == nil || c.err != nil {
 		return
 	}
