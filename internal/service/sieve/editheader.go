@@ -14,6 +14,13 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // protected are fields that no script changes: what says where the message came from, and where it was, by which loops are known. RFC 5293 §6.
 var protected = []string{"received", "delivered-to", "auto-submitted", "return-path", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results"}
 
+// untouchable reports whether addheader and deleteheader leave fields of a name alone: those, and what replace keeps of a message that it
+// gives another subject or author (RFC 5703 §5).
+func untouchable(name string) bool {
+	name = lowerASCII(name)
+	return slices.Contains(protected, name) || name == "original-subject" || name == "original-from"
+}
+
 // addHeader is "addheader". RFC 5293 §4.
 type addHeader struct {
 	pos         syntax.Pos
@@ -47,7 +54,7 @@ func (h *addHeader) exec(m *machine) error {
 		return m.failure(h.name.pos, "'%s' cannot be the name of a header field", cut(oneLine(name), 64))
 	case !goodFieldValue(text):
 		return m.failure(h.value.pos, "this can't be the value of a header field")
-	case slices.Contains(protected, lowerASCII(name)):
+	case untouchable(name):
 		return nil
 	}
 	d := message.Draft{}
@@ -138,7 +145,7 @@ func (d *deleteHeader) exec(m *machine) error {
 	switch {
 	case !isFieldName(name):
 		return m.failure(d.name.pos, "'%s' cannot be the name of a header field", cut(oneLine(name), 64))
-	case slices.Contains(protected, lowerASCII(name)):
+	case untouchable(name):
 		return nil
 	}
 	gone, err := d.doomed(m, name)

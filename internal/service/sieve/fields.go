@@ -152,18 +152,22 @@ func (m *machine) optionValues(s *source, f *field, fn func(string) (bool, error
 	if s.option == wholeValue {
 		return fn(trimBlanks(f.decoded()))
 	}
-	isType := equalASCII(f.name, "Content-Type")
+	isType, isDisposition := equalASCII(f.name, "Content-Type"), equalASCII(f.name, "Content-Disposition")
 	value, params := f.parameters()
 	first, second, slash := strings.Cut(value, "/")
 	switch {
 	case s.option == parameters:
 		return m.parameterValues(s, params, fn)
-	case isType && (!slash || first == "" || second == "" || strings.Contains(second, "/")):
+	case !isType && (!isDisposition || s.option == subtypeOnly):
+		return fn("") // it has none
+	case isDisposition:
+		return fn(value)
+	case !slash || first == "" || second == "" || strings.Contains(second, "/"):
 		return false, nil // it is no media type
 	case s.option == typeOnly:
 		return fn(first)
 	case s.option == subtypeOnly:
-		return fn(second) // others than Content-Type have none
+		return fn(second)
 	}
 	return fn(value)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"postroad/internal/format/charset"
 	"postroad/internal/format/message"
 	syntax "postroad/internal/format/sieve"
 )
@@ -16,7 +17,7 @@ type everyPart struct {
 	body []command
 }
 
-// maxLoops is how deep loops may lie inside one another: RFC 5703 §3.1 asks for 4.
+// maxLoops is how deep loops may lie inside one another: RFC 5703 §3 asks for two.
 const maxLoops = 4
 
 func (c *compiler) everyPart(a *args) command {
@@ -148,7 +149,7 @@ func (e *extractText) exec(m *machine) error {
 		return err
 	}
 	text := ""
-	if p.Type == "text" {
+	if p.Type == "text" && readable(p) {
 		if text, err = m.asText(m.inside(), p); err != nil {
 			return err
 		}
@@ -158,6 +159,11 @@ func (e *extractText) exec(m *machine) error {
 	}
 	m.assign(e.to, text, e.mods)
 	return nil
+}
+
+// readable reports whether the transfer encoding and the character set of a part are known: of others nothing is extracted.
+func readable(p *message.Part) bool {
+	return message.KnownEncoding(p.Encoding) && (p.Charset() == "" || charset.Known(p.Charset()))
 }
 
 // firstRunes is a text's first n characters.

@@ -63,7 +63,7 @@ type Action struct {
 	Create  bool
 	// MailboxID and Use are preferred to Mailbox, if a folder of that OBJECTID (RFC 9042 §4) or use (RFC 8579 §4) exists.
 	MailboxID, Use string
-	// Address is where Redirect sends the message, List the list to whose members (RFC 6134 §2.7).
+	// Address is where Redirect sends the message, List the list to whose members (RFC 6134 §2.3).
 	Address, List string
 	// Text is the reason of Reject and Ereject.
 	Text string

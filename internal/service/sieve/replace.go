@@ -23,6 +23,9 @@ var replaceTags = []tag{{name: "mime"}, {name: "subject", value: aString}, {name
 
 func (c *compiler) replace(a *args) command {
 	r := &replace{pos: a.call.Pos, mime: a.has("mime"), subject: c.tagText(a, "subject"), from: c.tagText(a, "from"), text: c.argText(a, 0)}
+	if r.mime && (r.subject != nil || r.from != nil) {
+		c.fail(a.call.Pos, "replace with :mime has no :subject and no :from: what it writes is part of the header")
+	}
 	if r.from != nil && r.from.constant() {
 		if _, ok := parseMailboxes(r.from.lit); !ok {
 			c.fail(r.from.pos, "'%s' is no address", cut(oneLine(r.from.lit), 200))

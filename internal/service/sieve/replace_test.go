@@ -95,16 +95,20 @@ func TestReplaceMessage(t *testing.T) {
 	if got := kept(t, `replace "away with it";`, letter); got != head+"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\naway with it\r\n" {
 		t.Errorf("%q", got)
 	}
-	got := kept(t, "replace :mime :subject \"Grüße\" :from \"Bob <bob@here.example>\" text:\nSubject: no\nContent-Type: text/html\n\n<p>\n.\n;", letter)
+	if got := kept(t, "replace :mime text:\nSubject: no\nContent-Type: text/html\n\n<p>\n.\n;", letter); got != head+"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>\r\n" {
+		t.Errorf("%q", got)
+	}
+	// What is kept of the old ones can't be changed by scripts.
+	got := kept(t, `replace :subject "Grüße" :from "Bob <bob@here.example>" "x"; deleteheader "Original-Subject"; deleteheader "original-from"; addheader "Original-From" "Carl <carl@there.example>";`, letter)
 	want := strings.Replace(head, "Subject: ", "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nOriginal-Subject: ", 1)
 	want = strings.Replace(want, "From: ", "From: Bob <bob@here.example>\r\nOriginal-From: ", 1)
-	if got != want+"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>\r\n" {
+	if got != want+"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\r\n" {
 		t.Errorf("%q", got)
 	}
 	if got := kept(t, `set "a" "no address"; replace :from "${a}" "x"; addheader "X" "y"; if body :is "x" { discard; } keep;`, letter); strings.Contains(got, "Original-From") || !strings.HasPrefix(got, "X: y\r\n") {
 		t.Errorf("%q", got)
 	}
-	for _, text := range []string{`replace :from "nobody" "x";`, "replace :mime text:\nX: ö\n\n.\n;", `replace;`, `replace :mime :mime "x";`} {
+	for _, text := range []string{`replace :from "nobody" "x";`, "replace :mime text:\nX: ö\n\n.\n;", `replace;`, `replace :mime :mime "x";`, `replace :mime :subject "a" "x";`, `replace :mime :from "bob@here.example" "x";`} {
 		if _, err := Compile(everything()+text, Options{}); err == nil {
 			t.Errorf("%s is taken", text)
 		}

@@ -282,7 +282,7 @@ func isAtom(s string) bool {
 	return s != "" && strings.IndexFunc(s, bad) < 0
 }
 
-// redirect is "redirect". RFC 5228 §4.2, RFC 3894, RFC 6134 §2.7.
+// redirect is "redirect". RFC 5228 §4.2, RFC 3894, RFC 6134 §2.3.
 type redirect struct {
 	pos        syntax.Pos
 	address    value

@@ -216,7 +216,7 @@ type World interface {
 	// List reports whether a value is in an external list; known is false if there is no such list. RFC 6134.
 	List(ctx context.Context, list, value string) (in, known bool, err error)
 	// ListAddress is the address by which all of a list are written to; "": there is no such list, or it isn't one to be written to.
-	// RFC 6134 §2.7.
+	// RFC 6134 §2.3.
 	ListAddress(ctx context.Context, list string) (address string, err error)
 }
 

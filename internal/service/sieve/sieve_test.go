@@ -221,8 +221,40 @@ func TestMIME(t *testing.T) {
 		`header :mime :anychild :contenttype "content-type" "image/png"`, `header :mime :anychild :param "filename" "content-disposition" "pic.png"`, `header :mime :type "content-type" "multipart"`,
 		`header :mime :anychild :subtype "content-type" "HTML"`, `exists :mime :anychild "content-disposition"`,
 	}, []string{`header :mime :contenttype "content-type" "image/png"`, `exists :mime "content-disposition"`})
+	// §4.1: others than Content-Type and Content-Disposition have neither type nor subtype.
+	checkTests(t, []string{
+		`header :mime :type "subject" ""`, `header :mime :subtype "subject" ""`, `header :mime :contenttype "subject" ""`, `header :mime :anychild :type "content-disposition" "attachment"`,
+		`header :mime :anychild :subtype "content-disposition" ""`, `header :mime :anychild :contenttype "content-disposition" "attachment"`, `header :mime :count "eq" :type "subject" "1"`,
+	}, []string{`header :mime :type :contains "subject" "e"`, `header :mime :anychild :contenttype "content-transfer-encoding" "base64"`})
+	// §3: an inner loop hides the name of an outer one.
+	checkOutcome(t, `set "n" ""; foreverypart :name "a" { set "n" "${n}x"; foreverypart :name "a" { set "n" "${n}y"; break :name "a"; } } fileinto "${n}";`, "fileinto xyxxx")
 	checkOutcome(t, `foreverypart { if header :mime :subtype "content-type" "html" { extracttext :first 5 "t"; break; } } fileinto "${t}";`, "fileinto Hello")
 	checkOutcome(t, `set "n" ""; foreverypart :name "out" { set "n" "${n}x"; foreverypart { set "n" "${n}y"; if header :mime :type "content-type" "image" { break :name "out"; } } } fileinto "${n}";`, "fileinto xyyy")
+}
+
+// RFC 9671 waits for calendars: who requires it hears so, and who asks (ihave) finds out.
+func TestNoCalendars(t *testing.T) {
+	if _, err := Compile(`require "processcalendar"; processcalendar;`, Options{}); err == nil || !strings.Contains(err.Error(), "unknown extension 'processcalendar'") {
+		t.Error(err)
+	}
+	checkOutcome(t, `if ihave "processcalendar" { processcalendar :allowpublic; } else { fileinto "X"; }`, "fileinto X")
+}
+
+// RFC 5703 §7: the content is decoded, and nothing comes of what can't be.
+func TestExtractText(t *testing.T) {
+	s := compileText(t, everything()+`foreverypart { extracttext :first 3 "t"; } fileinto "-${t}-";`, Options{})
+	for head, want := range map[string]string{
+		"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\nR3L832U=": "-Grü-",
+		"Content-Type: text/plain\r\n\r\nplain":                                         "-pla-",
+		"Content-Type: text/plain; charset=x-nobodys\r\n\r\nplain":                      "--",
+		"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-nobodys\r\n\r\nplain": "--",
+		"Content-Type: image/png\r\n\r\nplain":                                          "--",
+	} {
+		out, err := s.Run(t.Context(), testEnv(), rawMessage("MIME-Version: 1.0\r\n"+head+"\r\n"))
+		if got := describe(out); err != nil || got != "fileinto "+want {
+			t.Errorf("%q: %s, %v, want %s", head, got, err, want)
+		}
+	}
 }
 
 func checkOutcome(t *testing.T, text, want string) {
@@ -298,7 +330,7 @@ func TestVacation(t *testing.T) {
 		return describe(out)
 	}
 	same := func(*Environment) {}
-	const yes, no = `vacation to=ann@far.example from=bob@here.example subject="Away" every=72h0m0s; implicit keep`, `vacation to= from= subject="" every=72h0m0s; implicit keep`
+	const yes, no = `vacation to=ann@far.example from=Bob <bob@here.example> subject="Away" every=72h0m0s; implicit keep`, `vacation to= from= subject="" every=72h0m0s; implicit keep`
 	for _, c := range []struct {
 		what, want, msg string
 		change          func(e *Environment)
@@ -364,7 +396,7 @@ func TestReplyText(t *testing.T) {
 	}
 	got := text(`vacation "I am away.";`)
 	for _, line := range []string{
-		"From: bob@here.example", "To: ann@far.example", "Subject: Auto: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= from the sea", "In-Reply-To: <1@far.example>", "References: <1@far.example>",
+		"From: Bob <bob@here.example>", "To: ann@far.example", "Subject: Auto: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= from the sea", "In-Reply-To: <1@far.example>", "References: <1@far.example>",
 		"Auto-Submitted: auto-replied (vacation)", "Date: Sat, 21 Nov 2026 06:30:00 +0100", "Message-ID: <7.x@here.example>", "I am away.",
 	} {
 		if !strings.Contains(strings.ToLower(got), strings.ToLower(line+"\r\n")) {

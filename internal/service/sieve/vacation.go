@@ -152,7 +152,7 @@ func AutoReply(ctx context.Context, env *Environment, msg Message) *Reply {
 	return r
 }
 
-// replyFrom is who the answer is from: what :from says, or the address that the message was written to. Only the owner's own will do
+// replyFrom is who the answer is from: what :from says, or the owner's name (RFC 3834 §3.1.1) and the address that the message was written to. Only the owner's own will do
 // (RFC 5230 §4.3), though :addresses names others as well; else it is the address that the message was delivered to.
 func (m *machine) replyFrom(v *value, as string) string {
 	if v != nil {
@@ -161,9 +161,18 @@ func (m *machine) replyFrom(v *value, as string) string {
 		}
 	}
 	if m.isAuthor(as) {
-		return as
+		return m.named(as)
 	}
-	return m.env.Envelope.To
+	return m.named(m.env.Envelope.To)
+}
+
+// named is an address with the owner's name.
+func (m *machine) named(address string) string {
+	for _, a := range message.ParseAddresses(address) {
+		a.Name = m.env.Name
+		return a.String()
+	}
+	return address
 }
 
 // isAuthor reports whether the owner may write as somebody: under one address, of their own. What a script says proves nothing.

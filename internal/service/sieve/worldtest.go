@@ -198,7 +198,7 @@ func (t *metadataExists) eval(m *machine) (bool, error) {
 	return true, nil
 }
 
-// validList is "valid_ext_list". RFC 6134 §2.8.
+// validList is "valid_ext_list". RFC 6134 §2.7.
 type validList []value
 
 func (t validList) eval(m *machine) (bool, error) {

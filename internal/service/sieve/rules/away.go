@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"postroad/internal/format/htmltext"
-	"postroad/internal/format/message"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/sieve"
 )
@@ -36,7 +35,6 @@ func (r *Rules) answer(ctx context.Context, s *mailbox.Session, env *sieve.Envir
 		return err
 	}
 	fill(reply, &away, texts.Subject, text)
-	reply.From = named(env.Name, reply.From)
 	out.Actions = append(out.Actions, sieve.Action{Op: sieve.Vacation, Script: "out of office", Reply: reply})
 	return nil
 }
@@ -111,13 +109,4 @@ func fill(reply *sieve.Reply, a *mailbox.Away, subject string, text mailbox.Away
 	if strings.TrimSpace(text.Plain) == "" {
 		reply.Body = htmltext.Text(strings.NewReader(text.HTML), maxReplyText)
 	}
-}
-
-// named is an address with the owner's name.
-func named(name, address string) string {
-	for _, a := range message.ParseAddresses(address) {
-		a.Name = name
-		return a.String()
-	}
-	return address
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"net/url"
 	"strings"
 
 	"postroad/internal/fault"
@@ -9,7 +10,7 @@ import (
 	"postroad/internal/service/sieve"
 )
 
-// Names of lists (RFC 6134 §2.2): the owner's address book, which here are all addresses that the owner knows, and the administrator's
+// Names of lists (RFC 6134 §2.5): the owner's address book, which here are all addresses that the owner knows, and the administrator's
 // groups: a group team@example.org is tag:example.org,2026:team, of whatever date.
 const (
 	addressBook = "urn:ietf:params:sieve:addrbook:default"
@@ -17,15 +18,16 @@ const (
 	tagPrefix   = "tag:"
 )
 
-// Lists says which kinds of lists there are, as ManageSieve tells it: RFC 6134 §2.6.
-func Lists() string { return "urn:ietf:params:sieve:addrbook tag" }
+// Lists says which kinds of lists there are, by the schemes of their names, as ManageSieve tells it: RFC 6134 §2.8.
+func Lists() string { return "urn tag" }
 
-// isAddressBook reports whether a list is the owner's.
+// isAddressBook reports whether a list is the owner's. Names are URIs, whose characters may be encoded (RFC 6134 §2.5).
 func isAddressBook(list string) bool {
 	if strings.HasPrefix(list, ":") {
 		list = urnPrefix + list
 	}
-	return strings.EqualFold(list, addressBook)
+	plain, err := url.PathUnescape(list)
+	return err == nil && strings.EqualFold(plain, addressBook)
 }
 
 // groupOf is the address of the group that a list is; "": it is none.

@@ -246,13 +246,17 @@ func TestLists(t *testing.T) {
 		`string :list "eve@far.example" "tag:example.org,2026:team"`: false, `string :list "nobody@example.org" "tag:example.org,2026:team"`: false, `string :list "no address" "tag:example.org,2026:team"`: false,
 		`valid_ext_list ["tag:example.org,2026:team", ":addrbook:default", "tag:other.example,2026:ours"]`: true, `valid_ext_list "tag:other.example,2026:theirs"`: false, `valid_ext_list "tag:example.org,2026:carl"`: false,
 		`valid_ext_list "tag:example.org,2026:none"`: false, `valid_ext_list "tag:example.org:team"`: false, `valid_ext_list "team@example.org"`: false, `valid_ext_list ":addrbook:work"`: false, `valid_ext_list "tag:,2026:team"`: false,
-		`string :list "zoe@other.example" "tag:other.example,2026:ours"`: true,
+		`string :list "zoe@other.example" "tag:other.example,2026:ours"`: true, `envelope :list "from" ":AddrBook:%44%65%66ault"`: true, `valid_ext_list [":aDdRbOOk:DeFauLt", "urn:ietf:params:sieve:addrbook:%64efault"]`: true,
+		`valid_ext_list ":addrbook:default?name=x"`: false, `valid_ext_list ":addrbook:%4"`: false, `valid_ext_list "urn:ietf:params:sieve:addrbook"`: false,
 	} {
 		h.script(`require ["extlists", "envelope", "variables"]; if ` + question + ` { discard; }`)
 		got, err := h.decide()
 		if err != nil || got != want {
 			t.Errorf("%s: %v, %v", question, got, err)
 		}
+	}
+	if got := Lists(); got != "urn tag" { // schemes of URIs (RFC 6134 §2.8)
+		t.Error(got)
 	}
 	h.script(`require ["extlists", "envelope"]; if envelope :list "from" "tag:other.example,2026:theirs" { discard; }`)
 	if gone, err := h.decide(); gone || err == nil || !strings.Contains(err.Error(), "there is no list") {
