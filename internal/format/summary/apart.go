@@ -15,11 +15,18 @@ import (
 //
 //	octet    version (1)
 //	octets   the kinds of fields that are here, a FieldSet; 64 bits, big-endian
+//	uvarint  the size of the table that follows: for each field, in their order,
+//	octet    its kind
+//	uvarint  its size
+//
+// and then come the fields themselves. The rest begins with
+//
+//	octet    version (1)
 //	uvarint  the header's size
 //	uvarint  the size of what follows
-//	octets   where fields of the header are: the section secFields
+//	octets   where fields of the whole header are: the section secFields
 //
-// and then come the fields themselves, in their order.
+// and then comes what lies between the usual fields.
 
 // apart is what secApart has in a brief record.
 const apart = 1
@@ -48,11 +55,14 @@ func (s FieldSet) Usual() bool { return s&^usual == 0 }
 type Pieces struct {
 	Brief  Record
 	Fields Fields
-	Rest   []byte
+	Rest   Rest
 }
 
 // Fields are the usual fields of a header.
 type Fields []byte
+
+// Rest is the rest of it, and where the fields belong.
+type Rest []byte
 
 // Apart reports whether the record is brief, so that the header, if anybody wants it, is to be had from the other pieces.
 func (r Record) Apart() bool {
@@ -66,27 +76,30 @@ func (r Record) Split() (p Pieces, ok bool) {
 	if len(places) == 0 || len(r) < tableStart || int(r[1]) != sections || len(header) < leastRest {
 		return p, false
 	}
-	kept := 0
+	var room [maxFields * 4]byte
+	table, kept := room[:0], 0
 	for pl := readPlaces(places, len(header)); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
+			table = binary.AppendUvarint(append(table, pl.kind), uint64(pl.size))
 			kept += pl.size
 		}
 	}
 	if len(header)-kept < leastRest {
 		return p, false
 	}
-	buf := make([]byte, 0, len(r)+40)
+	buf := make([]byte, 0, len(r)+len(table)+40)
 	buf = r.appendBrief(buf)
 	p.Brief, buf = Record(buf[:len(buf):len(buf)]), buf[len(buf):]
 	buf = binary.BigEndian.AppendUint64(append(buf, version), uint64(usual))
-	buf = binary.AppendUvarint(buf, uint64(len(header)))
-	buf = append(binary.AppendUvarint(buf, uint64(len(places))), places...)
+	buf = append(binary.AppendUvarint(buf, uint64(len(table))), table...)
 	for pl := readPlaces(places, len(header)); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
 			buf = append(buf, header[pl.at:pl.at+pl.size]...)
 		}
 	}
 	p.Fields, buf = Fields(buf[:len(buf):len(buf)]), buf[len(buf):]
+	buf = binary.AppendUvarint(append(buf, version), uint64(len(header)))
+	buf = append(binary.AppendUvarint(buf, uint64(len(places))), places...)
 	at := 0
 	for pl := readPlaces(places, len(header)); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
@@ -94,7 +107,7 @@ func (r Record) Split() (p Pieces, ok bool) {
 			at = pl.at + pl.size
 		}
 	}
-	p.Rest = append(buf, header[at:]...)
+	p.Rest = Rest(append(buf, header[at:]...))
 	return p, true
 }
 
@@ -116,9 +129,9 @@ func (r Record) appendBrief(dst []byte) []byte {
 	return w.buf
 }
 
-// AppendWhole appends the whole record of a brief one, given the usual fields and the header that AppendHeader has made of the pieces.
-func (r Record) AppendWhole(dst []byte, f Fields, header []byte) Record {
-	k := f.read()
+// AppendWhole appends the whole record of a brief one, given the header, and the rest that it was made of.
+func (r Record) AppendWhole(dst []byte, header []byte, rest Rest) Record {
+	places, _, _, _ := rest.read()
 	w := &writer{buf: append(dst, make([]byte, tableStart+4*sections)...)}
 	start := len(dst)
 	for sec := range sections {
@@ -126,7 +139,7 @@ func (r Record) AppendWhole(dst []byte, f Fields, header []byte) Record {
 		case secHeader:
 			w.buf = append(w.buf, header...)
 		case secFields:
-			w.buf = append(w.buf, k.places...)
+			w.buf = append(w.buf, places...)
 		case secApart:
 		default:
 			w.buf = append(w.buf, r.section(sec)...)
@@ -137,82 +150,90 @@ func (r Record) AppendWhole(dst []byte, f Fields, header []byte) Record {
 	return w.buf[start:]
 }
 
-// AppendHeader appends the whole header, given the rest of it. It reports false, and appends nothing, if these don't belong together.
-func (f Fields) AppendHeader(dst, rest []byte) ([]byte, bool) {
-	k := f.read()
-	if k.size != len(k.kept)+len(rest) || k.size == 0 {
+// AppendHeader appends the whole header. It reports false, and appends nothing, if the pieces don't belong together.
+func (f Fields) AppendHeader(dst []byte, rest Rest) ([]byte, bool) {
+	kinds, _, kept, ok := f.read()
+	places, between, size, found := rest.read()
+	if !ok || !found || size != uint64(len(kept)+len(between)) {
 		return dst, false
 	}
 	start, at := len(dst), 0
-	p := readPlaces(k.places, k.size)
+	p := readPlaces(places, len(kept)+len(between))
 	for p.next() {
-		if k.kinds>>p.kind&1 == 0 {
+		if kinds>>p.kind&1 == 0 {
 			continue
 		}
-		between := p.at - at
-		if between > len(rest) || p.size > len(k.kept) {
+		n := p.at - at
+		if n > len(between) || p.size > len(kept) {
 			return dst[:start], false
 		}
-		dst = append(append(dst, rest[:between]...), k.kept[:p.size]...)
-		rest, k.kept, at = rest[between:], k.kept[p.size:], p.at+p.size
+		dst = append(append(dst, between[:n]...), kept[:p.size]...)
+		between, kept, at = between[n:], kept[p.size:], p.at+p.size
 	}
-	if len(p.rest)+len(k.kept) > 0 {
+	if len(p.rest)+len(kept) > 0 {
 		return dst[:start], false
 	}
-	return append(dst, rest...), true
+	return append(dst, between...), true
 }
 
 // Append appends the fields in the set to dst: as they came, in their order. It reports false, and appends nothing, if there may be some in the
 // rest of the header, or these are damaged.
 func (f Fields) Append(dst []byte, set FieldSet) ([]byte, bool) {
-	k := f.read()
-	if set&^k.kinds != 0 || k.size == 0 {
+	kinds, table, kept, ok := f.read()
+	if !ok || set&^kinds != 0 {
 		return dst, false
 	}
 	start := len(dst)
-	p := readPlaces(k.places, k.size)
-	for p.next() {
-		if k.kinds>>p.kind&1 == 0 {
-			continue
+	for len(table) > 1 {
+		kind, size, n := table[0], uint64(table[1]), 1
+		if size >= 0x80 {
+			size, n = binary.Uvarint(table[1:])
 		}
-		if p.size > len(k.kept) {
+		if n <= 0 || size > uint64(len(kept)) {
 			return dst[:start], false
 		}
-		if set>>p.kind&1 != 0 {
-			dst = append(dst, k.kept[:p.size]...)
+		if set>>kind&1 != 0 {
+			dst = append(dst, kept[:size]...)
 		}
-		k.kept = k.kept[p.size:]
+		table, kept = table[1+n:], kept[size:]
 	}
-	if len(p.rest) > 0 {
+	if len(table)+len(kept) > 0 {
 		return dst[:start], false
 	}
 	return dst, true
 }
 
-// keptFields are Fields as they are read. The zero value is of damaged ones.
-type keptFields struct {
-	kinds  FieldSet
-	size   int // of the header
-	places []byte
-	kept   []byte
-}
-
-func (f Fields) read() (k keptFields) {
+// read parts the fields from what is said of them. It reports false if they are damaged.
+func (f Fields) read() (kinds FieldSet, table, kept []byte, ok bool) {
 	const start = 9
 	if len(f) < start || f[0] != version {
-		return k
+		return 0, nil, nil, false
 	}
 	size, n := binary.Uvarint(f[start:])
-	if n <= 0 || size > MaxHeader {
-		return k
+	if n <= 0 || size > uint64(len(f)-start-n) {
+		return 0, nil, nil, false
 	}
 	b := f[start+n:]
-	places, n := binary.Uvarint(b)
-	if n <= 0 || places > uint64(len(b)-n) {
-		return k
+	return FieldSet(binary.BigEndian.Uint64(f[1:])), b[:size], b[size:], true
+}
+
+// read parts what lies between the fields from where those are, in a header of so many octets. It reports false if it is damaged.
+func (r Rest) read() (places, between []byte, header uint64, ok bool) {
+	if len(r) < 1 || r[0] != version {
+		return nil, nil, 0, false
+	}
+	b := r[1:]
+	header, n := binary.Uvarint(b)
+	if n <= 0 {
+		return nil, nil, 0, false
 	}
 	b = b[n:]
-	return keptFields{kinds: FieldSet(binary.BigEndian.Uint64(f[1:])), size: int(size), places: b[:places], kept: b[places:]}
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil, 0, false
+	}
+	b = b[n:]
+	return b[:size], b[size:], header, true
 }
 
 // places goes through the section secFields of a header of so many octets.

@@ -27,7 +27,7 @@ func checkPieces(t interface{ Fatalf(string, ...any) }, r Record) bool {
 	if !ok || !bytes.Equal(header[1:], r.Header()) {
 		t.Fatalf("%v, the header is\n%q\nnot\n%q", ok, header[1:], r.Header())
 	}
-	if whole := p.Brief.AppendWhole([]byte("x")[:1:1], p.Fields, header[1:]); !bytes.Equal(whole, r) {
+	if whole := p.Brief.AppendWhole([]byte("x")[:1:1], header[1:], p.Rest); !bytes.Equal(whole, r) {
 		t.Fatalf("the whole record is\n%q\nnot\n%q", whole, r)
 	}
 	for sec := range sections {
@@ -103,10 +103,10 @@ func TestPiecesOfAnyMessage(t *testing.T) {
 // FuzzPieces: damaged pieces say less, or nothing.
 func FuzzPieces(f *testing.F) {
 	p, _ := recordOf(typical).Split()
-	f.Add([]byte(p.Brief), []byte(p.Fields), p.Rest)
+	f.Add([]byte(p.Brief), []byte(p.Fields), []byte(p.Rest))
 	f.Add([]byte{}, []byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, brief, fields, rest []byte) {
-		if h, ok := Fields(fields).AppendHeader(nil, rest); ok != (h != nil) {
+		if h, ok := Fields(fields).AppendHeader(nil, rest); !ok && h != nil {
 			t.Errorf("%v, %q", ok, h)
 		}
 		Fields(fields).Append(nil, usual)
@@ -122,8 +122,11 @@ func TestCutPieces(t *testing.T) {
 		if h, ok := p.Fields[:i].AppendHeader(nil, p.Rest); ok || h != nil {
 			t.Errorf("of %d octets a header of %d is made", i, len(h))
 		}
+		if b, ok := p.Fields[:i].Append(nil, 1); ok || len(b) > 0 {
+			t.Errorf("of %d octets fields are taken: %q", i, b)
+		}
 	}
-	for _, rest := range [][]byte{nil, p.Rest[1:], append(p.Rest[:len(p.Rest):len(p.Rest)], 'x')} {
+	for _, rest := range []Rest{nil, p.Rest[1:], p.Rest[:10], p.Rest[:3], p.Rest[:len(p.Rest)-1], append(p.Rest[:len(p.Rest):len(p.Rest)], 'x')} {
 		if _, ok := p.Fields.AppendHeader(nil, rest); ok {
 			t.Errorf("a header is made with a rest of %d octets", len(rest))
 		}

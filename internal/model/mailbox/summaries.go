@@ -70,11 +70,11 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 	if err != nil || !brief.Apart() {
 		return brief, err
 	}
-	header, fields, err := b.apart(row)
+	header, rest, err := b.apart(row)
 	if err != nil {
 		return nil, err
 	}
-	b.sums.whole = brief.AppendWhole(b.sums.whole[:0], fields, header)
+	b.sums.whole = brief.AppendWhole(b.sums.whole[:0], header, rest)
 	return b.sums.whole, nil
 }
 
@@ -103,7 +103,7 @@ func (b *Batch) Fields(row *Row) (summary.Fields, bool, error) {
 }
 
 // apart makes a header of its pieces.
-func (b *Batch) apart(row *Row) ([]byte, summary.Fields, error) {
+func (b *Batch) apart(row *Row) ([]byte, summary.Rest, error) {
 	fields, ok, err := b.Fields(row)
 	if err != nil {
 		return nil, nil, err
@@ -112,14 +112,13 @@ func (b *Batch) apart(row *Row) ([]byte, summary.Fields, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	whole := false
-	if ok && found {
-		b.sums.header, whole = fields.AppendHeader(b.sums.header[:0], rest)
+	if ok = ok && found; ok {
+		b.sums.header, ok = fields.AppendHeader(b.sums.header[:0], rest)
 	}
-	if !whole {
+	if !ok {
 		return nil, nil, fault.New(fault.Corrupt, "the header of content %d is damaged", row.Content)
 	}
-	return b.sums.header, fields, nil
+	return b.sums.header, rest, nil
 }
 
 // seek reads a content's record of some kind. If there is none, next is the first content behind it that has one.

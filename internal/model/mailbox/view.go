@@ -42,6 +42,12 @@ func (v *View) At(i int) *Row {
 	return &v.page(p).rows[i-v.start(p)]
 }
 
+// From returns row i and those behind it that lie in one piece with it, for those who go through many. It panics if there is none.
+func (v *View) From(i int) []Row {
+	p := v.pageWith(i)
+	return v.page(p).rows[i-v.start(p):]
+}
+
 // Find returns the index of the row with the UID, or, with ok false, the
 // index it would have.
 func (v *View) Find(uid UID) (i int, ok bool) {

@@ -25,6 +25,7 @@ type fetching struct {
 
 	// Where we are.
 	span, at int            // next message: place at of span
+	rows     []mailbox.Row  // of the client's view, from there on; none: not looked up
 	row      *mailbox.Row   // the message at hand; nil between messages
 	att      int            // its next attribute
 	mark     int            // where its response begins in the buffer; -1 if that has been sent already
@@ -236,14 +237,17 @@ func (f *fetching) next() bool {
 	for f.span < len(f.msgs) {
 		sp := f.msgs[f.span]
 		if f.at < sp.lo {
-			f.at = sp.lo
+			f.at, f.rows = sp.lo, nil
 		}
 		if f.at == sp.hi {
 			f.span++
 			continue
 		}
-		row := f.newest(f.at, f.s.sel.shown.At(f.at))
-		f.at++
+		if len(f.rows) == 0 {
+			f.rows = f.s.sel.shown.From(f.at)
+		}
+		row := f.newest(f.at, &f.rows[0])
+		f.at, f.rows = f.at+1, f.rows[1:]
 		if row.ModSeq() > f.since {
 			f.row, f.att, f.mark = row, 0, -1
 			return true
