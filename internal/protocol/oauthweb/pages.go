@@ -9,7 +9,6 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/format/words"
-	"postroad/internal/model/ident"
 	"postroad/internal/service/auth"
 	"postroad/internal/service/oauth"
 )
@@ -219,7 +218,7 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // enter lets in whoever has filled in the form, or says on the page what is wanted still.
-func (h *handler) enter(r *http.Request, v *view) (who ident.Identity, ok bool) {
+func (h *handler) enter(r *http.Request, v *view) (who oauth.Consent, ok bool) {
 	form := r.PostFormValue
 	by := auth.ByHand{Login: form("login"), Password: form("password"), Half: form("half"), Code: form("code"), Passkey: []byte(form("passkey"))}
 	in, err := h.Engine.Enter(r.Context(), h.peer(r), by)
@@ -243,7 +242,7 @@ func (h *handler) enter(r *http.Request, v *view) (who ident.Identity, ok bool) 
 		v.status, v.Problem = http.StatusForbidden, "Two-step verification is required here: set it up on the pages of your account first."
 		return who, false
 	}
-	return in.Identity, true
+	return oauth.Consent{Account: in.Identity.Account, PasswordVersion: in.PasswordVersion()}, true
 }
 
 // authorize takes the form.
@@ -262,8 +261,13 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r, v.status, v)
 		return
 	}
-	code, err := h.Provider.Authorize(r.Context(), oauth.Request{Account: who.Account, Client: q.client, Redirect: q.form.Get("redirect_uri"), Scope: q.scope,
+	code, err := h.Provider.Authorize(r.Context(), oauth.Request{By: who, Client: q.client, Redirect: q.form.Get("redirect_uri"), Scope: q.scope,
 		Challenge: q.form.Get("code_challenge"), Nonce: q.form.Get("nonce")})
+	if fault.Is(err, fault.Unauthenticated) { // the password has changed in this moment
+		v.status, v.Problem = h.problem(r, err)
+		h.show(w, r, v.status, v)
+		return
+	}
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "cannot authorize", "error", err)
 		h.answer(w, r, &q, "error", "temporarily_unavailable")
@@ -339,7 +343,7 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if allow != "yes" {
-		switch err := h.Provider.Decide(r.Context(), v.Code, 0, false); {
+		switch err := h.Provider.Decide(r.Context(), v.Code, nil); {
 		case fault.Is(err, fault.NotFound):
 			h.misses.admit(h.peer(r).Addr)
 		case err != nil:
@@ -353,7 +357,7 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		h.showDevice(w, r, v.status, v)
 		return
 	}
-	if err := h.Provider.Decide(r.Context(), v.Code, who.Account, true); err != nil {
+	if err := h.Provider.Decide(r.Context(), v.Code, &who); err != nil {
 		h.showDevice(w, r, http.StatusBadRequest, v)
 		return
 	}

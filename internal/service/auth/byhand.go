@@ -46,6 +46,9 @@ type Entry struct {
 	version uint64 // of the account's password
 }
 
+// PasswordVersion says which of the account's passwords was in force when the person entered: what they do then isn't to outlast it.
+func (e Entry) PasswordVersion() uint64 { return e.version }
+
 // HalfLife is how long a page may wait for the second step.
 const HalfLife = 10 * time.Minute
 

@@ -121,14 +121,13 @@ func (p *Provider) Device(ctx context.Context, user string) (c Client, err error
 	return c, err
 }
 
-// Decide notes what somebody has decided about a device; fault.NotFound. What they allow is a grant from now on, which ends with the password, or
+// Decide notes what somebody has decided about a device: by allows it, nil is nobody who does. Errors: fault.NotFound; fault.Unauthenticated if
+// the password has changed since they signed in. What they allow is a grant from now on, which ends with the password, or
 // when all grants are ended, also if the device hasn't asked by then.
-func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, allow bool) error {
+func (p *Provider) Decide(ctx context.Context, user string, by *Consent) error {
 	name := ""
-	version := uint64(0)
-	if allow {
-		var err error
-		if version, err = p.version(ctx, id); err != nil {
+	if by != nil {
+		if err := p.unchanged(ctx, *by); err != nil {
 			return err
 		}
 	}
@@ -138,9 +137,10 @@ func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, 
 		if err != nil {
 			return err
 		}
-		d.account, d.state = id, deviceDenied
-		if allow {
-			g := Grant{Account: id, ClientID: d.clientID, ClientName: d.clientName, Scope: strings.Fields(d.scope), Created: now, Expires: d.expires, version: version}
+		d.state = deviceDenied
+		if by != nil {
+			d.account = by.Account
+			g := Grant{Account: by.Account, ClientID: d.clientID, ClientName: d.clientName, Scope: strings.Fields(d.scope), Created: now, Expires: d.expires, version: by.PasswordVersion}
 			if err := addGrant(tx, &g); err != nil {
 				return err
 			}
@@ -152,8 +152,8 @@ func (p *Provider) Decide(ctx context.Context, user string, id ident.AccountID, 
 		name = d.clientName
 		return tx.Set(key, d.encode())
 	})
-	if err == nil && allow {
-		err = p.dir.Notify(ctx, id, directory.ProgramAllowed, name)
+	if err == nil && by != nil {
+		err = p.dir.Notify(ctx, by.Account, directory.ProgramAllowed, name)
 	}
 	return err
 }

@@ -32,9 +32,15 @@ const (
 
 func refuse(c Code, why string) error { return fault.Wrap(fault.Denied, c, why) }
 
+// Consent says who allows something: an account, and which of its passwords was in force when its owner signed in to allow it.
+type Consent struct {
+	Account         ident.AccountID
+	PasswordVersion uint64
+}
+
 // Request is what somebody has allowed.
 type Request struct {
-	Account   ident.AccountID
+	By        Consent
 	Client    Client
 	Redirect  string
 	Scope     []string
@@ -55,13 +61,12 @@ func (p *Provider) Authorize(ctx context.Context, r Request) (code string, err e
 	if code, err = p.secret(codePrefix); err != nil {
 		return "", err
 	}
-	version, err := p.version(ctx, r.Account)
-	if err != nil {
+	if err := p.unchanged(ctx, r.By); err != nil {
 		return "", err
 	}
 	now := p.now()
 	err = p.db.Update(ctx, Partition, func(tx kv.Tx) error {
-		g := Grant{Account: r.Account, ClientID: r.Client.ID, ClientName: r.Client.Name, Scope: r.Scope, Created: now, Expires: now.Add(CodeLife), nonce: r.Nonce, version: version}
+		g := Grant{Account: r.By.Account, ClientID: r.Client.ID, ClientName: r.Client.Name, Scope: r.Scope, Created: now, Expires: now.Add(CodeLife), nonce: r.Nonce, version: r.By.PasswordVersion}
 		if err := addGrant(tx, &g); err != nil {
 			return err
 		}
@@ -69,18 +74,19 @@ func (p *Provider) Authorize(ctx context.Context, r Request) (code string, err e
 		return tx.Set(secretKey(p.hash(code)), s.encode())
 	})
 	if err == nil {
-		err = p.dir.Notify(ctx, r.Account, directory.ProgramAllowed, r.Client.Name)
+		err = p.dir.Notify(ctx, r.By.Account, directory.ProgramAllowed, r.Client.Name)
 	}
 	return code, err
 }
 
-// version counts the account's passwords: a grant ends when the password changes, as what somebody allowed who had stolen it must.
-func (p *Provider) version(ctx context.Context, id ident.AccountID) (uint64, error) {
-	profile, err := p.dir.ProfileByID(ctx, id)
-	if err != nil {
-		return 0, err
+// unchanged makes sure that the password which was shown is in force still. A grant ends when the password changes, as what somebody allowed
+// who had stolen it must; it is stored with the version that was shown, so that a change from now on ends it, too.
+func (p *Provider) unchanged(ctx context.Context, by Consent) error {
+	profile, err := p.dir.ProfileByID(ctx, by.Account)
+	if err == nil && versionOf(profile) != by.PasswordVersion {
+		err = fault.New(fault.Unauthenticated, "the password has changed: sign in again")
 	}
-	return versionOf(profile), nil
+	return err
 }
 
 func versionOf(p *directory.Profile) uint64 {

@@ -42,12 +42,20 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// consent is that of ann, who has shown the password that is in force.
+func (w *world) consent(t testing.TB) Consent {
+	t.Helper()
+	p, err := w.dir.ProfileByID(t.Context(), w.ann)
+	must(t, err)
+	return Consent{w.ann, versionOf(p)}
+}
+
 var verifier = strings.Repeat("v", 43)
 
 func (w *world) code(t testing.TB, c Client) string {
 	t.Helper()
 	sum := sha256.Sum256([]byte(verifier))
-	code, err := w.Authorize(t.Context(), Request{Account: w.ann, Client: c, Redirect: "https://a/", Scope: []string{ScopeMail}, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	code, err := w.Authorize(t.Context(), Request{By: w.consent(t), Client: c, Redirect: "https://a/", Scope: []string{ScopeMail}, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
 	must(t, err)
 	return code
 }
@@ -81,6 +89,26 @@ func TestCodesAreGoodOnce(t *testing.T) {
 	})
 }
 
+// A password that changes between sign-in and consent takes what was allowed with it.
+func TestConsentUnderAnOldPassword(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.Register("x", []string{"https://a/"})
+	must(t, err)
+	codes, err := w.StartDevice(t.Context(), &c, []string{ScopeMail})
+	must(t, err)
+	by := w.consent(t)
+	must(t, w.dir.SetPassword(t.Context(), w.ann, "another secret"))
+	if _, err := w.Authorize(t.Context(), Request{By: by, Client: c, Redirect: "https://a/", Scope: []string{ScopeMail}}); !fault.Is(err, fault.Unauthenticated) {
+		t.Error(err)
+	}
+	if err := w.Decide(t.Context(), codes.User, &by); !fault.Is(err, fault.Unauthenticated) {
+		t.Error(err)
+	}
+	if _, err := w.PollDevice(t.Context(), &c, codes.Device); !errors.Is(err, Pending) {
+		t.Error("the device was told", err)
+	}
+}
+
 // Between the moment when somebody lets a device in and that when it asks for its tokens, what they allowed can end like any grant.
 func TestAllowedDevicesEndBeforeTheyAsk(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *world){
@@ -95,7 +123,8 @@ func TestAllowedDevicesEndBeforeTheyAsk(t *testing.T) {
 			must(t, err)
 			codes, err := w.StartDevice(t.Context(), &c, []string{ScopeMail})
 			must(t, err)
-			must(t, w.Decide(t.Context(), codes.User, w.ann, true))
+			by := w.consent(t)
+			must(t, w.Decide(t.Context(), codes.User, &by))
 			if all, err := w.Grants(t.Context(), w.ann); err != nil || len(all) > 0 {
 				t.Errorf("%d grants are listed before the device has got anything: %v", len(all), err)
 			}
