@@ -48,3 +48,25 @@ func usable(keywords []string) (good []string, bad int) {
 }
 
 func unfit(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`(){%*"\]`, c) }
+
+// systemFlags are the flags of RFC 9051 §2.3.2, folded.
+var systemFlags = map[string]mailbox.Flags{`\seen`: mailbox.Seen, `\answered`: mailbox.Answered, `\flagged`: mailbox.Flagged,
+	`\deleted`: mailbox.Deleted, `\draft`: mailbox.Draft}
+
+// ReadFlags tells flags from keywords, as IMAP writes them. \Recent and what else begins with a backslash is the server's own.
+func ReadFlags(all []string) (flags mailbox.Flags, keywords []string) {
+	for _, f := range all {
+		if flag := systemFlags[strings.ToLower(f)]; flag != 0 {
+			flags |= flag
+		} else if !strings.HasPrefix(f, `\`) {
+			keywords = append(keywords, f)
+		}
+	}
+	return flags, keywords
+}
+
+// UsableKeywords are those that can be kept.
+func UsableKeywords(all []string) []string {
+	some, _ := usable(all)
+	return some
+}

@@ -121,3 +121,14 @@ func (m *marks) other(name, value string, date *time.Time) {
 		m.received, _ = message.ParseDate(value[strings.LastIndexByte(value, ';')+1:])
 	}
 }
+
+// ReceivedAt is the date of a message by its header: of its newest Received field, or Date; zero if neither makes sense.
+func ReceivedAt(header []byte) time.Time {
+	for _, end := range []string{"\n\n", "\n\r\n"} {
+		if i := bytes.Index(header, []byte(end)); i >= 0 {
+			header = header[:i+1]
+		}
+	}
+	m, _ := readMarks(header, false)
+	return m.received
+}

@@ -85,3 +85,6 @@ func escapeName(name, special string) string {
 var escapes = strings.NewReplacer("%25", "%", "%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/")
 
 func unescapeName(name string) string { return escapes.Replace(name) }
+
+// EncodeName writes a mailbox's name as IMAP4rev1 does.
+func EncodeName(name string) string { return encodeUTF7(name) }
