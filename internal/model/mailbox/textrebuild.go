@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -57,10 +58,12 @@ func (a *account) retextIfNeeded(ctx context.Context) (done bool, err error) {
 	if err != nil || !done || indexed {
 		return done, err
 	}
-	for _, id := range ids {
-		if err := a.retext(ctx, id); err != nil {
+	for len(ids) > 0 {
+		n, err := a.retext(ctx, ids)
+		if err != nil {
 			return false, err
 		}
+		ids = ids[n:]
 	}
 	return true, a.update(ctx, func(t *txn) error {
 		t.dirty = true
@@ -68,49 +71,78 @@ func (a *account) retextIfNeeded(ctx context.Context) (done bool, err error) {
 	})
 }
 
-// retext stores one content's text, and puts it into the index's tail.
-func (a *account) retext(ctx context.Context, id ContentID) error {
-	var chunks [][]byte
-	gone := false
-	err := a.store.db.View(ctx, partition(a.id), func(r kv.Reader) error {
-		v, ok, err := r.Get(contentKey(id))
-		if gone = !ok; err != nil || gone {
-			return err
-		}
-		rec, err := decodeContent(v)
-		if err != nil {
-			return err
-		}
+// retextMost is how many contents get their texts in one transaction.
+const retextMost = 128
+
+// retext stores the texts of the first contents of a list, and puts them into the index's tail. It returns how many they are.
+func (a *account) retext(ctx context.Context, ids []ContentID) (n int, err error) {
+	texts := make([][][]byte, min(len(ids), retextMost))
+	err = a.store.db.View(ctx, partition(a.id), func(r kv.Reader) error {
 		b := &Batch{r: r}
 		defer b.close()
-		chunks, err = b.textRecords(&Row{Content: id, Size: rec.size})
-		return err
+		for n = 0; n < len(texts) && b.BytesRead() < 2*textStep; n++ {
+			rec, here, err := b.content(ids[n])
+			if err != nil {
+				return err
+			}
+			if !here {
+				continue
+			}
+			if texts[n], err = b.textRecords(&Row{Content: ids[n], Size: rec.size}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if err != nil || gone {
-		return err
+	if err != nil {
+		return 0, err
 	}
-	return a.lazily(ctx, func(t *txn) error {
-		v, ok, err := t.tx.Get(contentKey(id))
-		if err != nil || !ok {
-			return err
+	return n, a.lazily(ctx, func(t *txn) error {
+		for i, id := range ids[:n] {
+			if err := t.replaceText(id, texts[i]); err != nil {
+				return err
+			}
 		}
-		rec, err := decodeContent(v)
-		if err != nil {
-			return err
-		}
-		return t.replaceText(id, rec, chunks)
+		return nil
 	})
 }
 
-func (t *txn) replaceText(id ContentID, rec contentRecord, chunks [][]byte) error {
+// replaceText stores the text of a content, if that is still there, for whatever was stored before.
+func (t *txn) replaceText(id ContentID, chunks [][]byte) error {
+	v, ok, err := t.tx.Get(contentKey(id))
+	if err != nil || !ok {
+		return err
+	}
+	rec, err := decodeContent(v)
+	if err != nil {
+		return err
+	}
 	t.dirty = true
-	if err := t.tx.DeleteRange(textsOf(id)); err != nil {
+	if err := t.dropText(id); err != nil {
 		return err
 	}
 	if err := t.tx.Set(unindexedKey(id), nil); err != nil {
 		return err
 	}
 	return t.setText(id, rec, chunks)
+}
+
+// dropText removes the records of a text one by one: deletions of ranges are looked at by whoever reads anything, and here are many.
+func (t *txn) dropText(id ContentID) error {
+	lo, hi := textsOf(id)
+	var keys [][]byte
+	for p, err := range t.tx.Scan(kv.Range{Lo: lo, Hi: hi}) {
+		if err != nil {
+			return err
+		}
+		keys = append(keys, bytes.Clone(p.Key))
+	}
+	for _, key := range keys {
+		if err := t.tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setText stores the text of a content, for the one that it has.
