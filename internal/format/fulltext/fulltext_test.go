@@ -21,8 +21,16 @@ type doc struct{ body, header string }
 type index struct {
 	docs   []doc
 	chunks []Chunk
-	guides [][]byte
+	guides []guide
 }
+
+// guide is a guide and its endings.
+type guide struct {
+	bytes   []byte
+	endings [][]byte
+}
+
+func (g guide) ending(n int) ([]byte, error) { return g.endings[n], nil }
 
 func build(docs []doc) index {
 	b := NewBuilder()
@@ -102,11 +110,11 @@ func (x index) guided(h *Hits) {
 	first := 0
 	var visits []Visit
 	for _, b := range x.guides {
-		g, ok := OpenGuide(b)
-		if !ok {
+		g, ok := OpenGuide(b.bytes)
+		if !ok || !g.Sound() {
 			panic("a guide can't be read")
 		}
-		for _, v := range h.Plan(&g) {
+		for _, v := range h.plan(&g, b.ending) {
 			v.Chunk += first
 			visits = append(visits, v)
 		}
@@ -129,17 +137,28 @@ func (x index) guided(h *Hits) {
 	}
 }
 
+// plan is Plan where no error can be.
+func (h *Hits) plan(g *Guide, endings func(int) ([]byte, error)) []Visit {
+	visits, err := h.Plan(g, endings)
+	if err != nil {
+		panic(err)
+	}
+	return visits
+}
+
 func (x index) guide() index {
 	x.guides = guides(x.chunks, uint32(len(x.docs)), 2)
 	return x
 }
 
-// guides makes guides of so many chunks each.
-func guides(chunks []Chunk, docs uint32, each int) (all [][]byte) {
-	b := GuideBuilder{Docs: docs}
+// guides makes guides of so many chunks each, with endings however few blocks they have.
+func guides(chunks []Chunk, docs uint32, each int) (all []guide) {
+	b := GuideBuilder{Docs: docs, later: true}
 	for i, c := range chunks {
 		if b.Add(c); i%each == each-1 || i == len(chunks)-1 {
-			all = append(all, b.Take())
+			var g guide
+			g.bytes, g.endings = b.Take()
+			all = append(all, g)
 		}
 	}
 	return all

@@ -11,10 +11,10 @@ import (
 // A Guide says of some chunks of a segment, one behind the other, in which of them a pattern may be found: so that a search doesn't read
 // all of them. It sees them in blocks of blockTerms terms. Of each block it has the first term, and which grams the terms have: every three
 // bytes that stand side by side in a term with a 0 behind it, and every four in the term itself. (Of numbers one after the other all blocks have
-// nearly all threes.)
+// nearly all threes.) If it has many blocks, records beside it say how their terms end: see endings.
 //
-//	version, then how many chunks, blocks and bytes of common terms there are; for each chunk how many blocks there are up to its end; for each
-//	block where its first term ends; all numbers of 4 bytes, big-endian
+//	version, then how many chunks, blocks and bytes of common terms there are, and since version 3 how many buckets of endings; for each chunk how
+//	many blocks there are up to its end; for each block where its first term ends; all numbers of 4 bytes, big-endian
 //	first terms, one behind the other
 //	common terms: 0 and the term, for each, in order, and 0: those whose lists are so long that hasty searches leave them out
 //	for each gram of three, as a hash of gramBits bits, a row of bits: block k has one that hashes so if bit k%8 of byte k/8 is set
@@ -27,11 +27,13 @@ type Guide struct {
 	first, common  []byte
 	rows           []byte
 	fours          bool // there are rows for grams of four
+	buckets        int  // of endings
 }
 
 const (
-	guideVersion = 2
-	guideHead    = 1 + 3*4
+	guideVersion = 3
+	guideHead    = 1 + 4*4
+	oldGuideHead = 1 + 3*4
 
 	blockSamples = 64
 	blockTerms   = blockSamples * sampleEvery
@@ -59,15 +61,21 @@ func gram4(t []byte) int {
 
 // OpenGuide reads a guide, which is valid as long as b is. ok is false if it is none.
 func OpenGuide(b []byte) (g Guide, ok bool) {
-	if len(b) < guideHead || b[0] != guideVersion && b[0] != 1 {
+	head := guideHead
+	if len(b) > 0 && b[0] < guideVersion {
+		head = oldGuideHead
+	}
+	if len(b) < head || b[0] < 1 || b[0] > guideVersion {
 		return Guide{}, false
 	}
-	g.fours = b[0] > 1
 	n := func(i int) int { return int(binary.BigEndian.Uint32(b[1+4*i:])) }
-	g.chunks, g.blocks = n(0), n(1)
+	g.chunks, g.blocks, g.fours = n(0), n(1), b[0] > 1
+	if b[0] > 2 {
+		g.buckets = n(3)
+	}
 	common := n(2)
-	rest := b[guideHead:]
-	if g.chunks > len(rest)/4 || g.blocks > len(rest)/4 || len(rest) < 4*(g.chunks+g.blocks) || g.chunks > g.blocks {
+	rest := b[head:]
+	if g.chunks > len(rest)/4 || g.blocks > len(rest)/4 || len(rest) < 4*(g.chunks+g.blocks) || g.chunks > g.blocks || !soundBuckets(g.buckets) {
 		return Guide{}, false
 	}
 	g.ends, rest = rest[:4*g.chunks], rest[4*g.chunks:]
@@ -77,11 +85,11 @@ func OpenGuide(b []byte) (g Guide, ok bool) {
 		return Guide{}, false
 	}
 	g.first, g.common, g.rows = rest[:first], rest[first:first+common], rest[first+common:]
-	return g, g.sound()
+	return g, g.chunks == 0 || g.end(g.chunks-1) == g.blocks
 }
 
-// sound reports whether the tables ascend.
-func (g *Guide) sound() bool {
+// Sound reports whether the guide's tables ascend, as all do that aren't damaged.
+func (g *Guide) Sound() bool {
 	last := 0
 	for k := range g.chunks {
 		if g.end(k) <= last {
@@ -117,13 +125,13 @@ func (g *Guide) rowsOf() int {
 // end is the block behind the last of a chunk.
 func (g *Guide) end(chunk int) int { return int(binary.BigEndian.Uint32(g.ends[4*chunk:])) }
 
-// fence is the first term of a block.
+// fence is the first term of a block; something of it, or nothing, if the guide is damaged.
 func (g *Guide) fence(block int) []byte {
-	from := uint32(0)
+	from, to := uint32(0), min(binary.BigEndian.Uint32(g.fences[4*block:]), uint32(len(g.first)))
 	if block > 0 {
 		from = binary.BigEndian.Uint32(g.fences[4*block-4:])
 	}
-	return g.first[from:binary.BigEndian.Uint32(g.fences[4*block:])]
+	return g.first[min(from, to):to]
 }
 
 // within is the blocks in which there may be terms from p.lo to before p.hi.
@@ -157,21 +165,31 @@ func (g *Guide) having(p *pattern, room []byte) []byte {
 		return nil
 	}
 	room = append(room[:0], g.row(gram3(text))...)
-	for i := 1; i+2 < len(text); i++ {
-		and(room, g.row(gram3(text[i:])))
+	any := true
+	for i := 0; any && g.fours && i+3 < len(text) && text[i+3] != 0; i++ { // they say more
+		any = and(room, g.row(gram4(text[i:])))
 	}
-	for i := 0; g.fours && i+3 < len(text) && text[i+3] != 0; i++ {
-		and(room, g.row(gram4(text[i:])))
+	for i := 1; any && i+2 < len(text); i++ {
+		any = and(room, g.row(gram3(text[i:])))
 	}
 	return room
 }
 
 func (g *Guide) row(i int) []byte { return g.rows[g.width()*i:][:g.width()] }
 
-func and(bits, with []byte) {
+// and takes away the bits that another row of the same length doesn't have. It reports whether some are left.
+func and(bits, with []byte) bool {
+	var left uint64
+	for ; len(bits) >= 8; bits, with = bits[8:], with[8:] {
+		w := binary.LittleEndian.Uint64(bits) & binary.LittleEndian.Uint64(with)
+		binary.LittleEndian.PutUint64(bits, w)
+		left |= w
+	}
 	for k := range bits {
 		bits[k] &= with[k]
+		left |= uint64(bits[k])
 	}
+	return left != 0
 }
 
 // A GuideBuilder makes a guide of a segment with so many Docs. The zero value with them is ready. It is not safe for concurrent use.
@@ -183,6 +201,9 @@ type GuideBuilder struct {
 	first  []byte
 	common []byte
 	grams  []uint64 // gramWords for each block
+
+	endings endingTable
+	later   bool // the segment has a guide already
 }
 
 // Blocks is the number of blocks so far.
@@ -206,9 +227,11 @@ func (b *GuideBuilder) Add(c Chunk) {
 			b.first = append(b.first, term...)
 			b.fences = append(b.fences, uint32(len(b.first)))
 			b.grams = append(b.grams, make([]uint64, gramWords)...)
+			b.endings.block()
 			last = nil
 		}
 		b.note(term, shared(last, term))
+		b.endings.add(term)
 		last = term
 		list, k := binary.Uvarint(postings)
 		if k > 0 && list <= uint64(len(postings)-k) {
@@ -247,19 +270,30 @@ func shared(a, b []byte) int {
 	return n
 }
 
-// Take returns the guide of the chunks since the last call.
-func (b *GuideBuilder) Take() []byte {
+// Take returns the guide of the chunks since the last call, and the records of their endings.
+func (b *GuideBuilder) Take() (guide []byte, endings [][]byte) {
 	if len(b.common) > 0 {
 		b.common = append(b.common, 0)
 	}
+	buckets := 0
+	if b.later || b.Blocks() >= endingsFrom {
+		buckets, endings = b.endings.take()
+	}
 	out := []byte{guideVersion}
-	for _, n := range [...]int{len(b.ends), b.Blocks(), len(b.common)} {
+	for _, n := range [...]int{len(b.ends), b.Blocks(), len(b.common), buckets} {
 		out = binary.BigEndian.AppendUint32(out, uint32(n))
 	}
 	for _, n := range slices.Concat(b.ends, b.fences) {
 		out = binary.BigEndian.AppendUint32(out, n)
 	}
 	out = append(append(out, b.first...), b.common...)
+	out = b.appendRows(out)
+	*b = GuideBuilder{Docs: b.Docs, ends: b.ends[:0], fences: b.fences[:0], first: b.first[:0], common: b.common[:0], grams: b.grams[:0],
+		endings: b.endings.empty(), later: true}
+	return out, endings
+}
+
+func (b *GuideBuilder) appendRows(out []byte) []byte {
 	width := (b.Blocks() + 7) / 8
 	out = append(out, make([]byte, 2*gramRows*width)...)
 	rows := out[len(out)-2*gramRows*width:]
@@ -270,6 +304,5 @@ func (b *GuideBuilder) Take() []byte {
 			rows[h*width+block/8] |= 1 << (block % 8)
 		}
 	}
-	*b = GuideBuilder{Docs: b.Docs, ends: b.ends[:0], fences: b.fences[:0], first: b.first[:0], common: b.common[:0], grams: b.grams[:0]}
 	return out
 }

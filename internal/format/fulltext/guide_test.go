@@ -2,6 +2,7 @@ package fulltext
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -28,8 +29,8 @@ func (x index) read(l *Lookup, hasty bool) int {
 	}
 	var visits []Visit
 	for _, b := range x.guides {
-		g, _ := OpenGuide(b)
-		visits = append(visits, h.Plan(&g)...)
+		g, _ := OpenGuide(b.bytes)
+		visits = append(visits, h.plan(&g, b.ending)...)
 	}
 	if !h.Planned() {
 		return 0
@@ -97,24 +98,32 @@ func numbered() index {
 func (x index) spots(l *Lookup) int {
 	h := NewHits(l, uint32(len(x.docs)))
 	for _, b := range x.guides {
-		g, _ := OpenGuide(b)
-		h.Plan(&g)
+		g, _ := OpenGuide(b.bytes)
+		h.plan(&g, b.ending)
 	}
 	return h.spots[0]
 }
 
-// TestGuidesOfNumbers: of a piece of numbers they say well where it is, and so they did, less well, before they knew grams of four.
-func TestGuidesOfNumbers(t *testing.T) {
-	x := numbered()
+// before is the guides as earlier versions made them.
+func (x index) before(version byte) index {
 	old := x
 	old.guides = nil
 	for _, g := range x.guides {
-		opened, _ := OpenGuide(g)
-		v := slices.Clone(g[:len(g)-gramRows*opened.width()])
-		v[0] = 1
-		old.guides = append(old.guides, v)
+		opened, _ := OpenGuide(g.bytes)
+		v := slices.Delete(slices.Clone(g.bytes), oldGuideHead, guideHead)
+		if v[0] = version; version < 2 {
+			v = v[:len(v)-gramRows*opened.width()]
+		}
+		old.guides = append(old.guides, guide{bytes: v})
 	}
-	few, many := 0, 0
+	return old
+}
+
+// TestGuidesOfNumbers: of a piece of numbers they say well where it is, and so they did, less well, before they knew endings and grams of four.
+func TestGuidesOfNumbers(t *testing.T) {
+	x := numbered()
+	second, first := x.before(2), x.before(1)
+	var spots, blocks [3]int
 	for n := 10_000; n < 100_000; n += 7919 {
 		needle := fmt.Sprintf("%d@", n)
 		want := x.find(needle, Body)
@@ -122,15 +131,62 @@ func TestGuidesOfNumbers(t *testing.T) {
 			t.Errorf("%q is in %d", needle, want)
 		}
 		l := Compile([]byte(needle)).Zones(Body)
-		found := x.hits(l, false, x.guided).all()
-		if !slices.Contains(found, uint32(n/200)) || !slices.Equal(found, old.hits(l, false, old.guided).all()) || !slices.Equal(found, x.hits(l, false, x.plain).all()) {
-			t.Errorf("%q is in %d", needle, found)
+		plain := x.hits(l, false, x.plain).all()
+		if !slices.Contains(plain, uint32(n/200)) {
+			t.Errorf("%q is in %d", needle, plain)
 		}
-		few += x.spots(l)
-		many += old.spots(l)
+		for i, x := range []index{x, second, first} {
+			if found := x.hits(l, false, x.guided).all(); !slices.Equal(found, plain) {
+				t.Errorf("%q is in %d", needle, found)
+			}
+			spots[i] += x.spots(l)
+			blocks[i]++
+		}
 	}
-	if few*3 > many {
-		t.Errorf("%d blocks, %d without grams of four", few, many)
+	if spots[1]*3 > spots[2] || spots[0] > 3*blocks[0] {
+		t.Errorf("%d blocks, %d without endings, %d without grams of four", spots[0], spots[1], spots[2])
+	}
+}
+
+// made is a segment of words as machines make them: sixteen digits to the base of 16.
+func made() (x index, words []string) {
+	var docs []doc
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 501 {
+		var b strings.Builder
+		for range 200 {
+			words = append(words, fmt.Sprintf("%016x", rng.Uint64()))
+			b.WriteString(words[len(words)-1] + " ")
+		}
+		docs = append(docs, doc{body: b.String()})
+	}
+	x = build(docs)
+	x.guides = guides(x.chunks, uint32(len(docs)), len(x.chunks)) // one of many blocks
+	return x, words
+}
+
+// TestGuidesOfMadeUpWords: of these the grams say nothing, but the endings do.
+func TestGuidesOfMadeUpWords(t *testing.T) {
+	x, words := made()
+	old := x.before(2)
+	few, many, needles := 0, 0, 0
+	for i := 0; i < len(words); i += 1009 {
+		for from := 1; from < 14; from += 5 {
+			l := Compile([]byte(words[i][from:] + "@")).Zones(Body)
+			plain, found := x.hits(l, false, x.plain).all(), x.hits(l, false, x.guided).all()
+			if !slices.Contains(found, uint32(i/200)) || !slices.Equal(plain, found) {
+				t.Errorf("%q is in %d, %d without guides", words[i][from:], found, plain)
+			}
+			if len(words[i])-from < endingLength {
+				continue
+			}
+			few += x.spots(l)
+			many += old.spots(l)
+			needles++
+		}
+	}
+	if few > 2*needles || many < 20*needles {
+		t.Errorf("%d needles: %d blocks, %d without endings", needles, few, many)
 	}
 }
 
@@ -145,15 +201,22 @@ func TestFullGuides(t *testing.T) {
 			}
 			_ = w.cut()
 		}
-		if got := len(g.Take()); got+mostCommon > 1<<20 {
+		guide, endings := g.Take()
+		if got := len(guide); got+mostCommon > 1<<20 {
 			t.Errorf("%q: %d bytes", form, got)
+		}
+		for _, b := range endings {
+			if len(b) > 160<<10 {
+				t.Errorf("%q: endings of %d bytes", form, len(b))
+			}
 		}
 	}
 }
 
 func FuzzGuide(f *testing.F) {
 	x := build([]doc{{body: "some words and some more"}, {body: "words"}})
-	f.Add(guides(x.chunks, 2, 1)[0], "words")
+	f.Add(guides(x.chunks, 2, 1)[0].bytes, "words")
+	f.Add(x.before(2).guides[0].bytes, "some words")
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "words")
 	f.Add([]byte{guideVersion, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "a")
 	f.Fuzz(func(t *testing.T, b []byte, needle string) {
@@ -165,7 +228,7 @@ func FuzzGuide(f *testing.F) {
 		for _, l := range []*Lookup{q.Zones(Body), q.Field(2)} {
 			h := NewHits(l, 2)
 			h.Hasty()
-			for _, v := range h.Plan(&g) {
+			for _, v := range h.plan(&g, func(int) ([]byte, error) { return nil, nil }) {
 				if v.Chunk >= g.Chunks() {
 					t.Errorf("chunk %d of %d", v.Chunk, g.Chunks())
 				}

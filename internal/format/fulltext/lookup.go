@@ -9,7 +9,11 @@ type Lookup struct {
 }
 
 // pattern is a piece of terms from lo to before hi; hi is nil if there is no end.
-type pattern struct{ find, lo, hi []byte }
+type pattern struct {
+	find, lo, hi []byte
+	ending       ending // if it is known that terms end with it, though not how they begin
+	deep         bool   // it is known what stands in front of the ending
+}
 
 // noZone stands for the zone of fields' terms, which are in none.
 const noZone Zones = 0
@@ -42,7 +46,11 @@ func inField(patterns [][]byte, f Field) *Lookup {
 
 // add adds a pattern among the terms that begin with a byte or a larger one, up to hi.
 func (l *Lookup) add(find []byte, lo byte, hi []byte) {
-	p := pattern{find, []byte{lo}, hi}
+	p := pattern{find: find, lo: []byte{lo}, hi: hi}
+	if n := len(find) - 1; find[0] != 0 && find[n] == 0 {
+		p.ending, _ = endingOf(find[:n])
+		p.deep = n > endingLength
+	}
 	if find[0] == 0 { // terms begin so
 		p.lo = find[1:]
 		if n := len(p.lo); p.lo[n-1] == 0 { // or are so: nothing in a term is less than 1

@@ -33,9 +33,12 @@ func Compile(needle []byte) *Query {
 
 // addWord adds a piece of a word; open and closed say whether it is known that the word begins or ends with it.
 func (q *Query) addWord(piece []byte, open, closed bool) {
-	if len(piece) > overlap {
-		q.patterns = append(q.patterns, piece[:overlap])
-		return
+	if len(piece) > overlap { // one term has its beginning, one its end: at the beginning of the term, and at the end, if those are the word's
+		if closed = closed && !open; closed {
+			piece = piece[len(piece)-overlap:]
+		} else {
+			piece = piece[:overlap]
+		}
 	}
 	var p []byte
 	if open {

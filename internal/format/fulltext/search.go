@@ -99,8 +99,9 @@ type Visit struct {
 // spot is where in a chunk a pattern may be found: from a sample to before another.
 type spot struct{ pattern, sample, end int }
 
-// Plan says which chunks of a guide's have to be looked at, in ascending order.
-func (h *Hits) Plan(g *Guide) (visits []Visit) {
+// Plan says which chunks of a guide's have to be looked at, in ascending order. endings gives one of the records of endings that stand beside the
+// guide, if it has any, valid until it is called again; the error is one of it.
+func (h *Hits) Plan(g *Guide, endings func(n int) ([]byte, error)) (visits []Visit, err error) {
 	var room [guideBlocks / 4]byte
 	for i := range h.lookup.patterns {
 		p := &h.lookup.patterns[i]
@@ -116,10 +117,28 @@ func (h *Hits) Plan(g *Guide) (visits []Visit) {
 		if from < to {
 			in = g.having(p, room[:0])
 		}
+		if p.ending != 0 && g.buckets > 0 && ones(in) > fewBlocks {
+			if err := g.ending(p, in, endings); err != nil {
+				return nil, err
+			}
+		}
 		visits = h.mark(visits, g, i, from, to, in)
 	}
 	slices.SortStableFunc(visits, func(a, b Visit) int { return a.Chunk - b.Chunk })
-	return joined(visits)
+	return joined(visits), nil
+}
+
+// fewBlocks is so few that looking at them takes no longer than asking for endings.
+const fewBlocks = 1
+
+func ones(row []byte) (n int) {
+	for ; len(row) >= 8; row = row[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(row))
+	}
+	for _, b := range row {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }
 
 // mark adds the blocks from one to before another where a pattern may be; in has a bit for each, nil: all.
@@ -127,11 +146,17 @@ func (h *Hits) mark(visits []Visit, g *Guide, pattern, from, to int, in []byte) 
 	chunk, start := 0, 0
 	for k := from; k < to; k++ {
 		if in != nil && in[k/8]>>(k%8)&1 == 0 {
+			if in[k/8]>>(k%8) == 0 {
+				k |= 7 // none of these
+			}
 			continue
 		}
-		for g.end(chunk) <= k {
+		for chunk < g.chunks && g.end(chunk) <= k {
 			start = g.end(chunk)
 			chunk++
+		}
+		if chunk == g.chunks {
+			break // damaged
 		}
 		h.spots[pattern]++
 		at := spot{pattern, (k - start) * blockSamples, (k - start + 1) * blockSamples}

@@ -58,19 +58,32 @@ func (c *checker) texts() error {
 	return c.textRecords()
 }
 
-// guides checks that a segment's guides are about all of its chunks.
+// guides checks that a segment's guides are about all of its chunks, and have their endings.
 func (c *checker) guides(s segment) error {
-	chunks := 0
+	chunks, endings := 0, 0
 	for i := range s.guides {
 		v, err := getPart(c.r, s, segmentGuide, i)
 		if err != nil {
 			return err
 		}
 		g, ok := fulltext.OpenGuide(v)
-		if !ok {
+		if !ok || !g.Sound() {
 			return damagedGuide()
 		}
 		chunks += g.Chunks()
+		for range g.Endings() {
+			v, err := getPart(c.r, s, segmentEndings, endings)
+			if err != nil {
+				return err
+			}
+			if !g.SoundEndings(v) {
+				return fault.New(fault.Corrupt, "endings of a guide of the text index are damaged")
+			}
+			endings++
+		}
+	}
+	if endings != s.endings {
+		return fault.New(fault.Corrupt, "its guides have %d records of endings, it has %d", endings, s.endings)
 	}
 	if s.guides > 0 && chunks != s.chunks {
 		return fault.New(fault.Corrupt, "its guides are about %d chunks, it has %d", chunks, s.chunks)

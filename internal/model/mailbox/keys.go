@@ -130,6 +130,7 @@ func textsOf(id ContentID) (lo, hi []byte) { return textKey(id, 0), textKey(id, 
 const (
 	segmentDocs     = 'd'
 	segmentGuide    = 'g'
+	segmentEndings  = 'e'
 	segmentTerms    = 't'
 	segmentPostings = 'p'
 )

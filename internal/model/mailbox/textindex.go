@@ -30,6 +30,8 @@ type segment struct {
 	bytes  int
 	fields bool // it has the terms of fields; not if it was made before there were any
 	guides int  // records that say where in the chunks to look; 0 if it is small, or was made before there were any
+
+	endings int // records that say of the guides' terms how they end; likewise
 }
 
 const (
@@ -65,8 +67,8 @@ type manifest struct {
 const withFields = 2
 
 // manifestVersion: since 2 with floor, and whether segments have fields; since 3 with segments that are being made; since 4 with the number of
-// guides.
-const manifestVersion = 4
+// guides; since 5 with that of endings.
+const manifestVersion = 5
 
 func (m manifest) encode() []byte {
 	b := binary.AppendUvarint([]byte{manifestVersion}, uint64(m.floor))
@@ -78,6 +80,7 @@ func (m manifest) encode() []byte {
 			}
 			b = append(b, withFields*boolByte(s.fields))
 			b = binary.AppendUvarint(b, uint64(s.guides))
+			b = binary.AppendUvarint(b, uint64(s.endings))
 		}
 	}
 	return b
@@ -105,6 +108,9 @@ func readManifest(r kv.Reader) (m manifest, raw []byte, ok bool, err error) {
 		}
 		if second && raw[0] >= 4 {
 			s.guides = int(min(d.Uint(), 1<<16-1))
+		}
+		if second && raw[0] >= 5 {
+			s.endings = int(min(d.Uint(), 1<<16-1))
 		}
 		m.segments = append(m.segments, s)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -254,7 +255,7 @@ func TestSegmentsWithoutGuides(t *testing.T) {
 	}
 	find()
 	old := append([]byte{3}, w.manifest().encode()[1:]...)
-	old = old[:len(old)-1] // the number of guides
+	old = old[:len(old)-2] // the number of guides and endings
 	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
 		w.must(tx.Set(indexKey(), old))
 		return tx.Delete(segmentKey(s.id, segmentGuide, 0))
@@ -282,6 +283,96 @@ func TestDamagedGuides(t *testing.T) {
 	}))
 	w.must(w.store.Reindex(w.ctx, ann))
 	w.finds(SearchBody("round3 number7x"), 68)
+}
+
+// manyNumbers makes a segment of messages with numbers one after the other, so many that its guide has endings.
+func (w *world) manyNumbers() segment {
+	items := make([]Append, 150)
+	for i := range items {
+		var b strings.Builder
+		b.WriteString("Subject: s\r\n\r\n")
+		for k := range 1000 {
+			fmt.Fprintf(&b, "%d\r\n", 100_000+1000*i+k)
+		}
+		items[i].Content = w.content(b.String())
+	}
+	_, err := w.me.Append(w.ctx, w.inbox(), items...)
+	w.must(err)
+	w.must(w.store.Index(w.ctx, ann, true))
+	m := w.manifest()
+	if len(m.segments) != 1 || m.segments[0].guides != 1 || m.segments[0].endings == 0 {
+		w.Fatalf("%+v", m)
+	}
+	return m.segments[0]
+}
+
+// TestSegmentsWithEndings are searched by them, and without them if they were made before there were any.
+func TestSegmentsWithEndings(t *testing.T) {
+	w := newWorld(t)
+	s := w.manyNumbers()
+	find := func() {
+		t.Helper()
+		for _, n := range []int{0, 77, 149} {
+			w.finds(SearchBody(fmt.Sprintf("%d\n", 100_317+1000*n)), UID(n+1))
+		}
+		w.finds(SearchBody("49317\n"), 50, 150)
+		w.finds(SearchBody("1249317\n"))
+	}
+	find()
+	w.check()
+	var guide []byte
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		v, _, err := tx.Get(segmentKey(s.id, segmentGuide, 0))
+		w.must(err)
+		guide = bytes.Clone(v)
+		guide[0] = 2
+		guide = slices.Delete(guide, 13, 17) // its buckets
+		w.must(tx.Set(segmentKey(s.id, segmentGuide, 0), guide))
+		for i := range s.endings {
+			w.must(tx.Delete(segmentKey(s.id, segmentEndings, i)))
+		}
+		old := append([]byte{4}, w.manifest().encode()[1:]...)
+		return tx.Set(indexKey(), old[:len(old)-1]) // the number of endings
+	}))
+	if m := w.manifest(); len(m.segments) != 1 || m.segments[0].guides != 1 || m.segments[0].endings != 0 {
+		t.Fatalf("%+v", m)
+	}
+	find()
+	w.check()
+	w.must(w.store.Reindex(w.ctx, ann))
+	if m := w.manifest(); len(m.segments) != 1 || m.segments[0].endings != s.endings {
+		t.Fatalf("%+v", m)
+	}
+	find()
+}
+
+// TestDamagedEndings are told by checks; missing ones by searches, too.
+func TestDamagedEndings(t *testing.T) {
+	w := newWorld(t)
+	s := w.manyNumbers()
+	for name, damage := range map[string]func(tx kv.Tx) error{
+		"missing": func(tx kv.Tx) error { return tx.Delete(segmentKey(s.id, segmentEndings, s.endings-1)) },
+		"damaged": func(tx kv.Tx) error { return tx.Set(segmentKey(s.id, segmentEndings, 0), []byte{1, 2, 3}) },
+		"more":    func(tx kv.Tx) error { return tx.Set(segmentKey(s.id+1000, segmentEndings, 0), []byte{1}) },
+	} {
+		problems, err := w.damagedOf(ann, damage)
+		if err != nil || !strings.Contains(strings.Join(problems, "\n"), "text index") {
+			t.Errorf("%s: %q, %v", name, problems, err)
+		}
+	}
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		for i := range s.endings {
+			w.must(tx.Delete(segmentKey(s.id, segmentEndings, i)))
+		}
+		return nil
+	}))
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		_, _, err := SearchBody("49317\n").May(b, &Row{Content: 1})
+		w.fails(fault.Corrupt, err)
+		return nil
+	}))
+	w.must(w.store.Reindex(w.ctx, ann))
+	w.finds(SearchBody("49317\n"), 50, 150)
 }
 
 // TestMergesHoldPieces: what a merge holds of its segments is bounded, however many they are and however large their chunks.

@@ -227,7 +227,7 @@ func (p *partReader) look(seg segment, h *fulltext.Hits) error {
 
 // lookGuided looks where a segment's guides say.
 func (p *partReader) lookGuided(seg segment, h *fulltext.Hits) error {
-	first := 0
+	first, endings := 0, 0
 	p.visits = p.visits[:0]
 	for i := range seg.guides {
 		v, err := p.get(&p.guides, segmentKey(seg.id, segmentGuide, i))
@@ -238,11 +238,18 @@ func (p *partReader) lookGuided(seg segment, h *fulltext.Hits) error {
 		if !ok {
 			return damagedGuide()
 		}
-		for _, visit := range h.Plan(&g) {
+		visits, err := h.Plan(&g, func(n int) ([]byte, error) {
+			return p.get(&p.endings, segmentKey(seg.id, segmentEndings, endings+n))
+		})
+		if err != nil {
+			return err
+		}
+		for _, visit := range visits {
 			visit.Chunk += first
 			p.visits = append(p.visits, visit)
 		}
 		first += g.Chunks()
+		endings += g.Endings()
 	}
 	if !h.Planned() {
 		return nil
@@ -286,6 +293,7 @@ func (s *TextSearch) note(r kv.Reader, seg segment, h *fulltext.Hits) (err error
 type partReader struct {
 	r                       kv.Reader
 	guides, terms, postings kv.Cursor
+	endings                 kv.Cursor
 	visits                  []fulltext.Visit // scratch
 }
 
@@ -306,10 +314,10 @@ func (p *partReader) get(c *kv.Cursor, key []byte) ([]byte, error) {
 }
 
 func (p *partReader) close() {
-	for _, c := range [...]kv.Cursor{p.guides, p.terms, p.postings} {
+	for _, c := range [...]kv.Cursor{p.guides, p.endings, p.terms, p.postings} {
 		if c != nil {
 			c.Close()
 		}
 	}
-	p.guides, p.terms, p.postings = nil, nil, nil
+	p.guides, p.endings, p.terms, p.postings = nil, nil, nil, nil
 }

@@ -229,16 +229,25 @@ func (t *txn) putChunks(b *built) error {
 // guided is from how many blocks on a segment has a guide: fewer are soon looked through.
 const guided = 8
 
-// putGuide stores the guide of the chunks since the last, if there are any.
+// putGuide stores the guide of the chunks since the last, if there are any, and its endings.
 func (t *txn) putGuide(b *built) error {
 	if b.guide.Blocks() == 0 {
 		return nil
 	}
-	v := b.guide.Take()
-	err := t.tx.Set(segmentKey(b.made.id, segmentGuide, b.made.guides), v)
+	v, endings := b.guide.Take()
+	if err := t.tx.Set(segmentKey(b.made.id, segmentGuide, b.made.guides), v); err != nil {
+		return err
+	}
 	b.made.guides++
 	b.made.bytes += len(v)
-	return err
+	for _, v := range endings {
+		if err := t.tx.Set(segmentKey(b.made.id, segmentEndings, b.made.endings), v); err != nil {
+			return err
+		}
+		b.made.endings++
+		b.made.bytes += len(v)
+	}
+	return nil
 }
 
 // putTaken stores a text that was taken out for the index, if the content is still there.
@@ -262,14 +271,12 @@ func (t *txn) dropSegments(list []segment) error {
 				return err
 			}
 		}
-		for i := range s.guides {
-			if err := t.tx.Delete(segmentKey(s.id, segmentGuide, i)); err != nil {
-				return err
-			}
-		}
-		for i := range s.chunks {
-			for _, kind := range [...]byte{segmentTerms, segmentPostings} {
-				if err := t.tx.Delete(segmentKey(s.id, kind, i)); err != nil {
+		for _, part := range [...]struct {
+			kind byte
+			n    int
+		}{{segmentGuide, s.guides}, {segmentEndings, s.endings}, {segmentTerms, s.chunks}, {segmentPostings, s.chunks}} {
+			for i := range part.n {
+				if err := t.tx.Delete(segmentKey(s.id, part.kind, i)); err != nil {
 					return err
 				}
 			}

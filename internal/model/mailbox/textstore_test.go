@@ -138,7 +138,7 @@ func TestManifestsOfVersionTwo(t *testing.T) {
 	now := w.manifest()
 	old := append([]byte{2}, now.encode()[1:]...)
 	old = slices.Delete(old, 2, 3) // how many are being made, behind a small floor
-	old = old[:len(old)-1]         // the only segment's guides
+	old = old[:len(old)-2]         // the only segment's guides and endings
 	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return tx.Set(indexKey(), old) }))
 	if d := cmp.Diff(now.segments, w.manifest().segments, cmp.AllowUnexported(segment{})); d != "" || w.manifest().floor != now.floor {
 		t.Errorf("%+v, %s", w.manifest(), d)
