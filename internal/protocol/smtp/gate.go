@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -249,7 +250,9 @@ func (s *session) judge(ctx context.Context) (reply, error) {
 		return reply{}, nil
 	}
 	s.tx.envelope.Verdict = v
-	s.log.DebugContext(ctx, "checked", "id", s.tx.envelope.ID, "verdict", v.Summary, "took", time.Since(began))
+	if s.log.Enabled(ctx, slog.LevelDebug) {
+		s.log.DebugContext(ctx, "checked", "id", s.tx.envelope.ID, "verdict", v.Summary, "took", time.Since(began))
+	}
 	return reply{}, nil
 }
 

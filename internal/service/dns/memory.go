@@ -14,8 +14,24 @@ type memoryKey struct{}
 // with a fault of kind Canceled, and complete is false from then on. Whoever has many questions whose answers are at hand needs no goroutines for
 // them. Both are safe for concurrent use.
 func (c *Client) Remembered(ctx context.Context) (_ context.Context, complete func() bool) {
-	missed := new(atomic.Bool)
-	return context.WithValue(ctx, memoryKey{}, missed), func() bool { return !missed.Load() }
+	m := &memory{Context: ctx}
+	return m, m.complete
+}
+
+// memory is such a context.
+type memory struct {
+	context.Context
+	missed atomic.Bool // something that wasn't at hand
+}
+
+func (m *memory) complete() bool { return !m.missed.Load() }
+
+// Value implements context.Context.
+func (m *memory) Value(key any) any {
+	if key == (memoryKey{}) {
+		return &m.missed
+	}
+	return m.Context.Value(key)
 }
 
 // remembering is set, and to be set to true when something isn't at hand, if ctx is of Remembered; nil otherwise.

@@ -132,7 +132,9 @@ func (c *Check) verdict(ctx context.Context, r *sender.Verdict, j *judgement) *d
 	v := c.visit
 	r.DMARC.Disposition, r.Override = j.disposition, j.why()
 	r.Others = v.others(ctx)
-	h := r.Results()
+	room := authres.TakeRoom()
+	defer room.Leave()
+	h := r.ResultsIn(room)
 	field := h.Field()
 	d := &delivery.Verdict{
 		Field: field, Results: authres.ValueIn(field), Chain: string(r.ARC.Status), Junk: j.disposition == dmarc.Quarantine, Doubted: j.disposition == dmarc.Quarantine,

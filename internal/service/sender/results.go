@@ -14,9 +14,12 @@ import (
 func (v *Verdict) Field() string { return v.Results().Field() }
 
 // Results is the verdict in the words of RFC 8601. Its Value is what arc.SealOptions.Results asks for.
-func (v *Verdict) Results() authres.Header {
-	h := authres.Header{ID: v.ID, Methods: make([]authres.Method, 0, 5+max(1, len(v.DKIM))+len(v.Others))}
-	room := make(properties, 0, 6+5*len(v.DKIM))
+func (v *Verdict) Results() authres.Header { return v.ResultsIn(new(authres.Room)) }
+
+// ResultsIn is Results, but that the Header may lie in where.
+func (v *Verdict) ResultsIn(where *authres.Room) authres.Header {
+	h := authres.Header{ID: v.ID, Methods: where.Methods()}
+	room := properties(where.Props())
 	h.Methods = append(h.Methods, v.iprev(&room))
 	if v.Session.MailFrom != "" {
 		h.Methods = append(h.Methods, spfMethod(&room, &v.SPF, "mailfrom", v.Session.MailFrom))

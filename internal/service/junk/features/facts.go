@@ -145,7 +145,9 @@ func mayBeAddr(s []byte) bool {
 
 // results takes what an Authentication-Results field says.
 func (f *Facts) results(value, author string) {
-	h, err := authres.Parse(value)
+	room := authres.TakeRoom()
+	defer room.Leave()
+	h, err := authres.ParseIn(room, value)
 	if value == "" || err != nil {
 		return
 	}

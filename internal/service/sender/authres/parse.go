@@ -20,13 +20,15 @@ const (
 // Parse reads a field body. It is as strict as RFC 8601 §2.2, apart from what is often met: properties
 // without a type, and values with characters that ought to have been quoted.
 // Errors are of kind fault.Invalid, or fault.TooLarge over a limit.
-func Parse(body string) (Header, error) {
+func Parse(body string) (Header, error) { return ParseIn(new(Room), body) }
+
+// ParseIn is Parse, but that the Header may lie in room.
+func ParseIn(room *Room, body string) (Header, error) {
 	if len(body) > MaxField {
 		return Header{}, fault.New(fault.TooLarge, "the field is longer than %d bytes", MaxField)
 	}
-	l := &lexer{s: body}
+	l := &lexer{s: body, props: room.Props()}
 	h := Header{ID: l.id()}
-	l.props = make([]Property, 0, min(strings.Count(body, "."), usualProps))
 	if h.ID == "" {
 		return h, fault.New(fault.Invalid, "no authserv-id")
 	}
@@ -45,7 +47,7 @@ func Parse(body string) (Header, error) {
 			return h, fault.New(fault.TooLarge, "more than %d results", MaxMethods)
 		}
 		if h.Methods == nil {
-			h.Methods = make([]Method, 0, min(MaxMethods, 1+strings.Count(body[l.i:], ";")))
+			h.Methods = room.Methods()
 		}
 		h.Methods = append(h.Methods, m)
 	}
@@ -54,9 +56,6 @@ func Parse(body string) (Header, error) {
 	}
 	return h, nil
 }
-
-// usualProps is for how many properties there is room at once.
-const usualProps = 16
 
 // ID returns the authserv-id of a field body, "" if there is none to be found.
 func ID(body string) string {
