@@ -29,7 +29,7 @@ var packagesOf = map[string][]string{
 	"pages.md":        {"service/passkey", "service/auth", "protocol/selfweb", "protocol/oauthweb", "model/directory", "server", "server/config", "../cmd/postroad"},
 	"queue.md":        {"service/queue", "service/outbound", "server", "../cmd/postroad"},
 	"milter.md":       {"service/scan", "service/scan/milter", "server"},
-	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/dkim/quickrsa", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
+	"sender.md":       {"service/sender", "service/sender/authres", "service/sender/dkim", "service/sender/spf", "service/sender/dmarc", "service/sender/arc"},
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")

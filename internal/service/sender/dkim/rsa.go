@@ -6,8 +6,6 @@ import (
 	"math"
 
 	"filippo.io/bigmod"
-
-	"postroad/internal/service/sender/dkim/quickrsa"
 )
 
 // publicRSA is an RSA key made ready to verify with: what can be computed from the modulus alone is a third of the work of a signature, and crypto/rsa
@@ -16,8 +14,6 @@ type publicRSA struct {
 	n    *bigmod.Modulus
 	e    uint
 	size int // of the modulus, in octets
-
-	quick *quickrsa.Key // the same, where there is one
 }
 
 // readyRSA is nil if nothing can be signed with a key: as crypto/rsa has it, its modulus must be odd, and its exponent odd, over 1 and under 2^31.
@@ -30,7 +26,7 @@ func readyRSA(pub *rsa.PublicKey) *publicRSA {
 	if err != nil {
 		return nil
 	}
-	return &publicRSA{n: n, e: uint(pub.E), size: n.Size(), quick: quickrsa.New(pub.N, uint(pub.E))}
+	return &publicRSA{n: n, e: uint(pub.E), size: n.Size()}
 }
 
 // verify checks an RSASSA-PKCS1-v1_5 signature over a SHA-256 digest (RFC 8017 §8.2.2). Nothing is read out of what the signature holds: that has to be,
@@ -39,16 +35,12 @@ func (k *publicRSA) verify(digest, signature []byte) bool {
 	if k == nil || len(digest) != sha256.Size || len(signature) != k.size || k.size < minEncoded {
 		return false
 	}
-	var room [MaxRSA / 8]byte
-	em := encoded(room[:k.size], digest)
-	if k.quick != nil {
-		return k.quick.Holds(signature, em)
-	}
 	s, err := bigmod.NewNat().SetBytes(signature, k.n)
 	if err != nil { // not below the modulus (§5.2.2)
 		return false
 	}
-	want, err := bigmod.NewNat().SetBytes(em, k.n)
+	var room [MaxRSA / 8]byte
+	want, err := bigmod.NewNat().SetBytes(encoded(room[:k.size], digest), k.n)
 	if err != nil { // its first octet is zero, and no modulus' is
 		return false
 	}
