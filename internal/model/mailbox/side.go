@@ -141,7 +141,7 @@ type ItemAt struct {
 func (s *Session) Rows(ctx context.Context, ids []ItemID) ([]ItemAt, error) {
 	found := make([]ItemAt, 0, len(ids))
 	err := s.a.store.db.View(ctx, partition(s.a.id), func(r kv.Reader) error {
-		f := rowFinder{r: r, strokes: map[FolderID]*strokeList{}, items: newGetter(r, []byte{keyItem}), rows: newGetter(r, []byte{keyRow})}
+		f := rowFinder{r: r, strokes: map[FolderID]*lateStrokes{}, items: newGetter(r, []byte{keyItem}), rows: newGetter(r, []byte{keyRow})}
 		defer f.items.close()
 		defer f.rows.close()
 		var err error
@@ -171,7 +171,7 @@ type rowFinder struct {
 	items   getter
 	rows    getter
 	kw      *keywordTable
-	strokes map[FolderID]*strokeList
+	strokes map[FolderID]*lateStrokes
 }
 
 func (f *rowFinder) find(id ItemID) (ItemAt, error) {
@@ -197,14 +197,15 @@ func (f *rowFinder) find(id ItemID) (ItemAt, error) {
 	if err != nil {
 		return ItemAt{}, err
 	}
-	strokes, known := f.strokes[at.folder]
-	if !known {
-		if strokes, err = loadStrokes(f.r, f.kw, at.folder); err != nil {
-			return ItemAt{}, err
-		}
+	strokes := f.strokes[at.folder]
+	if strokes == nil {
+		strokes = &lateStrokes{}
 		f.strokes[at.folder] = strokes
 	}
-	strokes.apply(&row, f.kw)
+	if err := strokes.back(f.r, f.kw, at.folder, row.ModSeq()); err != nil {
+		return ItemAt{}, err
+	}
+	strokes.list.apply(&row, f.kw)
 	return ItemAt{at.folder, row}, nil
 }
 

@@ -166,8 +166,12 @@ func (s *strokeList) approach(uid UID) {
 
 // loadStrokes reads a folder's strokes.
 func loadStrokes(r kv.Reader, kw *keywordTable, f FolderID) (*strokeList, error) {
-	var all []*stroke
-	for p, err := range r.Scan(strokesOf(f)) {
+	all, err := readStrokes(r, kw, strokesOf(f))
+	return &strokeList{all: all}, err
+}
+
+func readStrokes(r kv.Reader, kw *keywordTable, within kv.Range) (all []*stroke, err error) {
+	for p, err := range r.Scan(within) {
 		if err != nil {
 			return nil, err
 		}
@@ -177,7 +181,32 @@ func loadStrokes(r kv.Reader, kw *keywordTable, f FolderID) (*strokeList, error)
 		}
 		all = append(all, s)
 	}
-	return &strokeList{all: all}, nil
+	return all, nil
+}
+
+// lateStrokes are a folder's newest strokes, as far back as was needed: a row that was written lacks only those whose numbers begin behind its
+// own. Numbers are given out once, and a stroke's are in a row, so one that began before the row was written gave it that very number, or
+// ended before.
+type lateStrokes struct {
+	list strokeList
+	from ModSeq // of their first numbers; 0: none was read yet
+}
+
+// back reads what a row with a change number lacks.
+func (l *lateStrokes) back(r kv.Reader, kw *keywordTable, f FolderID, written ModSeq) error {
+	within := strokesOf(f)
+	if l.from != 0 {
+		if l.from <= written+1 {
+			return nil
+		}
+		within.Hi = strokeKey(f, l.from)
+	}
+	within.Lo = strokeKey(f, written+1)
+	all, err := readStrokes(r, kw, within)
+	if err == nil {
+		l.list, l.from = strokeList{all: append(all, l.list.all...)}, written+1
+	}
+	return err
 }
 
 // complete gives rows as they are stored what strokes did to them.

@@ -67,6 +67,35 @@ func (w *world) sameStored(in FolderID) {
 	if what := differ(w.view(in), v); what != "" {
 		w.Fatalf("the store has something else than the view: %s", what)
 	}
+	w.sameRows(in, v)
+}
+
+// sameRows compares a folder's view with its rows as they are found one by one, in several orders: which strokes are read depends on it.
+func (w *world) sameRows(in FolderID, v *View) {
+	w.Helper()
+	var ids []ItemID
+	byID := map[ItemID]*Row{}
+	for _, r := range v.All(0, v.Len()) {
+		ids = append(ids, r.ID)
+		byID[r.ID] = r
+	}
+	random := rand.New(rand.NewPCG(1, uint64(len(ids))))
+	for range 3 {
+		some := ids[:min(len(ids), 1+random.IntN(200))]
+		items, err := w.me.Rows(w.ctx, some)
+		w.must(err)
+		if len(items) != len(some) {
+			w.Fatalf("%d of %d items are found", len(items), len(some))
+		}
+		for i := range items {
+			got, want := items[i].Row, *byID[items[i].Row.ID]
+			words := got.Keywords.equal(want.Keywords)
+			if got.Keywords = want.Keywords; items[i].Folder != in || !words || got != want {
+				w.Fatalf("an item that is looked for is %+v, and in the view %+v", got, want)
+			}
+		}
+		random.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	}
 }
 
 // TestOneRecordForManyFlags: a change of many items is one small record, and their rows come out right wherever they are read.
