@@ -101,15 +101,20 @@ const maxIdentities = 6
 // identities are those who are known to have sent or passed on the message: the client's network first.
 func (g *Guard) identities(v *Visit, r *sender.Verdict) []subject {
 	who := append(make([]subject, 0, 4), v.network, v.host)
+	var sender subject // by SPF
 	if v.from != "" && r.SPF.Status == authres.Pass {
-		who = append(who, g.subject(bySPF, r.SPF.Domain))
+		sender = g.subject(bySPF, r.SPF.Domain)
+		who = append(who, sender)
 	}
 	first := len(who)
 	for i := range r.DKIM {
 		if r.DKIM[i].Status != authres.Pass {
 			continue
 		}
-		s := g.subject(byDKIM, strings.ToLower(r.DKIM[i].Domain))
+		s := subject{byDKIM, sender.hash} // as a rule it is the same domain
+		if domain := strings.ToLower(r.DKIM[i].Domain); sender.kind != bySPF || domain != r.SPF.Domain {
+			s = g.subject(byDKIM, domain)
+		}
 		if !slices.Contains(who[first:], s) && len(who) < first+maxIdentities {
 			who = append(who, s)
 		}
