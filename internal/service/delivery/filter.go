@@ -308,19 +308,32 @@ func (f *filtered) target(a *sieve.Action) (mailbox.Folder, error) {
 	case !a.Create:
 		return mailbox.Folder{}, fault.New(fault.NotFound, "there is no folder '%s'", safe(a.Mailbox))
 	}
-	for _, name := range missing {
-		made, err := s.CreateFolder(f.ctx, mailbox.NewFolder{Name: name, Parent: at, Subscribed: true})
-		if fault.Is(err, fault.Exists) { // another delivery was faster
-			if child, ok := s.Child(at, name); ok {
-				made, err = child, nil
-			}
+	for i, name := range missing {
+		n := mailbox.NewFolder{Name: name, Parent: at, Subscribed: true}
+		if i == len(missing)-1 && a.MailboxID == "" { // RFC 8579 §4.1: there is no other with this use
+			n.Role = rules.RoleOf(a.Use)
 		}
+		made, err := f.makeFolder(n)
 		if err != nil {
 			return mailbox.Folder{}, fault.Wrap(fault.KindOf(err), err, "the folder '"+safe(a.Mailbox)+"' can't be made: "+fault.TextOf(err))
 		}
 		found, at = made, made.ID
 	}
 	return found, nil
+}
+
+// makeFolder makes a folder, if another delivery wasn't faster; without its role if another folder was.
+func (f *filtered) makeFolder(n mailbox.NewFolder) (mailbox.Folder, error) {
+	s := f.copied.session
+	made, err := s.CreateFolder(f.ctx, n)
+	if !fault.Is(err, fault.Exists) {
+		return made, err
+	}
+	if child, ok := s.Child(n.Parent, n.Name); ok {
+		return child, nil
+	}
+	n.Role = mailbox.NoRole
+	return s.CreateFolder(f.ctx, n)
 }
 
 // keep keeps a message, once.

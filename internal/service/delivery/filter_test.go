@@ -82,6 +82,26 @@ func TestFilterActions(t *testing.T) {
 	}
 }
 
+// A folder that is made gets the use that no other has: RFC 8579 §4.1. One whose use there is already isn't made.
+func TestFilterMakesFolderOfAUse(t *testing.T) {
+	h, _ := withRules(t, `require ["fileinto", "mailbox", "special-use"]; fileinto :create :specialuse "\\Archive" "Old/Mail";`)
+	s, err := h.store.Open(t.Context(), h.ids["bob"], ident.System())
+	check(t, err)
+	defer s.Close()
+	if f, ok := s.FolderByRole(mailbox.Archive); ok {
+		check(t, s.DeleteFolder(t.Context(), f.ID))
+	}
+	for range 2 {
+		h.deliver(t, Envelope{ID: "q1", From: "carol@far.example"}, fromCarol, h.find(t, Sender{From: "carol@far.example"}, "bob@example.org")...)
+		if f, ok := s.FolderByRole(mailbox.Archive); !ok || f.Name != "Mail" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if got := h.shelf(t, "bob"); got != "Mail, Mail" {
+		t.Error(got)
+	}
+}
+
 // A message that a script changes is stored as it was changed; the copies of others are as it came.
 func TestFilterChangesMessage(t *testing.T) {
 	h, _ := withRules(t, `require "editheader"; addheader "X-Mine" "yes"; deleteheader "message-id";`)

@@ -31,7 +31,9 @@ func (c *compiler) fcc(a *args) *fcc {
 	if why := badMailbox(box.lit); box.constant() && why != "" {
 		c.fail(box.pos, "%s", why)
 	}
-	return &fcc{pos: box.pos, mailbox: *box, create: a.has("create"), id: c.tagText(a, "mailboxid"), use: c.tagText(a, "specialuse"), flags: c.flagTag(a)}
+	f := &fcc{pos: box.pos, mailbox: *box, create: a.has("create"), id: c.tagText(a, "mailboxid"), use: c.tagText(a, "specialuse"), flags: c.flagTag(a)}
+	c.special(a, f.use, f.id)
+	return f
 }
 
 // apply adds the copy to an action.
@@ -47,7 +49,9 @@ func (f *fcc) apply(m *machine, to *Action) error {
 		a.MailboxID = m.text(f.id)
 	}
 	if f.use != nil {
-		a.Use = m.text(f.use)
+		if a.Use = m.text(f.use); !isUse(a.Use) {
+			return m.failure(f.use.pos, "'%s' is no special use", cut(oneLine(a.Use), 64))
+		}
 	}
 	if f.flags != nil {
 		a.Flags, a.SetFlags = m.splitFlags(f.flags.list), true

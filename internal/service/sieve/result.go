@@ -228,13 +228,18 @@ func (c *compiler) fileInto(a *args) command {
 			c.fail(f.mailbox.pos, "%s", why)
 		}
 	}
-	if f.use != nil && f.use.constant() && !isUse(f.use.lit) {
-		c.fail(f.use.pos, "'%s' is no special use", cut(oneLine(f.use.lit), 64))
+	c.special(a, f.use, f.id)
+	return f
+}
+
+// special checks the other ways to say which folder is meant. RFC 8579 §4, RFC 9042 §4.2, §5.
+func (c *compiler) special(a *args, use, id *value) {
+	if use != nil && use.constant() && !isUse(use.lit) {
+		c.fail(use.pos, "'%s' is no special use", cut(oneLine(use.lit), 64))
 	}
-	if f.use != nil && f.id != nil { // RFC 9042 §4.1
+	if use != nil && id != nil {
 		c.fail(a.call.Pos, ":mailboxid and :specialuse can't be used together")
 	}
-	return f
 }
 
 func (f *fileInto) exec(m *machine) error {

@@ -564,6 +564,8 @@ func TestCompileErrors(t *testing.T) {
 		{"keep;\r\n  fileinto\r\n    5;", `2:3: command 'fileinto' needs require "fileinto"`}, {`require "vacation"; vacation :from "x" "y";`, "1:36: 'x' is no address"}, {`require "encoded-character"; redirect "${unicode:110000}";`, "1:39: '110000' is no Unicode character"},
 		{`require ["fileinto", "mailbox"]; fileinto :copy "a";`, "1:43: unknown tagged argument ':copy' for the fileinto command: it needs require \"copy\""}, {`if address "subject" "x" {}`, "1:12: the header field 'subject' is not allowed for the address test"},
 		{`require "enotify"; notify "tel:+1";`, "1:27: there is no notification method 'tel'"}, {`require "fcc"; require "vacation"; require "mailbox"; vacation :create "x";`, "1:64: :create needs :fcc"},
+		{`require ["fcc", "vacation", "mailboxid", "special-use"]; vacation :fcc "A" :specialuse "\\Sent" :mailboxid "F1" "x";`, "1:58: :mailboxid and :specialuse can't be used together"},
+		{`require ["fcc", "vacation", "special-use"]; vacation :fcc "A" :specialuse "Sent" "x";`, "1:75: 'Sent' is no special use"},
 	} {
 		_, err := Compile(c.text, Options{})
 		if got := strings.ReplaceAll(fmt.Sprint(err), "\n", "|"); !strings.HasPrefix(got, c.want) {

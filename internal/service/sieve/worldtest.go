@@ -8,7 +8,7 @@ import (
 
 func (u *unit) start() syntax.Pos { return syntax.Pos{Line: 1, Column: 1} }
 
-// mailboxExists is "mailboxexists" and "mailboxidexists". RFC 5490 §3.1, RFC 9042 §4.2.
+// mailboxExists is "mailboxexists" and "mailboxidexists". RFC 5490 §3.1, RFC 9042 §6.
 type mailboxExists struct {
 	names []value
 	byID  bool

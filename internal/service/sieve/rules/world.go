@@ -59,12 +59,15 @@ var roles = map[string]mailbox.Role{
 
 // ByUse finds a folder by its special use.
 func ByUse(s *mailbox.Session, use string) (mailbox.Folder, bool) {
-	role, ok := roles[strings.ToLower(use)]
-	if !ok {
+	role := RoleOf(use)
+	if role == mailbox.NoRole {
 		return mailbox.Folder{}, false
 	}
 	return s.FolderByRole(role)
 }
+
+// RoleOf is the role of a folder with a special use; NoRole: there is none.
+func RoleOf(use string) mailbox.Role { return roles[strings.ToLower(use)] }
 
 // Mailbox implements sieve.World.
 func (w *world) Mailbox(_ context.Context, name string) (bool, error) {
