@@ -662,7 +662,9 @@ func TestGrants(t *testing.T) {
 	grant := func() {
 		d, err := w.provider.StartDevice(ctx, &c, []string{oauth.ScopeMail})
 		must(t, err)
-		must(t, w.provider.Decide(ctx, d.User, w.ann, true))
+		ann, err := w.dir.ProfileByID(ctx, w.ann)
+		must(t, err)
+		must(t, w.provider.Decide(ctx, d.User, &oauth.Consent{Account: w.ann, PasswordVersion: ann.Credential.Version}))
 		_, err = w.provider.PollDevice(ctx, &c, d.Device)
 		must(t, err)
 	}
