@@ -176,19 +176,25 @@ func (s *Service) pupil(box *mailbox.Session, m *mind) *pupil {
 	return &pupil{s: s, box: box, was: m, head: m.head, labels: map[string]labelled{}, met: map[string]acquaintance{}, senders: map[uint64]opinion{}}
 }
 
-// writable is the delta, as a copy of its own.
-func (p *pupil) writable() (*model.Delta, error) {
-	if p.delta == nil {
-		p.delta = &model.Delta{}
-		if p.was.delta != nil {
-			d, err := model.Decode(p.was.delta.Encode(nil))
-			if err != nil {
-				return nil, err
-			}
-			p.delta = d
+// writable is the delta, as a copy of its own, with its notes.
+func (p *pupil) writable(ctx context.Context) (*model.Delta, error) {
+	if p.delta != nil {
+		return p.delta, nil
+	}
+	d := &model.Delta{}
+	if p.was.delta != nil {
+		d = p.was.delta.Clone()
+		err := p.box.ReadSide(ctx, mailbox.JunkSide, func(r mailbox.SideReader) error {
+			notes, _, err := r.Get([]byte{keyNotes})
+			d.DecodeNotes(notes)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return p.delta, nil
+	p.delta = d
+	return d, nil
 }
 
 // learn learns lessons. What nobody has said aloud (answered, kept, filed) counts only beside what somebody has: an account where
@@ -244,7 +250,7 @@ func recovered(err *error) {
 // take learns one message, and has its senders voted on.
 func (p *pupil) take(ctx context.Context, m *features.Message, key string, l labelled, had label) error {
 	seen := p.s.see(*m, nil)
-	if err := p.teach(seen.set, key, l, had); err != nil {
+	if err := p.teach(ctx, seen.set, key, l, had); err != nil {
 		return err
 	}
 	p.opine(seen.author, l, had)
@@ -252,8 +258,8 @@ func (p *pupil) take(ctx context.Context, m *features.Message, key string, l lab
 }
 
 // teach learns one message.
-func (p *pupil) teach(set features.Set, key string, l labelled, had label) error {
-	d, err := p.writable()
+func (p *pupil) teach(ctx context.Context, set features.Set, key string, l labelled, had label) error {
+	d, err := p.writable(ctx)
 	if err != nil {
 		return err
 	}
@@ -454,6 +460,9 @@ func (p *pupil) write(tx mailbox.SideTx) error {
 	}
 	if p.delta != nil {
 		if err := tx.Set([]byte{keyDelta}, p.delta.Encode(nil)); err != nil {
+			return err
+		}
+		if err := tx.Set([]byte{keyNotes}, p.delta.EncodeNotes(nil)); err != nil {
 			return err
 		}
 	}

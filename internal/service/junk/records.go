@@ -18,6 +18,7 @@ const Partition kv.Partition = 13 << 56
 //	h               head: revision, how far the log was read, whether the account is judged, explicit labels, labels, the
 //	                day of the last look at what was kept, and up to which UID
 //	d               what the account has learned: model.Delta
+//	n               what learning more needs beside it, and judging doesn't: its notes
 //	l content       the label of a content: junk or good, by what act, day. content has 6 bytes
 //	t digest        the label of a message that was trained from a file; digest has 8 bytes
 //	k address       the account has written to an address, in lower case: day of the last time, and by what name, as signs.NameKey has it
@@ -25,6 +26,7 @@ const Partition kv.Partition = 13 << 56
 // Records of Partition, schema 1.
 //
 //	s               what the server's accounts agree on: model.Delta
+//	n               its notes
 //	r kind hash     votes on a sender: who (4 bytes of a hash), day, junk or good. kind: d, a domain that was proved; n, a network; hash has 16 bytes
 //	s author        how often the account has said of a proved author's mail that it is junk, or good: day of the last time, two octets.
 //	                author has 8 bytes of a hash
@@ -34,6 +36,7 @@ const Partition kv.Partition = 13 << 56
 const (
 	keyHead    = 'h'
 	keyDelta   = 'd'
+	keyNotes   = 'n'
 	keyLabel   = 'l'
 	keyTrained = 't'
 	keyKnown   = 'k'

@@ -35,7 +35,7 @@ func (p *pupil) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := p.writable()
+	d, err := p.writable(ctx)
 	if err != nil {
 		return err
 	}

@@ -270,24 +270,26 @@ func (t *town) stand(s subject, standing float32) {
 
 // teach has the server learn from a message, and stores what it knows then.
 func (t *town) teach(tx kv.Tx, set features.Set, l label) (*model.Delta, error) {
-	d, err := model.Decode(t.delta().Encode(nil))
-	if err != nil {
-		return nil, err
-	}
+	d := t.delta().Clone()
 	d.Learn(t.base, set, l == labelJunk)
-	return d, tx.Set([]byte{keyShared}, d.Encode(nil))
+	return d, storeShared(tx, d)
+}
+
+// storeShared stores what is shared.
+func storeShared(tx kv.Tx, d *model.Delta) error {
+	if err := tx.Set([]byte{keyShared}, d.Encode(nil)); err != nil {
+		return err
+	}
+	return tx.Set([]byte{keyNotes}, d.EncodeNotes(nil))
 }
 
 // train has the server learn from messages that an administrator knows.
 func (t *town) train(ctx context.Context, sets []features.Set, l label) error {
-	d, err := model.Decode(t.delta().Encode(nil))
-	if err != nil {
-		return err
-	}
+	d := t.delta().Clone()
 	for _, set := range sets {
 		d.Learn(t.base, set, l == labelJunk)
 	}
-	err = t.db.Update(ctx, Partition, func(tx kv.Tx) error { return tx.Set([]byte{keyShared}, d.Encode(nil)) })
+	err := t.db.Update(ctx, Partition, func(tx kv.Tx) error { return storeShared(tx, d) })
 	if err == nil {
 		t.shared.Store(d)
 	}
@@ -301,11 +303,15 @@ func (t *town) load(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		if d, err := model.Decode(value); err == nil { // else nobody can read it: the server begins anew
-			d.Renew() // the messages it learned from are in accounts, who knows which
-			t.shared.Store(d)
+		d, err := model.Decode(value)
+		if err != nil { // nobody can read it: the server begins anew
+			return nil
 		}
-		return nil
+		d.Renew() // the messages it learned from are in accounts, who knows which
+		notes, _, err := r.Get([]byte{keyNotes})
+		d.DecodeNotes(notes)
+		t.shared.Store(d)
+		return err
 	})
 }
 

@@ -41,7 +41,7 @@ func (s *Service) Train(ctx context.Context, id ident.AccountID, junk bool, mess
 		}
 		p.head.explicit++
 		seen, l := s.see(m, nil), labelled{labelOf(junk), trained, today}
-		if err := p.teach(seen.set, string(key), l, had); err != nil {
+		if err := p.teach(ctx, seen.set, string(key), l, had); err != nil {
 			return 0, err
 		}
 		p.opine(seen.author, l, had)

@@ -82,7 +82,12 @@ type extraction struct {
 	shapes  []byte
 	html    htmlReader
 	links   int
-	listed  bool // it came through a mailing list
+	listed  bool     // it came through a mailing list
+	hops    [][]byte // Received fields
+	program []byte   // that wrote the message
+	domain  []byte   // of the author
+	// links to the author's domain, and others
+	mine, others int
 	// of the text:
 	count, single, long int
 }
@@ -92,14 +97,16 @@ func (x *extraction) reset() {
 	x.folder = folder{}
 	x.text = x.text[:0]
 	x.listed, x.last = false, x.last[:0]
+	x.hops, x.program, x.domain, x.mine, x.others = x.hops[:0], nil, x.domain[:0], 0, 0
 	x.links, x.count, x.single, x.long = 0, 0, 0, 0
 }
 
 func (x *extraction) run(m *Message) {
 	x.limit = headLimit
-	x.facts(&m.Facts)
 	x.header(m)
+	x.facts(&m.Facts)
 	x.parts(m)
+	x.linked()
 	x.limit = Max
 	x.words(Word, Pair, x.text)
 	x.textShape()

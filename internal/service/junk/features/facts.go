@@ -96,10 +96,14 @@ func authorOf(fields [][]byte) (domain string) {
 	return domain
 }
 
-// hop reads a Received field. It takes it if it tells who brought the message to us: if the client isn't one of our own.
+// hop reads a Received field. It takes it if it tells who brought the message to us: if the client isn't one of our own, nor a mailbox that it was
+// fetched from.
 func (f *Facts) hop(value []byte) {
 	rest, ok := bytes.CutPrefix(bytes.TrimSpace(value), []byte("from "))
 	if !ok {
+		return
+	}
+	if fetched(value) {
 		return
 	}
 	if by := bytes.Index(rest, []byte(" by ")); by >= 0 {
@@ -118,6 +122,13 @@ func (f *Facts) hop(value []byte) {
 	}
 	f.Client, f.Host = addr, host
 	f.Helo = strings.ToLower(string(bytes.Trim(helo, "[]\r\n\t ")))
+}
+
+// fetched reports whether a Received field tells that the message was fetched from a mailbox elsewhere: then the one below it, which
+// that mailbox's server wrote, tells who brought it.
+func fetched(value []byte) bool {
+	_, with, _ := bytes.Cut(value, []byte("with "))
+	return hasPrefix(with, "IMAP ") || hasPrefix(with, "POP3 ")
 }
 
 // clientIn finds an address, and the name before it, in what stands in the parentheses of a Received field.

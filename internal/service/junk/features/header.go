@@ -13,7 +13,10 @@ func (x *extraction) header(m *Message) {
 	var last []byte
 	eachFieldOf(front, rest, func(name, value []byte) bool {
 		x.listed = x.listed || ofList(name, value)
-		if x.traced(name) {
+		if len(x.hops) < maxHops && is(name, "Received") {
+			x.hops = append(x.hops, value)
+		}
+		if x.traced(name) || addedByList(name) {
 			return true
 		}
 		x.add(Field, x.lower(name))
@@ -84,6 +87,7 @@ func (x *extraction) field(name, value []byte) {
 	value = bytes.TrimSpace(value)
 	switch {
 	case is(name, "X-Mailer"), is(name, "User-Agent"):
+		x.program = value
 		x.mailer(value)
 	case is(name, "Date"):
 		x.date(value)
@@ -132,6 +136,9 @@ func (x *extraction) date(v []byte) {
 
 // subject adds the words of the subject, and how it is written.
 func (x *extraction) subject(s string) {
+	if x.listed {
+		s = withoutTag(s)
+	}
 	before := x.folder
 	x.shapes = x.folder.append(x.shapes[:0], []byte(s[:min(len(s), 500)]), 400)
 	text := x.shapes
@@ -170,8 +177,14 @@ func (x *extraction) addresses(m *Message) {
 	}
 	x.recipients(m.Summary, &from)
 	if id := m.Summary.MessageID(); id != "" {
-		x.same(ID, "of the author's domain", host, []byte(domainOf(id)))
+		d := []byte(domainOf(id))
+		x.same(ID, "of the author's domain", host, d)
+		x.trace(host, d)
+	} else {
+		x.trace(host, nil)
 	}
+	x.domain = append(x.domain, domainIn(host)...)
+	x.agreement(m.Summary.MessageID())
 }
 
 func first(r summary.Record, l summary.List) summary.AddressBytes {

@@ -34,6 +34,8 @@ const (
 	Envelope         // the reverse-path
 	Sign             // phishing signs
 	Gram             // four characters in a row
+	Trace            // how the message came
+	Match            // how parts of a message go together
 	kinds
 )
 
@@ -50,6 +52,7 @@ var labels = [kinds]string{
 	From: "from", Name: "author's name has", Address: "sender's addresses", Field: "header field", Order: "header fields",
 	Mailer: "written by", Date: "date", ID: "message ID", To: "recipients", Auth: "authentication", Proven: "proven domain",
 	Network: "network", Client: "client", Envelope: "return path", Sign: "phishing sign", Gram: "text has",
+	Trace: "trace", Match: "goes together",
 }
 
 // String returns the kind as people read it.

@@ -102,10 +102,13 @@ func TestFiles(t *testing.T) {
 // TestTrace: what servers put in front of messages, on the way and here, isn't the message's own.
 func TestTrace(t *testing.T) {
 	x := New()
+	without := func(s Set) Set {
+		return slices.DeleteFunc(s, func(f uint32) bool { return KindOf(f) == Trace })
+	}
 	bare := x.Extract(parse(plain + "hello"))
 	trace := "Return-Path: <ann@example.org>\nAuthentication-Results: mx.example.com; spf=pass\nX-Postroad-Junk: no, score=3\nX-Spam-Status: No\n" +
 		"Received: from a.example ([192.0.2.1]) by b.example; Mon, 2 Feb 2026 10:00:00 +0000\nX-MS-Exchange-Organization-SCL: 1\n"
-	if with := x.Extract(parse(trace + plain + "hello")); !slices.Equal(bare, with) {
+	if with := without(x.Extract(parse(trace + plain + "hello"))); !slices.Equal(bare, with) {
 		t.Errorf("%d features without a trace, %d with one", len(bare), len(with))
 	}
 }

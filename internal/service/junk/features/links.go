@@ -46,7 +46,13 @@ func (x *extraction) server(scheme, host []byte) {
 		x.addString(LinkShape, "port")
 		host = host[:colon]
 	}
-	x.host(Link, LinkDomain, x.lower(host))
+	host = x.lower(host)
+	if bytes.Equal(domainIn(host), x.domain) {
+		x.mine++
+	} else {
+		x.others++
+	}
+	x.host(Link, LinkDomain, host)
 }
 
 // host adds a host name, its domain and its top-level domain.

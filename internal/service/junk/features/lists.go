@@ -1,6 +1,9 @@
 package features
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // What comes through a mailing list has the list's own marks: who sends it on, and what is written below each message. These are the same on whatever
 // somebody sends there, also on junk, and together they would drown what the message itself says.
@@ -38,7 +41,7 @@ func hasSuffix(b []byte, suffix string) bool {
 // footer is how far from the end of a text what lists write below messages may begin.
 const footer = 1000
 
-// withoutFooter is a part without what lists write below each message: what follows on a line that is drawn across, near its end. It is at most twice as
+// withoutFooter is a part without what lists write below each message: what follows on a line that is drawn across, or tells of the list, near its end. It is at most twice as
 // much as what people see above it: else who sends junk would draw a line above it.
 func (x *extraction) withoutFooter(b []byte, page bool) []byte {
 	for at := max(0, len(b)-footer); at < len(b); {
@@ -46,7 +49,7 @@ func (x *extraction) withoutFooter(b []byte, page bool) []byte {
 		if nl < 0 {
 			break
 		}
-		if drawn(b[at : at+nl]) {
+		if line := b[at : at+nl]; drawn(line) || ofItself(line) {
 			if above := x.seen(b[:at], page); 2*above < len(b)-at {
 				return b
 			}
@@ -83,4 +86,32 @@ func drawn(line []byte) bool {
 		}
 	}
 	return true
+}
+
+// ofItself reports whether a line tells of the list itself.
+func ofItself(line []byte) bool {
+	return bytes.Contains(line, []byte("/mailman/listinfo/")) || bytes.Contains(line, []byte("mailing list"))
+}
+
+// addedByList reports whether a field is one that lists add to what they pass on.
+func addedByList(name []byte) bool {
+	switch lower(name[0]) {
+	case 'l':
+		return hasPrefix(name, "List-")
+	case 'p':
+		return is(name, "Precedence")
+	case 's':
+		return is(name, "Sender")
+	case 'x':
+		return is(name, "X-Original-Date") || is(name, "X-Mailing-List") || is(name, "X-Reply-To")
+	}
+	return false
+}
+
+// withoutTag is the subject of what came through a list without the tag that the list has put in front of it.
+func withoutTag(subject string) string {
+	if end := strings.IndexByte(subject, ']'); end > 0 && end < 30 && subject[0] == '[' {
+		return subject[end+1:]
+	}
+	return subject
 }

@@ -24,7 +24,9 @@ func (x *extraction) facts(f *Facts) {
 	for _, s := range f.Signs {
 		x.addString(Sign, s)
 	}
-	x.client(f)
+	if !x.listed { // else it is the list's
+		x.client(f)
+	}
 }
 
 // client adds where the client is, and how it calls itself.

@@ -129,6 +129,15 @@ var phrases = [...]phrase{
 	{Envelope, "the author's domain nearly", "bounces go to a host near the author's"},
 	{Envelope, "the author's domain no", "bounces go to another domain than the author's"},
 	{Envelope, "*", "bounces go to %h"},
+	{Trace, "author's domain yes", "a server on the way was of the author's domain"},
+	{Trace, "author's domain no", "no server on the way was of the author's domain"},
+	{Trace, "message ID's domain yes", "a server on the way was of the Message-ID's domain"},
+	{Trace, "message ID's domain no", "no server on the way was of the Message-ID's domain"},
+	{Trace, "*", "on the way, who called itself %s"},
+	{Match, "links to the author alone", "links to the author's domain alone"},
+	{Match, "links to the author and others", "links to the author's domain and others"},
+	{Match, "links to others", "no link to the author's domain"},
+	{Match, "*", `a program with a Message-ID like "%s" (a: letters, 0: digits)`},
 	{Sign, "*", "a sign of phishing: %s"},
 }
 

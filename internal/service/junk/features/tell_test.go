@@ -17,7 +17,7 @@ func told(m *Message) []string {
 // TestTell: features are told in words that need no knowledge of how they are made.
 func TestTell(t *testing.T) {
 	m := parse("From: \"Ann 'x@y.example'\" <win_99@mail.bank.example>\nReply-To: z@other.example\nTo: a@b.example, c@d.example\nSubject: FREE!!! pills for you\n" +
-		"Date: Mon, 2 Feb 2026 10:00:00 +0100\nX-Mailer: Blast 3\nPrecedence: bulk\nContent-Type: multipart/mixed; boundary=q\n\n" +
+		"Date: Mon, 2 Feb 2026 10:00:00 +0100\nX-Mailer: Blast 3\nImportance: high\nContent-Type: multipart/mixed; boundary=q\n\n" +
 		"--q\nContent-Type: multipart/alternative; boundary=r\n\n--r\n\ncheap watches\n--r\nContent-Type: text/html; charset=utf-8\n\n" +
 		"<p style='display:none'>hidden words here</p><a href='http://198.51.100.7/a%41%42%43%44/x.php?e=a@b.example'>http://bank.example</a>" +
 		"<img src='http://count.example/x' width=1 height=1>\n--r--\n--q\nContent-Type: application/zip; name=bill.pdf.exe\n\nMZ\n--q--\n")
@@ -29,7 +29,7 @@ func TestTell(t *testing.T) {
 		"pictures too small to be seen", "pictures with hardly any text", "links that show another host than they lead to", "4 to 7 parts",
 		"it is built as multipart/mixed (multipart/alternative (text/plain, text/html), application/zip)", "an attached file .exe", "an attached file .pdf.exe",
 		"the author is at win_99@mail.bank.example", `the author's name has "ann"`, "the author's name is another address than the author's", "answers go to another domain than the author's",
-		"the header field precedence says bulk", "the header field to comes right after reply-to", `the program that wrote it calls itself "blast"`, "the time zone +0100",
+		"the header field importance says high", "the header field to comes right after reply-to", `the program that wrote it calls itself "blast"`, "the time zone +0100",
 		"there is no Message-ID", "it is to 2 to 3 recipients", "the check of DMARC fail", "nothing proves the author's domain", "bounces go to another domain than the author's",
 		"bounces go to sender.example", "a sign of phishing: link-text",
 	} {

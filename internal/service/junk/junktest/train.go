@@ -16,11 +16,11 @@ import (
 // corpora has few newsletters, hardly any attached files, and little that isn't English.
 func says(k features.Kind) float64 {
 	switch k {
-	case features.Network, features.Sign, features.Auth, features.Proven, features.Charset, features.Date:
+	case features.Trace, features.Network, features.Sign, features.Auth, features.Proven, features.Charset, features.Date:
 		return 0
 	case features.File:
 		return 0.25
-	case features.HTML, features.Part, features.Order, features.Field, features.From, features.Mailer, features.ID, features.Client, features.LinkShape, features.TextShape, features.To, features.Address:
+	case features.HTML, features.Part, features.Order, features.Field, features.From, features.Mailer, features.ID, features.Client, features.LinkShape, features.TextShape, features.To, features.Address, features.Match:
 		return 0.5
 	}
 	return 1

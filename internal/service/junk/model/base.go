@@ -167,38 +167,63 @@ func (b *Base) Write(w io.Writer) error {
 	return z.Close()
 }
 
-// norms are what the features of a set count: those of the text and all others apart, so that a long text doesn't drown what
-// the header says, each group less the more there are.
-type norms struct{ text, other float64 }
+// Features are of three groups, so that a long text doesn't drown what the header says: of the text; names, of people, hosts, files, and the
+// subject's words; and forms, how all of it is made. The base has two: to it names are forms.
+const (
+	ofForms = iota
+	ofText
+	ofNames
+	groups
+)
 
-func normsOf(s features.Set) norms {
-	text := 0
-	for _, f := range s {
-		text += groupOf(f)
+// groupKinds has the group of each kind.
+var groupKinds = func() (t [32]uint8) {
+	for _, k := range [...]features.Kind{features.Word, features.Pair, features.Gram} {
+		t[k] = ofText
 	}
-	return norms{1 / math.Sqrt(float64(max(text, minText))), 1 / math.Sqrt(float64(max(len(s)-text, minOther)))}
-}
+	for _, k := range [...]features.Kind{features.Subject, features.SubjectPair, features.Link, features.LinkDomain, features.From, features.Name,
+		features.File, features.Proven, features.Network} {
+		t[k] = ofNames
+	}
+	return t
+}()
+
+func groupOf(f uint32) int { return int(groupKinds[features.KindOf(f)&31]) }
+
+// norms are what the features of a set count, by group: the less the more there are.
+type norms [groups]float64
 
 // These bound what single features count in messages of few: who says hardly anything isn't judged by how they say it.
 const (
 	minText  = 60
 	minOther = 100
+	minNames = 20
 )
+
+func normsOf(s features.Set) norms {
+	var counts [groups]int
+	for _, f := range s {
+		counts[groupOf(f)]++
+	}
+	of := func(n, least int) float64 { return 1 / math.Sqrt(float64(max(n, least))) }
+	return norms{ofForms: of(counts[ofForms], minOther), ofText: of(counts[ofText], minText), ofNames: of(counts[ofNames], minNames)}
+}
+
+// baseNorms are those of the two groups that the base has.
+func baseNorms(s features.Set) norms {
+	text := 0
+	for _, f := range s {
+		text += inText(f)
+	}
+	other := 1 / math.Sqrt(float64(max(len(s)-text, minOther)))
+	return norms{ofForms: other, ofText: 1 / math.Sqrt(float64(max(text, minText))), ofNames: other}
+}
 
 // textKinds has a bit for each kind that is of the text.
 const textKinds = 1<<features.Word | 1<<features.Pair | 1<<features.Gram
 
-// groupOf is 1 for what is of the text, and 0 for all else.
-func groupOf(f uint32) int { return int(uint32(textKinds) >> (features.KindOf(f) & 31) & 1) }
-
-func ofText(f uint32) bool { return groupOf(f) == 1 }
-
-func (n norms) of(f uint32) float64 {
-	if ofText(f) {
-		return n.text
-	}
-	return n.other
-}
+// inText is 1 for what is of the text, and 0 for all else.
+func inText(f uint32) int { return int(uint32(textKinds) >> (features.KindOf(f) & 31) & 1) }
 
 // sum is what the base says, before calibration.
 func (b *Base) sum(s features.Set) float64 {
@@ -208,7 +233,7 @@ func (b *Base) sum(s features.Set) float64 {
 	mask := len(b.table) - 1
 	var sums, counts [2]int
 	for _, f := range s {
-		group := groupOf(f)
+		group := inText(f)
 		counts[group]++
 		for i := int(f * 0x9e3779b1 >> b.shift); ; i++ {
 			g := b.table[i&mask]

@@ -57,14 +57,16 @@ func (b *Base) Calibrated(sum float64) Score {
 	return ScoreOf(float64(b.slope)*sum + float64(b.offset))
 }
 
+// logit is what the base and deltas say. What the base says counts the less the more one of them has learned.
 func (b *Base) logit(s features.Set, n norms, deltas []*Delta) float64 {
-	logit := float64(b.slope)*b.sum(s) + float64(b.offset)
+	logit, leaves := 0.0, 1.0
 	for _, d := range deltas {
 		if d.learned() {
-			logit += d.said(s, n)
+			logit += d.table.sum(s, n)
+			leaves = min(leaves, d.leaves())
 		}
 	}
-	return logit
+	return logit + leaves*(float64(b.slope)*b.sum(s)+float64(b.offset))
 }
 
 // A Reason is what a feature adds to a message's Logit: more than zero speaks for junk.
@@ -75,17 +77,16 @@ type Reason struct {
 
 // Reasons returns the n features that matter most for the score that Judge gives, strongest first.
 func (b *Base) Reasons(n int, s features.Set, deltas ...*Delta) []Reason {
-	norms := normsOf(s)
+	norms, baseNorms, leaves := normsOf(s), baseNorms(s), 1.0
 	all := make([]Reason, 0, len(s))
 	deltas = slices.DeleteFunc(slices.Clone(deltas), func(d *Delta) bool { return !d.learned() })
-	counted := make([]func(uint32) float64, len(deltas))
-	for i, d := range deltas {
-		counted[i] = d.tally.sharer(s)
+	for _, d := range deltas {
+		leaves = min(leaves, d.leaves())
 	}
 	for _, f := range s {
-		w := float64(b.slope) * b.weight(f) * norms.of(f)
-		for i, d := range deltas {
-			w += d.weight(f)*norms.of(f) + counted[i](f)
+		w := leaves * float64(b.slope) * b.weight(f) * baseNorms[groupOf(f)]
+		for _, d := range deltas {
+			w += float64(d.table.weight(f)) / unit * norms[groupOf(f)]
 		}
 		if w != 0 {
 			all = append(all, Reason{f, w})

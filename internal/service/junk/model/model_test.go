@@ -222,8 +222,15 @@ func TestEncode(t *testing.T) {
 		if s := junkAnd(rnd); b.Judge(s, d) != b.Judge(s, e) {
 			t.Fatal("another score after storing")
 		}
-		if !bytes.Equal(d.Encode(nil), e.Encode(nil)) {
+		e.DecodeNotes(d.EncodeNotes(nil))
+		if !bytes.Equal(d.Encode(nil), e.Encode(nil)) || !bytes.Equal(d.EncodeNotes(nil), e.EncodeNotes(nil)) {
 			t.Fatal("another record after reading one")
+		}
+		s := goodAnd(rnd)
+		d.Learn(b, s, true)
+		e.Learn(b, s, true)
+		if !bytes.Equal(d.Encode(nil), e.Encode(nil)) {
+			t.Fatal("it learns something else after storing")
 		}
 	})
 }
@@ -242,11 +249,14 @@ func TestBounds(t *testing.T) {
 	if n := len(d.Encode(nil)); n > MaxEncoded {
 		t.Errorf("%d octets, more than %d", n, MaxEncoded)
 	}
-	for i := range d.weights {
-		d.weights[i], d.sure[i] = -maxWeight, levelLimit
+	for i := range d.table.cells {
+		d.table.cells[i] = math.MaxUint64
 	}
-	for i := range d.tally.cells {
-		d.tally.cells[i] = math.MaxUint64
+	for i := range d.tail.counts {
+		d.tail.counts[i] = math.MaxUint16
+	}
+	if n := len(d.EncodeNotes(nil)); n > MaxNotes {
+		t.Errorf("%d octets of notes, more than %d", n, MaxNotes)
 	}
 	if n := len(d.Encode(nil)); n > MaxEncoded {
 		t.Errorf("%d octets at most, more than %d", n, MaxEncoded)
@@ -258,7 +268,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(d.Encode(nil))
 	d.Learn(b, junkAnd(rand.New(rand.NewPCG(9, 9))), false)
 	f.Add(d.Encode(nil))
-	f.Add(earlier(1, 2, append(make([]int16, 1<<oldBits-2), 5, -6)))
+	f.Add(tallied(1, 2, 0x1235, 0xfff9))
+	f.Add([]byte{2, 0, 3, 4, 9, 9})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := Decode(raw)
 		if err != nil {

@@ -27,7 +27,7 @@ const (
 	// tailTrust is of how many messages half of it is believed, and tailFewest how many there must be.
 	tailTrust, tailFewest = 100, 40
 	// mostRaised and mostLowered bound what is added and taken away. To raise is the risk: mail that was lost unseen isn't counted.
-	mostRaised, mostLowered = 1.5, 2.0
+	mostRaised, mostLowered = 0.5, 0.7
 )
 
 // note counts a good message.

@@ -109,7 +109,7 @@ func newTrainer(examples []Example, t *Training) *trainer {
 	tr := &trainer{t: t, examples: examples}
 	number := map[uint32]int32{}
 	for _, e := range examples {
-		n := normsOf(e.Set)
+		n := baseNorms(e.Set)
 		var ids []int32
 		var values []float32
 		for _, f := range e.Set {
@@ -124,7 +124,7 @@ func newTrainer(examples []Example, t *Training) *trainer {
 				tr.features = append(tr.features, f)
 				tr.only = append(tr.only, good[f] < t.Good || float64(good[f]) < t.GoodShare*float64(seen[f]))
 			}
-			ids, values = append(ids, id), append(values, float32(k*n.of(f)))
+			ids, values = append(ids, id), append(values, float32(k*n[groupOf(f)]))
 		}
 		tr.ids, tr.values = append(tr.ids, ids), append(tr.values, values)
 	}
