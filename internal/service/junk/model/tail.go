@@ -23,11 +23,12 @@ const (
 	tailFirst = -8.0 // the upper end of the first bin
 	tailWidth = 0.5
 	// tailMost is how many are counted before all counts are halved: of what was long ago less was learned.
-	tailMost = 1000
+	tailMost = 4000
 	// tailTrust is of how many messages half of it is believed, and tailFewest how many there must be.
 	tailTrust, tailFewest = 100, 40
+	aim                   = 0.0015
 	// mostRaised and mostLowered bound what is added and taken away. To raise is the risk: mail that was lost unseen isn't counted.
-	mostRaised, mostLowered = 0.5, 0.7
+	mostRaised, mostLowered = 1.5, 1.0
 )
 
 // note counts a good message.
@@ -61,10 +62,12 @@ func (t *tail) shift() float64 {
 	if t.total < tailFewest {
 		return 0
 	}
-	// Few accounts have seen a thousand good messages. That the tail is an exponential one is a careful guess for sums of many features.
-	near, far := t.beyond(0.05), t.beyond(0.01)
-	steep := max(0.3, (far-near)/math.Log(5))
-	s := logitOf(Normal) - (far + steep*math.Log(10))
+	// Few accounts have seen a thousand good messages. That the tail is an exponential one is a careful guess for sums of many features: where it says
+	// that aim is lost, one in a thousand is, or fewer.
+	share := max(0.05, 30/float64(t.total))
+	near := t.beyond(share)
+	steep := max(0.3, t.excess(near))
+	s := logitOf(Normal) - (near + steep*math.Log(share/aim))
 	s *= float64(t.total) / float64(t.total+tailTrust)
 	return max(-mostLowered, min(mostRaised, s))
 }
@@ -93,4 +96,18 @@ func decodeTail(r *record.Decoder) (t tail) {
 		t.total += int(t.counts[i])
 	}
 	return t
+}
+
+// excess is by how much those messages are beyond log-odds, on average, that are beyond them.
+func (t *tail) excess(logit float64) float64 {
+	sum, n := 0.0, 0.0
+	for i, c := range t.counts {
+		if middle := tailFirst + tailWidth*(float64(i)-0.5); middle > logit {
+			sum, n = sum+float64(c)*(middle-logit), n+float64(c)
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / n
 }

@@ -29,9 +29,9 @@ func TestTailShift(t *testing.T) {
 	}{
 		{"few", tailFewest - 1, 3, 1, 0, 0},
 		{"far from junk", 300, -6, 0.4, mostRaised * 0.7, mostRaised},
-		{"near", 300, -2, 1.2, -2, -0.2}, // 1 in 1,000 is beyond 6.3
+		{"near", 2000, -3, 1.2, -1.0, -0.2}, // 1 in 1,000 is beyond 5.3
 		{"much like junk", 300, 3, 2, -mostLowered, -mostLowered},
-		{"as the base expects", 300, -2.3, 1, -0.8, 0.8},
+		{"as the base expects", 2000, -2.3, 1, -0.8, 0.8},
 	} {
 		if got := noted(c.n, c.mean, c.slope).shift(); got < c.low || got > c.high {
 			t.Errorf("%s: shifted by %.2f, not %.2f to %.2f", c.name, got, c.low, c.high)
