@@ -706,9 +706,10 @@ func TestOtherVersion(t *testing.T) {
 // TestRenewed: what a version learned that knew less of a message, or wrote what nobody can read, is learned again from the messages that are there still, once.
 func TestRenewed(t *testing.T) {
 	for name, record := range map[string][]byte{
-		"the first version":  binary.AppendUvarint([]byte{1, 9, 9, 0}, 1<<15),                                 // all weights are 0
-		"the version before": append(binary.AppendUvarint([]byte{2, 0, 9, 9, 0}, 1<<13), 0, 0, 9, 9, 0, 1, 7), // and a tail, and counts
-		"another":            {255, 1, 2, 3},
+		"the first version": binary.AppendUvarint([]byte{1, 9, 9, 0}, 1<<15),                                                       // all weights are 0
+		"the second":        append(binary.AppendUvarint([]byte{2, 0, 9, 9, 0}, 1<<13), 0, 0, 9, 9, 0, 1, 7),                       // and a tail, and counts
+		"one with counts":   append(append(binary.AppendUvarint([]byte{3, 0, 9, 9, 0}, 1<<13), 0, 0, 9, 9), make([]byte, 4500)...), // and none of them
+		"another":           {255, 1, 2, 3},
 	} {
 		w := newWorld(t, 1)
 		for n := range 6 {
@@ -731,7 +732,7 @@ func TestRenewed(t *testing.T) {
 		if got := w.judge(1, like).Score; got < want-1 {
 			t.Errorf("%s: %d when it was learned again, was %d", name, got, want)
 		}
-		counts := map[string]string{"the first version": "9 junk, 9 good", "the version before": "9 junk, 9 good", "another": "6 junk, 6 good"}[name]
+		counts := map[string]string{"the first version": "9 junk, 9 good", "the second": "9 junk, 9 good", "one with counts": "9 junk, 9 good", "another": "6 junk, 6 good"}[name]
 		if got := w.learned(1); got != counts {
 			t.Errorf("%s: %s, not %s", name, got, counts)
 		}

@@ -17,7 +17,7 @@ import (
 
 // Thresholds of Score.Junk.
 const (
-	// Strict catches more: 1 in 150 to 400 good mails is lost.
+	// Strict catches more: 1 in 200 to 400 good mails is lost, more where an account's good mail has just changed.
 	Strict = 0.90
 	// Normal loses fewer than 1 in 1,000 good mails; see docs/junk.md.
 	Normal = 0.99
