@@ -40,6 +40,28 @@ func TestPrefixedOfAnyMessage(t *testing.T) {
 	})
 }
 
+// TestPrefixedSplit: pieces that are made at once are those of the whole record.
+func TestPrefixedSplit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := rapid.SampledFrom([]string{
+			"Received: " + strings.Repeat("x", 200), "From: a@b", "Subject: s", "X-Spam-Flag: yes", "List-Id: <a.b>", "DKIM-Signature: " + strings.Repeat("y", 300), "no field",
+			"X: " + strings.Repeat("z", MaxHeader/3),
+		})
+		fields := rapid.SliceOfN(line, 0, 4).Draw(t, "front")
+		front := ""
+		for _, f := range fields {
+			front += f + "\r\n"
+		}
+		msg := "Received: x\r\n" + strings.Join(rapid.SliceOfN(line, 0, 6).Draw(t, "header"), "\r\n") + "\r\n\r\nbody"
+		r := recordOf(msg)
+		want, wanted := r.Prefixed([]byte(front)).Split()
+		got, ok := r.PrefixedSplit([]byte(front))
+		if ok != wanted || !bytes.Equal(got.Brief, want.Brief) || !bytes.Equal(got.Fields, want.Fields) || !bytes.Equal(got.Rest, want.Rest) {
+			t.Fatalf("%v, not %v:\n%q\nnot\n%q", ok, wanted, got, want)
+		}
+	})
+}
+
 // TestPrefixedKeepsTheLimits: a header that is too long is left out, whatever made it so.
 func TestPrefixedKeepsTheLimits(t *testing.T) {
 	for _, n := range []int{MaxHeader - len(front) - 1, MaxHeader - len(front), MaxHeader - len(front) + 1, MaxHeader, MaxHeader + 1} {

@@ -165,7 +165,9 @@ func (c *Content) Summary() summary.Record {
 // Prepare does what else the message's first append would begin with, so that it needs not be done by the one who has to take in other
 // messages meanwhile. It is no error if it has been done.
 func (c *Content) Prepare() {
-	c.inPieces()
+	if c.inPieces().Brief == nil {
+		c.Summary() // which is stored whole
+	}
 	if c.textNow() {
 		c.text.take()
 	}

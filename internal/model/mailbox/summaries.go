@@ -13,7 +13,13 @@ import (
 
 // inPieces is the summary in three pieces; the zero Pieces if it stays whole.
 func (c *Content) inPieces() *summary.Pieces {
-	c.split.Do(func() { c.pieces, _ = c.Summary().Split() })
+	c.split.Do(func() {
+		if c.base != nil {
+			c.pieces, _ = c.base.Summary().PrefixedSplit(c.front)
+		} else {
+			c.pieces, _ = c.Summary().Split()
+		}
+	})
 	return &c.pieces
 }
 
