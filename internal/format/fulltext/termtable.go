@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 )
 
@@ -11,7 +12,7 @@ import (
 //
 // It is larger than processors' near caches, so all that is known of a term stands together, in half a line of such a cache.
 type termTable struct {
-	seed  maphash.Seed
+	secrets
 	slots []termEntry // open addressing; their number is a power of two
 	n     uint32      // terms
 	text  []byte      // the terms, one behind the other, by number
@@ -33,18 +34,41 @@ const inKey = 7
 
 // keyOf is a term's length (at most maxTerm, and a field's byte) in the highest byte, and its first bytes.
 func keyOf(term []byte) uint64 {
-	n := uint64(len(term)) << 56
+	n := len(term)
+	key := uint64(n) << 56
+	switch {
+	case n > inKey:
+		return key | binary.LittleEndian.Uint64(term)&(1<<56-1)
+	case n >= 4: // the two reads overlap
+		return key | uint64(binary.LittleEndian.Uint32(term)) | uint64(binary.LittleEndian.Uint32(term[n-4:]))<<(8*(n-4))
+	case n > 0: // and so may these
+		return key | uint64(term[0]) | uint64(term[n/2])<<(8*(n/2)) | uint64(term[n-1])<<(8*(n-1))
+	}
+	return key
+}
+
+// secrets are what terms are hashed with.
+type secrets struct {
+	seed maphash.Seed
+	a, b uint64 // for those that are all in their keys, which are most
+}
+
+func newSecrets() secrets {
+	s := secrets{seed: maphash.MakeSeed()}
+	s.a, s.b = maphash.String(s.seed, "a"), maphash.String(s.seed, "b")|1
+	return s
+}
+
+func (s *secrets) hash(key uint64, term []byte) uint32 {
 	if len(term) > inKey {
-		return n | binary.LittleEndian.Uint64(term)&(1<<56-1)
+		return uint32(maphash.Bytes(s.seed, term))
 	}
-	for i, c := range term {
-		n |= uint64(c) << (8 * i)
-	}
-	return n
+	hi, lo := bits.Mul64(key^s.a, s.b)
+	return uint32((hi ^ lo) >> 16)
 }
 
 func newTermTable() termTable {
-	return termTable{seed: maphash.MakeSeed(), slots: make([]termEntry, 1<<12)}
+	return termTable{secrets: newSecrets(), slots: make([]termEntry, 1<<12)}
 }
 
 // get finds a term, or gives it a number. The entry is valid until get is called again.
@@ -52,7 +76,8 @@ func (t *termTable) get(term []byte) *termEntry {
 	if 2*t.n > uint32(len(t.slots)) {
 		t.grow()
 	}
-	key, h := keyOf(term), uint32(maphash.Bytes(t.seed, term))
+	key := keyOf(term)
+	h := t.hash(key, term)
 	mask := uint32(len(t.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		e := &t.slots[i]
