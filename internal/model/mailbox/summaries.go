@@ -76,8 +76,8 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 	if err != nil || !brief.Apart() {
 		return brief, err
 	}
-	header, rest, err := b.apart(row)
-	if err != nil {
+	header, rest, ok, err := b.apart(row)
+	if err = missing(row, ok, err); err != nil {
 		return nil, err
 	}
 	b.sums.whole = brief.AppendWhole(b.sums.whole[:0], header, rest)
@@ -90,8 +90,23 @@ func (b *Batch) Header(row *Row, rec summary.Record) ([]byte, error) {
 	if !rec.Apart() {
 		return rec.Header(), nil
 	}
-	header, _, err := b.apart(row)
-	return header, err
+	header, _, ok, err := b.apart(row)
+	return header, missing(row, ok, err)
+}
+
+// HeaderApart returns the header of a row's message if it is apart, and false if it isn't: then it is in the summary, or too long for that. It
+// is valid until the next call of HeaderApart, Header or Summary.
+func (b *Batch) HeaderApart(row *Row) (header []byte, ok bool, err error) {
+	header, _, ok, err = b.apart(row)
+	return header, ok, err
+}
+
+// missing makes it an error that there are no pieces.
+func missing(row *Row, ok bool, err error) error {
+	if err == nil && !ok {
+		err = fault.New(fault.Corrupt, "the header of content %d is missing", row.Content)
+	}
+	return err
 }
 
 // Fields returns the usual fields of the header of a row's message. It reports false if they aren't apart: then they are in the
@@ -108,23 +123,20 @@ func (b *Batch) Fields(row *Row) (summary.Fields, bool, error) {
 	return summary.Fields(v), ok, err
 }
 
-// apart makes a header of its pieces.
-func (b *Batch) apart(row *Row) ([]byte, summary.Rest, error) {
+// apart makes a header of its pieces. It reports false if there are none.
+func (b *Batch) apart(row *Row) ([]byte, summary.Rest, bool, error) {
 	fields, ok, err := b.Fields(row)
+	if err != nil || !ok {
+		return nil, nil, false, err
+	}
+	rest, _, _, err := b.seek(&b.sums.rest, keyRest, row.Content)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	rest, _, found, err := b.seek(&b.sums.rest, keyRest, row.Content)
-	if err != nil {
-		return nil, nil, err
+	if b.sums.header, ok = fields.AppendHeader(b.sums.header[:0], rest); !ok {
+		return nil, nil, false, fault.New(fault.Corrupt, "the header of content %d is damaged", row.Content)
 	}
-	if ok = ok && found; ok {
-		b.sums.header, ok = fields.AppendHeader(b.sums.header[:0], rest)
-	}
-	if !ok {
-		return nil, nil, fault.New(fault.Corrupt, "the header of content %d is damaged", row.Content)
-	}
-	return b.sums.header, rest, nil
+	return b.sums.header, rest, true, nil
 }
 
 // seek reads a content's record of some kind. If there is none, next is the first content behind it that has one.

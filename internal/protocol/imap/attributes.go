@@ -96,7 +96,6 @@ func (f *fetching) attribute(d *decoder, name string) {
 
 func (f *fetching) addSection(sec *section, seen bool) {
 	f.records = true
-	f.headers = f.headers || sec.ofHeader() && !sec.usual()
 	f.sets = f.sets || seen
 	f.want(attribute{name: sec.label, write: sec.write})
 }

@@ -21,7 +21,6 @@ type fetching struct {
 
 	sets    bool // \Seen is set by what is fetched
 	records bool // summaries or contents are needed
-	headers bool // and so are whole headers
 
 	// Where we are.
 	span, at int            // next message: place at of span
@@ -322,16 +321,12 @@ func (f *fetching) streamOut() error {
 	return nil
 }
 
-// record returns the summary of the message at hand, perhaps a brief one if no attribute needs headers.
+// record returns the summary of the message at hand, a brief one if its header is apart.
 func (f *fetching) record(r *mailbox.Row) (summary.Record, error) {
 	if f.recOf == r.Content && r.Content != 0 {
 		return f.rec, nil
 	}
-	read := f.batch.Brief
-	if f.headers {
-		read = f.batch.Summary
-	}
-	rec, err := read(r)
+	rec, err := f.batch.Brief(r)
 	if err == nil {
 		f.rec, f.recOf = rec, r.Content
 	}

@@ -177,8 +177,8 @@ func (sec *section) write(f *fetching, dst []byte, r *mailbox.Row) ([]byte, erro
 	if sec.entire() && r.Size <= largeContent {
 		return sec.writeEntire(f, dst, r)
 	}
-	if sec.usual() {
-		if out, ok, err := sec.writeUsual(f, dst, r); ok || err != nil {
+	if sec.ofHeader() {
+		if out, ok, err := sec.writeApart(f, dst, r); ok || err != nil {
 			return out, err
 		}
 	}
@@ -214,22 +214,31 @@ func (sec *section) ofHeader() bool {
 	return len(sec.part) == 0 && (sec.kind == headerPart || sec.kind == headerFields || sec.kind == headerFieldsNot)
 }
 
-// usual reports whether the section is of fields that are kept apart where headers are long.
-func (sec *section) usual() bool {
-	return sec.noted && len(sec.part) == 0 && sec.kind == headerFields && sec.set.Usual()
-}
-
-// writeUsual writes header fields that are kept apart. It reports false if they aren't, of this message.
-func (sec *section) writeUsual(f *fetching, dst []byte, r *mailbox.Row) (_ []byte, ok bool, err error) {
-	fields, ok, err := f.batch.Fields(r)
+// writeApart writes of a header that is kept apart from the summary. It reports false if this one isn't.
+func (sec *section) writeApart(f *fetching, dst []byte, r *mailbox.Row) (_ []byte, ok bool, err error) {
+	start := len(dst)
+	if sec.noted && sec.kind == headerFields && sec.set.Usual() {
+		fields, ok, err := f.batch.Fields(r)
+		if !ok || err != nil {
+			return dst, false, err
+		}
+		if out, ok := fields.Append(dst, sec.set); ok {
+			return sec.endFields(append(out, crlf...), start), true, nil
+		}
+	}
+	header, ok, err := f.batch.HeaderApart(r)
 	if !ok || err != nil {
 		return dst, false, err
 	}
-	start := len(dst)
-	if dst, ok = fields.Append(dst, sec.set); !ok {
-		return dst, false, nil
+	if sec.fields != nil {
+		return sec.endFields(appendFields(dst, header, sec.fields, sec.kind == headerFields), start), true, nil
 	}
-	return sec.endFields(append(dst, crlf...), start), true, nil
+	sp := sec.slice.clip(summary.Span{Size: int64(len(header))})
+	dst = appendLiteralSize(dst, sp.Size)
+	start = len(dst)
+	dst = append(dst, header[sp.Offset:sp.End()]...)
+	maskNUL(dst[start:])
+	return dst, true, nil
 }
 
 // entire reports whether the section is the message as it is.
