@@ -454,6 +454,29 @@ func TestCommonWords(t *testing.T) {
 	}
 }
 
+// TestCommonWordsOfVeryMany: the lists of what very many documents have aren't read to spare a look at forty documents, but at a thousand.
+func TestCommonWordsOfVeryMany(t *testing.T) {
+	const n = 150_000
+	b := NewBuilder()
+	for i := range uint32(n) {
+		text := "common"
+		if i%3500 == 0 {
+			text += " rare"
+		}
+		if i%150 == 0 {
+			text += " often"
+		}
+		b.Add(i, Body, []byte(text))
+	}
+	x := index{docs: make([]doc, n), chunks: b.Chunks()}.guide()
+	for needle, want := range map[string]int{"rare common": 1, "often common": 2} { // of how many words the lists are read
+		h := x.hits(Compile([]byte(needle)).Zones(Body), true, x.guided)
+		if len(h.patterns) != want {
+			t.Errorf("%q: %d documents by %d words", needle, h.count(), len(h.patterns))
+		}
+	}
+}
+
 func FuzzChunk(f *testing.F) {
 	c := build([]doc{{body: "some words and some more"}, {body: "words"}}).chunks[0]
 	f.Add(c.Terms, c.Postings, "words")

@@ -238,13 +238,19 @@ func FuzzGuide(f *testing.F) {
 	})
 }
 
-// BenchmarkGuide adds a chunk to a guide.
+// BenchmarkGuide makes a guide of many chunks.
 func BenchmarkGuide(b *testing.B) {
-	x := manyChunks()
-	b.SetBytes(int64(len(x.chunks[3].Terms)))
+	x, _ := made()
+	size := 0
+	for _, c := range x.chunks {
+		size += len(c.Terms)
+	}
+	b.SetBytes(int64(size))
 	for b.Loop() {
 		g := GuideBuilder{Docs: 300}
-		g.Add(x.chunks[3])
+		for _, c := range x.chunks {
+			g.Add(c)
+		}
 		g.Take()
 	}
 }

@@ -45,8 +45,9 @@ func (h *Hits) begin() {
 // are to be exact.
 func (h *Hits) Hasty() { h.haste = hastier }
 
-// few is how many documents are so few that those that don't have the common words are no matter.
-const few = 32
+// few is how many documents are so few that those that don't have the common words are no matter. Where there are very many, lists of what is common take
+// longest, though a look at a document takes as long as those of thousands.
+const few, fewEach = 32, 4096
 
 // Enough reports whether a hasty search, now at its end, has found few documents. If it hasn't, the search begins anew, and leaves out less. What
 // leaves out nothing is enough.
@@ -65,7 +66,7 @@ func (h *Hits) Enough() bool {
 	if len(rare) == len(h.patterns) {
 		return true
 	}
-	if h.patterns = rare; len(rare) > 0 && h.count() <= few {
+	if h.patterns = rare; len(rare) > 0 && h.count() <= few+int(h.docs)/fewEach {
 		return true
 	}
 	if slices.Contains(h.off, true) {
