@@ -32,8 +32,8 @@ import (
 	"postroad/internal/service/dns/dnstest"
 )
 
-// heard passes on the names of which the server says that it uses a new certificate.
-type heard struct{ names chan string }
+// heard passes on the names of which the server says that it uses a new certificate, and what it warns of.
+type heard struct{ names, warnings chan string }
 
 func (heard) Enabled(context.Context, slog.Level) bool { return true }
 func (h heard) WithAttrs([]slog.Attr) slog.Handler     { return h }
@@ -47,7 +47,19 @@ func (h heard) Handle(_ context.Context, r slog.Record) error {
 			return a.Key != "name"
 		})
 	}
+	if r.Level >= slog.LevelWarn {
+		h.warn(r)
+	}
 	return nil
+}
+
+func (h heard) warn(r slog.Record) {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	select {
+	case h.warnings <- text:
+	default: // nobody reads so many
+	}
 }
 
 // later is the real clock, set forward.
@@ -76,12 +88,13 @@ type secured struct {
 	dns       *dnstest.World
 	at        map[string]string // addresses by protocol
 	names     chan string       // with new certificates
+	warnings  chan string
 	folder    string
 }
 
 func startSecured(t *testing.T, change ...func(*config.Config)) *secured {
 	t.Helper()
-	s := &secured{at: map[string]string{}, names: make(chan string, 100), folder: t.TempDir(), dns: dnstest.New(t, `
+	s := &secured{at: map[string]string{}, names: make(chan string, 100), warnings: make(chan string, 100), folder: t.TempDir(), dns: dnstest.New(t, `
 		mail.example.test.        A 127.0.0.1
 		mta-sts.example.test.     A 127.0.0.1
 		autoconfig.example.test.  A 192.0.2.77
@@ -107,7 +120,7 @@ func startSecured(t *testing.T, change ...func(*config.Config)) *secured {
 	}
 	var err error
 	s.Server, err = server.New(t.Context(), c, server.World{
-		Now: s.clock.now, Logger: slog.New(heard{s.names}), Files: vfs.NewMem(), Hash: directorytest.Cheap(),
+		Now: s.clock.now, Logger: slog.New(heard{s.names, s.warnings}), Files: vfs.NewMem(), Hash: directorytest.Cheap(),
 		Resolver: s.dns, Roots: s.authority.Web, NewRSA: oneRSA,
 		Listen: func(_ context.Context, l config.Listener) ([]net.Listener, error) {
 			if open := opened[l.Protocol]; open != nil && l.Address == s.at[l.Protocol] {
@@ -144,6 +157,9 @@ func (s *secured) waitFor(t *testing.T, want string) {
 				return
 			}
 		case <-limit:
+			for len(s.warnings) > 0 {
+				t.Log(<-s.warnings)
+			}
 			t.Fatalf("no certificate for %s", want)
 		}
 	}
