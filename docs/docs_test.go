@@ -17,7 +17,7 @@ var packagesOf = map[string][]string{
 	"certificates.md": {"service/acme", "server/certs", "server"},
 	"autoconfig.md":   {"protocol/autoconfig", "../cmd/postroad", "service/setup", "server", "server/config"},
 	"relay.md":        {"service/relay", "server"},
-	"delivery.md":     {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound"},
+	"delivery.md":     {"service/delivery", "service/forward", "protocol/smtp", "server", "service/queue", "service/relay", "service/route", "service/outbound", "format/dsn"},
 	"message.md":      {"format/message", "format/charset", "format/htmltext", "format/summary"},
 	"signing.md":      {"service/signing", "model/directory", "server", "../cmd/postroad"},
 	"reports.md":      {"service/reports", "service/outbound", "service/relay", "service/sender/dmarc", "format/tlsrpt", "format/dmarcxml", "format/reportmail", "format/arf", "service/inbound", "service/delivery", "server", "server/admin"},

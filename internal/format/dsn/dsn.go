@@ -54,6 +54,8 @@ type Report struct {
 	MessageID string
 	// Date is the notification's own, Arrival when the message came to us (zero: not told).
 	Date, Arrival time.Time
+	// DeliverBy is when it should have been delivered (RFC 2852 §5); zero: nobody has said so.
+	DeliverBy time.Time
 	// EnvelopeID is the sender's ENVID, decoded; "": there was none (RFC 3461 §6.3).
 	EnvelopeID string
 	// Recipients are those told about, in this order. Not none.

@@ -44,6 +44,8 @@ func reports() map[string]*Report {
 		Status: "5.6.7", Remote: "mail.example", Reply: "550 5.6.7 ünknown"}
 	full := report(refused())
 	full.Full = true
+	promised := report(late)
+	promised.DeliverBy = noon.Add(-time.Hour)
 	toWide := report(wide)
 	toWide.To = "ännchen@example.org"
 	toWide.Original = []byte("Subject: Grüße\r\n\r\n")
@@ -51,7 +53,7 @@ func reports() map[string]*Report {
 	toNarrow.Original = []byte("Subject: Grüße\r\n\r\nHallo\r\n")
 	toNarrow.Full = true
 	return map[string]*Report{
-		"failed": report(refused()), "full": full, "delayed": report(late), "success": report(dora, erna),
+		"failed": report(refused()), "full": full, "delayed": promised, "success": report(dora, erna),
 		"mixed": report(erna, late, refused()), "utf8": toWide, "utf8-to-ascii": toNarrow,
 		"bare": {From: "p@x", Host: "x", To: "a@y", Recipients: []Recipient{{Address: "b@z"}}, MessageID: "1@x", Date: noon, Boundary: "=_dsn"},
 	}

@@ -17,6 +17,7 @@ func status(r *Report, wide bool) message.Entity {
 	w.field("Original-Envelope-Id", r.EnvelopeID)
 	w.field("Reporting-MTA", "dns; "+clean(r.Host))
 	w.time("Arrival-Date", r.Arrival)
+	w.time("Deliver-By-Date", r.DeliverBy)
 	for i := range r.Recipients {
 		w.b.WriteString("\r\n")
 		w.recipient(&r.Recipients[i])

@@ -10,6 +10,7 @@ import (
 // MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689).
 
 var (
+	replyHeldTooLong = reply{code: 501, status: "5.5.4", text: "It would be held beyond the time for its delivery"}
 	replyTooFarAhead = reply{code: 501, status: "5.5.4", text: "Messages are not held for so long"}
 	replyTooSoon     = reply{code: 555, status: "5.5.4", text: "Less time than DELIVERBY announces"}
 	replyNeedsTLS    = reply{code: 530, status: "5.7.10", text: "REQUIRETLS needs TLS"} // RFC 8689 §2
@@ -98,10 +99,10 @@ func (s *session) highestPriority() int {
 // done completes the envelope by what all parameters say together, and says so if the priority isn't what was asked for.
 func (a *mailArgs) done(e *Envelope, now time.Time) reply {
 	if a.timed {
-		if e.HoldUntil.After(now) {
-			now = e.HoldUntil // the time runs from when the message may go
-		}
 		e.Deadline = now.Add(a.by)
+		if e.HoldUntil.After(e.Deadline) { // RFC 4865 §5.2.2
+			return replyHeldTooLong
+		}
 	}
 	if e.Priority != a.wanted {
 		return reply{code: 250, status: "2.3.6", text: strconv.Itoa(e.Priority) + " is the priority that the message gets"}

@@ -21,11 +21,14 @@ const (
 func (o *Options) decide(m *message, it *item, out *transfer.Outcome, now int64) (fate, dsn.Action) {
 	switch out.Result {
 	case transfer.Delivered:
-		if m.env.ByTrace && out.Remote != "" && m.env.From != "" && it.rcpt.Notify&transfer.NotifyNever == 0 {
-			return tell, dsn.Relayed // RFC 2852: by-trace; each hop tells
+		if (m.env.ByTrace || out.Untimed) && out.Remote != "" && hears(m, it) {
+			return tell, dsn.Relayed // RFC 2852 §4.1.4: each hop tells of a trace; §4.1.4.2: nobody behind it will tell that it is late
 		}
 		return gone, 0 // the next hop tells
 	case transfer.Relayed:
+		if (m.env.ByTrace || out.Untimed) && hears(m, it) {
+			return tell, dsn.Relayed
+		}
 		return told(m, it, transfer.NotifySuccess), dsn.Relayed // RFC 3461 §5.2.2 (b), (e)
 	case transfer.Failed:
 		return told(m, it, transfer.NotifyFailure), dsn.Failed
@@ -34,6 +37,11 @@ func (o *Options) decide(m *message, it *item, out *transfer.Outcome, now int64)
 		return told(m, it, transfer.NotifyFailure), dsn.Failed
 	}
 	return again, 0
+}
+
+// hears reports whether there is a sender who may hear of something that nobody asked for by NOTIFY.
+func hears(m *message, it *item) bool {
+	return m.env.From != "" && it.rcpt.Notify&transfer.NotifyNever == 0
 }
 
 // told is the fate of an item that is done, if event is what its sender may want to hear of.

@@ -56,7 +56,7 @@ func (q *Queue) hand(ctx context.Context, e *transfer.Envelope, about []dsn.Reci
 	}
 	msg := dsn.Compose(&dsn.Report{
 		From: q.o.Postmaster, Host: q.o.Host, To: e.From, MessageID: name + "@" + q.o.Host,
-		Date: q.o.Now(), Arrival: e.Received, EnvelopeID: e.EnvelopeID, Recipients: about, Original: original, Full: full,
+		Date: q.o.Now(), Arrival: e.Received, DeliverBy: e.Deadline, EnvelopeID: e.EnvelopeID, Recipients: about, Original: original, Full: full,
 	})
 	job := transfer.Job{
 		// RFC 3461 §6.1: the null reverse-path, no ENVID, RET or NOTIFY.

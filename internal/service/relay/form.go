@@ -245,12 +245,22 @@ func (m *mail) addBy(e *extensions, now time.Time, add func(...string)) *trouble
 	return nil
 }
 
+// untimed reports whether a host forgets the time by which the message should be delivered, and after which its sender wants to be told.
+func (m *mail) untimed(e *extensions) bool { return !m.Deadline.IsZero() && m.NotifyLate && !e.by }
+
 // rcptParams writes RCPT's parameters (RFC 3461 §4.1, §4.2).
-func rcptParams(r *transfer.Recipient, e *extensions) string {
+func (m *mail) rcptParams(r *transfer.Recipient, e *extensions) string {
 	if !e.dsn {
 		return ""
 	}
-	s := notify(r.Notify)
+	want := r.Notify
+	if m.untimed(e) && want&transfer.NotifyNever == 0 { // RFC 2852 §4.1.4.2
+		if want == 0 {
+			want = transfer.NotifyFailure
+		}
+		want |= transfer.NotifyDelay
+	}
+	s := notify(want)
 	if r.OriginalType != "" && r.Original != "" {
 		s += orcpt(r.OriginalType, r.Original, e.utf8)
 	}

@@ -106,7 +106,7 @@ func (tx *transaction) rcpt(i int) command {
 		address, _ = plainAddress(address)
 	}
 	return command{
-		line: "RCPT TO:<" + address + ">" + rcptParams(r, &tx.c.ext), doing: "RCPT", timeout: tx.c.limits.Rcpt,
+		line: "RCPT TO:<" + address + ">" + tx.a.mail.rcptParams(r, &tx.c.ext), doing: "RCPT", timeout: tx.c.limits.Rcpt,
 		then: func(r reply) *trouble { return tx.onRcpt(i, r) },
 	}
 }
@@ -348,8 +348,11 @@ func (tx *transaction) delivered(to []int, r reply) {
 	if tx.c.ext.dsn {
 		result = transfer.Delivered
 	}
+	m := &tx.a.mail
+	untimed := m.untimed(&tx.c.ext) && tx.a.relay.now().Before(m.Deadline)
 	for _, i := range to {
 		o := tx.a.outcome(tx.c)
+		o.Untimed = untimed
 		o.Result, o.Code, o.Status, o.Text = result, r.code, r.status(), r.text()
 		tx.a.results[i] = o
 	}

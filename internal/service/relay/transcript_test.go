@@ -92,6 +92,9 @@ func describe(o *transfer.Outcome) string {
 	if o.HostWide {
 		words = append(words, "hostwide")
 	}
+	if o.Untimed {
+		words = append(words, "untimed")
+	}
 	if o.Remote != "" {
 		words = append(words, o.Remote)
 	}

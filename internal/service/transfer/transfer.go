@@ -118,6 +118,8 @@ type Outcome struct {
 	Addr   netip.AddrPort
 	// TLS says how the channel was protected: "", "TLS1.3 unverified", "TLS1.3 DANE", "TLS1.3 MTA-STS".
 	TLS string
+	// Untimed: the host that took the message knows nothing of its Deadline, which was still to come.
+	Untimed bool
 	// HostWide: the trouble is the destination's (no connection, 421), not the recipient's: others for it should wait.
 	HostWide bool
 	At       time.Time
