@@ -62,7 +62,7 @@ func (q *Queue) hand(ctx context.Context, e *transfer.Envelope, about []dsn.Reci
 		// RFC 3461 §6.1: the null reverse-path, no ENVID, RET or NOTIFY.
 		Envelope: transfer.Envelope{
 			ID: name, Received: q.o.Now(), EightBit: !ascii(msg), UTF8: !ascii([]byte(e.From)), RequireTLS: e.RequireTLS,
-			Priority: min(e.Priority, 0),
+			Priority: e.Priority, // RFC 6710 §4.6
 		},
 		Recipients: []transfer.Recipient{{Address: e.From}},
 		Content:    bytes.NewReader(msg),

@@ -102,7 +102,7 @@ func TestWhatANotificationSays(t *testing.T) {
 			t.Fatalf("%d notifications", len(w.bounces))
 		}
 		job := w.bounces[0]
-		if job.From != "" || len(job.Recipients) != 1 || job.Recipients[0].Address != "ann@example.org" || job.EnvelopeID != "" || job.Return != 0 || job.UTF8 || job.EightBit {
+		if job.From != "" || len(job.Recipients) != 1 || job.Recipients[0].Address != "ann@example.org" || job.EnvelopeID != "" || job.Priority != 5 || job.Return != 0 || job.UTF8 || job.EightBit {
 			t.Errorf("%+v", job)
 		}
 		b, _ := io.ReadAll(io.NewSectionReader(job.Content, 0, job.Content.Size()))

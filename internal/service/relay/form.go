@@ -190,7 +190,7 @@ func (m *mail) formParams(f *form, e *extensions, now time.Time) *trouble {
 	if m.RequireTLS && e.requireTLS {
 		add("REQUIRETLS")
 	}
-	if m.Priority != 0 && e.priority {
+	if e.priority { // RFC 6710 §4.2: whatever it is
 		add("MT-PRIORITY=", strconv.Itoa(min(max(m.Priority, -9), 9)))
 	}
 	if e.dsn {
