@@ -42,11 +42,16 @@ func hopOf(value []byte) (h hop, ok bool) {
 
 // beforeWord is where the blank before a word stands; len(v): nowhere.
 func beforeWord(v []byte, word string) int {
-	blank := func(i int) bool { return v[i] == ' ' || v[i] == '\t' || v[i] == '\r' || v[i] == '\n' }
-	for i := 0; i+len(word)+1 < len(v); i++ {
-		if blank(i) && string(v[i+1:i+1+len(word)]) == word && blank(i+1+len(word)) {
-			return i
+	for at := 1; at < len(v); {
+		i := bytes.Index(v[at:], []byte(word))
+		if i < 0 {
+			break
 		}
+		i += at
+		if end := i + len(word); v[i-1] <= ' ' && end < len(v) && v[end] <= ' ' {
+			return i - 1
+		}
+		at = i + 1
 	}
 	return len(v)
 }

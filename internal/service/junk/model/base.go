@@ -205,6 +205,11 @@ func normsOf(s features.Set) norms {
 	for _, f := range s {
 		counts[groupOf(f)]++
 	}
+	return normsFor(counts)
+}
+
+// normsFor are those of so many features.
+func normsFor(counts [groups]int) norms {
 	of := func(n, least int) float64 { return 1 / math.Sqrt(float64(max(n, least))) }
 	return norms{ofForms: of(counts[ofForms], minOther), ofText: of(counts[ofText], minText), ofNames: of(counts[ofNames], minNames)}
 }

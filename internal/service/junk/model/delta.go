@@ -76,7 +76,7 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	}
 	*count++
 	n := normsOf(s)
-	logit := b.logit(s, n, append([]*Delta{d}, below...))
+	logit := b.logit(s, append([]*Delta{d}, below...))
 	if !junk && d.good > unripe {
 		d.tail.note(logit)
 	}
@@ -115,7 +115,7 @@ func (d *Delta) Forget(b *Base, s features.Set, junk bool, below ...*Delta) {
 			left = append(left, f)
 		}
 	}
-	said, taught := sign*d.table.sum(s, n), 0.0
+	said, taught := sign*d.table.sum(s), 0.0
 	for _, f := range left {
 		taught += min(rate, max(0, sign*float64(d.table.weight(f))/unit)) * n[groupOf(f)]
 	}

@@ -45,7 +45,7 @@ func (s Score) Add(logit float64) Score { return ScoreOf(s.Logit + logit) }
 // Judge judges a message by the base and any deltas, which may be nil. The first is that of the account whose mail it is, by whose good mail the
 // score is calibrated. It changes none of them: several may judge at once.
 func (b *Base) Judge(s features.Set, deltas ...*Delta) Score {
-	logit := b.logit(s, normsOf(s), deltas)
+	logit := b.logit(s, deltas)
 	if len(deltas) > 0 && deltas[0] != nil {
 		logit += deltas[0].tail.shift()
 	}
@@ -58,11 +58,11 @@ func (b *Base) Calibrated(sum float64) Score {
 }
 
 // logit is what the base and deltas say. What the base says counts the less the more one of them has learned.
-func (b *Base) logit(s features.Set, n norms, deltas []*Delta) float64 {
+func (b *Base) logit(s features.Set, deltas []*Delta) float64 {
 	logit, leaves := 0.0, 1.0
 	for _, d := range deltas {
 		if d.learned() {
-			logit += d.table.sum(s, n)
+			logit += d.table.sum(s)
 			leaves = min(leaves, d.leaves())
 		}
 	}

@@ -86,18 +86,20 @@ func (t *table) weight(f uint32) int {
 }
 
 // sum is what the weights add to a message's log-odds.
-func (t *table) sum(s features.Set, n norms) float64 {
-	var sums [groups]int
+func (t *table) sum(s features.Set) float64 {
+	var sums, counts [groups]int
 	for _, f := range s {
+		group := groupOf(f)
+		counts[group]++
 		at, mark := place(f)
 		bucket := t.cells[at]
 		if cell := find(bucket, mark); cell < ways {
-			sums[groupOf(f)] += weightOf(bucket, cell)
+			sums[group] += weightOf(bucket, cell)
 		}
 	}
 	sum := 0.0
-	for g, s := range sums {
-		sum += float64(s) * n[g]
+	for g, n := range normsFor(counts) {
+		sum += float64(sums[g]) * n
 	}
 	return sum / unit
 }
