@@ -22,6 +22,8 @@ const (
 	maxText = 24 << 10 // octets of folded text
 	// headLimit is how many features may come from other things than the text.
 	headLimit = 1000
+	// clientLimit is how many more there is room for that tell of the client, however many the header has made.
+	clientLimit = 20
 )
 
 // An Extractor makes Sets. It is safe for concurrent use, and keeps its working memory between messages.
@@ -103,8 +105,13 @@ func (x *extraction) reset() {
 
 func (x *extraction) run(m *Message) {
 	x.limit = headLimit
-	x.header(m)
 	x.facts(&m.Facts)
+	x.header(m)
+	if !x.listed { // else it is the list's
+		x.limit = headLimit + clientLimit
+		x.client(&m.Facts)
+		x.limit = headLimit
+	}
 	x.parts(m)
 	x.linked()
 	x.limit = Max

@@ -127,8 +127,8 @@ func (f *Facts) hop(value []byte) {
 // fetched reports whether a Received field tells that the message was fetched from a mailbox elsewhere: then the one below it, which
 // that mailbox's server wrote, tells who brought it.
 func fetched(value []byte) bool {
-	_, with, _ := bytes.Cut(value, []byte("with "))
-	return hasPrefix(with, "IMAP ") || hasPrefix(with, "POP3 ")
+	h, ok := hopOf(value)
+	return ok && h.fetched()
 }
 
 // clientIn finds an address, and the name before it, in what stands in the parentheses of a Received field.

@@ -24,9 +24,6 @@ func (x *extraction) facts(f *Facts) {
 	for _, s := range f.Signs {
 		x.addString(Sign, s)
 	}
-	if !x.listed { // else it is the list's
-		x.client(f)
-	}
 }
 
 // client adds where the client is, and how it calls itself.

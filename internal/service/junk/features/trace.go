@@ -29,6 +29,9 @@ func hopOf(value []byte) (h hop, ok bool) {
 		end = len(h.from)
 	}
 	h.helo, h.found = h.from[:end], h.from[end:]
+	if tls := bytes.Index(h.found, []byte("(using ")); tls >= 0 {
+		h.found = h.found[:tls]
+	}
 	if with := beforeWord(v, "with"); with < len(v) {
 		v = bytes.TrimLeft(v[with+len(" with"):], " \t\r\n")
 		n := 0
@@ -58,7 +61,7 @@ func beforeWord(v []byte, word string) int {
 
 // inside reports whether a hop is within a network that nobody sees from outside, or from a mailbox elsewhere.
 func (h *hop) inside() bool {
-	if is(h.with, "IMAP") || is(h.with, "POP3") {
+	if h.fetched() {
 		return true
 	}
 	for _, p := range [...]string{"127.0.0.1", "[10.", "[192.168.", "[172.1"} {
@@ -68,6 +71,9 @@ func (h *hop) inside() bool {
 	}
 	return false
 }
+
+// fetched reports whether the message was fetched from a mailbox.
+func (h *hop) fetched() bool { return is(h.with, "IMAP") || is(h.with, "POP3") }
 
 // calls says how the client called itself.
 func (h *hop) calls() string {
@@ -189,6 +195,7 @@ func (x *extraction) agreement(id string) {
 	}
 	x.shapes = appendShape(x.shapes[:0], []byte(id))
 	x.add2(Match, x.lower(bytes.TrimSpace(p)), x.shapes)
+	x.program = nil
 }
 
 // linked adds whether links lead to where the author is.

@@ -1,6 +1,12 @@
 package features
 
-import "testing"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
 
 // TestTraceOfOthers: how those called themselves who brought a message to servers on the way, what they were found to be, and whether they have to do
 // with the author; nothing of what is inside of a network, and no names.
@@ -19,6 +25,8 @@ func TestTraceOfOthers(t *testing.T) {
 	} {
 		wants(t, received(from)+plain+"x", "trace: "+want, "trace: author's domain no")
 	}
+	const tls = "\n\t(using TLS 1.3 with cipher TLS_AES_128_GCM_SHA256)"
+	wants(t, received("from a.example ([192.0.2.1])"+tls)+plain+"x", "trace: a domain, was a number alone esmtp")
 	for _, inside := range []string{"from localhost (localhost [127.0.0.1])", "from pc (pc [10.1.2.3])", "from pc (pc [192.168.1.3])", "by here"} {
 		wants(t, received(inside)+plain+"x", "!trace: author's domain no", "!trace: author's domain yes")
 	}
@@ -35,6 +43,19 @@ func TestFetchedClient(t *testing.T) {
 	}
 	if f := FactsOf([]byte(brought+fetched+"From: a@example.net\r\n\r\n"), "none"); f.Client.String() != "198.51.100.7" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestClientHasRoom: a header of a thousand fields leaves room for who brought the message.
+func TestClientHasRoom(t *testing.T) {
+	var many strings.Builder
+	for n := range 2000 {
+		fmt.Fprintf(&many, "X%d: y\n", n)
+	}
+	m := parse(many.String() + plain + "x")
+	m.Facts = Facts{Client: netip.MustParseAddr("198.51.100.7")}
+	if got := names(m); !slices.Contains(got, "network: 198.51.100.0/24") || !slices.Contains(got, "client: without a name") {
+		t.Errorf("not among %d features", len(got))
 	}
 }
 

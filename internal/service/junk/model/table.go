@@ -63,9 +63,19 @@ func place(f uint32) (at int, mark uint32) {
 
 // find is which cell of a bucket has a mark; ways: none.
 func find(bucket uint64, mark uint32) int {
+	return bits.TrailingZeros32(match(bucket, mark)) / cellBits
+}
+
+// match has the highest bit of a mark's cell set, in the lower half of a bucket, and none below it.
+func match(bucket uint64, mark uint32) uint32 {
 	const each, high = 0x01010101, 0x80808080
 	x := uint32(bucket) ^ mark*each
-	return bits.TrailingZeros32((x-each)&^x&high) / cellBits // right for the lowest that matches
+	return (x - each) &^ x & high // right for the lowest that matches
+}
+
+// said is the weight of the cell with a mark, in units: 0 if there is none. Which it is can't be foreseen, so nothing branches on it.
+func said(bucket uint64, mark uint32) int {
+	return int(int8(bucket >> (bits.TrailingZeros64(uint64(match(bucket, mark))) + weightAt - cellBits + 1)))
 }
 
 // weightOf is the weight of a cell, in units.
@@ -79,10 +89,7 @@ func (t *table) setWeight(at, cell, w int) {
 // weight is a feature's weight, in units.
 func (t *table) weight(f uint32) int {
 	at, mark := place(f)
-	if cell := find(t.cells[at], mark); cell < ways {
-		return weightOf(t.cells[at], cell)
-	}
-	return 0
+	return said(t.cells[at], mark)
 }
 
 // sum is what the weights add to a message's log-odds.
@@ -92,10 +99,7 @@ func (t *table) sum(s features.Set) float64 {
 		group := groupOf(f)
 		counts[group]++
 		at, mark := place(f)
-		bucket := t.cells[at]
-		if cell := find(bucket, mark); cell < ways {
-			sums[group] += weightOf(bucket, cell)
-		}
+		sums[group] += said(t.cells[at], mark)
 	}
 	sum := 0.0
 	for g, n := range normsFor(counts) {

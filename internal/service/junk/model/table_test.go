@@ -22,6 +22,13 @@ func TestFind(t *testing.T) {
 		if got := find(bucket, mark); got != want {
 			t.Fatalf("%d, not %d", got, want)
 		}
+		weight := 0
+		if want < ways {
+			weight = weightOf(bucket, want)
+		}
+		if got := said(bucket, mark); got != weight {
+			t.Fatalf("it says %d, not %d", got, weight)
+		}
 	})
 }
 
