@@ -13,6 +13,7 @@ import (
 	"postroad/internal/service/dns"
 	"postroad/internal/service/dns/dnstest"
 	"postroad/internal/service/sender"
+	"postroad/internal/service/sender/authres"
 	"postroad/internal/service/sender/dkim"
 )
 
@@ -54,8 +55,10 @@ func BenchmarkRemembered(b *testing.B) {
 		k.Known(sender.IPRev{Status: "pass", Name: "mail.example.com"})
 		k.Write(msg)
 		v := k.Verdict(b.Context())
-		if results := v.Results(); v.DMARC.Status != "pass" || results.Value() == "" {
+		room := authres.TakeRoom()
+		if results := v.ResultsIn(room); v.DMARC.Status != "pass" || results.Value() == "" {
 			b.Fatal(v.DMARC)
 		}
+		room.Leave()
 	}
 }
