@@ -47,3 +47,18 @@ func TestRelaxedFieldByTheBook(t *testing.T) {
 		}
 	})
 }
+
+// A signature's field is digested in two pieces as it is when its value has been cut out.
+func TestUnsignedInPieces(t *testing.T) {
+	for _, field := range []string{
+		"DKIM-Signature: v=1; b=abc; d=example.org", "DKIM-Signature: v=1; d=example.org;\r\n\tb=abc\r\n def ", "DKIM-Signature : v=1;\r\n b \r\n\t = \r\n\tabc\r\n ;  d=x \r\n ",
+		"DKIM-Signature: b=", "DKIM-Signature:b=abc;", "dkim-signature:  v=1;\t bh=b; bb=c ", "DKIM-Signature", "DKIM-Signature:", "x: ;;b=;b=2;",
+	} {
+		for _, relaxed := range []bool{false, true} {
+			want := string(appendField([]byte("x\r\n"), WithoutSignature(field), relaxed))
+			if got := string(appendUnsigned([]byte("x\r\n"), field, relaxed)); got != want {
+				t.Errorf("%q, %v: got %q, want %q", field, relaxed, got, want)
+			}
+		}
+	}
+}
