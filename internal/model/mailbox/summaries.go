@@ -9,7 +9,7 @@ import (
 )
 
 // A summary with a long header is stored in three pieces, so that lists of messages are made without reading what nobody asks for: a
-// tenth of the bytes for some header fields, half of them for the rest.
+// sixth of the bytes for some header fields, half of them for the rest.
 
 // inPieces is the summary in three pieces; the zero Pieces if it stays whole.
 func (c *Content) inPieces() *summary.Pieces {
