@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,12 +89,21 @@ func (i *issuer) obtain(ctx context.Context, csr *x509.CertificateRequest) ([]ac
 	p.Profile = i.o.Profile
 	p.Replaces, _ = ctx.Value(replacesKey{}).(*x509.Certificate) // RFC 9773 §5
 	chains, err := i.client.ObtainCertificate(ctx, p)
-	var problem acme.Problem
-	if p.Replaces != nil && errors.As(err, &problem) && problem.Type == acme.ProblemTypeAlreadyReplaced { // by another node, or by what was lost
+	if p.Replaces != nil && stumbles(err) {
 		p.Replaces = nil
 		chains, err = i.client.ObtainCertificate(ctx, p)
 	}
 	return chains, err
+}
+
+// stumbles reports whether an authority may have refused an order for what the certificate is to replace: it says so (another node was first, or what
+// has been lost), doesn't understand it, or fails. To say what is replaced is a kindness (RFC 9773 §5); without a certificate nobody gets in.
+func stumbles(err error) bool {
+	var problem acme.Problem
+	if !errors.As(err, &problem) {
+		return false
+	}
+	return slices.Contains([]string{acme.ProblemTypeAlreadyReplaced, acme.ProblemTypeServerInternal, acme.ProblemTypeMalformed}, problem.Type)
 }
 
 // revoke has the authority say of a certificate that its key is known to others (RFC 8555 §7.6).

@@ -387,11 +387,11 @@ func (m *Manager) get(ctx context.Context, n *name, c change) error {
 	return m.load(ctx, n)
 }
 
-// replacing has the authority know which certificate the new one takes the place of (RFC 9773 §5).
+// replacing has the authority know which certificate the new one takes the place of (RFC 9773 §5), unless the last attempt failed: that may be why.
 func (m *Manager) replacing(ctx context.Context, n *name, c change) context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old := n.cert.Leaf; c.renewal && old != nil && old.AuthorityKeyId != nil {
+	if old := n.cert.Leaf; c.renewal && n.failures == 0 && old != nil && old.AuthorityKeyId != nil {
 		return context.WithValue(ctx, replacesKey{}, old)
 	}
 	return ctx
@@ -424,12 +424,14 @@ func (m *Manager) load(ctx context.Context, n *name) error {
 	n.stored = info.Modified
 	m.mu.Lock()
 	old := n.cert
-	n.cert, n.failures, n.next, n.problem = cert, 0, time.Time{}, ""
-	n.renew = renewal(cert.Leaf)
-	m.mu.Unlock()
-	if old.Hash() == cert.Hash() {
+	n.cert = cert
+	if old.Hash() == cert.Hash() { // nothing has been got: what failed has failed still
+		m.mu.Unlock()
 		return nil
 	}
+	n.failures, n.next, n.problem = 0, time.Time{}, ""
+	n.renew = renewal(cert.Leaf)
+	m.mu.Unlock()
 	n.ask = time.Time{}
 	if !old.Empty() {
 		m.cache.Remove([]string{old.Hash()})
