@@ -21,6 +21,7 @@ type Delta struct {
 	junk, good uint32
 	tail       tail
 	old        bool // see Old
+	faded      bool // it has faded at about this number of messages
 	recounted  [2]uint32
 }
 
@@ -30,6 +31,8 @@ const (
 	// talliedVersion had counts of features, of which weights can be made: see tallied. Those before had weights that features shared, which can't.
 	talliedVersion = 3
 	notesVersion   = 1
+
+	isOld, isFaded = 1, 2
 )
 
 // MaxEncoded is the length of the longest Encode, in octets, and MaxNotes that of the longest EncodeNotes.
@@ -69,6 +72,23 @@ func (d *Delta) leaves() float64 {
 // Learn learns that a message is junk or good. below are deltas that count as well when the account's mail is judged, such as
 // the server's; they aren't changed. It learns little from what the model knew already. It needs what EncodeNotes stores.
 func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
+	d.lesson(b, s, junk, below)
+	switch (d.junk + d.good) % fadeEvery {
+	case 0:
+		// Labels that are taken back and given anew come by here again and again.
+		if !d.faded {
+			d.fade()
+		}
+		d.faded = true
+	case fadeEvery / 2:
+		d.faded = false
+	}
+}
+
+func (d *Delta) fade() { d.table.fade(1-fadeEvery/float64(fade), d.chances()) }
+
+// lesson learns a message, without any fading.
+func (d *Delta) lesson(b *Base, s features.Set, junk bool, below []*Delta) {
 	d.table.ready()
 	count, is := &d.good, 0.0
 	if junk {
@@ -77,7 +97,7 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	*count++
 	n := normsOf(s)
 	logit := b.logit(s, append([]*Delta{d}, below...))
-	if !junk && d.good > unripe {
+	if !junk && d.ripe() {
 		d.tail.note(logit)
 	}
 	// Who only ever says what is junk doesn't thereby say that all is.
@@ -87,12 +107,20 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 	for _, f := range s {
 		d.table.learn(f, wrong*n[groupOf(f)], c)
 	}
-	if (d.junk+d.good)%fadeEvery == 0 {
-		d.table.fade(1-fadeEvery/float64(fade), c)
-	}
 }
 
-func (d *Delta) chances() chances { return chances(d.junk*7 + d.good) }
+// ripe reports whether it has learned enough good mail to tell how near to junk the next is.
+func (d *Delta) ripe() bool {
+	if d.old {
+		return d.recounted[0] > unripe
+	}
+	return d.good > unripe
+}
+
+// chances are other ones for each lesson.
+func (d *Delta) chances() chances {
+	return chances(d.junk*7 + d.good + d.recounted[1]*11 + d.recounted[0]*5)
+}
 
 // Forget takes back that a message was learned as junk or good. Whoever has a new label for it calls Forget and then Learn.
 //
@@ -136,13 +164,19 @@ func Lost() *Delta { return &Delta{old: true} }
 // Recount has an Old delta learn a message again that it learned then. Those that are gone are gone. Renew ends it.
 func (d *Delta) Recount(b *Base, s features.Set, junk bool, below ...*Delta) {
 	had := [2]uint32{d.good, d.junk}
-	d.Learn(b, s, junk, below...)
+	if !junk && d.recounted[0] == unripe+1 {
+		d.tail = tail{} // it was that of another learner
+	}
+	d.lesson(b, s, junk, below)
 	if junk {
 		d.recounted[1]++
 	} else {
 		d.recounted[0]++
 	}
 	d.good, d.junk = max(had[0], d.recounted[0]), max(had[1], d.recounted[1])
+	if (d.recounted[0]+d.recounted[1])%fadeEvery == 0 {
+		d.fade()
+	}
 }
 
 // Renew says that all messages were counted that there are still: the delta isn't Old any longer.
@@ -159,17 +193,20 @@ func (d *Delta) Learned() (junk, good int) {
 // Encode appends what judging needs of the delta as a record, with a version:
 //
 //	octet     version
-//	octet     1: Old; else 0
+//	octet     a bit that says Old, the lowest, and one that says that it has faded at about this number of messages; see Learn
 //	uvarints  messages learned as junk, as good
 //	then      the tail, and the table: see their encode
 //
 // After the uvarints nothing follows if nothing was learned.
 func (d *Delta) Encode(dst []byte) []byte {
-	old := byte(0)
+	is := byte(0)
 	if d.old {
-		old = 1
+		is |= isOld
 	}
-	dst = append(dst, deltaVersion, old)
+	if d.faded {
+		is |= isFaded
+	}
+	dst = append(dst, deltaVersion, is)
 	dst = binary.AppendUvarint(dst, uint64(d.junk))
 	dst = binary.AppendUvarint(dst, uint64(d.good))
 	if !d.learned() {
@@ -226,7 +263,8 @@ func Decode(b []byte) (*Delta, error) {
 		version = b[0]
 	}
 	if version >= 2 {
-		d.old = r.Byte() == 1
+		is := r.Byte()
+		d.old, d.faded = is&isOld != 0, is&isFaded != 0
 	}
 	d.old = d.old || version != deltaVersion
 	d.junk, d.good = uint32(r.Uint()), uint32(r.Uint())
