@@ -22,6 +22,9 @@ const (
 	maxText = 24 << 10 // octets of folded text
 	// headLimit is how many features may come from other things than the text.
 	headLimit = 1000
+	// fieldLimit is how many of these the names of header fields may be, and what stands before them: no honest header has more, and what a message says of
+	// itself must have room.
+	fieldLimit = 400
 	// clientLimit is how many more there is room for that tell of the client, however many the header has made.
 	clientLimit = 20
 )

@@ -11,6 +11,7 @@ import (
 func (x *extraction) header(m *Message) {
 	front, rest := HeaderOf(m)
 	var last []byte
+	x.limit = fieldLimit
 	eachFieldOf(front, rest, func(name, value []byte) bool {
 		x.listed = x.listed || ofList(name, value)
 		if len(x.hops) < maxHops && is(name, "Received") {
@@ -32,6 +33,7 @@ func (x *extraction) header(m *Message) {
 		x.field(name, value)
 		return true
 	})
+	x.limit = headLimit
 	x.subject(m.Summary.Subject())
 	x.addresses(m)
 	if m.Summary.MessageID() == "" {

@@ -46,16 +46,19 @@ func TestFetchedClient(t *testing.T) {
 	}
 }
 
-// TestClientHasRoom: a header of a thousand fields leaves room for who brought the message.
+// TestClientHasRoom: a header of a thousand fields leaves room for who brought the message, and for what it says itself.
 func TestClientHasRoom(t *testing.T) {
 	var many strings.Builder
 	for n := range 2000 {
 		fmt.Fprintf(&many, "X%d: y\n", n)
 	}
-	m := parse(many.String() + plain + "x")
+	m := parse("Received: from a.example (a.example [192.0.2.1]) by b.example; Mon, 2 Nov 2026 10:00:00 +0000\n" + many.String() + "From: ann@example.org\nSubject: special offer\n\nsee https://www.shop.example/")
 	m.Facts = Facts{Client: netip.MustParseAddr("198.51.100.7")}
-	if got := names(m); !slices.Contains(got, "network: 198.51.100.0/24") || !slices.Contains(got, "client: without a name") {
-		t.Errorf("not among %d features", len(got))
+	got := names(m)
+	for _, want := range []string{"network: 198.51.100.0/24", "client: without a name", "subject has: offer", "trace: author's domain no", "link to: www.shop.example"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s isn't among %d features", want, len(got))
+		}
 	}
 }
 
