@@ -113,7 +113,7 @@ func (f *Facts) hop(value []byte) {
 		rest = rest[:by]
 	}
 	helo, comment, _ := bytes.Cut(rest, []byte(" "))
-	addr, host := clientIn(comment)
+	addr, host := clientIn(withoutHelo(comment))
 	if !addr.IsValid() {
 		addr, _ = clientIn(helo)
 	}

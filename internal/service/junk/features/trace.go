@@ -64,12 +64,34 @@ func (h *hop) inside() bool {
 	if h.fetched() {
 		return true
 	}
-	for _, p := range [...]string{"127.0.0.1", "[10.", "[192.168.", "[172.1"} {
+	for _, p := range [...]string{"127.", "10.", "192.168.", "172.", "[::1", ":::1", "[f", ":f"} {
 		if bytes.Contains(h.from, []byte(p)) {
-			return true
+			return h.private()
 		}
 	}
 	return false
+}
+
+// private reports whether the client's address is one of those that nobody sees from outside: the one that the server found, or, where it tells none,
+// that by which the client called itself.
+func (h *hop) private() bool {
+	addr, _ := clientIn(withoutHelo(h.found))
+	if !addr.IsValid() {
+		addr, _ = clientIn(h.helo)
+	}
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
+}
+
+// withoutHelo is what a server found out about a client without what it repeats of the client's own words, up to those or from behind them on: "(HELO
+// word) (address)", "(helo=word)", "(address helo=word)".
+func withoutHelo(found []byte) []byte {
+	if i := bytes.Index(found, []byte("(HELO ")); i >= 0 {
+		_, found, _ = bytes.Cut(found[i:], []byte(")"))
+	}
+	if i := bytes.Index(found, []byte("helo=")); i >= 0 {
+		found = found[:i]
+	}
+	return found
 }
 
 // fetched reports whether the message was fetched from a mailbox.

@@ -27,8 +27,14 @@ func TestTraceOfOthers(t *testing.T) {
 	}
 	const tls = "\n\t(using TLS 1.3 with cipher TLS_AES_128_GCM_SHA256)"
 	wants(t, received("from a.example ([192.0.2.1])"+tls)+plain+"x", "trace: a domain, was a number alone esmtp")
-	for _, inside := range []string{"from localhost (localhost [127.0.0.1])", "from pc (pc [10.1.2.3])", "from pc (pc [192.168.1.3])", "by here"} {
+	for _, inside := range []string{"from localhost (localhost [127.0.0.1])", "from pc (pc [10.1.2.3])", "from pc (pc [192.168.1.3])", "by here",
+		"from pc (pc [172.31.1.3])", "from [10.1.2.3]", "from pc (pc [IPv6:fd00::3])", "from pc (HELO pc) (10.1.2.3)"} {
 		wants(t, received(inside)+plain+"x", "!trace: author's domain no", "!trace: author's domain yes")
+	}
+	// What a client calls itself doesn't make it one of the inside, nor does an address that only looks like theirs.
+	for _, outside := range []string{"from [10.1.2.3] (unknown [192.0.2.1])", "from 127.0.0.1 (a.example [192.0.2.1])", "from a.example (a.example [172.104.1.2])",
+		"from a.example (a.example [2001:db8::127.0.0.1])", "from a.example (HELO 10.1.2.3) (192.0.2.1)", "from [192.0.2.1] (helo=10.1.2.3)"} {
+		wants(t, received(outside)+plain+"x", "trace: author's domain no")
 	}
 	wants(t, "Received: from pop.example.org [192.0.2.1]\n\tby localhost with POP3 (fetchmail-5.9.0)\n\tfor ann (single-drop); Mon, 2 Feb 2026 10:00:00 +0000\n"+plain+"x",
 		"!trace: author's domain yes")
@@ -43,6 +49,15 @@ func TestFetchedClient(t *testing.T) {
 	}
 	if f := FactsOf([]byte(brought+fetched+"From: a@example.net\r\n\r\n"), "none"); f.Client.String() != "198.51.100.7" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestHeloIsNoClient: what a client calls itself isn't taken for what it is, also where servers repeat it beside that.
+func TestHeloIsNoClient(t *testing.T) {
+	for _, from := range []string{"from [198.51.100.7] (helo=192.0.2.1)", "from unknown (HELO 192.0.2.1) (198.51.100.7)", "from x.example ([198.51.100.7] helo=192.0.2.1)"} {
+		if f := FactsOf([]byte("Received: "+from+" by mx.example.com with ESMTP id 1; Mon, 2 Feb 2026 10:00:00 +0000\r\nFrom: a@example.net\r\n\r\n"), "none"); f.Client.String() != "198.51.100.7" {
+			t.Errorf("%s: %+v", from, f)
+		}
 	}
 }
 
