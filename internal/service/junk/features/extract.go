@@ -88,6 +88,8 @@ type extraction struct {
 	html    htmlReader
 	links   int
 	listed  bool     // it came through a mailing list
+	lists   [][]byte // what fields say that lists add
+	below   bool     // what is read is what a list has written below the message
 	hops    [][]byte // Received fields
 	program []byte   // that wrote the message
 	domain  []byte   // of the author
@@ -102,7 +104,7 @@ func (x *extraction) reset() {
 	x.folder = folder{}
 	x.text = x.text[:0]
 	x.listed, x.last = false, x.last[:0]
-	x.hops, x.program, x.domain, x.mine, x.others = x.hops[:0], nil, x.domain[:0], 0, 0
+	x.lists, x.hops, x.program, x.domain, x.mine, x.others = x.lists[:0], x.hops[:0], nil, x.domain[:0], 0, 0
 	x.links, x.count, x.single, x.long = 0, 0, 0, 0
 }
 
@@ -117,6 +119,7 @@ func (x *extraction) run(m *Message) {
 	}
 	x.parts(m)
 	x.linked()
+	clear(x.lists)
 	x.limit = Max
 	x.words(Word, Pair, x.text)
 	x.textShape()
@@ -142,7 +145,7 @@ func (x *extraction) body(m *Message, p *summary.Part) {
 		b = []byte(s)
 	}
 	if x.listed {
-		b = x.withoutFooter(b, p.Subtype == "html")
+		b = x.footerAside(b, p.Subtype == "html")
 	}
 	if p.Subtype == "html" {
 		b = x.page(b)

@@ -13,7 +13,11 @@ func (x *extraction) header(m *Message) {
 	var last []byte
 	x.limit = fieldLimit
 	eachFieldOf(front, rest, func(name, value []byte) bool {
-		x.listed = x.listed || ofList(name, value)
+		ofList := ofList(name, value)
+		x.listed = x.listed || ofList
+		if (ofList || addedByList(name)) && len(x.lists) < maxHops {
+			x.lists = append(x.lists, value)
+		}
 		if len(x.hops) < maxHops && is(name, "Received") {
 			x.hops = append(x.hops, value)
 		}

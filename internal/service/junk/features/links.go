@@ -25,7 +25,7 @@ func (x *extraction) link(url []byte) {
 		end++
 	}
 	host, path := rest[:end], rest[end:]
-	if len(scheme) > 12 {
+	if len(scheme) > 12 || x.below && x.ofTheList(host) {
 		return
 	}
 	if start := url[:len(url)-len(path)]; !bytes.Equal(start, x.last) { // most messages have many links to the same host

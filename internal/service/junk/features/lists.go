@@ -2,6 +2,7 @@ package features
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,22 @@ func (x *extraction) withoutFooter(b []byte, page bool) []byte {
 		at += nl + 1
 	}
 	return b
+}
+
+// footerAside is a part without its footer, of which nothing counts but links that lead elsewhere than to the list: whoever says that their message came
+// through one doesn't hide by that where it leads.
+func (x *extraction) footerAside(b []byte, page bool) []byte {
+	own := x.withoutFooter(b, page)
+	x.below = true
+	x.linksIn(b[len(own):])
+	x.below = false
+	return own
+}
+
+// ofTheList reports whether a host is of a domain that is in the fields which the list has added.
+func (x *extraction) ofTheList(host []byte) bool {
+	domain := string(domainIn(x.lower(host)))
+	return domain != "" && slices.ContainsFunc(x.lists, func(value []byte) bool { return indexFold(value, domain) >= 0 })
 }
 
 // seen is about how much of a text people see.

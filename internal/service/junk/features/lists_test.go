@@ -28,6 +28,16 @@ func TestListFooter(t *testing.T) {
 	}
 }
 
+// TestFooterHidesNoLinks: where a message leads counts, also below a line that a list might have drawn; the list's own pages don't.
+func TestFooterHidesNoLinks(t *testing.T) {
+	const head = "From: ann@example.org\nTo: bob@example.com\nSubject: x\nList-Post: <mailto:talk@lists.example.net>\nList-Unsubscribe: <https://Example.COM/leave>\n"
+	above, line := strings.Repeat("Dear customer, as you have asked us to, we tell you what there is.\n", 3), "_______________________________\n"
+	for _, kind := range []string{"", "Content-Type: text/html\n"} {
+		wants(t, head+kind+"\n"+above+line+"sponsored: http://pills.example.biz/buy https://www.example.com/ https://lists.example.net/talk <a href=\"https://x.example.info\">here</a>\n",
+			"link to: pills.example.biz", "link to: x.example.info", "!link to: www.example.com", "!link to: lists.example.net", "!word: sponsored")
+	}
+}
+
 // TestListEnvelope: how the envelope and the Sender field go with the author says nothing of what a list sends on.
 func TestListEnvelope(t *testing.T) {
 	for sender, list := range map[string]bool{"talk-admin": true, "Owner-talk": true, "talk-bounces": true, "admin": false, "ann": false} {
