@@ -37,8 +37,15 @@ func (t *txn) putSummary(id ContentID, c *Content, p *summary.Pieces) error {
 	return t.set(keyRest, uint64(id), p.Rest)
 }
 
-// dropSummary removes a content's summary, and the header if that is apart.
-func (t *txn) dropSummary(id ContentID, apart bool) error {
+// dropSummary removes a content's summary, and the header if that is apart. A version that knows of no such headers doesn't keep it in the
+// records that it writes, so a header is looked for, too.
+func (t *txn) dropSummary(id ContentID, c *contentRecord) (err error) {
+	apart := c.apart
+	if !apart {
+		if _, apart, err = t.tx.Get(fieldsKey(id)); err != nil {
+			return err
+		}
+	}
 	if err := t.tx.Delete(summaryKey(id)); err != nil || !apart {
 		return err
 	}

@@ -120,6 +120,28 @@ func TestSummariesFromBefore(t *testing.T) {
 	w.must(err)
 }
 
+// TestPiecesOfWhichAnEarlierVersionWrote: such a one counts a content's references without telling any more that its header is apart. All is read as it
+// was, and goes with the message.
+func TestPiecesOfWhichAnEarlierVersionWrote(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.me.Append(w.ctx, w.inbox(), Append{Content: w.content(trace(0) + "Subject: s\r\n\r\nx\r\n")})
+	w.must(err)
+	row := *w.view(w.inbox()).At(0)
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error {
+		return tx.Set(contentKey(row.Content), contentRecord{size: row.Size, refs: 1, texts: 1}.encode())
+	}))
+	w.check()
+	w.must(w.me.Read(w.ctx, func(b *Batch) error {
+		rec, err := b.Summary(&row)
+		if !strings.HasPrefix(string(rec.Header()), trace(0)) {
+			t.Errorf("the header is %q", rec.Header())
+		}
+		return err
+	}))
+	w.expunge(func(UID) bool { return true })
+	w.check()
+}
+
 // TestDamagedPieces: a header whose pieces don't belong together is a damaged one.
 func TestDamagedPieces(t *testing.T) {
 	w := newWorld(t)

@@ -28,11 +28,50 @@ func (a *account) dropIndex(ctx context.Context) error {
 		if err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
-		if err := t.dropSegments(slices.Concat(m.making, m.segments)); err != nil {
+		list := slices.Concat(m.making, m.segments)
+		if err := t.dropStrange(list); err != nil {
+			return err
+		}
+		if err := t.dropSegments(list); err != nil {
 			return err
 		}
 		return t.tx.Delete(indexKey())
 	})
+}
+
+// dropStrange removes parts of segments that aren't in a list: those of a list that couldn't be read, here or by an earlier version.
+func (t *txn) dropStrange(list []segment) error {
+	var strange [][]byte
+	err := eachStrange(t.tx, list, func(key []byte) { strange = append(strange, bytes.Clone(key)) })
+	if err != nil {
+		return err
+	}
+	for _, key := range strange {
+		if err := t.tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachStrange calls do for the keys of parts of segments that aren't in a list. It reads nothing of the others but where they begin.
+func eachStrange(r kv.Reader, list []segment, do func(key []byte)) error {
+	cur, err := r.Cursor([]byte{keySegment}, []byte{keySegment + 1})
+	if err != nil {
+		return err
+	}
+	defer cur.Close()
+	p, ok, err := cur.Seek([]byte{keySegment})
+	for ok && err == nil {
+		id := segmentID(read48(p.Key[1:]))
+		if slices.ContainsFunc(list, func(s segment) bool { return s.id == id }) {
+			p, ok, err = cur.Seek(key48(keySegment, uint64(id)+1))
+			continue
+		}
+		do(p.Key)
+		p, ok, err = cur.Next()
+	}
+	return err
 }
 
 // retextIfNeeded stores the texts of all messages if the account has no index: it is from before there were texts, or

@@ -31,6 +31,26 @@ func TestReindexOfMany(t *testing.T) {
 	}
 }
 
+// TestReindexAfterDamage: of an index whose list can't be read nothing stays, nor of one that an earlier version has left, which couldn't read the list.
+func TestReindexAfterDamage(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.deliver(fmt.Sprintf("Subject: s\r\n\r\nnumber%dx of them", i))
+	}
+	w.must(w.store.Index(w.ctx, ann, true))
+	if n := len(w.manifest().segments); n == 0 {
+		t.Fatal("no segment is there to be left")
+	}
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return tx.Set(indexKey(), []byte{manifestVersion + 1, 0}) }))
+	w.must(w.store.Reindex(w.ctx, ann))
+	w.check()
+	w.finds(SearchBody("number3x"), 4)
+	w.must(w.db.Update(w.ctx, partition(ann), func(tx kv.Tx) error { return tx.Set(segmentKey(1<<40, segmentTerms, 3), []byte("stray")) }))
+	w.must(w.store.Reindex(w.ctx, ann))
+	w.check()
+	w.finds(SearchBody("number3x"), 4)
+}
+
 func BenchmarkReindex(b *testing.B) {
 	w := newWorld(b)
 	const n = 5000

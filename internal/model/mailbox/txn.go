@@ -322,7 +322,7 @@ func (t *txn) release(id ContentID) error {
 	if err := t.tx.Delete(contentKey(id)); err != nil {
 		return err
 	}
-	if err := t.dropSummary(id, c.apart); err != nil {
+	if err := t.dropSummary(id, &c); err != nil {
 		return err
 	}
 	if err := t.dropOrigin(id); err != nil {
