@@ -1,6 +1,7 @@
 package junk
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"postroad/internal/model/ident"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/delivery"
+	"postroad/internal/service/junk/model"
 	"postroad/internal/storage/kv"
 )
 
@@ -72,6 +74,30 @@ func (w *world) learned(id ident.AccountID) string {
 	k, err := w.s.Knowledge(w.ctx, w.open(id))
 	w.must(err)
 	return fmt.Sprintf("%d junk, %d good", k.Junk, k.Good)
+}
+
+// fits makes sure that what is stored for learning goes with what is stored for judging.
+func (w *world) fits(id ident.AccountID) {
+	w.Helper()
+	w.must(w.open(id).ReadSide(w.ctx, mailbox.JunkSide, func(r mailbox.SideReader) error {
+		judging, ok, err := r.Get([]byte{keyDelta})
+		if err != nil || !ok {
+			return err
+		}
+		notes, _, err := r.Get([]byte{keyNotes})
+		if err != nil {
+			return err
+		}
+		d, err := model.Decode(judging)
+		if err != nil {
+			return err
+		}
+		junk, good := d.Learned()
+		if d.DecodeNotes(notes); !bytes.Equal(d.EncodeNotes(nil), notes) || len(notes) < 2 && junk+good > 0 {
+			w.Errorf("the notes are another delta's")
+		}
+		return nil
+	}))
 }
 
 // TestFirstStart: what a version without us has put into the junk on arrival says nothing of what a person thinks; what was moved there does, and
@@ -514,6 +540,7 @@ func TestBrokenOff(t *testing.T) {
 		err := w.s.Learn(w.ctx, 1)
 		w.over(whole)
 		w.must(w.s.Learn(w.ctx, 1))
+		w.fits(1)
 		junk, good, senders := w.s.Shared()
 		if got := fmt.Sprintf("%s; shared %d, %d; %d senders", w.learned(1), junk, good, senders); got != "3 junk, 0 good; shared 1, 0; 2 senders" {
 			t.Fatalf("broken off at write %d: %s", n, got)
@@ -599,6 +626,7 @@ func TestLearnerModel(t *testing.T) {
 			"restart": func(*rapid.T) { w.over(w.db) },
 			"": func(t *rapid.T) {
 				w.must(w.s.Learn(w.ctx, 1))
+				w.fits(1)
 				junk, good := 0, 0
 				for _, l := range want {
 					if l == labelJunk {
