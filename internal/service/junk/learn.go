@@ -264,12 +264,12 @@ func (p *pupil) teach(ctx context.Context, set features.Set, key string, l label
 		return err
 	}
 	shared := p.s.town.delta()
-	if had != unlabelled {
-		d.Forget(p.s.base, set, had == labelJunk, shared)
+	if had != unlabelled { // the other one
+		d.Relearn(p.s.base, set, l.label == labelJunk, shared)
 	} else {
 		p.head.labels++
+		d.Learn(p.s.base, set, l.label == labelJunk, shared)
 	}
-	d.Learn(p.s.base, set, l.label == labelJunk, shared)
 	p.labels[key] = l
 	p.s.counts.learned(l.label)
 	return nil

@@ -70,9 +70,24 @@ func (d *Delta) leaves() float64 {
 }
 
 // Learn learns that a message is junk or good. below are deltas that count as well when the account's mail is judged, such as
-// the server's; they aren't changed. It learns little from what the model knew already. It needs what EncodeNotes stores.
+// the server's; they aren't changed. It learns little from what the model knew already, but for features that are new to it. It needs what EncodeNotes stores.
 func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
+	if logit := d.lesson(b, s, junk, below); !junk && d.good > unripe {
+		d.tail.note(logit)
+	}
+	d.age()
+}
+
+// Relearn is Learn for a message that was learned with the other label, which is taken back. It doesn't count once more for how near to junk good mail comes: who
+// changes their mind about one message again and again says nothing of all others.
+func (d *Delta) Relearn(b *Base, s features.Set, junk bool, below ...*Delta) {
+	d.Forget(b, s, !junk, below...)
 	d.lesson(b, s, junk, below)
+	d.age()
+}
+
+// age lets what was learned fade from time to time.
+func (d *Delta) age() {
 	switch (d.junk + d.good) % fadeEvery {
 	case 0:
 		// Labels that are taken back and given anew come by here again and again.
@@ -87,8 +102,8 @@ func (d *Delta) Learn(b *Base, s features.Set, junk bool, below ...*Delta) {
 
 func (d *Delta) fade() { d.table.fade(1-fadeEvery/float64(fade), d.chances()) }
 
-// lesson learns a message, without any fading.
-func (d *Delta) lesson(b *Base, s features.Set, junk bool, below []*Delta) {
+// lesson learns a message, and nothing else. It returns how it was judged before.
+func (d *Delta) lesson(b *Base, s features.Set, junk bool, below []*Delta) (logit float64) {
 	d.table.ready()
 	count, is := &d.good, 0.0
 	if junk {
@@ -96,10 +111,7 @@ func (d *Delta) lesson(b *Base, s features.Set, junk bool, below []*Delta) {
 	}
 	*count++
 	n := normsOf(s)
-	logit := b.logit(s, append([]*Delta{d}, below...))
-	if !junk && d.ripe() {
-		d.tail.note(logit)
-	}
+	logit = b.logit(s, append([]*Delta{d}, below...))
 	// Who only ever says what is junk doesn't thereby say that all is.
 	weight := float64(d.junk+d.good+2) / float64(2**count+2)
 	wrong := (sigmoid(logit) - is) * max(1.0/balance, min(balance, weight))
@@ -107,14 +119,7 @@ func (d *Delta) lesson(b *Base, s features.Set, junk bool, below []*Delta) {
 	for _, f := range s {
 		d.table.learn(f, wrong*n[groupOf(f)], c)
 	}
-}
-
-// ripe reports whether it has learned enough good mail to tell how near to junk the next is.
-func (d *Delta) ripe() bool {
-	if d.old {
-		return d.recounted[0] > unripe
-	}
-	return d.good > unripe
+	return logit
 }
 
 // chances are other ones for each lesson.
@@ -122,7 +127,7 @@ func (d *Delta) chances() chances {
 	return chances(d.junk*7 + d.good + d.recounted[1]*11 + d.recounted[0]*5)
 }
 
-// Forget takes back that a message was learned as junk or good. Whoever has a new label for it calls Forget and then Learn.
+// Forget takes back that a message was learned as junk or good.
 //
 // What only this message had is forgotten. What it shares with others loses what one message may have taught, as far as all of that together speaks for
 // the label that is taken back; what others taught goes with it, if only by a little.
@@ -164,14 +169,17 @@ func Lost() *Delta { return &Delta{old: true} }
 // Recount has an Old delta learn a message again that it learned then. Those that are gone are gone. Renew ends it.
 func (d *Delta) Recount(b *Base, s features.Set, junk bool, below ...*Delta) {
 	had := [2]uint32{d.good, d.junk}
-	if !junk && d.recounted[0] == unripe+1 {
-		d.tail = tail{} // it was that of another learner
-	}
-	d.lesson(b, s, junk, below)
+	logit := d.lesson(b, s, junk, below)
 	if junk {
 		d.recounted[1]++
 	} else {
 		d.recounted[0]++
+	}
+	if !junk && d.recounted[0] > unripe {
+		if d.recounted[0] == unripe+1 {
+			d.tail = tail{} // it was that of another learner
+		}
+		d.tail.note(logit)
 	}
 	d.good, d.junk = max(had[0], d.recounted[0]), max(had[1], d.recounted[1])
 	if (d.recounted[0]+d.recounted[1])%fadeEvery == 0 {

@@ -84,3 +84,22 @@ func TestRecountsAsItLearns(t *testing.T) {
 		}
 	}
 }
+
+// TestMindsChangedMoveNoThreshold: who says now this, now that of one message doesn't have all others judged by another threshold.
+func TestMindsChangedMoveNoThreshold(t *testing.T) {
+	b := &Base{}
+	rnd := rand.New(rand.NewPCG(23, 23))
+	d := taught(b, rnd, 200)
+	s, before := junkAnd(rnd), d.tail.shift()
+	d.Learn(b, s, true)
+	for range 20 {
+		d.Relearn(b, s, false)
+		d.Relearn(b, s, true)
+	}
+	if after := d.tail.shift(); before == 0 || after != before {
+		t.Errorf("%.2f is added now, was %.2f", after, before)
+	}
+	if j, g := d.Learned(); j != 201 || g != 200 {
+		t.Errorf("it has learned %d and %d", j, g)
+	}
+}
