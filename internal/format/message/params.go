@@ -313,15 +313,21 @@ func finishParams(ps []Param) []Param {
 			continue
 		}
 		p := ps[i]
-		p.Value = p.Raw
-		if p.Extended {
-			p.Value = decodeExtended(p.Raw)
-		} else if !validText(p.Raw) {
-			p.Value = charset.Guess([]byte(p.Raw))
-		}
+		p.Value = p.meaning()
 		out = append(out, p)
 	}
 	return out
+}
+
+// meaning is the value as people read it.
+func (p *Param) meaning() string {
+	switch {
+	case p.Extended:
+		return decodeExtended(p.Raw)
+	case !validText(p.Raw):
+		return charset.Guess([]byte(p.Raw))
+	}
+	return p.Raw
 }
 
 func hasParam(ps []Param, name string) bool {

@@ -227,10 +227,8 @@ func (j *judge) look() {
 	}
 	told := !structure.Limited
 	structure.Root.Walk(func(p *message.Part) bool {
-		if found := j.s.mediaType(p.Type, p.Subtype, j.m.Domain, j.m.Direction); found != nil {
-			j.consider(found, "parts of type "+fault.Printable(p.Type+"/"+p.Subtype, maxShown), true)
-		}
-		named := j.names(p)
+		named, all := j.says(p)
+		told = told && all
 		if len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && (named || p.Type != "text") {
 			told = j.archives(p) && told
 		}
@@ -241,20 +239,36 @@ func (j *judge) look() {
 	}
 }
 
-// names looks at all names that a part has: programs don't agree on which one counts.
-func (j *judge) names(p *message.Part) (any bool) {
-	for _, list := range [...]struct {
-		params []message.Param
-		name   string
-	}{{p.DispositionParams, "filename"}, {p.Params, "name"}} {
-		for i := range list.params {
-			if x := &list.params[i]; x.Name == list.name && x.Value != "" {
-				any = true
-				j.file(message.DecodeWords(x.Value))
+// says looks at all types and names that a part may be taken to have: programs don't agree on which ones count. Named: it has a name;
+// told: that was all.
+func (j *judge) says(p *message.Part) (named, told bool) {
+	take := func(name string) {
+		if name != "" {
+			named = true
+			j.file(message.DecodeWords(name))
+		}
+	}
+	j.mediaType(p.Type, p.Subtype)
+	for _, list := range [...][]message.Param{p.DispositionParams, p.Params} {
+		for i := range list {
+			if x := &list[i]; x.Name == "filename" || x.Name == "name" {
+				take(x.Value)
 			}
 		}
 	}
-	return any
+	header := make([]byte, min(p.HeaderSize, maxHeader))
+	n, _ := j.m.Content.ReadAt(header, p.HeaderOffset) // what can't be read fails when it is stored
+	told = message.Readings(string(header[:n]), j.mediaType, take)
+	return named, told
+}
+
+// maxHeader is as much of a header as a message.Parser reads: beyond it, a Structure is Limited.
+const maxHeader = 256 << 10
+
+func (j *judge) mediaType(main, sub string) {
+	if found := j.s.mediaType(main, sub, j.m.Domain, j.m.Direction); found != nil {
+		j.consider(found, "parts of type "+fault.Printable(main+"/"+sub, maxShown), true)
+	}
 }
 
 // authors looks at who the message says it is from.
@@ -270,7 +284,14 @@ func (j *judge) authors(e *message.Envelope) {
 }
 
 func (j *judge) file(name string) {
-	if found := j.s.file(name, j.m.Domain, j.m.Direction); found != nil {
+	j.ending(name, name)
+	if end := strings.IndexByte(name, 0); end >= 0 { // where names end for many programs
+		j.ending(name[:end], name)
+	}
+}
+
+func (j *judge) ending(of, name string) {
+	if found := j.s.file(of, j.m.Domain, j.m.Direction); found != nil {
 		j.consider(found, "files such as "+fault.Printable(name, maxShown), true)
 	}
 }

@@ -284,6 +284,7 @@ func TestJudge(t *testing.T) {
 		"image":                    {Message{Direction: In}, fileMail("a@b.example", "a.iso", "x/y", nil), "none"},
 		"image, domain":            {Message{Direction: In, Domain: "ours.example"}, fileMail("a@b.example", "a.iso", "x/y", nil), "550 Messages with files such as a.iso are not taken here"},
 		"video":                    {Message{Direction: In}, fileMail("a@b.example", "a", "Video/MP4", nil), "junk"},
+		"video, said again":        {Message{Direction: In}, "From: a@b.example\r\nContent-Type: text/plain\r\nContent-Type: Video/MP4\r\n\r\nhello", "junk"},
 		"video and script":         {Message{Direction: In}, fileMail("a@b.example", "a.js", "video/mp4", nil), "quarantine"},
 		"reverse-path":             {Message{Direction: In, From: "x@bad.example"}, "From: a@b.example\r\n\r\nhello", "550 Mail of this sender is not wanted here"},
 		"author":                   {Message{Direction: In}, "From: a@b.example, x@sub.bad.example\r\n\r\nhello", "550 Mail of this author is not wanted here"},
@@ -341,6 +342,24 @@ func TestHiddenFiles(t *testing.T) {
 		"many archives":     part(zipped+b64, strings.Repeat(coded(zipOf(t, "a.txt"))+"\r\n--b\r\n"+zipped+b64+"\r\n", 100)+coded(z)),
 		"many parts":        part("", strings.Repeat("x\r\n--b\r\n\r\n", 11_000)),
 		"deep":              deep(200, "Content-Type: x/y; name=a.exe\r\n\r\nMZ"),
+
+		"one name twice":      part("Content-Disposition: attachment; filename=a.txt; filename=a.exe\r\n", "MZ"),
+		"two ways":            part("Content-Disposition: attachment; filename=a.exe; filename*=utf-8''a.txt\r\n", "MZ"),
+		"two ways, turned":    part("Content-Disposition: attachment; filename=a.txt; filename*=utf-8''a.exe\r\n", "MZ"),
+		"one way twice":       part("Content-Disposition: attachment; filename*=utf-8''a.txt; filename*=utf-8''a%2Eexe\r\n", "MZ"),
+		"pieces":              part("Content-Disposition: attachment; filename=a.txt; filename*0=\"a.e\"; filename*1=xe\r\n", "MZ"),
+		"pieces twice":        part("Content-Disposition: attachment; filename*0=a.t; filename*1=xt; filename*0=a.e; filename*1=xe\r\n", "MZ"),
+		"a field twice":       part("Content-Disposition: attachment; filename=a.txt\r\nContent-Disposition: attachment; filename=a.exe\r\n", "MZ"),
+		"a type twice":        part("Content-Type: x/y; name=a.txt\r\ncontent-type : x/y; name=a.exe\r\n", "MZ"),
+		"the other parameter": part("Content-Disposition: attachment; name=a.exe\r\n", "MZ"),
+		"many parameters":     part("Content-Disposition: attachment; "+strings.Repeat("x=y; ", 200)+"filename=a.exe\r\n", "MZ"),
+		"far too many":        part("Content-Disposition: attachment; "+strings.Repeat("x=y; ", 2000)+"filename=a.exe\r\n", "MZ"),
+		"tab":                 part("Content-Disposition: attachment; filename=\"a.exe.\t\"\r\n", "MZ"),
+		"control":             part("Content-Disposition: attachment; filename=\"a.exe\x01.\"\r\n", "MZ"),
+		"cut short":           part("Content-Disposition: attachment; filename*=utf-8''a.exe%00.txt\r\n", "MZ"),
+		"not cut short":       part("Content-Disposition: attachment; filename*=utf-8''a.txt%00.exe\r\n", "MZ"),
+		"turned around":       part("Content-Disposition: attachment; filename*=utf-8''a%E2%80%AEtxt.e%E2%80%ACxe\r\n", "MZ"),
+		"wide space":          part("Content-Disposition: attachment; filename*=utf-8''a.exe%E3%80%80.\r\n", "MZ"),
 	} {
 		m := Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}
 		if _, err := b.Judge(&m); refusalOf(err) == nil {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"postroad/internal/fault"
@@ -140,13 +141,21 @@ func (s *set) network(a netip.Addr, domain string) *Policy {
 	return r.decides()
 }
 
-// spelled is the one spelling of an address that can be written in several; what is none is only in lower case.
+// spelled is the one spelling of an address that can be written in several; what is none has its domain in one. The dot of the root behind a domain, which
+// many programs take, is left out.
 func spelled(address string) string {
+	for strings.HasSuffix(address, ".") {
+		address = address[:len(address)-1]
+	}
 	if spelledOnce(address) {
 		return address
 	}
-	if a, err := directory.Parse(address); err == nil {
-		address = a.Fold().String()
+	if a, err := directory.Parse(strings.TrimRight(address, ".\u3002\uff0e\uff61")); err == nil { // UTS 46 has more dots
+		return strings.ToLower(a.Fold().String())
+	}
+	at := strings.LastIndexByte(address, '@') + 1
+	if d, err := directory.ParseDomain(strings.TrimRight(address[at:], ".\u3002\uff0e\uff61")); err == nil {
+		address = address[:at] + d
 	}
 	return strings.ToLower(address)
 }
@@ -179,12 +188,27 @@ func (s *set) sender(address, domain string) *Policy {
 
 // file is what is said of a file by its name.
 func (s *set) file(name, domain string, d Direction) *Policy {
-	name = strings.TrimRight(strings.ToLower(name), ". \u00a0") // Windows leaves these out
 	var r ruling
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		r.take(s.files[strings.TrimSpace(name[i+1:])], domain, d)
-	}
+	r.take(s.files[ending(name)], domain, d)
 	return r.decides()
+}
+
+// ending is a file name's last extension in lower case, "" if there is none: without what nobody sees, and what Windows leaves out at the end.
+func ending(name string) string {
+	name = strings.ToLower(strings.TrimRightFunc(strings.Map(visible, name), func(r rune) bool { return r == '.' || unicode.IsSpace(r) }))
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimSpace(name[i+1:])
+}
+
+// visible drops control characters and those that only say how others are written.
+func visible(r rune) rune {
+	if unicode.Is(unicode.Cc, r) && !unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
 }
 
 // strictest is the most severe that is said of any file or type.

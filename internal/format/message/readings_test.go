@@ -1,0 +1,48 @@
+package message
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestReadings: all that somebody may read is told.
+func TestReadings(t *testing.T) {
+	const header = "Content-Type: Text/Plain; name=a\r\ncontent-type : x/y; name=\"b\"; name=c\r\n" +
+		"Content-Disposition: inline; filename=d; filename*=utf-8''e; filename*0=f; filename*1=g; filename*0=h\r\nSubject: name=x\r\n\r\nContent-Type: no/no; name=no\r\n"
+	var types, names []string
+	whole := Readings(header, func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
+	if got := strings.Join(types, " "); got != "text/plain x/y" || !whole {
+		t.Errorf("%q, %v", got, whole)
+	}
+	if got := strings.Join(names, " "); got != "a b c d e e" {
+		t.Errorf("%q", got)
+	}
+	many := "Content-Type: x/y" + strings.Repeat(";a=b", maxReadings-1)
+	none := func(string) {}
+	if !Readings(many, func(string, string) {}, none) || Readings(many+";a=b", func(string, string) {}, none) {
+		t.Error("the limit isn't where it is said to be")
+	}
+}
+
+// FuzzReadings: what a Part has is among what may be read.
+func FuzzReadings(f *testing.F) {
+	f.Add("Content-Type: x/y; name=a; name*=utf-8''b\r\n")
+	f.Add("Content-Disposition: x; filename*0*=''a%; filename*1=\"b\xff\"; filename*7=c; filename=\"\r\n")
+	f.Fuzz(func(t *testing.T, header string) {
+		if len(header) > 10_000 || strings.HasPrefix(header, "\n") || strings.HasPrefix(header, "\r\n") {
+			return
+		}
+		root := Parse([]byte(header)).Root
+		var types, names []string
+		Readings(header[:root.HeaderSize], func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
+		if root.Typed && !slices.Contains(types, root.Type+"/"+root.Subtype) {
+			t.Errorf("%s/%s isn't among %q", root.Type, root.Subtype, types)
+		}
+		for name, list := range map[string][]Param{"name": root.Params, "filename": root.DispositionParams} {
+			if v := param(list, name); v != "" && !slices.Contains(names, v) {
+				t.Errorf("%q isn't among %q", v, names)
+			}
+		}
+	})
+}
