@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -44,7 +45,30 @@ type world struct {
 
 	mu    sync.Mutex
 	now   time.Time         // guarded by mu
+	then  func()            // guarded by mu; is called once when somebody has signed in, and no more is done yet
 	ended []ident.AccountID // guarded by mu
+}
+
+// signedIn hears of sign-ins.
+type signedIn struct {
+	slog.Handler
+	w *world
+}
+
+func (signedIn) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h signedIn) Handle(_ context.Context, r slog.Record) error {
+	if r.Message != "sign-in" {
+		return nil
+	}
+	h.w.mu.Lock()
+	then := h.w.then
+	h.w.then = nil
+	h.w.mu.Unlock()
+	if then != nil {
+		then()
+	}
+	return nil
 }
 
 func (w *world) clock() time.Time {
@@ -78,7 +102,7 @@ func newWorld(t testing.TB) *world {
 			w.ended = append(w.ended, id)
 		}})
 	must(t, err)
-	h = New(Config{Provider: w.provider, Engine: auth.New(w.dir, auth.Options{Now: w.clock}), Now: w.clock})
+	h = New(Config{Provider: w.provider, Engine: auth.New(w.dir, auth.Options{Now: w.clock, Logger: slog.New(signedIn{slog.DiscardHandler, w})}), Now: w.clock})
 	w.client = w.web.Client()
 	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return w
@@ -472,6 +496,33 @@ func TestDeviceFlow(t *testing.T) {
 	must(t, w.provider.Tidy(t.Context()))
 	if d := start(); d.Error != "" {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A password that changes in the moment between the sign-in and what is allowed by it: nothing is allowed, and the page says why.
+func TestPasswordChangesMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	client := w.register()
+	_, body := w.form(pathStart, "client_id", client, "scope", "mail")
+	var d struct {
+		User string `json:"user_code"`
+	}
+	must(t, json.Unmarshal(body, &d))
+	password := "secret"
+	for path, pairs := range map[string][]string{pathDevice: {"user_code", d.User}, pathPage: wish(client)} {
+		w.mu.Lock()
+		w.then = func() { must(t, w.dir.SetPassword(context.WithoutCancel(t.Context()), w.ann, password+"!")) }
+		w.mu.Unlock()
+		status, body := w.form(path, append(pairs, "login", "ann", "password", password, "allow", "yes")...)
+		if status != http.StatusForbidden || !strings.Contains(string(body), "is wrong") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+		if password += "!"; w.then != nil {
+			t.Error("nobody has signed in")
+		}
+	}
+	if all, err := w.provider.Grants(t.Context(), w.ann); err != nil || len(all) > 0 {
+		t.Errorf("%d grants, %v", len(all), err)
 	}
 }
 

@@ -358,7 +358,10 @@ func (h *handler) device(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.Provider.Decide(r.Context(), v.Code, &who); err != nil {
-		h.showDevice(w, r, http.StatusBadRequest, v)
+		if !fault.Is(err, fault.NotFound) { // the password has changed in this moment, or it doesn't work
+			v.status, v.Problem = h.problem(r, err)
+		}
+		h.showDevice(w, r, max(v.status, http.StatusBadRequest), v)
 		return
 	}
 	h.show(w, r, http.StatusOK, view{Done: "The device is let in. You can close this page."})
