@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func writer(t *testing.T, store *Store, ack *acked, name string, step func(int))
 	in, _ := s.FolderByRole(Inbox)
 	to, _ := s.FolderByRole(Archive)
 	for i := range 25 {
-		text := fmt.Sprintf("Subject: %s %d\r\n\r\n%0*d\r\n", name, i, 1<<(i%16), i)
+		text := fmt.Sprintf("Subject: %s %d\r\n%s\r\n%0*d\r\n", name, i, trace(i), 1<<(i%16), i)
 		done, err := appendText(ctx, store, s, in.ID, text, 1+i%3)
 		if err != nil {
 			t.Error(err)
@@ -202,6 +203,13 @@ func sameText(t *testing.T, s *Session, folder FolderID, uid UID, text string) {
 		got, err := b.AppendContent(nil, v.At(i), 0, 1<<20)
 		if string(got) != text {
 			t.Errorf("UID %d has other bytes", uid)
+		}
+		if err != nil {
+			return err
+		}
+		rec, err := b.Summary(v.At(i))
+		if !strings.HasPrefix(text, string(rec.Header())) || len(rec.Header()) == 0 {
+			t.Errorf("UID %d has another header", uid)
 		}
 		return err
 	})
