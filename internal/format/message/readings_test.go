@@ -25,6 +25,29 @@ func TestReadings(t *testing.T) {
 	}
 }
 
+// TestReadingsThatDiffer: it is told if programs may take a part apart in different ways.
+func TestReadingsThatDiffer(t *testing.T) {
+	for header, want := range map[string]bool{
+		"Content-Type: text/plain\r\nContent-Type: text/html\r\n":                                          true,
+		"Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=a\r\n":                        false,
+		"Content-Type: multipart/mixed; boundary=a\r\nSubject: x\r\nContent-Type: text/plain\r\n":          false,
+		"Content-Type: multipart/mixed; boundary=a\r\nContent-Type: multipart/mixed; boundary=b\r\n":       false,
+		"Content-Type: multipart/mixed; boundary=a\r\nContent-Type: multipart/mixed;\r\n boundary=a\r\n":   true,
+		"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n":                                        false,
+		"Content-Type: multipart/mixed; boundary=a; boundary=a\r\n":                                        true,
+		"Content-Type: multipart/mixed; boundary=a; boundary*0=b\r\n":                                      false,
+		"Content-Type: multipart/mixed; boundary*=''b; boundary=a\r\n":                                     false,
+		"Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\r\n":                                    true,
+		"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n":                         false,
+		"Content-Transfer-Encoding: base64\r\ncontent-transfer-encoding: BASE64 \r\nContent-ID: <x@y>\r\n": true,
+		"Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n":                                     false,
+	} {
+		if got := Readings(header+"\r\n", func(string, string) {}, func(string) {}); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
+}
+
 // FuzzReadings: what a Part has is among what may be read.
 func FuzzReadings(f *testing.F) {
 	f.Add("Content-Type: x/y; name=a; name*=utf-8''b\r\n")

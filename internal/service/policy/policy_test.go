@@ -343,6 +343,10 @@ func TestHiddenFiles(t *testing.T) {
 		"many parts":        part("", strings.Repeat("x\r\n--b\r\n\r\n", 11_000)),
 		"deep":              deep(200, "Content-Type: x/y; name=a.exe\r\n\r\nMZ"),
 
+		"another type":     strings.Replace(part("Content-Type: x/y; name=a.exe\r\n", "MZ"), "Content-Type", "Content-Type: text/plain\r\nContent-Type", 1),
+		"another boundary": strings.Replace(part("Content-Type: x/y; name=a.exe\r\n", "MZ"), "boundary=b", "boundary=a; boundary=b", 1),
+		"another encoding": part(zipped+"Content-Transfer-Encoding: 7bit\r\n"+b64, coded(z)),
+
 		"one name twice":      part("Content-Disposition: attachment; filename=a.txt; filename=a.exe\r\n", "MZ"),
 		"two ways":            part("Content-Disposition: attachment; filename=a.exe; filename*=utf-8''a.txt\r\n", "MZ"),
 		"two ways, turned":    part("Content-Disposition: attachment; filename=a.txt; filename*=utf-8''a.exe\r\n", "MZ"),
