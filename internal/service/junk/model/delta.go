@@ -176,9 +176,6 @@ func (d *Delta) Recount(b *Base, s features.Set, junk bool, below ...*Delta) {
 		d.recounted[0]++
 	}
 	if !junk && d.recounted[0] > unripe {
-		if d.recounted[0] == unripe+1 {
-			d.tail = tail{} // it was that of another learner
-		}
 		d.tail.note(logit)
 	}
 	d.good, d.junk = max(had[0], d.recounted[0]), max(had[1], d.recounted[1])

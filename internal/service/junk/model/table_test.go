@@ -193,7 +193,8 @@ func tallied(junk, good uint64, cells ...uint16) []byte {
 	b = binary.AppendUvarint(append(b, 0), 5) // five weights are 0
 	b = append(binary.AppendVarint(b, 700), 99)
 	b = binary.AppendUvarint(append(b, 0), talliedSlots-6)
-	b = append(b, 0, 0) // no tail
+	b = append(b, 0, 2) // a tail
+	b = append(binary.AppendUvarint(b, 100), 3)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, junk), good)
 	for at := 0; at < talliedBuckets; at += 2 {
 		if at > 0 {
@@ -230,7 +231,7 @@ func TestEarlierVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j, g := d.Learned(); !d.Old() || j != 60 || g != 70 || d.table.weight(junky) < unit || d.table.weight(goodish) > -unit {
+	if j, g := d.Learned(); !d.Old() || j != 60 || g != 70 || d.table.weight(junky) < unit || d.table.weight(goodish) > -unit || d.tail != (tail{}) {
 		t.Errorf("old: %v; %d junk, %d good; weights %d and %d", d.Old(), j, g, d.table.weight(junky), d.table.weight(goodish))
 	}
 	if d, err = Decode(d.Encode(nil)); err != nil || !d.Old() {
@@ -247,7 +248,7 @@ func TestEarlierVersion(t *testing.T) {
 		}
 	}
 	for n := range len(raw) - 1 {
-		if d, err := Decode(raw[:n]); err == nil && n > 16 {
+		if d, err := Decode(raw[:n]); err == nil && n > 18 {
 			t.Fatalf("the first %d octets can be read: %+v", n, d)
 		}
 	}

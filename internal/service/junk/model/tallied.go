@@ -30,7 +30,7 @@ func (d *Delta) tallied(r *record.Decoder) {
 		}
 		i += int(n) - 1
 	}
-	d.tail = decodeTail(r)
+	decodeTail(r) // how that learner judged good mail says nothing of how this one does
 	junk, good := float64(r.Uint()), float64(r.Uint())
 	if r.Bad() || r.Rest() == 0 {
 		return
