@@ -193,9 +193,6 @@ func (j *judge) consider(p *Policy, what string, proved bool) {
 	}
 }
 
-// maxAuthors bounds how many authors are looked at.
-const maxAuthors = 20
-
 // lookers parse messages; what they found stays valid.
 var lookers = sync.Pool{New: func() any { return &looker{parser: message.NewParser(message.Limits{})} }}
 
@@ -271,9 +268,9 @@ func (j *judge) mediaType(main, sub string) {
 	}
 }
 
-// authors looks at who the message says it is from.
+// authors looks at all whom the message says it is from: the last of many is an author too. message.MaxAddresses bounds them.
 func (j *judge) authors(e *message.Envelope) {
-	for i := range e.From[:min(len(e.From), maxAuthors)] {
+	for i := range e.From {
 		a := &e.From[i]
 		if a.Group != message.NoGroup || a.Host == "" {
 			continue

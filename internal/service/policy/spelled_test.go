@@ -39,10 +39,23 @@ func TestSpellings(t *testing.T) {
 		"g: x@bad.example;", "y@good.example, x@bad.example", "y@good.example\r\nFrom: x@bad.example", "x(c) @ bad . (c) example", `"a b"@bad.example`,
 		"ann@odd.example", "Ann@odd.example.", `"a\nn"@odd.example`, "x@bücher.example", "x@BÜCHER.example", "x@xn--bcher-kva.example.", "x@bu\u0308cher.example.",
 		"\xff@BÜCHER.example", "a..b@BÜCHER.example.", strings.Repeat("a", 70) + "@bücher.example",
+		strings.Repeat("y@good.example, ", 1000) + "x@bad.example",
 	} {
 		mail := "From: " + a + "\r\n\r\nhello\r\n"
 		if _, err := b.Judge(&Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}); RefusalOf(err) == nil {
 			t.Errorf("%q: taken", a)
+		}
+	}
+}
+
+// BenchmarkManyAuthors is the dearest that a header can have.
+func BenchmarkManyAuthors(b *testing.B) {
+	book := openBook(b, openDB(b))
+	add(b, book, Policy{Kind: Sender, Pattern: "bad.example", Action: Reject})
+	mail := "From: " + strings.Repeat("a@é.aa,", 30_000) + "\r\n\r\nhello\r\n"
+	for b.Loop() {
+		if _, err := book.Judge(&Message{Direction: In, Content: strings.NewReader(mail), Size: int64(len(mail))}); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
