@@ -285,10 +285,26 @@ func (c *checker) checkApart(kind byte, what string) error {
 		n++
 		if id := ContentID(read48(p.Key[1:])); !c.apart[id] {
 			c.say("the %s of content %d belongs to nothing", what, id)
+		} else if kind == keyRest {
+			if err := c.checkHeader(id, p.Value); err != nil {
+				return err
+			}
 		}
 	}
 	if n != len(c.apart) {
 		c.say("%d headers are apart, there are %d of %s", len(c.apart), n, what)
+	}
+	return nil
+}
+
+// checkHeader checks that the pieces of a header belong together.
+func (c *checker) checkHeader(id ContentID, rest []byte) error {
+	fields, there, err := c.r.Get(fieldsKey(id))
+	if err != nil || !there { // it is missed already
+		return err
+	}
+	if _, ok := summary.Fields(fields).AppendHeader(nil, rest); !ok {
+		c.say("the header of content %d is damaged", id)
 	}
 	return nil
 }

@@ -80,6 +80,7 @@ func TestCheckFindsDamage(t *testing.T) {
 		"summary":        {set(summaryKey(777), nil), "summary 777 belongs to nothing"},
 		"no fields":      {remove(fieldsKey(v.At(2).Content)), "0 of usual fields"},
 		"no rest":        {remove(restKey(v.At(2).Content)), "0 of rest of the header"},
+		"other rest":     {set(restKey(v.At(2).Content), []byte{1}), "the header of content"},
 		"foreign fields": {set(fieldsKey(r.Content), nil), "belongs to nothing"},
 		"foreign rest":   {set(restKey(777), nil), "belongs to nothing"},
 		"not brief":      {set(summaryKey(v.At(2).Content), w.content("x").Summary()), "says nothing of a header that is apart"},

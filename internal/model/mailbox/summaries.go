@@ -77,14 +77,14 @@ func (b *Batch) Brief(row *Row) (summary.Record, error) {
 
 // Summary returns what was learned of a row's message when it arrived. It is valid until
 // the next call of Summary or Brief. Rows asked for in ascending order cost a step each. An item that was
-// expunged meanwhile gives fault.NotFound.
+// expunged meanwhile gives fault.NotFound. If a header that is apart is damaged, it is as if that were too long: the message itself has it.
 func (b *Batch) Summary(row *Row) (summary.Record, error) {
 	brief, err := b.Brief(row)
 	if err != nil || !brief.Apart() {
 		return brief, err
 	}
-	header, rest, ok, err := b.apart(row)
-	if err = missing(row, ok, err); err != nil {
+	header, rest, _, err := b.apart(row)
+	if err != nil {
 		return nil, err
 	}
 	b.sums.whole = brief.AppendWhole(b.sums.whole[:0], header, rest)
@@ -92,28 +92,20 @@ func (b *Batch) Summary(row *Row) (summary.Record, error) {
 }
 
 // Header returns the header of a row's message, of which rec is the summary, brief or not. It is nil if the header is longer than
-// summary.MaxHeader. It is valid as long as rec, and until the next call of Header or Summary.
+// summary.MaxHeader, or damaged: the message itself has it. It is valid as long as rec, and until the next call of Header or Summary.
 func (b *Batch) Header(row *Row, rec summary.Record) ([]byte, error) {
 	if !rec.Apart() {
 		return rec.Header(), nil
 	}
-	header, _, ok, err := b.apart(row)
-	return header, missing(row, ok, err)
+	header, _, _, err := b.apart(row)
+	return header, err
 }
 
-// HeaderApart returns the header of a row's message if it is apart, and false if it isn't: then it is in the summary, or too long for that. It
-// is valid until the next call of HeaderApart, Header or Summary.
+// HeaderApart returns the header of a row's message if it is apart, and false if it isn't: then it is in the summary, or too long for that, or
+// damaged. It is valid until the next call of HeaderApart, Header or Summary.
 func (b *Batch) HeaderApart(row *Row) (header []byte, ok bool, err error) {
 	header, _, ok, err = b.apart(row)
 	return header, ok, err
-}
-
-// missing makes it an error that there are no pieces.
-func missing(row *Row, ok bool, err error) error {
-	if err == nil && !ok {
-		err = fault.New(fault.Corrupt, "the header of content %d is missing", row.Content)
-	}
-	return err
 }
 
 // Fields returns the usual fields of the header of a row's message. It reports false if they aren't apart: then they are in the
@@ -130,7 +122,7 @@ func (b *Batch) Fields(row *Row) (summary.Fields, bool, error) {
 	return summary.Fields(v), ok, err
 }
 
-// apart makes a header of its pieces. It reports false if there are none.
+// apart makes a header of its pieces. It reports false if there are none, or they don't belong together.
 func (b *Batch) apart(row *Row) ([]byte, summary.Rest, bool, error) {
 	fields, ok, err := b.Fields(row)
 	if err != nil || !ok {
@@ -141,7 +133,7 @@ func (b *Batch) apart(row *Row) ([]byte, summary.Rest, bool, error) {
 		return nil, nil, false, err
 	}
 	if b.sums.header, ok = fields.AppendHeader(b.sums.header[:0], rest); !ok {
-		return nil, nil, false, fault.New(fault.Corrupt, "the header of content %d is damaged", row.Content)
+		return nil, nil, false, nil
 	}
 	return b.sums.header, rest, true, nil
 }
