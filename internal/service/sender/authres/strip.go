@@ -7,7 +7,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// claims reports whether a field is an Authentication-Results field of one of ids.
+// claims reports whether a field is an Authentication-Results field of one of ids, or of nobody knows whom.
 func claims(field []byte, ids []string) bool {
 	const name = "authentication-results"
 	if len(field) <= len(name) || !strings.EqualFold(string(field[:len(name)]), name) {
@@ -18,7 +18,8 @@ func claims(field []byte, ids []string) bool {
 	if !ok {
 		return false
 	}
-	return isOneOf(ID(body), ids)
+	id := ID(body)
+	return id == "" || isOneOf(id, ids) // whose name can't be found here, behind too much of a comment, may be found by others
 }
 
 // isOneOf compares sites without regard to case, to a final dot, and to how names beyond ASCII are written (RFC 8601 §5).
