@@ -41,7 +41,7 @@ func TestFindsAnywhere(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 4))
 	between := []string{" ", "@", ".", "-", "_", ", ", "\r\n", "”", "\u00a0", "\u200b"}
 	var docs []doc
-	for n := range 301 {
+	for n := range 151 {
 		var b strings.Builder
 		for k := range 100 {
 			b.WriteString(anyWord(rng, 100*n+k) + between[rng.IntN(len(between))])
@@ -50,7 +50,7 @@ func TestFindsAnywhere(t *testing.T) {
 	}
 	x := build(docs)
 	x.guides = guides(x.chunks, uint32(len(docs)), len(x.chunks))
-	for range 300 {
+	for range 100 {
 		text := docs[rng.IntN(len(docs))].body
 		at := rng.IntN(len(text) - 100)
 		needle := strings.ToValidUTF8(text[at:at+2+rng.IntN(98)], "")
