@@ -118,7 +118,6 @@ func setOf(hits []hit, byUID bool) numSet {
 type partialRange struct {
 	lo, hi  uint32 // lo isn't larger
 	fromEnd bool
-	turned  bool // it was asked for the other way round, and the answer has the range that was asked for
 }
 
 // partialRange consumes partial-range.
@@ -130,9 +129,7 @@ func (d *decoder) partialRange() *partialRange {
 		d.special('-')
 	}
 	p.hi = d.nzNumber()
-	if p.lo > p.hi { // RFC 9394 §4: it is the same
-		p.lo, p.hi, p.turned = p.hi, p.lo, true
-	}
+	p.lo, p.hi = min(p.lo, p.hi), max(p.lo, p.hi) // RFC 9394 §4: the other way round is the same
 	return p
 }
 
@@ -151,12 +148,8 @@ func (p *partialRange) appendTo(b []byte) []byte {
 	if p.fromEnd {
 		sign = "-"
 	}
-	first, last := p.lo, p.hi
-	if p.turned {
-		first, last = last, first
-	}
-	b = appendUint(append(b, sign...), first)
-	return appendUint(append(append(b, ':'), sign...), last)
+	b = appendUint(append(b, sign...), p.lo)
+	return appendUint(append(append(b, ':'), sign...), p.hi)
 }
 
 // part is the hits that PARTIAL asks for.
