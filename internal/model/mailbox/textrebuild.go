@@ -148,12 +148,8 @@ func (a *account) retext(ctx context.Context, ids []ContentID) (n int, err error
 
 // replaceText stores the text of a content, if that is still there, for whatever was stored before.
 func (t *txn) replaceText(id ContentID, chunks [][]byte) error {
-	v, ok, err := t.tx.Get(contentKey(id))
+	rec, ok, err := t.contentThere(id)
 	if err != nil || !ok {
-		return err
-	}
-	rec, err := decodeContent(v)
-	if err != nil {
 		return err
 	}
 	t.dirty = true

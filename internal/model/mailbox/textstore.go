@@ -252,16 +252,22 @@ func (t *txn) putGuide(b *built) error {
 
 // putTaken stores a text that was taken out for the index, if the content is still there.
 func (t *txn) putTaken(id ContentID, chunks [][]byte) error {
-	v, ok, err := t.tx.Get(contentKey(id))
+	rec, ok, err := t.contentThere(id)
 	if err != nil || !ok {
-		return err
-	}
-	rec, err := decodeContent(v)
-	if err != nil {
 		return err
 	}
 	t.dirty = true
 	return t.setText(id, rec, chunks)
+}
+
+// contentThere reads a content's record; false: it is gone.
+func (t *txn) contentThere(id ContentID) (rec contentRecord, ok bool, err error) {
+	v, ok, err := t.tx.Get(contentKey(id))
+	if err != nil || !ok {
+		return rec, false, err
+	}
+	rec, err = decodeContent(v)
+	return rec, err == nil, err
 }
 
 func (t *txn) dropSegments(list []segment) error {
