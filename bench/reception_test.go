@@ -86,12 +86,7 @@ func (r reception) measure(b *testing.B, size int) {
 		c := p.dial(b, &r)
 		defer c.Close()
 		for i := range jobs {
-			c.send("MAIL FROM:<ann@sender.test>\r\nRCPT TO:<%s>\r\nDATA\r\n", user(i))
-			c.expect("250")
-			c.expect("250")
-			c.expect("354")
-			c.send("%s", msg)
-			c.expect("250")
+			c.deliver(i, msg)
 		}
 	})
 	p.settle()
@@ -174,6 +169,16 @@ func (p *process) dial(b *testing.B, r *reception) *client {
 	c.send("%s mail.sender.test\r\n", hello)
 	c.expect("250")
 	return c
+}
+
+// deliver brings a message, with its final dot, to account i.
+func (c *client) deliver(i int, msg string) {
+	c.send("MAIL FROM:<ann@sender.test>\r\nRCPT TO:<%s>\r\nDATA\r\n", user(i))
+	c.expect("250")
+	c.expect("250")
+	c.expect("354")
+	c.send("%s", msg)
+	c.expect("250")
 }
 
 // cpu is the time that its processor has worked.
