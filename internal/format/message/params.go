@@ -13,6 +13,15 @@ const maxName = 127
 // parseType reads the value of a Content-Type field. The type is "" if the value can't be read.
 // A multipart, message or text without a subtype has the most general one.
 func parseType(v string) (typ, subtype string, params []Param) {
+	typ, subtype, l := mediaType(v)
+	if typ == "" {
+		return "", "", nil
+	}
+	return typ, subtype, l.params()
+}
+
+// mediaType is parseType up to the parameters, which the lexer goes on with.
+func mediaType(v string) (typ, subtype string, rest fieldLexer) {
 	l := fieldLexer{s: v}
 	typ = lower(l.token())
 	if l.next('/') {
@@ -27,13 +36,13 @@ func parseType(v string) (typ, subtype string, params []Param) {
 		case "message":
 			subtype = "rfc822"
 		default:
-			return "", "", nil
+			return "", "", l
 		}
 	}
 	if typ == "" || len(typ) > maxName || len(subtype) > maxName {
-		return "", "", nil
+		return "", "", l
 	}
-	return typ, subtype, l.params()
+	return typ, subtype, l
 }
 
 // A fieldLexer reads the tokens of an unfolded structured field, with comments and blanks between them. It takes what it

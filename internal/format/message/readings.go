@@ -9,18 +9,18 @@ import (
 // field or a parameter that comes twice, or in two ways of writing, where a Part has the one that ought to. Type gets types in lower case,
 // name gets names decoded by RFC 2231, but not what encoded words may be in them. Some come more than once. It returns
 // false if that isn't all: there was more than anybody needs, or programs don't even agree on how to take the part apart.
-func Readings(header string, typ func(typ, subtype string), name func(name string)) (whole bool) {
-	h := ParseHeader(header)
+func (h *Header) Readings(typ func(typ, subtype string), name func(name string)) (whole bool) {
 	var types, encodings said
 	types.whole, encodings.whole = h.Whole(), true
 	for _, f := range h.Fields {
 		n, v := h.Name(f), h.Value(f)
 		switch {
+		case n[0]|0x20 != 'c':
 		case strings.EqualFold(n, "content-transfer-encoding"):
 			encodings.say(lower(trim(Unfold(v))), true)
 		case strings.EqualFold(n, "content-type"):
 			v = Unfold(v)
-			if t, sub, _ := parseType(v); t != "" {
+			if t, sub, _ := mediaType(v); t != "" {
 				typ(t, sub)
 				types.say(trim(v), t == "multipart" || t == "message")
 			}
@@ -48,8 +48,9 @@ func (s *said) say(v string, grave bool) {
 }
 
 func (s *said) params(field string, name func(string)) {
+	var room [8]Param
 	l := fieldLexer{s: field}
-	ps := l.all()
+	ps := l.all(room[:0])
 	s.whole = s.whole && len(ps) < maxReadings && !twoBoundaries(ps)
 	readNames(ps, name)
 }
@@ -75,8 +76,8 @@ func twoBoundaries(ps []Param) bool {
 // maxReadings is how many parameters of a field are told of.
 const maxReadings = 1000
 
-// all reads parameters as they are.
-func (l *fieldLexer) all() (ps []Param) {
+// all appends parameters as they are to ps, which is empty.
+func (l *fieldLexer) all(ps []Param) []Param {
 	for l.toSemicolon(); l.pos < len(l.s) && len(ps) < maxReadings; l.toSemicolon() {
 		if name := lower(l.token()); name != "" && l.next('=') {
 			ps = append(ps, Param{Name: name, Raw: l.value()})
@@ -87,12 +88,11 @@ func (l *fieldLexer) all() (ps []Param) {
 
 // readNames tells of each plain parameter, and of what is written by RFC 2231 as those read it for whom the first or the last counts of two.
 func readNames(ps []Param, name func(string)) {
-	ps = slices.DeleteFunc(ps, func(p Param) bool {
-		base, _, _ := segment(p.Name)
-		return base != "name" && base != "filename"
-	})
 	segmented := false
 	for i := range ps {
+		if !ps[i].names() {
+			continue
+		}
 		if segmented = segmented || strings.IndexByte(ps[i].Name, '*') >= 0; ps[i].Name == "name" || ps[i].Name == "filename" {
 			name(ps[i].meaning())
 		}
@@ -100,10 +100,17 @@ func readNames(ps []Param, name func(string)) {
 	if !segmented {
 		return
 	}
+	pieces := slices.DeleteFunc(slices.Clone(ps), func(p Param) bool { return !p.names() })
 	for range 2 {
-		for _, p := range join(ps) {
+		for _, p := range join(pieces) {
 			name(p.meaning())
 		}
-		slices.Reverse(ps)
+		slices.Reverse(pieces)
 	}
+}
+
+// names reports whether a parameter is a name, or a part of one.
+func (p *Param) names() bool {
+	base, _, _ := segment(p.Name)
+	return base == "name" || base == "filename"
 }

@@ -6,12 +6,17 @@ import (
 	"testing"
 )
 
+func readings(header string, typ func(typ, subtype string), name func(name string)) bool {
+	h := ParseHeader(header)
+	return h.Readings(typ, name)
+}
+
 // TestReadings: all that somebody may read is told.
 func TestReadings(t *testing.T) {
 	const header = "Content-Type: Text/Plain; name=a\r\ncontent-type : x/y; name=\"b\"; name=c\r\n" +
 		"Content-Disposition: inline; filename=d; filename*=utf-8''e; filename*0=f; filename*1=g; filename*0=h\r\nSubject: name=x\r\n\r\nContent-Type: no/no; name=no\r\n"
 	var types, names []string
-	whole := Readings(header, func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
+	whole := readings(header, func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
 	if got := strings.Join(types, " "); got != "text/plain x/y" || !whole {
 		t.Errorf("%q, %v", got, whole)
 	}
@@ -20,7 +25,7 @@ func TestReadings(t *testing.T) {
 	}
 	many := "Content-Type: x/y" + strings.Repeat(";a=b", maxReadings-1)
 	none := func(string) {}
-	if !Readings(many, func(string, string) {}, none) || Readings(many+";a=b", func(string, string) {}, none) {
+	if !readings(many, func(string, string) {}, none) || readings(many+";a=b", func(string, string) {}, none) {
 		t.Error("the limit isn't where it is said to be")
 	}
 }
@@ -42,7 +47,7 @@ func TestReadingsThatDiffer(t *testing.T) {
 		"Content-Transfer-Encoding: base64\r\ncontent-transfer-encoding: BASE64 \r\nContent-ID: <x@y>\r\n": true,
 		"Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n":                                     false,
 	} {
-		if got := Readings(header+"\r\n", func(string, string) {}, func(string) {}); got != want {
+		if got := readings(header+"\r\n", func(string, string) {}, func(string) {}); got != want {
 			t.Errorf("%q: %v", header, got)
 		}
 	}
@@ -58,7 +63,7 @@ func FuzzReadings(f *testing.F) {
 		}
 		root := Parse([]byte(header)).Root
 		var types, names []string
-		Readings(header[:root.HeaderSize], func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
+		readings(header[:root.HeaderSize], func(typ, sub string) { types = append(types, typ+"/"+sub) }, func(name string) { names = append(names, name) })
 		if root.Typed && !slices.Contains(types, root.Type+"/"+root.Subtype) {
 			t.Errorf("%s/%s isn't among %q", root.Type, root.Subtype, types)
 		}

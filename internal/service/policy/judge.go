@@ -179,7 +179,8 @@ type judge struct {
 	worst *Policy
 	what  string // it is about
 
-	entries int // of archives
+	entries int    // of archives
+	room    []byte // for a part's header
 }
 
 // consider takes a policy's word into account: that against the mail, or the more severe one, counts. One that lets in counts only if it is
@@ -224,7 +225,11 @@ func (j *judge) look() {
 	}
 	told := !structure.Limited
 	structure.Root.Walk(func(p *message.Part) bool {
-		named, all := j.says(p)
+		h := structure.Header
+		if p != structure.Root {
+			h = j.header(p)
+		}
+		named, all := j.says(p, &h)
 		told = told && all
 		if len(j.s.files) > 0 && len(p.Children) == 0 && p.Message == nil && (named || p.Type != "text") {
 			told = j.archives(p) && told
@@ -238,7 +243,7 @@ func (j *judge) look() {
 
 // says looks at all types and names that a part may be taken to have: programs don't agree on which ones count. Named: it has a name;
 // told: that was all.
-func (j *judge) says(p *message.Part) (named, told bool) {
+func (j *judge) says(p *message.Part, header *message.Header) (named, told bool) {
 	take := func(name string) {
 		if name != "" {
 			named = true
@@ -253,10 +258,15 @@ func (j *judge) says(p *message.Part) (named, told bool) {
 			}
 		}
 	}
-	header := make([]byte, min(p.HeaderSize, maxHeader))
-	n, _ := j.m.Content.ReadAt(header, p.HeaderOffset) // what can't be read fails when it is stored
-	told = message.Readings(string(header[:n]), j.mediaType, take)
+	told = header.Readings(j.mediaType, take)
 	return named, told
+}
+
+// header reads a part's header.
+func (j *judge) header(p *message.Part) message.Header {
+	j.room = slices.Grow(j.room[:0], int(min(p.HeaderSize, maxHeader)))
+	n, _ := j.m.Content.ReadAt(j.room[:min(p.HeaderSize, maxHeader)], p.HeaderOffset) // what can't be read fails when it is stored
+	return message.ParseHeader(string(j.room[:n]))
 }
 
 // maxHeader is as much of a header as a message.Parser reads: beyond it, a Structure is Limited.

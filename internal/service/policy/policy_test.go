@@ -454,3 +454,24 @@ func BenchmarkJudgeFile(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJudgePlain is a message without files, and policies that have nothing to say of it.
+func BenchmarkJudgePlain(b *testing.B) {
+	book := openBook(b, openDB(b))
+	add(b, book, Policy{Kind: File, Pattern: "exe", Action: Reject})
+	for i := range 20 {
+		add(b, book, Policy{Kind: Sender, Pattern: fmt.Sprintf("bad%d.example", i), Action: Reject})
+		add(b, book, Policy{Kind: Network, Pattern: fmt.Sprintf("198.51.100.%d", i), Action: Reject})
+	}
+	mail := "Received: from a.example ([192.0.2.1])\r\n\tby b.example with ESMTP; Mon, 2 Mar 2026 10:00:00 +0100\r\nDKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=From:To;\r\n\tb=" +
+		strings.Repeat("abcd", 90) + "\r\nFrom: Ann <ann@a.example>\r\nTo: bob@b.example\r\nSubject: hello\r\nMessage-ID: <1@a.example>\r\nDate: Mon, 2 Mar 2026 10:00:00 +0100\r\n" +
+		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" + strings.Repeat("some words in a line\r\n", 50)
+	parsed := message.Parse([]byte(mail))
+	m := &Message{Direction: In, Client: netip.MustParseAddr("192.0.2.1"), From: "ann@a.example", Content: strings.NewReader(mail), Size: int64(len(mail)), Parsed: func() *message.Structure { return parsed }}
+	b.ReportAllocs()
+	for b.Loop() {
+		if r, err := book.Judge(m); err != nil || r.Policy != 0 {
+			b.Fatal(r, err)
+		}
+	}
+}
