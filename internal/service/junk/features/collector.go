@@ -64,6 +64,9 @@ func (c *collector) put(k Kind, h uint64, a, b []byte) {
 	}
 }
 
+// has reports whether a feature is where note would begin to look for it. It may be there if it isn't.
+func (c *collector) has(f, i uint32) bool { return c.table[i%tableSize] == f }
+
 // note adds a feature whose place in the table begins at i, and reports whether it is new.
 func (c *collector) note(f, i uint32) bool {
 	if len(c.set) >= c.limit {

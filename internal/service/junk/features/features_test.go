@@ -134,3 +134,25 @@ func BenchmarkHTML50KB(b *testing.B) {
 	}
 	benchmark(b, head+"Content-Type: text/html; charset=utf-8\n\n<html><body><table>"+h.String()+"</table></body></html>")
 }
+
+// TestWordMask: the octets of words are told as one looks at each of them, wherever they stand.
+func TestWordMask(t *testing.T) {
+	text := make([]byte, 0, 3*256)
+	for i := range cap(text) {
+		text = append(text, byte(i*7))
+	}
+	for at := range text {
+		for n := range 66 {
+			part := text[at:min(at+n, len(text))]
+			got := wordMask(part)
+			for i, c := range part[:min(len(part), 64)] {
+				if want := c >= 'a' && c <= 'z' || c == '0' || c == '$' || c == '\'' || c >= 0x80; got>>i&1 == 1 != want {
+					t.Fatalf("%q: %x", part, got)
+				}
+			}
+			if got>>len(part) != 0 {
+				t.Fatalf("%q: %x", part, got)
+			}
+		}
+	}
+}

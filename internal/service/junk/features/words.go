@@ -2,6 +2,7 @@ package features
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -9,39 +10,64 @@ import (
 // maxWord is how long a word may be to count as one: longer ones are noise, addresses, keys.
 const maxWord = 24
 
-// wordByte says which octets words are made of. Everything that isn't ASCII counts as a letter.
-var wordByte = func() (t [256]bool) {
-	for c := range t {
-		t[c] = c >= 'a' && c <= 'z' || c == '0' || c == '$' || c == '\'' || c >= utf8.RuneSelf
-	}
-	return t
-}()
-
 // words adds the words of a folded text, and the pairs of them.
 func (x *extraction) words(word, pair Kind, text []byte) {
-	var last token
-	seeds := [2]uint64{seedOf(word), seedOf(pair)}
-	for i := 0; i < len(text); {
-		if c := text[i]; !wordByte[c] {
-			if c == '\n' || c == '.' {
-				last.n = 0
+	r := wordReader{x: x, text: text, word: word, pair: pair, seeds: [2]uint64{seedOf(word), seedOf(pair)}}
+	start := -1 // of the word that is being read
+	before := uint64(0)
+	for at := 0; at < len(text); at += 64 {
+		now := wordMask(text[at:])
+		for edges := now ^ (now<<1 | before); edges != 0; edges &= edges - 1 {
+			i := at + bits.TrailingZeros64(edges)
+			if start < 0 {
+				start = i
+				continue
 			}
-			i++
-			continue
+			r.take(start, i)
+			start = -1
 		}
-		start := i
-		wide := byte(0)
-		for i < len(text) && wordByte[text[i]] {
-			wide = max(wide, text[i])
-			i++
-		}
-		if wide >= 0xe0 && x.unspaced(word, text[start:i]) { // three octets and more: perhaps a script without spaces
-			last.n = 0
-			continue
-		}
-		lo, hi := trimWord(text, start, i)
-		x.word(word, pair, &seeds, &last, text, lo, hi-lo)
+		before = now >> 63
 	}
+	if start >= 0 {
+		r.take(start, len(text))
+	}
+}
+
+// wordMask has a bit for each of the first 64 octets of a folded text, the first the lowest: those that words are made of.
+func wordMask(text []byte) (mask uint64) {
+	if len(text) < 64 {
+		var room [64]byte
+		copy(room[:], text)
+		return wordsIn(&room)
+	}
+	return wordsIn((*[64]byte)(text))
+}
+
+func wordsIn(text *[64]byte) (mask uint64) {
+	for i := 0; i < 64; i += 8 {
+		mask = mask>>8 | wordBits(binary.LittleEndian.Uint64(text[i:]))
+	}
+	return mask
+}
+
+// wordBits is wordMask for eight octets, in the highest bits: letters, 0, $ and '. Everything that isn't ASCII counts as a letter.
+func wordBits(v uint64) uint64 {
+	w := v &^ highs // so that nothing is carried from one octet to the next
+	letters := (w + (0x80-'a')*eight) &^ (w + (0x7f-'z')*eight)
+	others := (w ^ '0'*eight) + 0x7f*eight
+	others &= (w ^ '$'*eight) + 0x7f*eight
+	others &= (w ^ '\''*eight) + 0x7f*eight
+	return (v | letters | ^others) & highs >> 7 * 0x0102040810204080 &^ (1<<56 - 1)
+}
+
+// A wordReader takes the words of one text.
+type wordReader struct {
+	x          *extraction
+	text       []byte
+	word, pair Kind
+	seeds      [2]uint64 // of these
+	last       token
+	end        int // of the word before, whatever that was
 }
 
 // token is a word, n octets from at on, and the hash with which that of a pair begins whose first word it is. n is 0: there is none.
@@ -53,43 +79,83 @@ type token struct {
 // in is the word in the text that it is of.
 func (t token) in(text []byte) []byte { return text[t.at : t.at+t.n] }
 
-// word adds the word of n octets at at and its pair with the one before, last, and makes it the last one if it can be in a pair with the next.
-func (x *extraction) word(word, pair Kind, seeds *[2]uint64, last *token, text []byte, at, n int) {
+// take takes text[lo:hi], which isn't empty.
+func (r *wordReader) take(lo, hi int) {
+	for _, c := range r.text[r.end:lo] {
+		if c == '\n' || c == '.' {
+			r.last.n = 0
+		}
+	}
+	r.end = hi
+	if n := hi - lo; n < 8 && lo+8 <= len(r.text) {
+		v := binary.LittleEndian.Uint64(r.text[lo:]) & (1<<(n*8&63) - 1)
+		if v&highs == 0 && byte(v) != '\'' && v>>(n*8-8&63) != '\'' {
+			r.short(lo, n, v)
+			return
+		}
+	}
+	r.any(lo, hi)
+}
+
+// short takes a word of n octets, less than eight, as most are: hash, three times at once. v are these octets.
+func (r *wordReader) short(at, n int, v uint64) {
+	x := r.x
+	if x.count++; n == 1 {
+		x.single++
+	}
+	if len(x.set) >= x.limit {
+		return // for good: sets don't shrink
+	}
+	v ^= uint64(n) * mul1
+	if h := mix(r.seeds[0]^v, mul2); !x.has(featureOf(r.word, h), uint32(h)) {
+		x.put(r.word, h, r.text[at:at+n], nil)
+	}
+	if r.last.n > 0 {
+		if h := mix(r.last.hash^v, mul2); !x.has(featureOf(r.pair, h), uint32(h)) {
+			x.put(r.pair, h, r.last.in(r.text), r.text[at:at+n])
+		}
+	}
+	r.last = token{at, n, mix(r.seeds[1]^v, mul2)}
+}
+
+// any takes any word.
+func (r *wordReader) any(lo, hi int) {
+	x := r.x
+	if wide(r.text[lo:hi]) && x.unspaced(r.word, r.text[lo:hi]) {
+		r.last.n = 0
+		return
+	}
+	lo, hi = trimWord(r.text, lo, hi)
+	w := r.text[lo:hi]
 	switch {
-	case n == 0:
+	case len(w) == 0:
 		return
-	case n > maxWord:
+	case len(w) > maxWord:
 		x.long++
-		last.n = 0
+		r.last.n = 0
 		return
-	case n == 1:
+	case len(w) == 1:
 		x.single++
 	}
 	x.count++
 	if len(x.set) >= x.limit {
-		return // for good: sets don't shrink
+		return
 	}
-	now := token{at: at, n: n}
-	w := now.in(text)
-	if n < 8 && at+8 <= len(text) { // most words: hash, three times at once
-		v := binary.LittleEndian.Uint64(text[at:])&(1<<(8*n)-1) ^ uint64(n)*mul1
-		if h := mix(seeds[0]^v, mul2); x.note(featureOf(word, h), uint32(h)) && x.want != nil {
-			x.name(featureOf(word, h), word, w, nil)
-		}
-		if last.n > 0 {
-			if h := mix(last.hash^v, mul2); x.note(featureOf(pair, h), uint32(h)) && x.want != nil {
-				x.name(featureOf(pair, h), pair, last.in(text), w)
-			}
-		}
-		now.hash = mix(seeds[1]^v, mul2)
-	} else {
-		x.put(word, hash(seeds[0], w), w, nil)
-		if last.n > 0 {
-			x.put(pair, hash(last.hash, w), last.in(text), w)
-		}
-		now.hash = hash(seeds[1], w)
+	x.put(r.word, hash(r.seeds[0], w), w, nil)
+	if r.last.n > 0 {
+		x.put(r.pair, hash(r.last.hash, w), r.last.in(r.text), w)
 	}
-	*last = now
+	r.last = token{lo, len(w), hash(r.seeds[1], w)}
+}
+
+// wide reports whether a word has a character of three octets or more: perhaps it is of a script without spaces.
+func wide(w []byte) bool {
+	for _, c := range w {
+		if c >= 0xe0 {
+			return true
+		}
+	}
+	return false
 }
 
 // trimWord returns where text[lo:hi] is without the quotes around it.
