@@ -129,8 +129,7 @@ func Wrap(k Kind, err error, text string) error {
 // KindOf returns the kind of the outermost Error in err's chain; Internal if
 // there is none. KindOf(nil) is Internal too: ask only about failures.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal
@@ -143,8 +142,8 @@ func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 // Error in its chain, or the name of its kind. For Internal and Corrupt it is
 // always the kind's name: the details are nobody else's business.
 func TextOf(err error) string {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
 		return Internal.String()
 	}
 	if e.Text == "" || e.Kind == Internal || e.Kind == Corrupt {

@@ -30,8 +30,8 @@ type result struct {
 	failed  bool
 	reason  Reason
 	detail  error
-	text    string // of a failure, for whoever asks
-	size    int    // in bytes, about
+	err     error // of a failure, for whoever asks; nil: it isn't made yet
+	size    int   // in bytes, about
 }
 
 // interpret finds in a reply what was asked for: follows the aliases, and tells

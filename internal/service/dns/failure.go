@@ -2,7 +2,6 @@ package dns
 
 import (
 	"errors"
-	"time"
 
 	"postroad/internal/fault"
 )
@@ -51,8 +50,6 @@ type Failure struct {
 	Reason     Reason
 	// Secure: DNSSEC vouches that it isn't there.
 	Secure bool
-	// TTL is for how long there is nothing.
-	TTL time.Duration
 	// Detail is for the log: what went wrong on the way. It may be nil.
 	Detail error
 }
@@ -73,17 +70,7 @@ func (f *Failure) Error() string {
 func (f *Failure) Unwrap() error { return f.Detail }
 
 // Fault gives f the kind of fault that it is.
-func (f *Failure) Fault() error { return f.fault(f.text()) }
-
-// fault is Fault, with its text. Much is asked of what isn't there, so both are of one piece.
-func (f Failure) fault(text string) error {
-	both := struct {
-		fault.Error
-		Failure
-	}{fault.Error{Kind: f.Reason.kind(), Text: text}, f}
-	both.Err = &both.Failure
-	return &both.Error
-}
+func (f *Failure) Fault() error { return &fault.Error{Kind: f.Reason.kind(), Text: f.text(), Err: f} }
 
 // ReasonOf returns the reason in err's chain; Temporary if there is none. Ask only about failures.
 func ReasonOf(err error) Reason {

@@ -134,19 +134,21 @@ func lookup[R wire.RR, T any](ctx context.Context, c *Client, name string, qtype
 		}
 	}
 	if len(a.Records) == 0 {
-		return Answer[T]{}, res.failure(question{ascii, qtype}, ttl)
+		return Answer[T]{}, res.failure(question{ascii, qtype})
 	}
 	return a, nil
 }
 
 // failure says why there is no record.
-func (res *result) failure(q question, ttl time.Duration) error {
-	f := Failure{Name: q.name, Type: wire.TypeToString[q.qtype], Reason: res.reason, Secure: res.secure, TTL: ttl, Detail: res.detail}
-	if !res.failed {
-		f.Reason = NoRecord
-		return f.fault(f.text())
+func (res *result) failure(q question) error {
+	if res.err != nil {
+		return res.err
 	}
-	return f.fault(res.text)
+	f := Failure{Name: q.name, Type: wire.TypeToString[q.qtype], Reason: res.reason, Secure: res.secure, Detail: res.detail}
+	if !res.failed { // what there is can't be read
+		f.Reason = NoRecord
+	}
+	return f.Fault()
 }
 
 // resolve answers from the cache, or asks. It returns nil if ctx has ended, or is of Remembered and the cache has no answer.
@@ -177,9 +179,8 @@ func (c *Client) fetch(ctx context.Context, q question) *result {
 	} else {
 		res = interpret(r, q.name, q.qtype)
 	}
-	if res.failed {
-		f := Failure{Name: q.name, Type: wire.TypeToString[q.qtype], Reason: res.reason}
-		res.text = f.text()
+	if res.failed { // much is asked of what isn't there
+		res.err = res.failure(q)
 	}
 	c.cache.keep(q, res, c.now())
 	return res

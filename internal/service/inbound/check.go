@@ -47,13 +47,15 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	if v.awaited && !signedBy(&r, domainOf(v.from)) {
 		return nil, g.counts.refuse(comeBack())
 	}
-	who := g.identities(v, &r)
-	had, err := g.memory.recall(ctx, g.o.Now(), who...)
+	var whoRoom subjects
+	var hadRoom pasts
+	now, who := g.o.Now(), g.identities(whoRoom[:0], v, &r)
+	had, err := g.memory.recallIn(ctx, now, &hadRoom, who)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot tell who is known here")
 	}
 	j := g.judge(&r, v.vouched() || established(had[1:])) // its neighbours' records are not its own
-	if j.domain != "" && !g.domains.take(j.domain, g.o.Now()) {
+	if j.domain != "" && !g.domains.take(j.domain, now) {
 		return nil, g.counts.refuse(Refusal{Reason: DomainRate, Code: 450, Status: "4.7.1", Text: printable("Too many messages from " + j.domain + ", try again later")})
 	}
 	c.report(&r, &j)
@@ -61,7 +63,7 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 		return nil, g.counts.refuse(*j.refusal)
 	}
 	if harmless(&r) && (j.domain != "" || v.back || r.DMARC.Status == authres.Pass) {
-		if err := g.memory.learn(ctx, g.o.Now(), who, had); err != nil {
+		if err := g.memory.learn(ctx, now, who, had); err != nil {
 			g.log.WarnContext(ctx, "cannot remember a sender", "err", err)
 		}
 	}
@@ -98,9 +100,9 @@ func established(had []past) bool {
 // maxIdentities bounds how many signatures of a message have a record.
 const maxIdentities = 6
 
-// identities are those who are known to have sent or passed on the message: the client's network first.
-func (g *Guard) identities(v *Visit, r *sender.Verdict) []subject {
-	who := append(make([]subject, 0, 4), v.network, v.host)
+// identities appends those who are known to have sent or passed on the message to who, which is empty: the client's network first.
+func (g *Guard) identities(who []subject, v *Visit, r *sender.Verdict) []subject {
+	who = append(who, v.network, v.host)
 	var sender subject // by SPF
 	if v.from != "" && r.SPF.Status == authres.Pass {
 		sender = g.subject(bySPF, r.SPF.Domain)

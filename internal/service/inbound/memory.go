@@ -165,12 +165,28 @@ func (p past) established() bool {
 	return p.messages >= 10 && p.last.Sub(p.first) >= 7*24*time.Hour
 }
 
+// subjects and pasts have room for those of a message.
+type (
+	subjects [3 + maxIdentities]subject
+	pasts    [3 + maxIdentities]past
+)
+
 // recall reads what is known of subjects, in their order.
 func (m *memory) recall(ctx context.Context, now time.Time, who ...subject) ([]past, error) {
-	found := make([]past, len(who))
-	if m.recent.all(now, who, found) {
+	return m.recallIn(ctx, now, new(pasts), who)
+}
+
+// recallIn is recall, but that what is found may lie in room.
+func (m *memory) recallIn(ctx context.Context, now time.Time, room *pasts, who []subject) ([]past, error) {
+	if found := room[:len(who)]; m.recent.all(now, who, found) {
 		return found, nil
 	}
+	return m.read(ctx, now, slices.Clone(who))
+}
+
+// read reads what is known of subjects.
+func (m *memory) read(ctx context.Context, now time.Time, who []subject) ([]past, error) {
+	found := make([]past, len(who))
 	err := m.db.View(ctx, Partition, func(r kv.Reader) error {
 		for i, s := range who {
 			v, ok, err := r.Get(recordKey(s))
@@ -193,9 +209,9 @@ const learnEvery = 10 * time.Minute
 // learn notes that subjects have delivered. had is what recall said of them.
 func (m *memory) learn(ctx context.Context, now time.Time, who []subject, had []past) error {
 	var due []subject
-	for i, s := range who {
+	for i := range who {
 		if now.Sub(had[i].last) >= learnEvery {
-			due = append(due, s)
+			due = append(due, who[i])
 		}
 	}
 	if len(due) == 0 {

@@ -22,7 +22,6 @@ func (r *recent) all(now time.Time, who []subject, found []past) bool {
 	for i, s := range who {
 		p, ok := r.known[s]
 		if !ok || p.stale(now) {
-			clear(found)
 			return false
 		}
 		found[i] = p

@@ -111,6 +111,9 @@ func (v *Visit) look(ctx context.Context) {
 
 // wait returns when all is known of the client that will be.
 func (v *Visit) wait(ctx context.Context) {
+	if v.looked() {
+		return
+	}
 	select {
 	case <-v.found:
 	case <-ctx.Done():

@@ -47,6 +47,7 @@ type Checker struct {
 	opts    Options
 	keys    dkim.Keys
 	records spf.Records
+	asks    dmarc.Records // what domains ask for
 }
 
 // New makes a Checker.
@@ -216,7 +217,7 @@ func (k *Check) memory(ctx context.Context) (_ context.Context, complete func() 
 }
 
 func (k *Check) dmarcMessage(v *Verdict) dmarc.Message {
-	m := dmarc.Message{SPF: dmarc.Identifier{Domain: v.SPF.Domain, Result: v.SPF.Status}}
+	m := dmarc.Message{SPF: dmarc.Identifier{Domain: v.SPF.Domain, Result: v.SPF.Status}, Records: &k.by.asks}
 	for _, s := range v.DKIM {
 		m.DKIM = append(m.DKIM, dmarc.Identifier{Domain: s.Domain, Result: s.Status})
 	}

@@ -28,6 +28,8 @@ type Message struct {
 	SPF Identifier
 	// DKIM are the signatures' results.
 	DKIM []Identifier
+	// Records remembers what records say; nil: each is read anew.
+	Records *Records
 }
 
 // Result is the outcome.
@@ -41,7 +43,8 @@ type Result struct {
 	Author string
 	// PolicyDomain is where Record was found; "" if there is none.
 	PolicyDomain string
-	Record       Record
+	// Record's lists are shared, and not to be changed.
+	Record Record
 	// Policy is what the record asks for the author's domain, and Disposition what shall be done with this
 	// message: None unless Status is fail, and milder than Policy if the record is in testing. Where Status is permerror, but people
 	// may see an address in From all the same, it is Quarantine.
@@ -68,7 +71,7 @@ func (r *Result) rank() int {
 // the others' policies, and what people may take for an address that nobody can check is suspicious.
 func Evaluate(ctx context.Context, resolver Resolver, m Message) Result {
 	authors, odd := authors(m.From)
-	w := &walker{resolver: resolver}
+	w := &walker{resolver: resolver, records: m.Records}
 	var worst Result
 	for i, a := range authors {
 		if r := evaluate(ctx, w, a, &m); i == 0 || r.rank() > worst.rank() {
@@ -130,7 +133,7 @@ func evaluate(ctx context.Context, w *walker, author string, m *Message) Result 
 	if p == nil || p.Unusable {
 		return r
 	}
-	r.PolicyDomain, r.Record = p.domain, p.Record
+	r.PolicyDomain, r.Record = p.domain, *p.Record
 	unknown, err := w.align(ctx, &r, m)
 	if err == nil {
 		r.Policy, err = w.applicable(ctx, author, p)

@@ -24,12 +24,13 @@ const maxLabels = 8
 // published is a record and where it is.
 type published struct {
 	domain string
-	Record
+	*Record
 }
 
 // walker walks the DNS tree, and asks for each name once.
 type walker struct {
 	resolver Resolver
+	records  *Records
 	asked    []asked // hardly ever more than a few
 }
 
@@ -52,8 +53,8 @@ func (w *walker) record(ctx context.Context, domain string) (*published, error) 
 	}
 	var p *published
 	for _, txt := range txts {
-		r, ok := ParseRecord(txt)
-		if !ok {
+		r := w.records.parse(txt)
+		if r == nil {
 			continue
 		}
 		if p != nil { // §4.10 step 2: several are none
