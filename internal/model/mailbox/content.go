@@ -130,11 +130,17 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	if len(fields) == 0 {
 		return c
 	}
+	return c.PrefixedIn(new(Content), fields)
+}
+
+// PrefixedIn is Prefixed that makes the new content in room, for those who need it for a short time only, and not in a mailbox.
+func (c *Content) PrefixedIn(room *Content, fields []byte) *Content {
 	base, front := c, fields
 	if c.base != nil {
 		base, front = c.base, slices.Concat(fields, c.front)
 	}
-	return &Content{base: base, front: front, spool: c.spool, text: c.text, extra: c.extra}
+	*room = Content{base: base, front: front, spool: c.spool, text: c.text, extra: c.extra}
+	return room
 }
 
 // Split parts what Prefixed has put in front, which may be nothing, from the message that it was put before.

@@ -81,7 +81,7 @@ func (c *Collected) conclude(ctx context.Context, r *run, out *Taken) {
 	results := []error{r.outcome(0)}
 	r.a.count(r, results)
 	r.noteDelivered(ctx)
-	r.a.note(ctx, *r.e, r.to, r.content.Size(), results)
+	r.a.note(ctx, r.e, r.to, r.content.Size(), results)
 	if out.Err = copied.err; out.Err != nil {
 		return
 	}

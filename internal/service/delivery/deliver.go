@@ -60,7 +60,13 @@ type Envelope struct {
 //
 // Errors: fault.OverQuota, fault.NotFound if the account has gone since, those of Problem, and what the store and the queue may fail with.
 func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mailbox.Content) []error {
-	r := run{a: a, e: &e, to: to, content: c}
+	r := a.newRun(e, to, c)
+	results := r.deliver(ctx)
+	r.release()
+	return results
+}
+
+func (r *run) deliver(ctx context.Context) []error {
 	if results, yes := r.aside(ctx); yes {
 		return results
 	}
@@ -68,6 +74,7 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	if err := r.journal(ctx); err != nil {
 		return r.all(err)
 	}
+	a, e, to := r.a, r.e, r.to
 	if a.queue != nil && e.Who != nil && e.HoldUntil.After(a.now()) {
 		r.hold(ctx)
 	} else {
@@ -80,10 +87,10 @@ func (a *Agent) Deliver(ctx context.Context, e Envelope, to []Recipient, c *mail
 	}
 	r.keepFailed(ctx, results)
 	r.report(ctx, results)
-	a.count(&r, results)
+	a.count(r, results)
 	r.noteWritten()
 	r.noteDelivered(ctx)
-	a.note(ctx, e, to, c.Size(), results)
+	a.note(ctx, e, to, r.content.Size(), results)
 	return results
 }
 
@@ -93,7 +100,7 @@ func (r *run) all(err error) []error {
 	for i := range results {
 		results[i] = err
 	}
-	r.a.note(context.Background(), *r.e, r.to, r.content.Size(), results)
+	r.a.note(context.Background(), r.e, r.to, r.content.Size(), results)
 	return results
 }
 
@@ -126,6 +133,8 @@ type run struct {
 
 	handed    bool  // to the handler
 	unhandled error // why it didn't take it
+
+	room room
 }
 
 // together is how many copies share a sync. More wouldn't make it cheaper, but hold more mailboxes open.
@@ -160,8 +169,7 @@ func (r *run) submit(ctx context.Context, p place) {
 	if len(r.begun) == together {
 		r.waitCopies()
 	}
-	c := &copied{place: p}
-	r.copies.add(c)
+	c := r.newCopied(p)
 	r.begun = append(r.begun, c)
 	if c.session, c.err = r.a.open(ctx, p.account); c.err != nil {
 		return
@@ -199,11 +207,8 @@ func (r *run) folder(c *copied) (mailbox.Folder, bool) {
 }
 
 // copyFor is the message for a mailbox: the reverse-path, what the account thinks of it, what the checks found, and what was in
-// front when it came. Without c it is what all of them have.
+// front when it came.
 func (r *run) copyFor(p place, c *copied) *mailbox.Content {
-	if c == nil {
-		return r.frontedFor(p, "")
-	}
 	m := r.frontedFor(p, c.opinion.Field)
 	c.size = m.Size()
 	return m
@@ -217,7 +222,7 @@ func (r *run) frontedFor(p place, opinion string) *mailbox.Content {
 		return p.list.content.Prefixed(r.front(p.list.from, opinion))
 	case opinion != "":
 		return r.content.Prefixed(r.front(r.e.From, opinion))
-	case r.collected != nil && (r.e.Verdict == nil || r.e.Verdict.Field == ""):
+	case r.collected != nil && r.found() == "":
 		return r.content
 	case r.mail == nil:
 		r.mail = r.content.Prefixed(r.front(r.e.From, ""))
@@ -227,15 +232,22 @@ func (r *run) frontedFor(p place, opinion string) *mailbox.Content {
 
 // front is what stands in front of a mailbox's copy.
 func (r *run) front(from, opinion string) []byte {
-	found := ""
-	if r.e.Verdict != nil {
-		found = r.e.Verdict.Field
+	return r.appendFront(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(opinion)+len(r.found())), from, opinion)
+}
+
+func (r *run) appendFront(b []byte, from, opinion string) []byte {
+	if r.collected == nil { // else it has a Return-Path of where it was delivered
+		b = appendReturnPath(b, from)
 	}
-	if r.collected != nil { // it has a Return-Path of where it was delivered
-		return append([]byte(opinion), found...)
+	return append(append(b, opinion...), r.found()...)
+}
+
+// found is the field that tells what the checks found.
+func (r *run) found() string {
+	if r.e.Verdict == nil {
+		return ""
 	}
-	b := appendReturnPath(make([]byte, 0, len("Return-Path: <>\r\n")+len(from)+len(opinion)+len(found)), from)
-	return append(append(b, opinion...), found...)
+	return r.e.Verdict.Field
 }
 
 // wait returns when all that has begun is durable or has failed.

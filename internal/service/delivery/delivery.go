@@ -47,7 +47,7 @@ type Options struct {
 	Quarantine Quarantine
 	// Policies say what is journaled, and what is written below mail that leaves. Nil: nothing.
 	Policies *policy.Book
-	// Note hears what becomes of messages. It must not wait. Nil: nobody hears.
+	// Note hears what becomes of messages. It must not wait, nor keep the event's To. Nil: nobody hears.
 	Note func(trace.Event)
 	Now  func() time.Time // default: time.Now
 }

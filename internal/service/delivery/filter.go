@@ -48,14 +48,15 @@ type filtered struct {
 
 // filter begins what an account's rules want.
 func (r *run) filter(ctx context.Context, p place, c *copied) {
-	f := &filtered{run: r, ctx: ctx, place: p, copied: c, content: r.copyFor(p, c)}
+	f := r.newFiltered()
+	f.ctx, f.place, f.copied, f.content = ctx, p, c, r.copyFor(p, c)
 	profile, err := r.a.dir.ProfileByID(ctx, p.account)
 	if err != nil {
 		c.err = err
 		return
 	}
 	f.owner, f.who = profile.Account.Address, profile.Identity
-	f.env = f.environment()
+	f.describe()
 	r.noteReceived()
 	out, err := f.decide()
 	if err != nil {
@@ -84,9 +85,10 @@ const (
 	cleanScore = 1
 )
 
-// environment is what is known of the message.
-func (f *filtered) environment() *sieve.Environment {
-	e := &sieve.Environment{Envelope: sieve.Envelope{From: f.e.From, To: f.owner}}
+// describe fills in what is known of the message.
+func (f *filtered) describe() {
+	e := f.env
+	e.Envelope.From, e.Envelope.To = f.e.From, f.owner
 	for i := range f.to { // what the client said; of a group's and a list's members each is the recipient under the own name
 		to := &f.to[i]
 		if slices.Contains(to.accounts, f.place.account) && !to.several() {
@@ -112,7 +114,6 @@ func (f *filtered) environment() *sieve.Environment {
 			e.Spam = junkScore
 		}
 	}
-	return e
 }
 
 // about is what is known of the client, for scripts that ask. RFC 5183 §4.1.

@@ -165,7 +165,8 @@ func (f *filtered) onward(a *sieve.Action, content *mailbox.Content) {
 	domain := f.owner[strings.LastIndexByte(f.owner, '@')+1:]
 	l := &leg{kind: trace.Forwarded, by: f.owner, e: f.transfer(), leaving: f.leaving(strings.ToLower(domain))}
 	if a.Message != nil && l.leaving.Who != nil { // the script's owner has had a hand in it: it is their word, and not ours or a colleague's, that is signed
-		l.leaving.Who = &f.who
+		who := f.who
+		l.leaving.Who = &who
 	}
 	l.e.ID = f.child("redirect " + f.owner + " " + a.Address)
 	l.to = []transfer.Recipient{{Address: a.Address}}

@@ -10,8 +10,8 @@ import (
 
 // Judge thinks about what may be junk. It must be safe for concurrent use.
 type Judge interface {
-	// Letter begins to think about a message, which costs nothing yet; nil: it isn't judged. c is the message as mailboxes get it,
-	// and is valid as long as the Letter is used.
+	// Letter begins to think about a message, which costs nothing yet; nil: it isn't judged. c is the message as mailboxes get it.
+	// It and the envelope are valid as long as the Letter is used.
 	Letter(e *Envelope, c *mailbox.Content) Letter
 	// Wrote hears of a message that somebody here has sent: whom they write to, they know. It must not wait.
 	Wrote(who ident.AccountID, to []string)
@@ -47,7 +47,7 @@ func (r *run) judge(ctx context.Context, p place, c *copied) {
 	defer r.unjudged(ctx, c)
 	if !r.begunLetter {
 		r.begunLetter = true
-		r.letter = r.a.judge.Letter(r.e, r.copyFor(place{}, nil))
+		r.letter = r.a.judge.Letter(r.e, r.forJudge())
 	}
 	if r.letter != nil {
 		c.opinion = r.letter.For(ctx, c.session)

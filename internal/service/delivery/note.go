@@ -13,7 +13,7 @@ import (
 const shown = 20
 
 // note writes the one line that tells what happened to a message.
-func (a *Agent) note(ctx context.Context, e Envelope, to []Recipient, size int64, results []error) {
+func (a *Agent) note(ctx context.Context, e *Envelope, to []Recipient, size int64, results []error) {
 	level, failed := slog.LevelInfo, 0
 	for _, err := range results {
 		if err != nil {

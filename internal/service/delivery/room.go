@@ -1,0 +1,73 @@
+package delivery
+
+import (
+	"sync"
+
+	"postroad/internal/model/mailbox"
+	"postroad/internal/service/sieve"
+)
+
+// room is for what nearly every message needs while it is delivered, so that it is found in one piece, and used for the next message.
+type room struct {
+	envelope Envelope
+	copied   copied // the first one
+	filtered filtered
+	env      sieve.Environment
+	judged   mailbox.Content
+	front    []byte // of judged
+}
+
+// maxFront is how large a front's room is that is kept.
+const maxFront = 4 << 10
+
+// runs are those that have ended.
+var runs = sync.Pool{New: func() any { return new(run) }}
+
+// newRun takes up a message.
+func (a *Agent) newRun(e Envelope, to []Recipient, c *mailbox.Content) *run {
+	r := runs.Get().(*run)
+	r.a, r.to, r.content, r.room.envelope = a, to, c, e
+	r.e = &r.room.envelope
+	return r
+}
+
+// release gives back the room of a delivery that has ended. If the message has gone further than to mailboxes, or nowhere, others have been shown
+// it and its envelope, and nobody asks them whether they still look.
+func (r *run) release() {
+	if len(r.copies.all) == 0 || len(r.legs) > 0 || r.handed {
+		return
+	}
+	front := r.room.front
+	if cap(front) > maxFront {
+		front = nil
+	}
+	*r = run{room: room{front: front[:0]}}
+	runs.Put(r)
+}
+
+// newCopied begins a copy.
+func (r *run) newCopied(p place) *copied {
+	c := &r.room.copied
+	if len(r.copies.all) > 0 {
+		c = new(copied)
+	}
+	c.place = p
+	r.copies.add(c)
+	return c
+}
+
+// newFiltered is for a copy's way through the rules: there is one at a time.
+func (r *run) newFiltered() *filtered {
+	f := &r.room.filtered
+	*f, r.room.env = filtered{run: r, env: &r.room.env}, sieve.Environment{}
+	return f
+}
+
+// forJudge is the message as mailboxes get it, but for what they think of it.
+func (r *run) forJudge() *mailbox.Content {
+	if r.collected != nil && r.found() == "" {
+		return r.content
+	}
+	r.room.front = r.appendFront(r.room.front[:0], r.e.From, "")
+	return r.content.PrefixedIn(&r.room.judged, r.room.front)
+}
