@@ -14,7 +14,9 @@ const mostParsed = 8 << 20
 
 // see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into m.Body.
 func (s *Service) see(m features.Message, parsed *message.Structure) paper {
-	m.Facts = features.FactsOfMessage(&m)
+	r := s.extract.Read(&m)
+	defer r.Close()
+	m.Facts = r.Facts()
 	p := paper{m: m}
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()
@@ -34,7 +36,7 @@ func (s *Service) see(m features.Message, parsed *message.Structure) paper {
 			p.m.Facts.Signs = append(p.m.Facts.Signs, sign.Kind.String())
 		}
 	}
-	p.set = s.extract.Extract(&p.m)
+	p.set = r.Extract(&p.m)
 	p.m.Decoded = nil
 	p.author = s.author(&p)
 	return p

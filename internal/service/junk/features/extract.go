@@ -39,11 +39,38 @@ func New() *Extractor {
 
 // Extract returns the features of a message.
 func (x *Extractor) Extract(m *Message) Set {
+	r := x.Read(m)
+	defer r.Close()
+	return r.Extract(m)
+}
+
+// A Reader is for those who want both a message's facts and its features: its header is read but once.
+type Reader struct {
+	x *Extractor
+	e *extraction
+}
+
+// Read reads a message's header. The caller closes the Reader, and doesn't change the message's bytes until then.
+func (x *Extractor) Read(m *Message) Reader {
 	e := x.pool.Get().(*extraction)
-	defer x.pool.Put(e)
 	e.reset()
-	e.run(m)
-	return append(make(Set, 0, len(e.set)), e.set...)
+	e.begin(HeaderOf(m))
+	return Reader{x, e}
+}
+
+// Facts is FactsOf for the header, with the results that are in there.
+func (r Reader) Facts() Facts { return r.e.facts("") }
+
+// Extract returns the features of the message, once.
+func (r Reader) Extract(m *Message) Set {
+	r.e.run(m)
+	return append(make(Set, 0, len(r.e.set)), r.e.set...)
+}
+
+// Close gives back the memory.
+func (r Reader) Close() {
+	r.e.end()
+	r.x.pool.Put(r.e)
 }
 
 // Name tells what some features of a message mean, such as "words: cheap watches" or "link to: example.com", in the order of
@@ -60,9 +87,9 @@ func (x *Extractor) Name(m *Message, want []uint32) []string {
 
 // named makes some features again, and returns what in says of each: of its kind and its texts, which are one or two.
 func (x *Extractor) named(m *Message, want []uint32, in func(k Kind, a, b string) string) []string {
-	e := x.pool.Get().(*extraction)
-	defer x.pool.Put(e)
-	e.reset()
+	r := x.Read(m)
+	defer r.Close()
+	e := r.e
 	e.names, e.in = make([]string, len(want)), in
 	e.want = make(map[uint32]int, len(want))
 	for i, f := range want {
@@ -76,6 +103,7 @@ func (x *Extractor) named(m *Message, want []uint32, in func(k Kind, a, b string
 
 // An extraction is the work on one message.
 type extraction struct {
+	reading
 	collector
 	folder
 	text    []byte // folded
@@ -110,7 +138,7 @@ func (x *extraction) reset() {
 
 func (x *extraction) run(m *Message) {
 	x.limit = headLimit
-	x.facts(&m.Facts)
+	x.known(&m.Facts)
 	x.header(m)
 	if !x.listed { // else it is the list's
 		x.limit = headLimit + clientLimit

@@ -39,36 +39,37 @@ type Facts struct {
 //
 // The caller sees to it that the header begins with what we wrote: only the fields up to the first Received are believed, and
 // behind it those Received fields that tell how the message went on inside of our own network.
-func FactsOf(header []byte, results string) Facts { return factsOf(nil, header, results) }
-
-// FactsOfMessage is FactsOf for a message's header.
-func FactsOfMessage(m *Message) Facts {
-	front, rest := HeaderOf(m)
-	return factsOf(front, rest, "")
+func FactsOf(header []byte, results string) Facts {
+	var r reading
+	r.begin(header, nil)
+	return r.facts(results)
 }
 
-func factsOf(front, rest []byte, results string) Facts {
+func (r *reading) facts(results string) Facts {
 	var f Facts
-	received, from := false, [][]byte(nil)
-	eachFieldOf(front, rest, func(name, value []byte) bool {
-		switch {
-		case is(name, "From"):
+	var room [maxFrom][]byte
+	received, from := false, room[:0]
+fields:
+	for i := range r.fields {
+		switch value, a := r.fields[i].value, r.fields[i].about; {
+		case a&ofFrom != 0:
 			from = append(from, value)
-		case from != nil:
-			return len(from) < maxFrom
-		case is(name, "Received"):
+		case len(from) > 0:
+			if len(from) >= maxFrom {
+				break fields
+			}
+		case a&ofReceived != 0:
 			received = true
 			if !f.Client.IsValid() {
 				f.hop(value)
 			}
 		case received:
-		case is(name, "Return-Path"):
+		case a&ofReturnPath != 0:
 			f.From = strings.ToLower(string(bytes.Trim(value, "<> \t\r\n")))
-		case is(name, "Authentication-Results") && results == "":
+		case a&ofResults != 0 && results == "":
 			results = string(value)
 		}
-		return true
-	})
+	}
 	f.results(results, authorOf(from))
 	return f
 }

@@ -9,34 +9,29 @@ import (
 
 // header adds what the message's header tells.
 func (x *extraction) header(m *Message) {
-	front, rest := HeaderOf(m)
-	var last []byte
 	x.limit = fieldLimit
-	eachFieldOf(front, rest, func(name, value []byte) bool {
-		ofList := ofList(name, value)
-		x.listed = x.listed || ofList
-		if (ofList || addedByList(name)) && len(x.lists) < maxHops {
-			x.lists = append(x.lists, value)
+	var last *field
+	for i := range x.fields {
+		f := &x.fields[i]
+		passed := f.passed()
+		x.listed = x.listed || passed
+		if (passed || f.about&addedByList != 0) && len(x.lists) < maxHops {
+			x.lists = append(x.lists, f.value)
 		}
-		if len(x.hops) < maxHops && is(name, "Received") {
-			x.hops = append(x.hops, value)
+		if f.about&ofReceived != 0 && len(x.hops) < maxHops {
+			x.hops = append(x.hops, f.value)
 		}
-		if x.traced(name) || addedByList(name) {
-			return true
+		if f.about&(traced|addedByList) != 0 {
+			continue
 		}
-		x.add(Field, x.lower(name))
+		name := x.reading.name(f)
+		x.put(Field, f.whole, name, nil)
 		if last != nil {
-			x.low = append(x.low, last...) // the name's copy stands before it
-			n := len(x.low) - len(last)
-			for i := n; i < len(x.low); i++ {
-				x.low[i] = lower(x.low[i])
-			}
-			x.add2(Order, x.low[n:], x.low[:n])
+			x.put(Order, hash(last.first, name), x.reading.name(last), name)
 		}
-		last = name
-		x.field(name, value)
-		return true
-	})
+		last = f
+		x.field(f, name)
+	}
 	x.limit = headLimit
 	x.subject(m.Summary.Subject())
 	x.addresses(m)
@@ -60,55 +55,25 @@ func HeaderOf(m *Message) (front, rest []byte) {
 	return front, rest[:max(n, 0)]
 }
 
-// tracedPrefixes are how fields begin that traced is about.
-var tracedPrefixes = [...]string{"X-Spam", "X-Postroad", "X-MS-", "X-Microsoft", "X-Forefront", "X-EOP", "X-Incoming", "X-Exchange", "X-Envelope",
-	"ARC-", "X-Google-", "X-Gm-", "X-Rspam", "X-Virus", "X-Amavis", "X-Barracuda", "X-IronPort", "X-Proofpoint", "X-Mailman", "CMM-",
-	"X-SID-", "X-AntiAbuse", "X-Pyzor", "X-Bogosity", "X-DSPAM", "X-CRM114", "X-UID", "X-Originating", "X-MDRemoteIP", "X-HE-", "X-SA-", "X-Sonic", "X-ME-"}
-
-// traced reports whether a field is one that servers on the way add, among them ours, or that those who collect mail add: such
-// would tell where a message was found, not what it is.
-func (x *extraction) traced(name []byte) bool {
-	switch lower(name[0]) {
-	case 'x', 'a', 'c':
-		for _, p := range tracedPrefixes {
-			if hasPrefix(name, p) {
-				return true
-			}
-		}
-	}
-	switch string(x.lower(name)) {
-	case "received", "return-path", "delivered-to", "authentication-results", "received-spf", "x-original-to", "envelope-to", "x-received",
-		"status", "x-status", "x-keywords", "content-length", "lines", "x-beenthere", "errors-to", "x-loop", "xref", "path",
-		"x-egroups-return", "x-apparently-to", "x-originalarrivaltime", "spamdiagnosticoutput", "spamdiagnosticmetadata", "delivery-date",
-		"x-scanned-by", "x-mimedefang", "x-sender-ip", "x-message-info", "x-message-delivery", "x-message-status", "x-dcc", "old-return-path",
-		"x-folder", "x-filename", "x-evolution-source", "x-mozilla-status", "x-mozilla-status2", "resent-message-id", "list-id", "list-post",
-		"list-help", "list-subscribe", "list-archive", "list-owner", "mailing-list", "dkim-filter", "x-hmailserver", "x-forwarded-encrypted":
-		return true
-	}
-	return false
-}
-
 // field adds what the value of a field tells.
-func (x *extraction) field(name, value []byte) {
-	value = bytes.TrimSpace(value)
-	switch {
-	case is(name, "X-Mailer"), is(name, "User-Agent"):
+func (x *extraction) field(f *field, name []byte) {
+	switch value := bytes.TrimSpace(f.value); {
+	case f.about&ofMailer != 0:
 		x.program = value
 		x.mailer(value)
-	case is(name, "Date"):
+	case f.about&ofDate != 0:
 		x.date(value)
-	case is(name, "Message-ID"):
+	case f.about&ofID != 0:
 		value = bytes.Trim(value, "<> ")
 		x.shapes = appendShape(x.shapes[:0], value)
 		x.add(ID, x.shapes)
-	case is(name, "Content-Type"):
+	case f.about&ofType != 0:
 		if i := indexFold(value, "boundary"); i >= 0 {
 			x.shapes = appendShape(x.shapes[:0], bytes.Trim(htmltag.Attr(value[i:], "boundary"), "\"; "))
 			x.add2String(Part, "boundary", x.shapes)
 		}
-	case is(name, "X-Priority"), is(name, "Importance"), is(name, "Precedence"), is(name, "Auto-Submitted"), is(name, "MIME-Version"),
-		is(name, "X-MSMail-Priority"), is(name, "List-Unsubscribe-Post"), is(name, "Content-Transfer-Encoding"):
-		x.low = append(x.lower(name), ':')
+	case f.about&valued != 0:
+		x.low = append(append(x.low[:0], name...), ':')
 		for _, c := range value[:min(len(value), 30)] {
 			x.low = append(x.low, lower(c))
 		}

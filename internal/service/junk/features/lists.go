@@ -9,21 +9,6 @@ import (
 // What comes through a mailing list has the list's own marks: who sends it on, and what is written below each message. These are the same on whatever
 // somebody sends there, also on junk, and together they would drown what the message itself says.
 
-// ofList reports whether a field is there only on what came through a mailing list.
-func ofList(name, value []byte) bool {
-	switch lower(name[0]) {
-	case 'l':
-		return is(name, "List-Post")
-	case 'm':
-		return is(name, "Mailing-List")
-	case 's':
-		return is(name, "Sender") && keeper(value)
-	case 'x':
-		return is(name, "X-Mailman-Version") || is(name, "X-BeenThere")
-	}
-	return false
-}
-
 // keeper reports whether an address is one that programs send a list's mail from.
 func keeper(value []byte) bool {
 	at := bytes.LastIndexByte(value, '@')
@@ -108,21 +93,6 @@ func drawn(line []byte) bool {
 // ofItself reports whether a line tells of the list itself.
 func ofItself(line []byte) bool {
 	return bytes.Contains(line, []byte("/mailman/listinfo/")) || bytes.Contains(line, []byte("mailing list"))
-}
-
-// addedByList reports whether a field is one that lists add to what they pass on.
-func addedByList(name []byte) bool {
-	switch lower(name[0]) {
-	case 'l':
-		return hasPrefix(name, "List-")
-	case 'p':
-		return is(name, "Precedence")
-	case 's':
-		return is(name, "Sender")
-	case 'x':
-		return is(name, "X-Original-Date") || is(name, "X-Mailing-List") || is(name, "X-Reply-To")
-	}
-	return false
 }
 
 // withoutTag is the subject of what came through a list without the tag that the list has put in front of it.

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// facts adds what is known apart from the message.
-func (x *extraction) facts(f *Facts) {
+// known adds what is known apart from the message.
+func (x *extraction) known(f *Facts) {
 	for _, r := range [...]struct{ name, result string }{{"SPF", f.SPF}, {"DKIM", f.DKIM}, {"DMARC", f.DMARC}, {"ARC", f.ARC}} {
 		if r.result != "" {
 			x.add2String(Auth, r.name, []byte(r.result))
