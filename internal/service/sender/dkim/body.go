@@ -3,6 +3,7 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"math"
 	"sync"
@@ -25,14 +26,15 @@ func (b *Bodies) Want(relaxed bool, limit int64) *BodyDigest {
 		c = &b.relaxed
 	}
 	if *c == nil {
-		*c = &canonical{relaxed: relaxed, out: buffers.Get().(*[canonicalBuffer]byte)[:0]}
+		*c = forms.Get().(*canonical)
+		(*c).relaxed = relaxed
 	}
 	for _, d := range (*c).digests {
 		if d.limit == limit {
 			return d
 		}
 	}
-	d := &BodyDigest{limit: limit, h: sha256.New()}
+	d := &BodyDigest{limit: limit}
 	(*c).digests = append((*c).digests, d)
 	return d
 }
@@ -48,41 +50,60 @@ func (b *Bodies) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close says that the body is complete. Digests are ready after it.
+// Close says that the body is complete. Digests are ready after it. Nothing must be wanted or written then.
 func (b *Bodies) Close() {
-	if b.simple != nil {
-		b.simple.close()
-	}
-	if b.relaxed != nil {
-		b.relaxed.close()
+	for _, c := range []**canonical{&b.simple, &b.relaxed} {
+		if *c != nil {
+			(*c).close()
+			(*c).leave()
+			*c = nil
+		}
 	}
 }
 
 // BodyDigest is the digest of a canonical form of a body, or of its beginning.
 type BodyDigest struct {
 	limit, length int64
-	h             hash.Hash
+	h             hash.Hash // of all but the last portion; nil: there was none yet, as with most messages
+	sum           [sha256.Size]byte
 }
 
 func (d *BodyDigest) write(p []byte) {
-	if left := d.limit - min(d.length, d.limit); int64(len(p)) > left {
-		d.h.Write(p[:left])
-	} else {
-		d.h.Write(p)
+	p = d.signed(p)
+	if d.h == nil {
+		d.h = sha256.New()
 	}
-	d.length += int64(len(p))
+	d.h.Write(p)
 }
 
-// Sum returns the digest.
-func (d *BodyDigest) Sum() []byte { return d.h.Sum(nil) }
+// end is write of the last portion.
+func (d *BodyDigest) end(p []byte) {
+	p = d.signed(p)
+	if d.h == nil {
+		d.sum = sha256.Sum256(p)
+		return
+	}
+	d.h.Write(p)
+	d.h.Sum(d.sum[:0])
+}
+
+// signed counts a portion, and returns what of it is below the limit.
+func (d *BodyDigest) signed(p []byte) []byte {
+	left := d.limit - min(d.length, d.limit)
+	d.length += int64(len(p))
+	return p[:min(left, int64(len(p)))]
+}
+
+// Sum returns the digest, which the caller must not change.
+func (d *BodyDigest) Sum() []byte { return d.sum[:] }
 
 // Length is that of the whole canonical form, in octets, whatever the limit.
 func (d *BodyDigest) Length() int64 { return d.length }
 
 const canonicalBuffer = 8 << 10
 
-// buffers are for what is handed to the digests; those of bodies that don't come to an end are left to the garbage collector.
-var buffers = sync.Pool{New: func() any { return new([canonicalBuffer]byte) }}
+// forms are used again; those of bodies that don't come to an end are left to the garbage collector.
+var forms = sync.Pool{New: func() any { return new(canonical) }}
 
 // canonical brings a body into a canonical form (RFC 6376 §3.4.3, §3.4.4) and hands it to the digests.
 type canonical struct {
@@ -95,8 +116,20 @@ type canonical struct {
 	cr bool
 	// any: something has been handed on.
 	any     bool
-	out     []byte
 	digests []*BodyDigest
+	// out[:n] is to be handed to the digests.
+	n   int
+	out [canonicalBuffer]byte
+}
+
+// leave makes c ready for another body.
+func (c *canonical) leave() {
+	c.breaks, c.space, c.cr, c.any, c.n = 0, false, false, false, 0
+	clear(c.digests)
+	if c.digests = c.digests[:0]; cap(c.digests) > 16 {
+		c.digests = nil
+	}
+	forms.Put(c)
 }
 
 // plain says of each octet whether it always stands for itself.
@@ -143,24 +176,54 @@ func (c *canonical) write(p []byte) {
 
 // run is how many octets at the beginning of p stand for themselves.
 func (c *canonical) run(p []byte) int {
-	if !c.relaxed {
-		if i := bytes.IndexByte(p, '\r'); i >= 0 {
-			return i
-		}
-		return len(p)
-	}
 	i := 0
 	for i < len(p) {
-		if plain[p[i]] {
-			i++
-			continue
+		if c.relaxed {
+			i += words(p[i:])
+		} else if n := bytes.IndexByte(p[i:], '\r'); n >= 0 {
+			i += n
+		} else {
+			return len(p)
 		}
-		// A single space inside a line stays: going on makes runs of lines, not of words.
-		if p[i] == ' ' && i > 0 && i+1 < len(p) && plain[p[i+1]] {
-			i += 2
-			continue
+		// A line end between two characters stays: going on makes runs of paragraphs, not of lines.
+		if i == 0 || len(p)-i < 3 || p[i] != '\r' || p[i+1] != '\n' || !plain[p[i+2]] {
+			break
 		}
-		break
+		i += 2
+	}
+	return i
+}
+
+// words is how many octets at the beginning of p are neither a line end nor white space, or else a single space between two such.
+func words(p []byte) int {
+	if len(p) == 0 || !plain[p[0]] {
+		return 0
+	}
+	for i := usual(p); i < len(p); i++ {
+		if !plain[p[i]] && (p[i] != ' ' || i+1 == len(p) || !plain[p[i+1]]) {
+			return i
+		}
+	}
+	return len(p)
+}
+
+// usual is words, but that it looks at eight octets at a time, and leaves to others those among which there are two spaces, or what is below them. Which octets
+// of the eight are such, their highest bits tell; those beyond the first may err, but that doesn't matter then.
+func usual(p []byte) int {
+	const each, highest = 0x0101010101010101, 0x8080808080808080
+	i, last := 0, uint64(0) // last is not zero behind a space, of which the next octet tells whether it stays
+	for ; len(p)-i >= 8; i += 8 {
+		w := binary.LittleEndian.Uint64(p[i:])
+		below := (w - each*' ') &^ w & highest
+		w ^= each * ' '
+		spaces := (w - each) &^ w & highest
+		if below|spaces&(spaces<<8|last) != 0 {
+			break
+		}
+		last = spaces >> 56
+	}
+	if last != 0 {
+		i--
 	}
 	return i
 }
@@ -186,22 +249,21 @@ func (c *canonical) lineEnd() {
 
 func (c *canonical) emit(p []byte) {
 	c.any = true
-	if len(c.out)+len(p) > cap(c.out) {
-		c.flush()
+	if len(p) > len(c.out)-c.n {
+		c.hand(c.out[:c.n])
+		c.n = 0
 	}
-	if len(p) > cap(c.out) {
+	if len(p) > len(c.out) {
 		c.hand(p)
 		return
 	}
-	c.out = append(c.out, p...)
-}
-
-func (c *canonical) flush() {
-	c.hand(c.out)
-	c.out = c.out[:0]
+	c.n += copy(c.out[c.n:], p)
 }
 
 func (c *canonical) hand(p []byte) {
+	if len(p) == 0 {
+		return
+	}
 	for _, d := range c.digests {
 		d.write(p)
 	}
@@ -216,9 +278,7 @@ func (c *canonical) close() {
 	if c.any || !c.relaxed {
 		c.emit(crlf)
 	}
-	c.flush()
-	if cap(c.out) == canonicalBuffer {
-		buffers.Put((*[canonicalBuffer]byte)(c.out[:canonicalBuffer]))
-		c.out = nil
+	for _, d := range c.digests {
+		d.end(c.out[:c.n])
 	}
 }

@@ -7,18 +7,20 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
-// form returns a body's canonical form, fed in portions.
+// form returns a body's canonical form, fed in portions, with room for 16 octets in the buffer at first.
 func form(relaxed bool, body string, portion int) string {
 	var out bytes.Buffer
-	c := &canonical{relaxed: relaxed, out: make([]byte, 0, 16)}
+	c := &canonical{relaxed: relaxed, n: canonicalBuffer - 16}
 	c.digests = []*BodyDigest{{limit: Whole, h: tee{sha256.New(), &out}}}
 	for ; body != ""; body = body[min(portion, len(body)):] {
 		c.write([]byte(body[:min(portion, len(body))]))
 	}
 	c.close()
-	return out.String()
+	return out.String()[canonicalBuffer-16:]
 }
 
 // tee shows what is digested.
@@ -92,6 +94,38 @@ func FuzzCanonicalBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCanonicalBodyByTheBook: what makes eight octets usual depends on each of them, and on those around.
+func TestCanonicalBodyByTheBook(t *testing.T) {
+	pieces := rapid.SliceOfN(rapid.OneOf(
+		rapid.SampledFrom([]string{"\r\n", "\r", "\n", " ", "\t", "  ", " !", "\x00", "\r\n ", "\r\n.", "\x8d\x8a\xa0\x89"}),
+		rapid.StringMatching(`[a-z!]{0,20}( [a-z]{1,5}){0,4}`)), 0, 20)
+	rapid.Check(t, func(t *rapid.T) {
+		body, portion := strings.Join(pieces.Draw(t, "body"), ""), rapid.IntRange(1, 100).Draw(t, "portion")
+		for _, relaxed := range []bool{false, true} {
+			if got, want := form(relaxed, body, portion), slowForm(relaxed, body); got != want {
+				t.Fatalf("relaxed %v: %q is %q, want %q", relaxed, body, got, want)
+			}
+		}
+	})
+}
+
+// TestDigestsOfSizes: bodies that fit in the buffer are digested at once, longer ones in portions; used again, a buffer has nothing left in it.
+func TestDigestsOfSizes(t *testing.T) {
+	for _, size := range []int{0, 1, canonicalBuffer - 3, canonicalBuffer - 2, canonicalBuffer - 1, canonicalBuffer, canonicalBuffer + 1, 3 * canonicalBuffer, 7} {
+		for _, limit := range []int64{0, 5, canonicalBuffer, canonicalBuffer + 2, Whole} {
+			var b Bodies
+			d := b.Want(false, limit)
+			body := strings.Repeat("x", size)
+			b.Write([]byte(body))
+			b.Close()
+			body += "\r\n"
+			if sum := sha256.Sum256([]byte(body[:min(limit, int64(len(body)))])); !bytes.Equal(d.Sum(), sum[:]) || d.Length() != int64(len(body)) {
+				t.Errorf("%d octets up to %d: a wrong digest, or length: %d", size, limit, d.Length())
+			}
+		}
+	}
 }
 
 // One canonical form serves all digests of it, whatever their limits.
