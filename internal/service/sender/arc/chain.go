@@ -120,7 +120,7 @@ func (s *set) parse(i int) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "message signature "+strconv.Itoa(i))
 	}
-	if slices.Contains(m.Headers, fieldNames[seal]) { // RFC 8617 §4.1.2
+	if m.Covers(fieldNames[seal]) { // RFC 8617 §4.1.2
 		return fault.New(fault.Invalid, "message signature %d covers seals", i)
 	}
 	s.messages = []form{{Signature: *m}}

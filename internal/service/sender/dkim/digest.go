@@ -1,6 +1,9 @@
 package dkim
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"strings"
+)
 
 // Digester computes what signatures over one header cover.
 type Digester struct {
@@ -19,7 +22,7 @@ func NewDigester(h Header) *Digester { return &Digester{header: h} }
 // begin begins a signature.
 func (d *Digester) begin(s *Signature) {
 	const few = 64 // the bits of taken
-	d.few, d.taken = len(d.header) <= few && len(s.Headers) <= few, 0
+	d.few, d.taken = len(d.header) <= few && strings.Count(s.Names, ":") < few, 0
 	if d.few {
 		return
 	}
@@ -41,7 +44,10 @@ func (d *Digester) Digest(s *Signature, own string) []byte {
 	d.begin(s)
 	var room [usualCover]byte
 	b := room[:0]
-	for _, name := range s.Headers {
+	for name := range strings.SplitSeq(s.Names, ":") {
+		if name = trim(name); name == "" {
+			continue // even if the header has a line that begins with a colon
+		}
 		if i := d.next(name); i >= 0 {
 			b = append(appendField(b, d.header[i].Raw, s.RelaxedHeader), crlf...)
 		}

@@ -229,7 +229,7 @@ func FoldNames(names []string) string {
 // SignField completes a field that ends with "b=": it signs what names say, in relaxed form, and the field itself. The
 // field returned ends with CRLF.
 func SignField(field string, d *Digester, names []string, k SigningKey) (string, error) {
-	digest := d.Digest(&Signature{Headers: names, RelaxedHeader: true}, field)
+	digest := d.Digest(&Signature{Names: strings.Join(names, ":"), RelaxedHeader: true}, field)
 	value, err := k.Sign(digest)
 	if err != nil {
 		return "", err

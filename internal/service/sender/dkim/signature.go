@@ -23,8 +23,8 @@ type Signature struct {
 	Selector  string
 	// Value is the signature itself (b), BodyHash the body's digest (bh), decoded.
 	Value, BodyHash []byte
-	// Headers are the names in h, in lower case.
-	Headers []string
+	// Names is the h tag in lower case: names of fields, with colons between them and white space around.
+	Names string
 	// RelaxedHeader and RelaxedBody: the canonical forms; otherwise simple.
 	RelaxedHeader, RelaxedBody bool
 	// BodyLimit is how much of the body is signed: Whole if there is no l tag.
@@ -40,18 +40,19 @@ func (s *Signature) parse(tags Tags) error {
 	if err := s.ParseSealTags(tags); err != nil {
 		return err
 	}
-	for _, t := range []string{"bh", "h"} {
-		if !tags.has(t) {
-			return fault.New(fault.Invalid, "signature missing required tag %s", t)
-		}
+	bh, ok := tags.Get("bh")
+	if !ok {
+		return missing("bh")
 	}
-	bh, _ := tags.Get("bh")
+	h, ok := tags.Get("h")
+	if !ok {
+		return missing("h")
+	}
 	var err error
 	if s.BodyHash, err = decode(bh); err != nil || len(s.BodyHash) != sha256.Size {
 		return fault.New(fault.Invalid, "body hash is none")
 	}
-	h, _ := tags.Get("h")
-	s.Headers = slices.DeleteFunc(list(strings.ToLower(h)), func(n string) bool { return n == "" }) // no field has no name
+	s.Names = strings.ToLower(h)
 	if err := s.parseForms(tags); err != nil {
 		return err
 	}
@@ -60,27 +61,38 @@ func (s *Signature) parse(tags Tags) error {
 
 // ParseSealTags reads a, b, d and s: what ARC-Seal has in common with the others (RFC 8617 §4.1.3).
 func (s *Signature) ParseSealTags(tags Tags) error {
-	for _, t := range []string{"a", "b", "d", "s"} {
-		if v, ok := tags.Get(t); !ok || v == "" {
-			return fault.New(fault.Invalid, "signature missing required tag %s", t)
+	var v [4]string
+	for i, t := range [...]string{"a", "b", "d", "s"} {
+		if v[i], _ = tags.Get(t); v[i] == "" {
+			return missing(t)
 		}
 	}
-	s.Algorithm, _ = tags.Get("a")
-	s.Algorithm = strings.ToLower(s.Algorithm)
+	s.Algorithm, s.Domain, s.Selector = strings.ToLower(v[0]), v[2], v[3]
 	if s.Algorithm != RSA && s.Algorithm != Ed25519 {
 		return fault.New(fault.Invalid, "unsupported algorithm") // among them rsa-sha1: RFC 8301 §3.1
 	}
-	b, _ := tags.Get("b")
 	var err error
-	if s.Value, err = decode(b); err != nil {
+	if s.Value, err = decode(v[1]); err != nil {
 		return fault.New(fault.Invalid, "signature is not base64")
 	}
-	s.Domain, _ = tags.Get("d")
-	s.Selector, _ = tags.Get("s")
 	if !isDomain(s.Domain) || !isDomain(s.Selector) {
 		return fault.New(fault.Invalid, "domain or selector is none")
 	}
 	return nil
+}
+
+func missing(tag string) error {
+	return fault.New(fault.Invalid, "signature missing required tag %s", tag)
+}
+
+// Covers reports whether a name, in lower case, is among Names.
+func (s *Signature) Covers(name string) bool {
+	for n := range strings.SplitSeq(s.Names, ":") {
+		if trim(n) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // parseForms reads c and l.
@@ -158,7 +170,7 @@ func (s *Signature) parseDKIM(body string) error {
 			return fault.New(fault.Invalid, "domain mismatch")
 		}
 	}
-	if !slices.Contains(s.Headers, "from") {
+	if !s.Covers("from") {
 		return fault.New(fault.Invalid, "From field not signed")
 	}
 	return nil
@@ -185,12 +197,18 @@ func isDomain(s string) bool {
 	if len(s) > 253 {
 		return false
 	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 {
+	label := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.' && label > 0:
+			label = -1
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c == '-', c == '_', c >= 0x80:
+		default:
+			return false
+		}
+		if label++; label > 63 {
 			return false
 		}
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x80 && r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
-	})
+	return label > 0
 }

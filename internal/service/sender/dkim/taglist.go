@@ -76,12 +76,19 @@ func isTagName(s string) bool {
 // isTagValue: printable characters but the semicolon, folding white space, and UTF-8 (RFC 8616 §3).
 func isTagValue(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' && c != '\r' && c != '\n' || c == 0x7f {
+		if !tagText[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var tagText = func() (t [256]bool) {
+	for i := range t {
+		t[i] = i >= ' ' && i != 0x7f || isFWS(byte(i))
+	}
+	return t
+}()
 
 // Get returns a tag's value, and whether it is there.
 func (t Tags) Get(name string) (string, bool) {
@@ -109,21 +116,25 @@ func compact(s string) string {
 }
 
 func appendCompact(b []byte, s string) []byte {
-	for i := range len(s) {
-		if !isFWS(s[i]) {
-			b = append(b, s[i])
+	for i := 0; i < len(s); {
+		n := i
+		for n < len(s) && s[n] > ' ' {
+			n++
 		}
+		if n == i && !isFWS(s[i]) {
+			n++
+		}
+		b = append(b, s[i:n]...)
+		i = max(n, i+1)
 	}
 	return b
 }
 
 // decode reads base64, with white space anywhere.
 func decode(s string) ([]byte, error) {
-	var room [1 << 10]byte // for a signature of 4096 bits, and more
+	var room [768]byte // for a signature of 4096 bits
 	text := appendCompact(room[:0], s)
-	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Decode(b, text)
-	return b[:n], err
+	return base64.StdEncoding.AppendDecode(nil, text)
 }
 
 // list splits a colon-separated value, without the white space around the items.

@@ -49,7 +49,7 @@ type Verifier struct {
 	scan   *Scan
 	header Header
 	found  []found
-	keys   []lookedUp // nil: nobody has looked yet
+	looked bool // for the keys
 }
 
 // found is a signature on its way to a result.
@@ -57,7 +57,10 @@ type found struct {
 	Signature
 	own  string
 	body *BodyDigest
-	err  error
+	err  error // why it isn't worth a look
+	// key is what is to verify it, or keyErr why there is none.
+	key    *Key
+	keyErr error
 }
 
 // NewVerifier makes a Verifier that is written to. To share the reading with others, make a Scan with several
@@ -89,18 +92,32 @@ func (v *Verifier) Write(p []byte) (int, error) { return v.scan.Write(p) }
 // ReadHeader implements Reader.
 func (v *Verifier) ReadHeader(h Header, b *Bodies) {
 	v.header = h
+	n := 0
+	for i := range h {
+		if h[i].Name == signatureField {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	all := make([]found, min(n, MaxSignatures))
 	for _, f := range h {
-		if f.Name != "dkim-signature" {
-			continue
+		if f.Name == signatureField && len(v.found) < len(all) {
+			n := len(v.found)
+			all[n].read(f, b)
+			v.found = all[:n+1]
 		}
-		if len(v.found) == MaxSignatures {
-			break
-		}
-		s := found{own: f.Raw}
-		if s.err = s.parseDKIM(f.Body()); s.err == nil {
-			s.body = b.Want(s.RelaxedBody, s.BodyLimit)
-		}
-		v.found = append(v.found, s)
+	}
+}
+
+const signatureField = "dkim-signature"
+
+// read takes a signature apart, and asks for the body's digest that it needs.
+func (s *found) read(f Field, b *Bodies) {
+	s.own = f.Raw
+	if s.err = s.parseDKIM(f.Body()); s.err == nil {
+		s.body = b.Want(s.RelaxedBody, s.BodyLimit)
 	}
 }
 
@@ -110,13 +127,13 @@ func (v *Verifier) Results(ctx context.Context) []Result {
 	if v.scan != nil && v.scan.Close() != nil {
 		return nil
 	}
-	if v.keys == nil {
+	if !v.looked {
 		v.Lookup(ctx)
 	}
 	results := make([]Result, len(v.found))
 	d := NewDigester(v.header)
 	for i := range v.found {
-		results[i] = v.result(&v.found[i], v.keys[i], d)
+		results[i] = v.result(&v.found[i], d)
 	}
 	return results
 }
@@ -134,44 +151,46 @@ func (v *Verifier) Unchecked(reason string) []Result {
 // begin is what the signature says of itself.
 func (s *found) begin() Result {
 	r := Result{Status: authres.PermError, Domain: s.Domain, Selector: s.Selector, Identity: s.Identity, Algorithm: s.Algorithm}
-	r.Signature = base64.StdEncoding.EncodeToString(s.Value[:min(6, len(s.Value))])
-	r.Signature = r.Signature[:min(8, len(r.Signature))]
+	var room [8]byte
+	r.Signature = string(base64.StdEncoding.AppendEncode(room[:0], s.Value[:min(6, len(s.Value))]))
 	return r
-}
-
-// lookedUp is a key, or why there is none.
-type lookedUp struct {
-	key *Key
-	err error
 }
 
 // Lookup looks up the keys, which Results does unless this was done before. The header must be complete. Who calls it again has them looked up anew.
 func (v *Verifier) Lookup(ctx context.Context) {
-	keys := make([]lookedUp, len(v.found))
-	var wg fault.Group
-	for i := range v.found {
-		if s := &v.found[i]; s.err == nil {
-			look := func() { keys[i].key, keys[i].err = v.opts.Keys.Lookup(ctx, v.opts.Resolver, s.Selector, s.Domain) }
-			if i == len(v.found)-1 {
-				look() // the last one, which is the only one as a rule, needs no goroutine of its own
-				break
-			}
-			wg.Go(look)
-		}
+	switch len(v.found) {
+	case 0:
+	case 1:
+		v.found[0].lookup(ctx, &v.opts) // the only one, as a rule, needs no goroutine of its own
+	default:
+		v.lookupAll(ctx)
 	}
-	wg.Wait()
-	v.keys = keys
+	v.looked = true
 }
 
-func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {
+func (v *Verifier) lookupAll(ctx context.Context) {
+	var wg fault.Group
+	for i := range v.found {
+		wg.Go(func() { v.found[i].lookup(ctx, &v.opts) })
+	}
+	wg.Wait()
+}
+
+func (s *found) lookup(ctx context.Context, o *Options) {
+	if s.err == nil {
+		s.key, s.keyErr = o.Keys.Lookup(ctx, o.Resolver, s.Selector, s.Domain)
+	}
+}
+
+func (v *Verifier) result(s *found, d *Digester) Result {
 	r := s.begin()
 	err := s.err
 	if err == nil {
-		err = k.err
+		err = s.keyErr
 	}
 	if err == nil {
-		r.KeyBits, r.Testing = k.key.Bits, k.key.Testing
-		err = k.key.Permits(s.Domain, s.identityDomain())
+		r.KeyBits, r.Testing = s.key.Bits, s.key.Testing
+		err = s.key.Permits(s.Domain, s.identityDomain())
 	}
 	if err == nil && !s.Expires.IsZero() && v.opts.Now().After(s.Expires) {
 		err = fault.New(fault.Invalid, "signature expired")
@@ -184,7 +203,7 @@ func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {
 		return r
 	}
 	r.Unsigned = max(0, s.body.Length()-s.BodyLimit)
-	switch err := s.check(k.key, d); {
+	switch err := s.check(d); {
 	case err == nil:
 		r.Status = authres.Pass
 	case r.Testing: // RFC 6376 §3.6.1: no worse than not signed
@@ -195,11 +214,11 @@ func (v *Verifier) result(s *found, k lookedUp, d *Digester) Result {
 	return r
 }
 
-func (s *found) check(k *Key, d *Digester) error {
+func (s *found) check(d *Digester) error {
 	if err := s.CheckBody(s.body); err != nil {
 		return err
 	}
-	return k.Verify(s.Algorithm, d.Digest(&s.Signature, s.own), s.Value)
+	return s.key.Verify(s.Algorithm, d.Digest(&s.Signature, s.own), s.Value)
 }
 
 // CheckBody compares a body's digest with the signature's. The error is of kind fault.Invalid.

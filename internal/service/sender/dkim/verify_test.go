@@ -107,7 +107,7 @@ func signed(t *testing.T, tags, body string, covered ...string) string {
 	sum := sha256.Sum256([]byte(body))
 	field := "DKIM-Signature: " + strings.Replace(tags, "BH", base64.StdEncoding.EncodeToString(sum[:]), 1) + "; b="
 	relaxed := strings.Contains(tags, "c=relaxed")
-	digest := NewDigester(ParseHeader(header)).Digest(&Signature{Headers: covered, RelaxedHeader: relaxed}, field)
+	digest := NewDigester(ParseHeader(header)).Digest(&Signature{Names: strings.Join(covered, ":"), RelaxedHeader: relaxed}, field)
 	value, err := bothKeys()[0].Sign(digest)
 	if err != nil {
 		t.Fatal(err)
