@@ -13,51 +13,44 @@ const maxWord = 24
 // words adds the words of a folded text, and the pairs of them.
 func (x *extraction) words(word, pair Kind, text []byte) {
 	r := wordReader{x: x, text: text, word: word, pair: pair, seeds: [2]uint64{seedOf(word), seedOf(pair)}}
-	start := -1 // of the word that is being read
-	before := uint64(0)
-	for at := 0; at < len(text); at += 64 {
-		now := wordMask(text[at:])
-		for edges := now ^ (now<<1 | before); edges != 0; edges &= edges - 1 {
-			i := at + bits.TrailingZeros64(edges)
-			if start < 0 {
-				start = i
-				continue
+	for i := 0; i < len(text); {
+		v := eightOf(text[i:])
+		ends := ^wordOctets(v) & highs
+		n := bits.TrailingZeros64(ends) / 8
+		v &= ends&-ends>>7 - 1
+		switch {
+		case n == 0:
+			r.between(text[i])
+			i++
+		case n == 8, v&highs != 0, byte(v) == '\'', v>>(n*8-8&63) == '\'':
+			i = r.any(i)
+		default:
+			r.short(i, n, v)
+			if i += n; i < len(text) { // most have one character between them
+				r.between(text[i])
+				i++
 			}
-			r.take(start, i)
-			start = -1
 		}
-		before = now >> 63
-	}
-	if start >= 0 {
-		r.take(start, len(text))
 	}
 }
 
-// wordMask has a bit for each of the first 64 octets of a folded text, the first the lowest: those that words are made of.
-func wordMask(text []byte) (mask uint64) {
-	if len(text) < 64 {
-		var room [64]byte
-		copy(room[:], text)
-		return wordsIn(&room)
+// eightOf are the first eight octets of a text, or zeros behind it.
+func eightOf(text []byte) uint64 {
+	if len(text) < 8 {
+		return tail(text)
 	}
-	return wordsIn((*[64]byte)(text))
+	return binary.LittleEndian.Uint64(text)
 }
 
-func wordsIn(text *[64]byte) (mask uint64) {
-	for i := 0; i < 64; i += 8 {
-		mask = mask>>8 | wordBits(binary.LittleEndian.Uint64(text[i:]))
-	}
-	return mask
-}
-
-// wordBits is wordMask for eight octets, in the highest bits: letters, 0, $ and '. Everything that isn't ASCII counts as a letter.
-func wordBits(v uint64) uint64 {
+// wordOctets has the highest bits of those of eight octets that words are made of: letters, 0, $ and '. Everything that isn't ASCII counts as a
+// letter. The other bits mean nothing.
+func wordOctets(v uint64) uint64 {
 	w := v &^ highs // so that nothing is carried from one octet to the next
 	letters := (w + (0x80-'a')*eight) &^ (w + (0x7f-'z')*eight)
 	others := (w ^ '0'*eight) + 0x7f*eight
 	others &= (w ^ '$'*eight) + 0x7f*eight
 	others &= (w ^ '\''*eight) + 0x7f*eight
-	return (v | letters | ^others) & highs >> 7 * 0x0102040810204080 &^ (1<<56 - 1)
+	return v | letters | ^others
 }
 
 // A wordReader takes the words of one text.
@@ -67,7 +60,6 @@ type wordReader struct {
 	word, pair Kind
 	seeds      [2]uint64 // of these
 	last       token
-	end        int // of the word before, whatever that was
 }
 
 // token is a word, n octets from at on, and the hash with which that of a pair begins whose first word it is. n is 0: there is none.
@@ -79,22 +71,11 @@ type token struct {
 // in is the word in the text that it is of.
 func (t token) in(text []byte) []byte { return text[t.at : t.at+t.n] }
 
-// take takes text[lo:hi], which isn't empty.
-func (r *wordReader) take(lo, hi int) {
-	for _, c := range r.text[r.end:lo] {
-		if c == '\n' || c == '.' {
-			r.last.n = 0
-		}
+// between takes what is between words.
+func (r *wordReader) between(c byte) {
+	if c == '\n' || c == '.' {
+		r.last.n = 0
 	}
-	r.end = hi
-	if n := hi - lo; n < 8 && lo+8 <= len(r.text) {
-		v := binary.LittleEndian.Uint64(r.text[lo:]) & (1<<(n*8&63) - 1)
-		if v&highs == 0 && byte(v) != '\'' && v>>(n*8-8&63) != '\'' {
-			r.short(lo, n, v)
-			return
-		}
-	}
-	r.any(lo, hi)
 }
 
 // short takes a word of n octets, less than eight, as most are: hash, three times at once. v are these octets.
@@ -118,8 +99,17 @@ func (r *wordReader) short(at, n int, v uint64) {
 	r.last = token{at, n, mix(r.seeds[1]^v, mul2)}
 }
 
-// any takes any word.
-func (r *wordReader) any(lo, hi int) {
+// any takes any word, which begins at lo, and returns its end.
+func (r *wordReader) any(lo int) (end int) {
+	end = lo
+	for n := 8; n == 8; end += n {
+		n = bits.TrailingZeros64(^wordOctets(eightOf(r.text[end:]))&highs) / 8
+	}
+	r.whole(lo, end)
+	return end
+}
+
+func (r *wordReader) whole(lo, hi int) {
 	x := r.x
 	if wide(r.text[lo:hi]) && x.unspaced(r.word, r.text[lo:hi]) {
 		r.last.n = 0
