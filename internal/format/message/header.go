@@ -116,22 +116,28 @@ func FieldEnd(header []byte) int {
 func field(raw string, pos, end int) (Field, bool) {
 	line := raw[pos:end]
 	colon := strings.IndexByte(line, ':')
-	if colon <= 0 {
-		return Field{}, false
-	}
-	name := colon
+	name := nameLen(line, colon)
+	return Field{int32(pos), int32(pos + name), int32(pos + colon + 1), int32(end)}, name > 0
+}
+
+// FieldName is the name of what FieldEnd gives, if that is a field.
+func FieldName(field []byte) (name []byte, ok bool) {
+	n := nameLen(field, bytes.IndexByte(field, ':'))
+	return field[:n], n > 0
+}
+
+// nameLen is the length of the name of a field with its first colon there; 0 if it is none.
+func nameLen[T string | []byte](line T, colon int) int {
+	name := max(colon, 0)
 	for name > 0 && (line[name-1] == ' ' || line[name-1] == '\t') { // RFC 5322 section 4.5
 		name--
 	}
 	for i := range name { // RFC 5322 section 2.2; this is no name: "From ann Mon Jan  1 00:", or a colon on a continuation line
 		if line[i] <= ' ' || line[i] == 0x7f {
-			return Field{}, false
+			return 0
 		}
 	}
-	if name == 0 {
-		return Field{}, false
-	}
-	return Field{int32(pos), int32(pos + name), int32(pos + colon + 1), int32(end)}, true
+	return name
 }
 
 // isBlank reports whether line is the empty line that ends a header.

@@ -71,62 +71,122 @@ func (r Record) Apart() bool {
 }
 
 // Split returns the record in three pieces, in memory of their own. It reports false if that isn't worth while.
-func (r Record) Split() (p Pieces, ok bool) {
-	header, places := r.section(secHeader), r.section(secFields)
-	if len(places) == 0 || len(r) < tableStart || int(r[1]) != sections || len(header) < leastRest {
+func (r Record) Split() (p Pieces, ok bool) { return r.SplitIn(nil, nil) }
+
+// SplitIn is Split of what Prefixed returns; fields may be nothing. The pieces lie in room, which becomes larger if it has too little; nil: in memory
+// of their own.
+func (r Record) SplitIn(room *[]byte, fields []byte) (p Pieces, ok bool) {
+	h := frontedHeader{fields, r.section(secHeader)}
+	var placesRoom [maxFields * 6]byte
+	places := r.placesIn(placesRoom[:0], fields, len(h.rest))
+	if len(places) == 0 || h.size() > MaxHeader {
 		return p, false
 	}
-	var room [maxFields * 4]byte
-	table, kept := room[:0], 0
-	for pl := readPlaces(places, len(header)); pl.next(); {
+	var tableRoom [maxFields * 4]byte
+	table, kept := tableRoom[:0], 0
+	for pl := readPlaces(places, h.size()); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
 			table = binary.AppendUvarint(append(table, pl.kind), uint64(pl.size))
 			kept += pl.size
 		}
 	}
-	if len(header)-kept < leastRest {
+	if h.size()-kept < leastRest {
 		return p, false
 	}
-	buf := make([]byte, 0, len(r)+len(table)+40)
-	buf = r.appendBrief(buf)
-	p.Brief, buf = Record(buf[:len(buf):len(buf)]), buf[len(buf):]
-	buf = binary.BigEndian.AppendUint64(append(buf, version), uint64(usual))
-	buf = append(binary.AppendUvarint(buf, uint64(len(table))), table...)
-	for pl := readPlaces(places, len(header)); pl.next(); {
+	if room == nil {
+		room = new([]byte)
+	}
+	if most := len(r) + len(fields) + len(table) + 64; cap(*room) < most {
+		*room = make([]byte, 0, most)
+	}
+	b := r.appendBrief((*room)[:0], len(fields))
+	brief := len(b)
+	b = h.appendUsual(b, places, table)
+	usual := len(b)
+	b = h.appendRest(b, places)
+	*room = b
+	p = Pieces{b[:brief:brief], b[brief:usual:usual], b[usual:len(b):len(b)]}
+	return p, len(p.Brief)+h.size()+len(places) <= MaxSize
+}
+
+// placesIn is the section secFields with fields in front of a header of so many octets, in room if there is enough; empty if what is in pieces
+// couldn't tell them.
+func (r Record) placesIn(room, fields []byte, header int) []byte {
+	places := r.section(secFields)
+	if len(places) == 0 || len(fields) == 0 && int(r[1]) != sections {
+		return nil
+	}
+	if len(fields) > 0 {
+		return appendPrefixedPlaces(room, places, fields, header)
+	}
+	return places
+}
+
+// A frontedHeader is a header with fields in front that lie elsewhere.
+type frontedHeader struct{ front, rest []byte }
+
+func (h *frontedHeader) size() int { return len(h.front) + len(h.rest) }
+
+// appendTo appends a range of its octets.
+func (h *frontedHeader) appendTo(b []byte, from, to int) []byte {
+	n := len(h.front)
+	if from < n {
+		b = append(b, h.front[from:min(to, n)]...)
+	}
+	if to > n {
+		b = append(b, h.rest[max(from, n)-n:to-n]...)
+	}
+	return b
+}
+
+// appendUsual appends the Fields of a header whose fields have such places, given the table of the usual ones.
+func (h *frontedHeader) appendUsual(b, places, table []byte) []byte {
+	b = binary.BigEndian.AppendUint64(append(b, version), uint64(usual))
+	b = append(binary.AppendUvarint(b, uint64(len(table))), table...)
+	for pl := readPlaces(places, h.size()); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
-			buf = append(buf, header[pl.at:pl.at+pl.size]...)
+			b = h.appendTo(b, pl.at, pl.at+pl.size)
 		}
 	}
-	p.Fields, buf = Fields(buf[:len(buf):len(buf)]), buf[len(buf):]
-	buf = binary.AppendUvarint(append(buf, version), uint64(len(header)))
-	buf = append(binary.AppendUvarint(buf, uint64(len(places))), places...)
+	return b
+}
+
+// appendRest appends the Rest of such a header.
+func (h *frontedHeader) appendRest(b, places []byte) []byte {
+	b = binary.AppendUvarint(append(b, version), uint64(h.size()))
+	b = append(binary.AppendUvarint(b, uint64(len(places))), places...)
 	at := 0
-	for pl := readPlaces(places, len(header)); pl.next(); {
+	for pl := readPlaces(places, h.size()); pl.next(); {
 		if usual>>pl.kind&1 != 0 {
-			buf = append(buf, header[at:pl.at]...)
+			b = h.appendTo(b, at, pl.at)
 			at = pl.at + pl.size
 		}
 	}
-	p.Rest = Rest(append(buf, header[at:]...))
-	return p, true
+	return h.appendTo(b, at, h.size())
 }
 
-// appendBrief appends the brief record of a whole one.
-func (r Record) appendBrief(dst []byte) []byte {
-	w := &writer{buf: append(dst, make([]byte, tableStart+4*sections)...)}
-	start := len(dst)
+// appendBrief appends the brief record of a whole one whose message got so many more octets of header.
+func (r Record) appendBrief(dst []byte, more int) []byte {
+	start, body := len(dst), len(dst)+tableStart+4*sections
+	b := append(dst, make([]byte, tableStart+4*sections)...)
 	for sec := range sections {
 		switch sec {
 		case secHeader, secFields:
 		case secApart:
-			w.buf = append(w.buf, apart)
+			b = append(b, apart)
+		case secParts:
+			if more > 0 {
+				b = appendShifted(b, r.section(sec), more)
+				break
+			}
+			fallthrough
 		default:
-			w.buf = append(w.buf, r.section(sec)...)
+			b = append(b, r.section(sec)...)
 		}
-		binary.BigEndian.PutUint32(w.buf[start+tableStart+4*sec:], uint32(len(w.buf)-start-tableStart-4*sections))
+		binary.BigEndian.PutUint32(b[start+tableStart+4*sec:], uint32(len(b)-body))
 	}
-	w.buf[start], w.buf[start+1] = version, sections
-	return w.buf
+	b[start], b[start+1] = version, sections
+	return b
 }
 
 // AppendWhole appends the whole record of a brief one, given the header, and the rest that it was made of.

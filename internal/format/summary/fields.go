@@ -104,11 +104,27 @@ func appendPlaces(b []byte, h *message.Header) []byte {
 	if rest := h.Raw[end:]; rest != "\r\n" && rest != "\n" {
 		return b
 	}
-	out, count := appendFieldPlaces(append(b, byte(len(fieldNames))), h, 0)
+	out, count, end := append(b, byte(len(fieldNames))), 0, 0
+	for _, f := range h.Fields {
+		if int(f.Start) != end || count > maxFields {
+			return b
+		}
+		end = int(f.End)
+		if kind, ok := fieldKind(h.Name(f)); ok {
+			out = appendPlace(out, kind, len(h.Raw)-int(f.Start), int(f.End-f.Start))
+			count++
+		}
+	}
 	if count > maxFields {
 		return b
 	}
 	return out
+}
+
+// appendPlace notes where a field is that begins so many octets before the header's end.
+func appendPlace(b []byte, kind byte, fromEnd, size int) []byte {
+	b = binary.AppendUvarint(append(b, kind), uint64(fromEnd))
+	return binary.AppendUvarint(b, uint64(size))
 }
 
 // appendPrefixedPlaces is appendPlaces for a header of which old tells the places, and that has behind octets, with fields in front.
@@ -116,11 +132,18 @@ func appendPrefixedPlaces(b, old, fields []byte, behind int) []byte {
 	if len(old) == 0 || int(old[0]) != len(fieldNames) {
 		return b
 	}
-	front := message.ParseHeader(string(fields))
-	if n := len(front.Fields); n == 0 || int(front.Fields[n-1].End) != len(fields) {
-		return b
+	out, count := append(b, old[0]), 0
+	for at, end := 0, 0; at < len(fields); at = end {
+		end = at + message.FieldEnd(fields[at:])
+		name, ok := message.FieldName(fields[at:end])
+		if !ok || count > maxFields {
+			return b
+		}
+		if kind, ok := fieldKind(string(name)); ok {
+			out = appendPlace(out, kind, behind+len(fields)-at, end-at)
+			count++
+		}
 	}
-	out, count := appendFieldPlaces(append(b, old[0]), &front, behind)
 	for c := read(old[1:]); c.Rest() > 0 && !c.Bad(); count++ {
 		c.Byte()
 		c.Uint()
@@ -130,23 +153,4 @@ func appendPrefixedPlaces(b, old, fields []byte, behind int) []byte {
 		return b
 	}
 	return append(out, old[1:]...)
-}
-
-// appendFieldPlaces notes where fields are behind which the header has so many octets more. count is how many they are; more than maxFields
-// if something lies between them.
-func appendFieldPlaces(b []byte, h *message.Header, behind int) (_ []byte, count int) {
-	end := int32(0)
-	for _, f := range h.Fields {
-		if f.Start != end || count > maxFields {
-			return b, maxFields + 1
-		}
-		end = f.End
-		if kind, ok := fieldKind(h.Name(f)); ok {
-			b = append(b, kind)
-			b = binary.AppendUvarint(b, uint64(behind+len(h.Raw)-int(f.Start)))
-			b = binary.AppendUvarint(b, uint64(f.End-f.Start))
-			count++
-		}
-	}
-	return b, count
 }

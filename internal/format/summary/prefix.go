@@ -11,45 +11,15 @@ func (r Record) Prefixed(fields []byte) Record {
 	if len(fields) == 0 || !r.Valid() {
 		return r
 	}
-	if out := r.prefixed(nil, fields, true); len(out) <= MaxSize {
+	if out := r.prefixed(fields, true); len(out) <= MaxSize {
 		return out
 	}
-	return r.prefixed(nil, fields, false)
+	return r.prefixed(fields, false)
 }
 
-// PrefixedSplit is Split of what Prefixed returns, but that nobody needs the whole record for it.
-func (r Record) PrefixedSplit(fields []byte) (p Pieces, ok bool) {
-	if len(fields) == 0 || !r.Valid() {
-		return r.Split()
-	}
-	header := r.section(secHeader)
-	rest := len(fields) + len(header)
-	for pl := readPlaces(r.section(secFields), len(header)); pl.next(); {
-		if usual>>pl.kind&1 != 0 {
-			rest -= pl.size
-		}
-	}
-	if rest < leastRest || len(fields)+len(header) > MaxHeader {
-		return p, false
-	}
-	room := rooms.Get().(*[]byte)
-	defer rooms.Put(room)
-	out := r.prefixed(*room, fields, true)
-	if cap(out) <= maxRoom {
-		*room = out
-	}
-	if len(out) > MaxSize {
-		return p, false
-	}
-	return out.Split()
-}
-
-// prefixed makes such a record, in room if there is enough.
-func (r Record) prefixed(room, fields []byte, withHeader bool) Record {
-	if most := len(r) + len(fields) + 64; cap(room) < most {
-		room = make([]byte, 0, most)
-	}
-	w := &writer{buf: append(room[:0], make([]byte, tableStart+4*sections)...)}
+// prefixed makes such a record.
+func (r Record) prefixed(fields []byte, withHeader bool) Record {
+	w := &writer{buf: make([]byte, tableStart+4*sections, len(r)+len(fields)+64)}
 	behind := len(r.Header())
 	withHeader = withHeader && behind > 0 && len(fields)+behind <= MaxHeader
 	for sec := range sections {

@@ -40,8 +40,9 @@ func TestPrefixedOfAnyMessage(t *testing.T) {
 	})
 }
 
-// TestPrefixedSplit: pieces that are made at once are those of the whole record.
-func TestPrefixedSplit(t *testing.T) {
+// TestSplitIn: pieces that are made at once are those of the whole record.
+func TestSplitIn(t *testing.T) {
+	var room []byte // with what the one before has left
 	rapid.Check(t, func(t *rapid.T) {
 		line := rapid.SampledFrom([]string{
 			"Received: " + strings.Repeat("x", 200), "From: a@b", "Subject: s", "X-Spam-Flag: yes", "List-Id: <a.b>", "DKIM-Signature: " + strings.Repeat("y", 300), "no field",
@@ -55,7 +56,7 @@ func TestPrefixedSplit(t *testing.T) {
 		msg := "Received: x\r\n" + strings.Join(rapid.SliceOfN(line, 0, 6).Draw(t, "header"), "\r\n") + "\r\n\r\nbody"
 		r := recordOf(msg)
 		want, wanted := r.Prefixed([]byte(front)).Split()
-		got, ok := r.PrefixedSplit([]byte(front))
+		got, ok := r.SplitIn(&room, []byte(front))
 		if ok != wanted || !bytes.Equal(got.Brief, want.Brief) || !bytes.Equal(got.Fields, want.Fields) || !bytes.Equal(got.Rest, want.Rest) {
 			t.Fatalf("%v, not %v:\n%q\nnot\n%q", ok, wanted, got, want)
 		}
@@ -83,6 +84,15 @@ func TestPrefixedOfDamagedRecords(t *testing.T) {
 	}
 	if got := whole.Prefixed(nil); !bytes.Equal(got, whole) {
 		t.Errorf("%q", got)
+	}
+}
+
+func BenchmarkSplitIn(b *testing.B) {
+	r := recordOf(typical)
+	var room []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		r.SplitIn(&room, []byte(front))
 	}
 }
 

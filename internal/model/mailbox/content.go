@@ -33,6 +33,7 @@ type arriving struct {
 	content Content
 	text    lazyText
 	spool   spool.Spool
+	rooms   lentRooms
 }
 
 // When many messages are on their way, as when strangers begin them and don't go on, new ones keep
@@ -102,7 +103,7 @@ func (w *ContentWriter) Finish() (*Content, error) {
 	a.text.spool = w.spool
 	a.text.parsed.Store(st)
 	c := &a.content
-	c.store, c.spool, c.parsed, c.text, c.extra = w.store, w.spool, st, &a.text, w.lines.end()
+	c.store, c.spool, c.parsed, c.text, c.rooms, c.extra = w.store, w.spool, st, &a.text, &a.rooms, w.lines.end()
 	w.spool = nil
 	return c, nil
 }
@@ -120,7 +121,8 @@ type Content struct {
 	split   sync.Once // of pieces
 	pieces  summary.Pieces
 	text    *lazyText
-	extra   int64 // see Session.LineOctets
+	rooms   *lentRooms // what pieces lies in, and those of the others with this base
+	extra   int64      // see Session.LineOctets
 }
 
 // Prefixed returns the message with header fields in front, for the price of their bytes: the rest is shared. fields are
@@ -139,7 +141,7 @@ func (c *Content) PrefixedIn(room *Content, fields []byte) *Content {
 	if c.base != nil {
 		base, front = c.base, slices.Concat(fields, c.front)
 	}
-	*room = Content{base: base, front: front, spool: c.spool, text: c.text, extra: c.extra}
+	*room = Content{base: base, front: front, spool: c.spool, text: c.text, rooms: c.rooms, extra: c.extra}
 	return room
 }
 
@@ -202,6 +204,7 @@ func (c *Content) Close() error {
 	}
 	c.store.contents.Add(-1)
 	c.store = nil
+	c.rooms.giveBack()
 	return c.spool.Close()
 }
 

@@ -14,10 +14,12 @@ import (
 // inPieces is the summary in three pieces; the zero Pieces if it stays whole.
 func (c *Content) inPieces() *summary.Pieces {
 	c.split.Do(func() {
+		of := c
 		if c.base != nil {
-			c.pieces, _ = c.base.Summary().PrefixedSplit(c.front)
-		} else {
-			c.pieces, _ = c.Summary().Split()
+			of = c.base
+		}
+		if p, ok := of.Summary().SplitIn(c.rooms.lend(), c.front); ok {
+			c.pieces = p
 		}
 	})
 	return &c.pieces
