@@ -15,7 +15,8 @@ type commit struct {
 	// mu is held by the committer until the batch has been applied, then by whoever waits
 	// for the disk first, on behalf of all.
 	mu    sync.Mutex
-	batch *engine.Batch // nil once the outcome is known
+	batch *engine.Batch // whose sync has begun; nil for a member of a group
+	known bool          // the outcome; guarded by mu
 	err   error         // guarded by mu
 
 	done atomic.Bool // the writes are durable
@@ -28,17 +29,28 @@ func (c *commit) Wait() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.batch == nil {
+	if c.known {
 		return c.err
 	}
-	c.err = c.db.synced(c.batch)
-	_ = c.batch.Close() // gives its memory back; there is nothing to fail
-	c.batch = nil
+	c.err = c.wait()
+	c.known = true
 	if c.err == nil {
 		c.done.Store(true)
 		c.part.ring()
 	}
 	return c.err
+}
+
+func (c *commit) wait() error {
+	c.db.group.waiting.Add(1)
+	defer c.db.group.waiting.Add(-1)
+	if c.batch == nil {
+		return c.db.group.wait(c.db)
+	}
+	err := c.db.synced(c.batch)
+	_ = c.batch.Close() // gives its memory back; there is nothing to fail
+	c.batch = nil
+	return err
 }
 
 // durable is the commit of a transaction that wrote nothing and read nothing that is

@@ -58,6 +58,7 @@ type DB struct {
 	room    room
 	cache   *engine.Cache
 	squeeze squeeze
+	group   group
 
 	users   atomic.Int64 // running calls; closed is added when Close begins
 	drained chan struct{}
@@ -142,7 +143,7 @@ func (db *DB) Close() error {
 	db.files.thaw()
 	db.snaps.drop()
 	defer db.dropCache()
-	err := errors.Join(db.lsm.Close(), db.lock.Close())
+	err := errors.Join(db.group.end(db.lsm.Close), db.lock.Close())
 	if failure := db.failure(); failure != nil {
 		return failure
 	}

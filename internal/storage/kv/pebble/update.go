@@ -75,19 +75,29 @@ func (p *partition) pending() kv.Commit {
 
 // apply makes the writes visible and queues them for the disk.
 func (db *DB) apply(p *partition, batch *engine.Batch) (kv.Commit, error) {
-	c := &commit{db: db, part: p, batch: batch}
+	c := &commit{db: db, part: p}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := p.last.Load()
 	p.last.Store(c)
-	if err := db.write(batch, true); err != nil {
+	if err := c.write(batch); err != nil {
 		p.last.Store(before)
-		c.batch, c.err = nil, err
+		c.known, c.err = true, err
 		return nil, err
 	}
 	p.gen++
 	p.applied.Store(db.snaps.count())
 	return c, nil
+}
+
+// write applies the batch. Its sync begins at once, unless others wait for theirs.
+func (c *commit) write(batch *engine.Batch) error {
+	if !c.db.group.crowded() {
+		c.batch = batch
+		return c.db.write(batch, true)
+	}
+	defer batch.Close()
+	return c.db.write(batch, false)
 }
 
 func (db *DB) applyLazy(p *partition, batch *engine.Batch) error {
