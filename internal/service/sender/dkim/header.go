@@ -100,11 +100,12 @@ func usualName(name []byte) string {
 // fieldLength is the length of the first field with its line end. Only CRLF ends a line.
 func fieldLength(s string) int {
 	for i := 0; ; {
-		j := strings.Index(s[i:], "\r\n")
+		j := strings.IndexByte(s[i:], '\n')
 		if j < 0 {
 			return len(s)
 		}
-		if i += j + 2; i == len(s) || s[i] != ' ' && s[i] != '\t' {
+		i += j + 1
+		if i > 1 && s[i-2] == '\r' && (i == len(s) || s[i] != ' ' && s[i] != '\t') {
 			return i
 		}
 	}
@@ -141,19 +142,17 @@ func appendUnsigned(b []byte, own string, relaxed bool) []byte {
 func appendUnfolded(b []byte, s string) []byte {
 	start, space := len(b), false
 	for i := 0; i < len(s); {
-		n := i
-		for n < len(s) && plain[s[n]] {
-			n++
-		}
+		n := i + words([]byte(s[i:]))
 		switch {
+		case n > i:
 		case s[i] == ' ' || s[i] == '\t':
 			space = true
 			i++
 			continue
-		case s[i] == '\r' && i+1 < len(s) && s[i+1] == '\n':
+		case i+1 < len(s) && s[i+1] == '\n':
 			i += 2
 			continue
-		case n == i: // a CR by itself
+		default: // a CR by itself
 			n++
 		}
 		if space && len(b) > start {

@@ -60,7 +60,7 @@ func (s *Scan) head(p []byte) []byte {
 		s.header = headers.Get().(*[headerBuffer]byte)[:0]
 	}
 	s.header = append(s.header, p[:min(len(p), MaxHeader+4-before)]...)
-	end := headerEnd(s.header, max(0, before-3))
+	end := headerEnd(s.header, before)
 	switch {
 	case end >= 0 && end <= MaxHeader:
 		p = p[end-before:]
@@ -79,15 +79,20 @@ const headerBuffer = 16 << 10
 // headers are for header sections that aren't complete yet: most fit in.
 var headers = sync.Pool{New: func() any { return new([headerBuffer]byte) }}
 
-// headerEnd finds the end of the empty line; -1 if it isn't there yet.
+// headerEnd finds the end of the empty line; -1 if it isn't there yet. It wasn't in b[:from].
 func headerEnd(b []byte, from int) int {
 	if bytes.HasPrefix(b, crlf) {
 		return 2
 	}
-	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
-		return from + i + 4
+	for i := from; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return -1
+		}
+		if i += n + 1; i >= 4 && b[i-2] == '\r' && b[i-3] == '\n' && b[i-4] == '\r' {
+			return i
+		}
 	}
-	return -1
 }
 
 func (s *Scan) enterBody() {
