@@ -54,9 +54,7 @@ func (s *Stripper) Write(p []byte) (int, error) {
 	from, at := 0, 0 // p[from:at] is to be passed on
 	for at < len(p) && s.field != text {
 		if !s.started && !(s.field != noField && isBlank(p[at])) {
-			s.pass(p[from:at])
-			from = at
-			s.endField()
+			s.endField() // if anything is held, p[from:at] is empty
 			s.field = undecided
 		}
 		s.started = true
@@ -86,8 +84,9 @@ func (s *Stripper) Write(p []byte) (int, error) {
 func (s *Stripper) begin(p []byte, from, at int) (int, int) {
 	if len(s.held) == 0 {
 		if s.field = s.classify(p[at:]); s.field == kept || s.field == text {
-			return from, at // no copy of what is usual
+			return from, at // no copy of what is usual, and one portion for what is before and behind it
 		}
+		s.pass(p[from:at])
 		s.field = undecided
 	}
 	for at < len(p) && s.field == undecided {

@@ -74,6 +74,31 @@ func TestNamesBeyondASCII(t *testing.T) {
 	}
 }
 
+// portions counts what is written.
+type portions struct{ n int }
+
+func (w *portions) Write(p []byte) (int, error) {
+	w.n++
+	return len(p), nil
+}
+
+// TestStripperPassesOnAtOnce: what is not removed comes in as few portions as it can, for those who read it pay for each.
+func TestStripperPassesOnAtOnce(t *testing.T) {
+	const fields = "Received: x\r\n\tby y\r\nFrom: a@b\r\nAutocrypt: z\r\n"
+	for msg, want := range map[string]int{
+		fields + "\r\nbody\r\n": 1,
+		fields:                  1,
+		fields + "Authentication-Results: mx; spf=pass\r\n" + fields + "\r\nbody": 2,
+	} {
+		w := &portions{}
+		s := NewStripper(w, "mx")
+		s.Write([]byte(msg))
+		if s.Close(); w.n != want {
+			t.Errorf("%q is passed on in %d portions, not %d", msg, w.n, want)
+		}
+	}
+}
+
 // TestStripperFails: the writer's error sticks.
 func TestStripperFails(t *testing.T) {
 	broken := errors.New("no room")
