@@ -11,6 +11,10 @@ import (
 type decoded struct {
 	texts []decodedText
 	room  []byte // of texts
+
+	// keepIt and textAt are keep and text, made once.
+	keepIt func(offset int64, text []byte, all bool)
+	textAt func(offset int64) ([]byte, bool)
 }
 
 type decodedText struct {
@@ -28,6 +32,7 @@ func (o *decodedOnes) take() *decoded {
 	d, _ := o.pool.Get().(*decoded)
 	if d == nil {
 		d = &decoded{}
+		d.keepIt, d.textAt = d.keep, d.text
 	}
 	d.texts, d.room = d.texts[:0], d.room[:0]
 	return d

@@ -30,7 +30,7 @@ func (s *Service) see(m features.Message, parsed *message.Structure) paper {
 		texts := s.decoded.take()
 		defer s.decoded.give(texts)
 		facts := s.signFacts(&p)
-		facts.Keep, p.m.Decoded = texts.keep, texts.text
+		facts.Keep, p.m.Decoded = texts.keepIt, texts.textAt
 		p.signs = signs.Look(parsed, m.Body, facts)
 		for _, sign := range p.signs.Signs() {
 			p.m.Facts.Signs = append(p.m.Facts.Signs, sign.Kind.String())

@@ -2,7 +2,6 @@ package features
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -57,28 +56,28 @@ func (f *folder) ascii(dst, text []byte, limit int) (out, rest []byte) {
 	start := len(dst)
 	n := min(len(text), limit-start)
 	dst = slices.Grow(dst, n)
-	in, out := text[:n], dst[start:start+n]
-	upper, i := 0, 0
-	for ; i+8 <= len(in); i += 8 {
-		v := binary.LittleEndian.Uint64(in[i:])
+	n, upper := foldASCII(dst[start:start+n], text[:n])
+	f.upper += upper
+	return dst[:start+n], text[n:]
+}
+
+// foldASCII folds the ASCII at the beginning of text into dst, which is as long. It returns how much that is, and how many were capitals.
+func foldASCII(dst, text []byte) (n, upper int) {
+	for len(text)-n >= 8 && len(dst)-n >= 8 {
+		v := binary.LittleEndian.Uint64(text[n:])
 		if v&highs != 0 {
 			break
 		}
 		v, capitals := foldEight(v)
-		binary.LittleEndian.PutUint64(out[i:], v)
-		upper += bits.OnesCount64(capitals)
+		binary.LittleEndian.PutUint64(dst[n:], v)
+		upper += int(capitals >> 7 * eight >> 56) // how many of eight
+		n += 8
 	}
-	for ; i < len(in); i++ {
-		c := in[i]
-		if c >= utf8.RuneSelf {
-			n = i
-			break
-		}
-		out[i] = asciiFold[c]
-		upper += int(isUpper[c])
+	for ; n < len(text) && text[n] < utf8.RuneSelf; n++ {
+		dst[n] = asciiFold[text[n]]
+		upper += int(isUpper[text[n]])
 	}
-	f.upper += upper
-	return dst[:start+n], text[n:]
+	return n, upper
 }
 
 // eight repeats an octet eight times; highs are the highest bits of eight.

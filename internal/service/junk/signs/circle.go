@@ -71,7 +71,8 @@ func NameKey(name string) string {
 	if name == "" {
 		return ""
 	}
-	var words []string
+	var room [8]string
+	words := room[:0]
 	seen := 0
 	for w := range strings.FieldsSeq(blanksIn(name[:min(len(name), 20*maxName)])) {
 		w = confusable.Skeleton(w)
@@ -79,7 +80,9 @@ func NameKey(name string) string {
 			break
 		}
 		if !strings.Contains(w, "@") {
-			words = append(words, strings.FieldsFunc(w, notOfName)...)
+			for part := range strings.FieldsFuncSeq(w, notOfName) {
+				words = append(words, part)
+			}
 		}
 	}
 	if len(words) < 2 || len(words) > 6 {

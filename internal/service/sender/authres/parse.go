@@ -90,7 +90,7 @@ func (l *lexer) id() string {
 // method reads one result with its properties; the zero Method if it is "none".
 func (l *lexer) method() (m Method, err error) {
 	l.skip()
-	m.Name = strings.ToLower(l.word())
+	m.Name = l.lower()
 	if l.take('/') { // the method's version
 		l.skip()
 		l.word()
@@ -103,7 +103,7 @@ func (l *lexer) method() (m Method, err error) {
 		return m, fault.New(fault.Invalid, "a result without a value")
 	}
 	l.skip()
-	m.Result = Result(strings.ToLower(l.word()))
+	m.Result = Result(l.lower())
 	l.last = ""
 	l.skip()
 	m.Comment = l.last
@@ -125,11 +125,11 @@ func (l *lexer) method() (m Method, err error) {
 
 // param reads reason=value or ptype.property=value. The method's properties are in props from first on.
 func (l *lexer) param(m *Method, first int) error {
-	p := Property{Name: strings.ToLower(l.word())}
+	p := Property{Name: l.lower()}
 	typed := l.take('.')
 	if typed {
 		l.skip()
-		p.Type, p.Name = p.Name, strings.ToLower(l.word())
+		p.Type, p.Name = p.Name, l.lower()
 	}
 	if p.Name == "" && !typed || !l.take('=') {
 		return fault.New(fault.Invalid, "a property without a value")
@@ -216,25 +216,56 @@ func (l *lexer) comment() {
 // word reads a Keyword.
 func (l *lexer) word() string {
 	start := l.i
-	for l.i < len(l.s) && (isAlnum(l.s[l.i]) || l.s[l.i] == '-' || l.s[l.i] == '_') {
-		l.i++
+	i := start
+	for i < len(l.s) && about[l.s[i]]&inKeyword != 0 {
+		i++
 	}
-	return l.s[start:l.i]
+	l.i = i
+	return l.s[start:i]
 }
 
-// endsValue reports whether a value that isn't quoted ends before c.
-func endsValue(c byte) bool {
-	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n') || c == ';' || c == '('
+// lower reads a Keyword in lower case.
+func (l *lexer) lower() string {
+	w := l.word()
+	for i := range len(w) {
+		if about[w[i]]&isUpper != 0 {
+			return strings.ToLower(w)
+		}
+	}
+	return w
 }
+
+// What an octet may be.
+const (
+	inKeyword = 1 << iota
+	isUpper
+	endsValue // one that isn't quoted ends before it
+)
+
+var about = func() (t [256]uint8) {
+	for i := range t {
+		switch c := byte(i); {
+		case isAlnum(c), c == '-', c == '_':
+			t[i] = inKeyword
+			if c >= 'A' && c <= 'Z' {
+				t[i] |= isUpper
+			}
+		case c == ' ', c == '\t', c == '\r', c == '\n', c == ';', c == '(':
+			t[i] = endsValue
+		}
+	}
+	return t
+}()
 
 // value reads a quoted-string, or all up to a semicolon, white space or a comment.
 func (l *lexer) value() string {
 	if l.i == len(l.s) || l.s[l.i] != '"' {
-		start := l.i
-		for l.i < len(l.s) && !endsValue(l.s[l.i]) {
-			l.i++
+		start, i := l.i, l.i
+		for i < len(l.s) && about[l.s[i]]&endsValue == 0 {
+			i++
 		}
-		return l.s[start:l.i]
+		l.i = i
+		return l.s[start:i]
 	}
 	l.i++
 	if end := strings.IndexAny(l.s[l.i:], "\"\\\r\n"); end >= 0 && l.s[l.i+end] == '"' {
