@@ -41,7 +41,8 @@ func (r *run) release() {
 	if cap(front) > maxFront {
 		front = nil
 	}
-	*r = run{room: room{front: front[:0]}}
+	*r = run{}
+	r.room.front = front[:0]
 	runs.Put(r)
 }
 

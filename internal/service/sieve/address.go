@@ -47,11 +47,7 @@ func (m *machine) pick(p addressPart, local, host string) (string, bool) {
 	case allOfIt:
 		return joined(local, host), true
 	}
-	seps := m.env.Separators
-	if seps == "" {
-		seps = "+"
-	}
-	i := strings.IndexAny(local, seps)
+	i := strings.IndexAny(local, m.separators())
 	switch {
 	case p == userPart && i < 0:
 		return local, true
@@ -61,6 +57,16 @@ func (m *machine) pick(p addressPart, local, host string) (string, bool) {
 		return "", false // RFC 5233 §4: without a detail :detail doesn't match
 	}
 	return local[i+1:], true
+}
+
+// separators are the characters in front of a detail.
+func (m *machine) separators() string {
+	if m.env.Owner != nil {
+		if s := m.env.Owner.Separators(); s != "" {
+			return s
+		}
+	}
+	return "+"
 }
 
 // joined is an address in one piece.

@@ -168,10 +168,8 @@ func (d *deleteHeader) exec(m *machine) error {
 func (d *deleteHeader) doomed(m *machine, name string) ([]int, error) {
 	h := m.head()
 	var named []int
-	for i := range h.fields {
-		if equalASCII(h.fields[i].name, name) {
-			named = append(named, i)
-		}
+	for i := h.next(name, 0); i >= 0; i = h.next(name, i+1) {
+		named = append(named, i)
 	}
 	if d.index > 0 {
 		at := d.index - 1
@@ -188,7 +186,7 @@ func (d *deleteHeader) doomed(m *machine, name string) ([]int, error) {
 	}
 	var gone []int
 	for _, i := range named {
-		yes, err := d.fits(m, &h.fields[i])
+		yes, err := d.fits(m, h.at(i))
 		if err != nil {
 			return nil, err
 		}

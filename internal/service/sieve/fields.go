@@ -113,12 +113,10 @@ func (m *machine) walkHeader(s *source, h *header, fn visit) (bool, error) {
 	}
 	for i := range s.names {
 		name := m.text(&s.names[i])
-		m.fuel -= int64(len(h.fields)/8 + 1)
-		for k := range h.fields {
-			if f := &h.fields[k]; equalASCII(f.name, name) {
-				if done, err := fn(f); done || err != nil {
-					return done, err
-				}
+		m.fuel -= int64(len(h.labels)/8 + 1)
+		for k := h.next(name, 0); k >= 0; k = h.next(name, k+1) {
+			if done, err := fn(h.at(k)); done || err != nil {
+				return done, err
 			}
 		}
 	}
@@ -127,14 +125,12 @@ func (m *machine) walkHeader(s *source, h *header, fn visit) (bool, error) {
 
 // numbered finds the field of a number: all named fields are counted in the order of the names. RFC 5260 §6.
 func (m *machine) numbered(s *source, h *header, fn visit) (bool, error) {
-	var found []*field
+	var found []int
 	for i := range s.names {
 		name := m.text(&s.names[i])
-		m.fuel -= int64(len(h.fields)/8 + 1)
-		for k := range h.fields {
-			if equalASCII(h.fields[k].name, name) {
-				found = append(found, &h.fields[k])
-			}
+		m.fuel -= int64(len(h.labels)/8 + 1)
+		for k := h.next(name, 0); k >= 0; k = h.next(name, k+1) {
+			found = append(found, k)
 		}
 	}
 	at := s.index - 1
@@ -144,7 +140,7 @@ func (m *machine) numbered(s *source, h *header, fn visit) (bool, error) {
 	if at < 0 || at >= len(found) {
 		return false, nil
 	}
-	return fn(found[at])
+	return fn(h.at(found[at]))
 }
 
 // optionValues calls fn for the values that a MIME option picks out of a field.

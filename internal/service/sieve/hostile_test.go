@@ -39,7 +39,7 @@ func TestHostileMessages(t *testing.T) {
 		s := compileText(t, everything()+c.script, Options{})
 		env := testEnv()
 		asked := 0
-		env.Mine = func(string) (bool, error) { asked++; return false, nil }
+		env.Owner = &owner{asked: &asked}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		out, err := s.Run(t.Context(), env, rawMessage(c.msg))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,20 +14,21 @@ import (
 
 // machine is one run.
 type machine struct {
-	ctx     context.Context
-	env     *Environment
-	msg     Message // as the script has changed it
-	orig    Message
-	rev     *revision // how msg was made by small changes; see revise
-	inner   Message   // the message as it was when it was first enclosed
-	limits  Limits
-	fuel    int64
-	frame   *frame
-	globals map[string]string
-	once    map[*unit]bool // included already
-	header  header
-	body    bodies
-	loops   []loop // the foreverypart loops we are in
+	ctx       context.Context
+	env       *Environment
+	msg       Message // as the script has changed it
+	orig      Message
+	rev       *revision // how msg was made by small changes; see revise
+	inner     Message   // the message as it was when it was first enclosed
+	limits    Limits
+	fuel      int64
+	frame     *frame
+	outermost frame // room for it
+	globals   map[string]string
+	once      map[*unit]bool // included already
+	header    header
+	body      bodies
+	loops     []loop // the foreverypart loops we are in
 	// enclosed is how often the message was enclosed.
 	enclosed int
 	written  int // octets, by replace
@@ -106,7 +106,11 @@ func (m *machine) runUnit(u *unit) error {
 			return Problem{Script: u.name, Pos: u.start(), Text: "'" + name + "' is for mail that is delivered: it can't be in a script for IMAP events"}
 		}
 	}
-	f := &frame{unit: u, enabled: u.extended, outer: m.frame, loops: len(m.loops)}
+	f := &m.outermost
+	if m.frame != nil {
+		f = new(frame)
+	}
+	*f = frame{unit: u, enabled: u.extended, outer: m.frame, loops: len(m.loops)}
 	if u.slots > 0 {
 		f.vars = make([]string, u.slots)
 	}
@@ -187,40 +191,14 @@ const (
 	sawDate
 )
 
-// header is the header of the message or of a part, its fields read as they are asked for.
-type header struct {
-	read   bool
-	fields []field
-}
-
-func (h *header) parse(raw string) {
-	ix := message.ParseHeader(raw)
-	h.take(&ix)
-}
-
-// take adds the fields of a header that is parsed.
-func (h *header) take(ix *message.Header) {
-	h.fields = slices.Grow(h.fields, len(ix.Fields))
-	for _, f := range ix.Fields {
-		h.fields = append(h.fields, field{name: ix.Name(f), raw: ix.Value(f)})
-	}
-	h.read = true
-}
-
 // machines are those that don't run, with the room of their fields. What an Outcome has of a machine are strings, and what it has made for it.
 var machines = sync.Pool{New: func() any { return new(machine) }}
 
-// maxFieldRoom is how many fields' room is kept.
-const maxFieldRoom = 200
-
 // release gives the machine back when its run has ended.
 func (m *machine) release() {
-	fields := m.header.fields
-	if cap(fields) > maxFieldRoom {
-		fields = nil
-	}
-	clear(fields)
-	*m = machine{header: header{fields: fields[:0]}}
+	h := m.header.emptied()
+	*m = machine{}
+	m.header = h
 	machines.Put(m)
 }
 
@@ -288,7 +266,7 @@ func (m *machine) head() *header {
 		if front, rest, ok := p.ParsedHeader(); ok {
 			m.burn(len(front) + len(rest.Raw))
 			m.header.parse(string(front))
-			m.header.take(rest)
+			m.header.add(rest)
 			return &m.header
 		}
 	}
@@ -303,6 +281,11 @@ func (m *machine) item(name string) (string, bool) {
 	name = strings.ToLower(name)
 	if m.env.Item != nil {
 		if v, ok := m.env.Item(name); ok {
+			return v, true
+		}
+	}
+	if m.env.Owner != nil {
+		if v, ok := m.env.Owner.Item(name); ok {
 			return v, true
 		}
 	}

@@ -17,6 +17,8 @@ type Outcome struct {
 	Kept bool
 	// Steps is how much fuel was used.
 	Steps int64
+
+	keep [1]Action // room for Actions, which most often are to keep the message
 }
 
 // Remembered is a duplicate's identifier, and until when it counts. Extend: also if it is remembered already (:last).

@@ -244,8 +244,8 @@ func (e *enclose) draft(m *machine) *message.Draft {
 	taken := map[string]bool{}
 	names := m.texts(e.headers)
 	h := m.head()
-	for i := range h.fields {
-		f := &h.fields[i]
+	for i := range h.labels {
+		f := h.at(i)
 		name := lowerASCII(f.name)
 		if !containsFold(names, name) || name == "mime-version" || strings.HasPrefix(name, "content-") || name == "subject" && e.subject != nil || slices.Contains(protected, name) {
 			continue

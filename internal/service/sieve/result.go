@@ -66,6 +66,9 @@ func (m *machine) outcome() *Outcome {
 		if k.Flags == nil && r.setFlags {
 			k.Flags, k.SetFlags = r.flags, true
 		}
+		if len(out.Actions) == 0 {
+			out.Actions = out.keep[:0]
+		}
 		out.Actions = append(out.Actions, k)
 	}
 	out.Kept = slices.ContainsFunc(out.Actions, func(a Action) bool { return a.Op == Keep || a.Op == FileInto })

@@ -169,15 +169,13 @@ type Environment struct {
 	// Addresses are all addresses of the script's owner, the best one first. They tell mail for the owner from mail for
 	// others, and own mail from that of others.
 	Addresses []string
-	// Mine reports whether another address is the owner's, such as an alias. Nil: none is.
-	Mine func(address string) (bool, error)
 	// Name is the owner's name for people; "": not known.
 	Name string
-	// Item tells those of RFC 5183, such as "domain" and "host", by their names in lower case. The interpreter adds "name", "version", "location" and
-	// "phase" if they are missing. Nil: there are none.
+	// Item tells those of RFC 5183 that are about the message, such as "remote-ip", by their names in lower case. Owner tells others, and the
+	// interpreter adds "name", "version", "location" and "phase" if they are missing. Nil: there are none.
 	Item func(name string) (value string, ok bool)
-	// Separators are the characters that part an address's detail from its user (RFC 5233); "": "+".
-	Separators string
+	// Owner tells what few scripts ask about the owner. Nil: nothing is known.
+	Owner Owner
 	// Spam and Virus are what checks found (RFC 5235): 0 is not tested. Spam is 1 (surely not) to 100, Virus 1 (surely none) to 5.
 	Spam, Virus int
 	// Junk: the message is taken for junk, so that its sender is not answered.
@@ -190,6 +188,16 @@ type Environment struct {
 	Trace func(script string, at syntax.Pos, what string)
 	// World answers questions. Nil: there are no folders but INBOX, no lists, nothing is remembered.
 	World World
+}
+
+// Owner tells about a script's owner.
+type Owner interface {
+	// Mine reports whether another address is the owner's, such as an alias.
+	Mine(address string) (bool, error)
+	// Item is as Environment.Item: "domain", "host".
+	Item(name string) (value string, ok bool)
+	// Separators are the characters that part an address's detail from its user (RFC 5233); "": "+".
+	Separators() string
 }
 
 // Event is what happened to a message in a folder. RFC 6785 §4.

@@ -83,6 +83,22 @@ func testEnv() *Environment {
 	}
 }
 
+// owner is one who has no other addresses.
+type owner struct {
+	separators string
+	asked      *int // nil: nobody counts
+}
+
+func (o *owner) Mine(string) (bool, error) {
+	if o.asked != nil {
+		*o.asked++
+	}
+	return false, nil
+}
+
+func (o *owner) Item(string) (string, bool) { return "", false }
+func (o *owner) Separators() string         { return o.separators }
+
 // describe tells what an outcome is.
 func describe(out *Outcome) string {
 	var parts []string

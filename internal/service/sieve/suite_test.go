@@ -331,7 +331,7 @@ func (s *suite) show(m *machine, text string, flags []string) {
 // reload applies the settings that mean something here.
 func (s *suite) reload(m *machine) error {
 	if d := s.config["recipient_delimiter"]; d != "" {
-		s.env.Separators = d
+		s.env.Owner = &owner{separators: d}
 	}
 	if v := s.config["sieve_user_email"]; v != "" {
 		s.env.Addresses = []string{strings.Trim(v, "<>")}

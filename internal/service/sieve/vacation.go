@@ -238,16 +238,6 @@ func (m *machine) thread(r *Reply) {
 	}
 }
 
-// first is the first field of a name; nil: there is none.
-func (h *header) first(name string) *field {
-	for i := range h.fields {
-		if equalASCII(h.fields[i].name, name) {
-			return &h.fields[i]
-		}
-	}
-	return nil
-}
-
 // deserves reports whether a message is one that gets automatic answers, and which of the owner's addresses it was written to.
 // RFC 5230 §4.5, §4.6, RFC 3834 §2.
 func (m *machine) deserves(mine []string) (as string, ok bool) {
@@ -256,8 +246,8 @@ func (m *machine) deserves(mine []string) (as string, ok bool) {
 		return "", false
 	}
 	h := m.head()
-	for i := range h.fields {
-		if forbidsAnswer(&h.fields[i]) {
+	for i := range h.labels {
+		if forbidsAnswer(h.at(i)) {
 			return "", false
 		}
 	}
@@ -273,8 +263,8 @@ func (m *machine) deserves(mine []string) (as string, ok bool) {
 
 // addressed finds the first of the addresses that is named as a recipient.
 func (m *machine) addressed(h *header, mine []string) (as string, ok bool) {
-	for i := range h.fields {
-		f := &h.fields[i]
+	for i := range h.labels {
+		f := h.at(i)
 		switch lowerASCII(f.name) {
 		case "to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc":
 			m.burn(len(f.raw))
@@ -296,10 +286,10 @@ func (m *machine) isMine(mine []string, addr string) bool {
 	if m.among(mine, addr) {
 		return true
 	}
-	if m.fuel -= 1000; m.env.Mine == nil || m.fuel < 0 {
+	if m.fuel -= 1000; m.env.Owner == nil || m.fuel < 0 {
 		return false
 	}
-	yes, err := m.env.Mine(addr)
+	yes, err := m.env.Owner.Mine(addr)
 	return yes && err == nil && m.fuel > 0
 }
 

@@ -41,15 +41,15 @@ func (r *Rules) EventScript(ctx context.Context, s *mailbox.Session, id mailbox.
 // aren't run: there is one script for a folder.
 func (r *Rules) DecideEvent(ctx context.Context, s *mailbox.Session, name string, env *sieve.Environment, msg sieve.Message) (*sieve.Outcome, error) {
 	script, err := r.script(ctx, s, name)
-	if err == nil {
-		err = r.complete(ctx, s, env)
-	}
 	if err != nil || script == nil {
 		out, _ := sieve.RunAll(ctx, nil, env, msg)
 		return out, err
 	}
-	w := &world{rules: r, session: s}
+	w, err := r.complete(ctx, s, env)
+	if err != nil {
+		out, _ := sieve.RunAll(ctx, nil, env, msg)
+		return out, err
+	}
 	defer w.close()
-	env.World = w
 	return script.Run(ctx, env, msg)
 }

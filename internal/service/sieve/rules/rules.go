@@ -9,7 +9,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,14 +160,15 @@ func (r *Rules) script(ctx context.Context, s *mailbox.Session, name string) (*s
 	if name == "" {
 		return nil, nil
 	}
-	o := &own{scriptOf: scriptOf{s.Account(), name}, revision: s.Scripts().Revision, epoch: r.global.Load().epoch}
-	if o := r.cached(o.scriptOf, o.revision); o != nil {
+	id, revision, epoch := scriptOf{s.Account(), name}, s.Scripts().Revision, r.global.Load().epoch
+	if o := r.cached(id, revision); o != nil {
 		return o.script, o.err
 	}
 	text, err := s.Script(ctx, name)
 	if err != nil {
 		return nil, err // it is the store's trouble: not to be kept
 	}
+	o := &own{scriptOf: id, revision: revision, epoch: epoch}
 	o.script, o.err = r.Compile(ctx, s, name, text)
 	r.keep(o)
 	return o.script, o.err
@@ -204,13 +204,12 @@ func (r *Rules) keep(o *own) {
 // Decide runs what is to be run for an account on a message. The outcome is never nil: if the rules fail it is to keep the message, and
 // the error says why. env needs only what is known of the message: the rest is filled in.
 func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Environment, c *mailbox.Content) (*sieve.Outcome, error) {
-	if err := r.complete(ctx, s, env); err != nil {
+	w, err := r.complete(ctx, s, env)
+	if err != nil {
 		out, _ := sieve.RunAll(ctx, nil, env, mail{c})
 		return out, err
 	}
-	w := &world{rules: r, session: s}
 	defer w.close()
-	env.World = w
 	g := r.global.Load()
 	scripts := make([]*sieve.Script, 0, len(g.before)+1+len(g.after))
 	scripts = append(scripts, g.before...)
@@ -230,43 +229,6 @@ func (r *Rules) Decide(ctx context.Context, s *mailbox.Session, env *sieve.Envir
 		err = failed
 	}
 	return out, err
-}
-
-// complete fills in what is known of the account.
-func (r *Rules) complete(ctx context.Context, s *mailbox.Session, env *sieve.Environment) error {
-	p, err := r.o.Dir.ProfileByID(ctx, s.Account())
-	if err != nil {
-		return err
-	}
-	env.Now = r.o.Now().In(r.o.Location)
-	env.Addresses, env.Name = []string{p.Account.Address}, p.Account.DisplayName
-	env.Mine = func(address string) (bool, error) {
-		return r.o.Dir.MaySend(ctx, s.Account(), address)
-	}
-	domain := p.Account.Address[strings.LastIndexByte(p.Account.Address, '@')+1:]
-	if d, err := r.o.Dir.Domain(ctx, domain); err == nil {
-		env.Separators = d.Delimiters
-	}
-	env.Item = r.items(env.Item, domain, p.Account.Address)
-	return nil
-}
-
-// items adds what is known of the account and the server to what is known of the message. RFC 5183 §4.1.
-func (r *Rules) items(more func(string) (string, bool), domain, address string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		switch name {
-		case "domain":
-			return domain, true
-		case "host":
-			return r.o.Host, true
-		case "vnd.dovecot.username":
-			return address, true
-		}
-		if more == nil {
-			return "", false
-		}
-		return more(name)
-	}
 }
 
 // mail is a message as scripts see it.

@@ -301,3 +301,43 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+// fromStranger is a message with the fields that most have, and peoplesRules is a script as people have them.
+const (
+	fromStranger = "Received: from mail.far.example (mail.far.example [192.0.2.1])\r\n\tby mx.example.org with ESMTPS id abc;\r\n\tSun, 22 Nov 2026 19:00:00 +0000\r\n" +
+		"DKIM-Signature: v=1; a=rsa-sha256; d=far.example; s=s; h=from:to:subject:date;\r\n\tbh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n\tb=" + "dzdVyOfAKCdLXdJOc9G2q8LoXSlEniSbav+yuU4zGeeruD00lszZ" + "\r\n" +
+		"From: Ann <ann@far.example>\r\nTo: Bob <bob@example.org>\r\nSubject: what we said on Friday\r\nDate: Sun, 22 Nov 2026 19:00:00 +0000\r\n" +
+		"Message-ID: <20261122190000.1@far.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n"
+	infront      = "Return-Path: <ann@far.example>\r\nX-Postroad-Junk: no, score=3\r\nAuthentication-Results: mx.example.org;\r\n\tspf=pass smtp.mailfrom=far.example;\r\n\tdkim=pass header.d=far.example;\r\n\tdmarc=pass header.from=far.example\r\n"
+	peoplesRules = `require ["fileinto", "mailbox", "imap4flags", "envelope", "relational", "comparator-i;ascii-numeric", "spamtest"];
+if header :contains "List-Id" "announce.example" { fileinto :create "Lists/announce"; stop; }
+if header :contains "List-Id" ["dev.example", "users.example"] { fileinto :create "Lists/more"; stop; }
+if address :domain "From" ["shop.example", "store.example"] { fileinto :create "Shops"; stop; }
+if allof (address :is "From" "boss@work.example", header :contains "Subject" "urgent") { setflag "\\Flagged"; }
+if envelope :domain "from" "bank.example" { fileinto :create "Bank"; stop; }
+if header :matches "Subject" "[ticket *] *" { fileinto :create "Tickets"; stop; }
+if size :over 20M { fileinto :create "Large"; stop; }
+if spamtest :value "ge" :comparator "i;ascii-numeric" "8" { fileinto "Junk"; stop; }
+if header :contains ["To", "Cc"] "team@work.example" { addflag "team"; }
+if not exists "Message-ID" { fileinto :create "Odd"; stop; }
+`
+)
+
+// BenchmarkPeoplesRules is the decision about a stranger's message by a script as people have them, which keeps it.
+func BenchmarkPeoplesRules(b *testing.B) {
+	h := newHome(b, Options{})
+	h.script(peoplesRules)
+	w := h.o.Store.NewContent()
+	_, err := io.WriteString(w, fromStranger)
+	check(b, err)
+	c, err := w.Finish()
+	check(b, err)
+	defer c.Close()
+	h.mail = c.Prefixed([]byte(infront))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.decide(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

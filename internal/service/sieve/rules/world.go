@@ -7,13 +7,58 @@ import (
 
 	"postroad/internal/fault"
 	"postroad/internal/model/mailbox"
+	"postroad/internal/service/sieve"
 )
 
-// world answers the questions of one run.
+// world answers the questions of one run, also those about the owner.
 type world struct {
+	ctx     context.Context
 	rules   *Rules
 	session *mailbox.Session
+	address [1]string        // of the account
 	owner   *mailbox.Session // acts for the owner; nil: not opened yet
+}
+
+// complete fills in what is known of the account. The world must be closed.
+func (r *Rules) complete(ctx context.Context, s *mailbox.Session, env *sieve.Environment) (*world, error) {
+	p, err := r.o.Dir.ProfileByID(ctx, s.Account())
+	if err != nil {
+		return nil, err
+	}
+	w := &world{ctx: ctx, rules: r, session: s, address: [1]string{p.Account.Address}}
+	env.Now = r.o.Now().In(r.o.Location)
+	env.Addresses, env.Name = w.address[:], p.Account.DisplayName
+	env.World, env.Owner = w, w
+	return w, nil
+}
+
+func (w *world) domain() string { return w.address[0][strings.LastIndexByte(w.address[0], '@')+1:] }
+
+// Mine implements sieve.Owner.
+func (w *world) Mine(address string) (bool, error) {
+	return w.rules.o.Dir.MaySend(w.ctx, w.session.Account(), address)
+}
+
+// Item implements sieve.Owner. RFC 5183 §4.1.
+func (w *world) Item(name string) (string, bool) {
+	switch name {
+	case "domain":
+		return w.domain(), true
+	case "host":
+		return w.rules.o.Host, true
+	case "vnd.dovecot.username":
+		return w.address[0], true
+	}
+	return "", false
+}
+
+// Separators implements sieve.Owner.
+func (w *world) Separators() string {
+	d, err := w.rules.o.Dir.Domain(w.ctx, w.domain())
+	if err != nil {
+		return ""
+	}
+	return d.Delimiters
 }
 
 func (w *world) close() {
