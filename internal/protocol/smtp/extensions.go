@@ -97,9 +97,9 @@ func (s *session) highestPriority() int {
 }
 
 // done completes the envelope by what all parameters say together, and says so if the priority isn't what was asked for.
-func (a *mailArgs) done(e *Envelope, now time.Time) reply {
+func (a *mailArgs) done(e *Envelope, now func() time.Time) reply {
 	if a.timed {
-		e.Deadline = now.Add(a.by)
+		e.Deadline = now().Add(a.by)
 		if e.HoldUntil.After(e.Deadline) { // RFC 4865 §5.2.2
 			return replyHeldTooLong
 		}

@@ -225,7 +225,11 @@ func (s *session) beginCheck() {
 
 // judge asks what is to be thought of the message: the gate and other programs, at the same time.
 func (s *session) judge(ctx context.Context) (reply, error) {
-	began := time.Now()
+	told := s.log.Enabled(ctx, slog.LevelDebug)
+	var began time.Time
+	if told {
+		began = time.Now()
+	}
 	shown := s.show(ctx)
 	defer shown.end()
 	var v *delivery.Verdict
@@ -250,7 +254,7 @@ func (s *session) judge(ctx context.Context) (reply, error) {
 		return reply{}, nil
 	}
 	s.tx.envelope.Verdict = v
-	if s.log.Enabled(ctx, slog.LevelDebug) {
+	if told {
 		s.log.DebugContext(ctx, "checked", "id", s.tx.envelope.ID, "verdict", v.Summary, "took", time.Since(began))
 	}
 	return reply{}, nil

@@ -120,7 +120,7 @@ func (s *session) mailParams(e *Envelope, b []byte) reply {
 			return replyBadParameter
 		}
 		if len(keyword) == 0 {
-			return a.done(e, s.server.config.Now())
+			return a.done(e, s.server.config.Now)
 		}
 		if r := s.mailParam(e, &a, keyword, value); !r.ok() {
 			return r

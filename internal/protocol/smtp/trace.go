@@ -68,7 +68,7 @@ func (t *trace) append(b []byte, e *Envelope) []byte {
 		b = strconv.AppendInt(b, int64(e.Priority), 10)
 	}
 	b = append(b, ";\r\n\t"...)
-	b = t.now.AppendFormat(b, time.RFC1123Z)
+	b = appendDate(b, t.now)
 	return append(b, "\r\n"...)
 }
 
@@ -104,7 +104,7 @@ func appendLiteral(b []byte, a netip.Addr) []byte {
 func (t *trace) appendMissing(b []byte, e *Envelope, h *header) []byte {
 	if !h.date {
 		b = append(b, "Date: "...)
-		b = t.now.AppendFormat(b, time.RFC1123Z)
+		b = appendDate(b, t.now)
 		b = append(b, "\r\n"...)
 	}
 	if !h.messageID {
@@ -116,3 +116,29 @@ func (t *trace) appendMissing(b []byte, e *Envelope, h *header) []byte {
 	}
 	return b
 }
+
+// appendDate appends t as RFC 5322 §3.3 has it, just as time.RFC1123Z says, but without reading that: every message has one.
+func appendDate(b []byte, t time.Time) []byte {
+	_, east := t.Zone()
+	local := t.Add(time.Duration(east) * time.Second).UTC()
+	year, month, day := local.Date()
+	hour, minute, second := local.Clock()
+	b = append(b, local.Weekday().String()[:3]...)
+	b = append(b, ", "...)
+	b = append(appendTwo(b, day), ' ')
+	b = append(b, month.String()[:3]...)
+	b = append(b, ' ')
+	b = appendTwo(appendTwo(b, year/100), year%100)
+	b = append(b, ' ')
+	b = append(appendTwo(b, hour), ':')
+	b = append(appendTwo(b, minute), ':')
+	b = append(appendTwo(b, second), ' ')
+	minutes, sign := east/60, byte('+')
+	if minutes < 0 {
+		minutes, sign = -minutes, '-'
+	}
+	return appendTwo(appendTwo(append(b, sign), minutes/60), minutes%60)
+}
+
+// appendTwo appends a number from 0 to 99.
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }

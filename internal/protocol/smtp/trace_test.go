@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // TestWithProtocol goes through the registered names (RFC 3848 §1, RFC 6531 §4.3).
@@ -56,5 +58,23 @@ func TestTrace(t *testing.T) {
 		if got := string(tc.trace.append(nil, e)); got != tc.want {
 			t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
 		}
+	}
+}
+
+// TestAppendDate: dates are those of the standard library, wherever we are.
+func TestAppendDate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		zone := time.FixedZone("", rapid.IntRange(-15*3600, 15*3600).Draw(t, "zone"))
+		at := time.Unix(rapid.Int64Range(0, 250_000_000_000).Draw(t, "seconds"), 999).In(zone)
+		if got, want := string(appendDate(nil, at)), at.Format(time.RFC1123Z); got != want {
+			t.Fatalf("%s, not %s", got, want)
+		}
+	})
+}
+
+func BenchmarkAppendDate(b *testing.B) {
+	room, now := make([]byte, 0, 64), time.Now()
+	for b.Loop() {
+		room = appendDate(room[:0], now)
 	}
 }

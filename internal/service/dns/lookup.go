@@ -153,12 +153,15 @@ func (res *result) failure(q question) error {
 
 // resolve answers from the cache, or asks. It returns nil if ctx has ended, or is of Remembered and the cache has no answer.
 func (c *Client) resolve(ctx context.Context, q question) (*result, time.Duration) {
-	if res, left := c.cache.get(q, c.now()); res != nil {
+	if m := remembering(ctx); m != nil {
+		res, left := c.cache.get(q, m.now)
+		if res == nil {
+			m.missed.Store(true)
+		}
 		return res, left
 	}
-	if missed := remembering(ctx); missed != nil {
-		missed.Store(true)
-		return nil, 0
+	if res, left := c.cache.get(q, c.now()); res != nil {
+		return res, left
 	}
 	res := c.flights.do(ctx, q, func() *result { return c.fetch(ctx, q) })
 	if res == nil {

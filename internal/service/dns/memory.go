@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"postroad/internal/fault"
 )
@@ -14,13 +15,14 @@ type memoryKey struct{}
 // with a fault of kind Canceled, and complete is false from then on. Whoever has many questions whose answers are at hand needs no goroutines for
 // them. Both are safe for concurrent use.
 func (c *Client) Remembered(ctx context.Context) (_ context.Context, complete func() bool) {
-	m := &memory{Context: ctx}
+	m := &memory{Context: ctx, now: c.now()}
 	return m, m.complete
 }
 
 // memory is such a context.
 type memory struct {
 	context.Context
+	now    time.Time   // nothing is waited for, so that it stays the same
 	missed atomic.Bool // something that wasn't at hand
 }
 
@@ -29,15 +31,15 @@ func (m *memory) complete() bool { return !m.missed.Load() }
 // Value implements context.Context.
 func (m *memory) Value(key any) any {
 	if key == (memoryKey{}) {
-		return &m.missed
+		return m
 	}
 	return m.Context.Value(key)
 }
 
-// remembering is set, and to be set to true when something isn't at hand, if ctx is of Remembered; nil otherwise.
-func remembering(ctx context.Context) *atomic.Bool {
-	missed, _ := ctx.Value(memoryKey{}).(*atomic.Bool)
-	return missed
+// remembering is ctx if that is of Remembered, or was made of such a one; nil otherwise.
+func remembering(ctx context.Context) *memory {
+	m, _ := ctx.Value(memoryKey{}).(*memory)
+	return m
 }
 
 // unanswered is the fault of a question that wasn't waited for.

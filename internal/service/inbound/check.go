@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"postroad/internal/fault"
 	"postroad/internal/service/delivery"
@@ -58,7 +59,7 @@ func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
 	if j.domain != "" && !g.domains.take(j.domain, now) {
 		return nil, g.counts.refuse(Refusal{Reason: DomainRate, Code: 450, Status: "4.7.1", Text: printable("Too many messages from " + j.domain + ", try again later")})
 	}
-	c.report(&r, &j)
+	c.report(&r, &j, now)
 	if j.refusal != nil {
 		return nil, g.counts.refuse(*j.refusal)
 	}
@@ -213,13 +214,13 @@ func (l *listed) method(name string, result authres.Result) authres.Method {
 }
 
 // report tells what DMARC made of the message.
-func (c *Check) report(r *sender.Verdict, j *judgement) {
+func (c *Check) report(r *sender.Verdict, j *judgement, now time.Time) {
 	g := c.visit.g
 	if g.o.Report == nil && g.o.Failed == nil || r.DMARC.PolicyDomain == "" {
 		return
 	}
 	e := Evaluated{
-		At: g.o.Now(), SourceIP: c.visit.client.Addr, Author: r.DMARC.Author, Sender: domainOf(c.visit.from), Recipients: domains(c.to),
+		At: now, SourceIP: c.visit.client.Addr, Author: r.DMARC.Author, Sender: domainOf(c.visit.from), Recipients: domains(c.to),
 		PolicyDomain: r.DMARC.PolicyDomain, Record: r.DMARC.Record, Status: r.DMARC.Status, Policy: r.DMARC.Policy, Disposition: j.disposition,
 		SPFAligned: r.DMARC.SPFAligned, DKIMAligned: r.DMARC.DKIMAligned, Overrides: j.overrides,
 	}
