@@ -51,7 +51,11 @@ func (l *letter) look() {
 	if !l.looked {
 		l.looked = true
 		parsed, _ := l.c.Parsed()
-		l.paper = l.s.see(seen(l.c), parsed)
+		m := seen(l.c)
+		if l.e.Verdict != nil {
+			m.Results = l.e.Verdict.Results
+		}
+		l.paper = l.s.see(m, parsed)
 	}
 }
 

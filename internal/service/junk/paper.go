@@ -16,7 +16,7 @@ const mostParsed = 8 << 20
 func (s *Service) see(m features.Message, parsed *message.Structure) paper {
 	r := s.extract.Read(&m)
 	defer r.Close()
-	m.Facts = r.Facts()
+	m.Facts = r.Facts(&m)
 	p := paper{m: m}
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()

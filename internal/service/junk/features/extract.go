@@ -59,7 +59,7 @@ func (x *Extractor) Read(m *Message) Reader {
 }
 
 // Facts is FactsOf for the header, with the results that are in there.
-func (r Reader) Facts() Facts { return r.e.facts("") }
+func (r Reader) Facts(m *Message) Facts { return r.e.facts("", m.Results) }
 
 // Extract returns the features of the message, once.
 func (r Reader) Extract(m *Message) Set {

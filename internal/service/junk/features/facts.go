@@ -42,10 +42,11 @@ type Facts struct {
 func FactsOf(header []byte, results string) Facts {
 	var r reading
 	r.begin(header, nil)
-	return r.facts(results)
+	return r.facts(results, "")
 }
 
-func (r *reading) facts(results string) Facts {
+// facts is FactsOf. atHand is what the field may say: then no copy of it is made.
+func (r *reading) facts(results, atHand string) Facts {
 	var f Facts
 	var room [maxFrom][]byte
 	received, from := false, room[:0]
@@ -67,7 +68,9 @@ fields:
 		case a&ofReturnPath != 0:
 			f.From = strings.ToLower(string(bytes.Trim(value, "<> \t\r\n")))
 		case a&ofResults != 0 && results == "":
-			results = string(value)
+			if results = atHand; atHand == "" || string(bytes.TrimSpace(value)) != atHand {
+				results = string(value)
+			}
 		}
 	}
 	f.results(results, authorOf(from))
@@ -79,6 +82,11 @@ const maxFrom = 3
 
 // authorOf is the domain of all addresses in From fields; "" if they are of several. Those in groups count as others do.
 func authorOf(fields [][]byte) (domain string) {
+	if len(fields) == 1 {
+		if host, ok := plainHost(fields[0]); ok {
+			return strings.ToLower(string(bytes.TrimSuffix(host, []byte("."))))
+		}
+	}
 	for _, value := range fields {
 		all := message.ParseAddresses(message.Unfold(string(value)))
 		if message.TooManyAddresses(all) {
@@ -96,6 +104,50 @@ func authorOf(fields [][]byte) (domain string) {
 	}
 	return domain
 }
+
+// plainHost is the host of the address in a From field as most are: the name of one author, and the address in angle brackets. It isn't ok for others.
+func plainHost(value []byte) (host []byte, ok bool) {
+	value = bytes.TrimSpace(value)
+	begin := bytes.LastIndexByte(value, '<')
+	if begin < 0 || value[len(value)-1] != '>' {
+		return nil, false
+	}
+	name, addr := bytes.TrimSpace(value[:begin]), value[begin+1:len(value)-1]
+	if n := len(name); n >= 2 && name[0] == '"' && name[n-1] == '"' {
+		name = name[1 : n-1]
+		if bytes.IndexByte(name, '"') >= 0 || bytes.IndexByte(name, '\\') >= 0 {
+			return nil, false
+		}
+	} else if slices.ContainsFunc(name, func(c byte) bool { return inName[c] }) {
+		return nil, false
+	}
+	at := bytes.IndexByte(addr, '@')
+	if at <= 0 || at == len(addr)-1 {
+		return nil, false
+	}
+	for i, c := range addr {
+		if !plainAddr[c] && i != at {
+			return nil, false
+		}
+	}
+	return addr[at+1:], true
+}
+
+// inName has what means something in names that aren't quoted.
+var inName = func() (t [256]bool) {
+	for _, c := range []byte(`<>()[]@,;:\"`) {
+		t[c] = true
+	}
+	return t
+}()
+
+// plainAddr has what addresses are made of that need no quotes.
+var plainAddr = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '+' || c == '='
+	}
+	return t
+}()
 
 // hop reads a Received field. It takes it if it tells who brought the message to us: if the client isn't one of our own, nor a mailbox that it was
 // fetched from.

@@ -30,6 +30,8 @@ type Message struct {
 	Body io.ReaderAt
 	// Front is header fields that stand in front of those that Summary and Body tell of.
 	Front []byte
+	// Results is the value of our Authentication-Results field in the header, if somebody has it as text: it needn't be. Another one is of no account.
+	Results string
 	// Facts are what is known apart from the message itself.
 	Facts Facts
 	// Decoded returns the first MaxDecoded octets of the text at an offset of Body whose transfer encoding is undone, or all if there are fewer, if

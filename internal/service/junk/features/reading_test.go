@@ -2,6 +2,7 @@ package features
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -48,11 +49,26 @@ func TestReadTwice(t *testing.T) {
 	x := New()
 	r := x.Read(m)
 	defer r.Close()
-	m.Facts = r.Facts()
+	m.Facts = r.Facts(m)
 	if want := FactsOf(m.Summary.Header(), ""); want.Client != m.Facts.Client || want.Helo != m.Facts.Helo || !want.Client.IsValid() {
 		t.Errorf("%+v, not %+v", m.Facts, want)
 	}
 	if got, want := r.Extract(m), New().Extract(m); !slices.Equal(got, want) {
 		t.Errorf("%d features, not %d", len(got), len(want))
+	}
+}
+
+// TestResultsAtHand: results that somebody has as text are taken if the header says just that.
+func TestResultsAtHand(t *testing.T) {
+	const ours = "mx.example.test;\n\tspf=pass smtp.mailfrom=x@a.example"
+	m := parse("Return-Path: <x@a.example>\nAuthentication-Results: " + ours + "\n" + head + "\ntext\n")
+	for _, results := range []string{"", strings.ReplaceAll(ours, "\n", "\r\n"), "mx.example.test; spf=fail", " "} {
+		m.Results = results
+		x := New()
+		r := x.Read(m)
+		if f := r.Facts(m); f.SPF != "pass" || !slices.Equal(f.Vouched, []string{"a.example"}) {
+			t.Errorf("%q: %+v", results, f)
+		}
+		r.Close()
 	}
 }
