@@ -62,19 +62,25 @@ type Record []byte
 func Make(s *message.Structure, preview string) Record {
 	room := rooms.Get().(*[]byte)
 	defer rooms.Put(room)
+	r := bytes.Clone(MakeIn(room, s, preview))
+	if cap(*room) > maxRoom {
+		*room = nil
+	}
+	return r
+}
+
+// MakeIn is Make for those who need the record as long as room is theirs: it lies in there. The room becomes larger if it has too little.
+func MakeIn(room *[]byte, s *message.Structure, preview string) Record {
 	w := &writer{buf: *room, charset: s.Charset()}
 	for i := range details {
 		w.detail = &details[i]
 		w.buf = append(w.buf[:0], make([]byte, tableStart+4*sections)...)
-		w.record(s, preview)
-		if len(w.buf) <= MaxSize {
-			if cap(w.buf) <= maxRoom {
-				*room = w.buf
-			}
-			return bytes.Clone(w.buf)
+		if w.record(s, preview); len(w.buf) <= MaxSize {
+			break // at the latest here: the last detail is small enough for all messages
 		}
 	}
-	return Make(message.Parse(nil), "") // not reached: the last detail is small enough for all messages
+	*room = w.buf
+	return w.buf[:len(w.buf):len(w.buf)]
 }
 
 // rooms are for records that are being made: how long they get is known only then.

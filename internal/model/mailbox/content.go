@@ -121,7 +121,7 @@ type Content struct {
 	split   sync.Once // of pieces
 	pieces  summary.Pieces
 	text    *lazyText
-	rooms   *lentRooms // what pieces lies in, and those of the others with this base
+	rooms   *lentRooms // what summary and pieces lie in, and those of the others with this base
 	extra   int64      // see Session.LineOctets
 }
 
@@ -156,14 +156,14 @@ func (c *Content) Split() (front []byte, rest *Content) {
 // Size is the message's size in bytes.
 func (c *Content) Size() int64 { return int64(len(c.front)) + c.spool.Size() }
 
-// Summary is what was learned when the message was parsed.
+// Summary is what was learned when the message was parsed. It is valid until the content is closed, or that which has its bytes.
 func (c *Content) Summary() summary.Record {
 	c.once.Do(func() {
 		switch {
 		case c.base != nil:
 			c.summary = c.base.Summary().Prefixed(c.front)
 		case c.parsed != nil:
-			c.summary = summary.Make(c.parsed, message.Preview(c.parsed, c.spool))
+			c.summary = summary.MakeIn(c.rooms.lend(), c.parsed, message.Preview(c.parsed, c.spool))
 			c.parsed = nil
 		}
 	})
