@@ -2,6 +2,7 @@ package message
 
 import (
 	"strings"
+	"sync"
 )
 
 // An Address is one mailbox, or one end of a group, of an address list. RFC 5322 section 3.4.
@@ -37,8 +38,29 @@ func (a *Address) DisplayName() string { return DecodeWords(a.Name) }
 // ParseAddresses reads the value of an address field. It never fails: what can't be understood is left out, or becomes a
 // mailbox without a host. Groups are marked by their ends and always closed. It stops after MaxAddresses: see TooManyAddresses.
 func ParseAddresses(v string) []Address {
-	var l addressLexer
-	return l.appendTo(nil, Unfold(v))
+	l := lexers.Get().(*addressLexer)
+	as := l.appendTo(nil, Unfold(v))
+	l.leave()
+	return as
+}
+
+var lexers = sync.Pool{New: func() any { return &addressLexer{words: make([]word, 0, usualWords)} }}
+
+const (
+	usualWords = 4 // most names have fewer
+	mostWords  = 64
+)
+
+// leave lets others use what the lexer has needed, which keeps no message's text from being forgotten.
+func (l *addressLexer) leave() {
+	words := l.words[:cap(l.words)]
+	if len(words) > mostWords {
+		return
+	}
+	clear(words)
+	l.words, l.s, l.out = words[:0], "", nil
+	l.resetMailbox()
+	lexers.Put(l)
 }
 
 // MaxAddresses is how many mailboxes and ends of groups of one field, or of all of one name in an Envelope, are read: more than a header of usual length can
@@ -50,10 +72,8 @@ func TooManyAddresses(as []Address) bool { return len(as) >= MaxAddresses }
 
 // appendTo reads another list. What the lexer has needed for others is used again.
 func (l *addressLexer) appendTo(as []Address, v string) []Address {
-	if l.words == nil {
-		l.words = make([]word, 0, 4) // most names have fewer words
-	}
-	*l = addressLexer{s: v, out: as, words: l.words[:0]}
+	l.s, l.pos, l.out, l.inGroup, l.begin = v, 0, as, false, 0
+	l.resetMailbox()
 	if as == nil {
 		l.out = make([]Address, 0, 1+min(strings.Count(v, ","), maxGuess))
 	}

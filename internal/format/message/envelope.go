@@ -25,10 +25,11 @@ type Envelope struct {
 func newEnvelope(h *Header) *Envelope { return new(Envelope).read(h) }
 
 func (e *Envelope) read(h *Header) *Envelope {
-	var l addressLexer
+	l := lexers.Get().(*addressLexer)
+	defer l.leave()
 	for _, f := range h.Fields {
 		if name := h.Name(f); len(name) >= 2 && len(name) <= len("in-reply-to") {
-			e.set(name, h.Value(f), &l)
+			e.set(name, h.Value(f), l)
 		}
 	}
 	return e
