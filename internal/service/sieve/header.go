@@ -9,31 +9,47 @@ import (
 // header is the header of the message or of a part. Its fields are read as they are asked for: most are never looked at.
 type header struct {
 	read   bool
-	labels []label           // of the fields, in order
-	blocks [2]message.Header // what they lie in; often all are in the first
-	fields []field           // as far as asked for; nil: none was
-	asked  []int             // the numbers of those
+	labels []label        // of the fields, in order
+	front  []byte         // of which block was not made yet
+	ahead  int            // how many fields block has, or will have
+	block  message.Header // where they are
+	rest   message.Header // where those behind them are
+	fields []field        // as far as asked for
+	asked  []int          // the numbers of those
 }
 
 // label is what tells most names of fields from each other: how long a name is, how it begins and how it ends.
 type label uint32
 
-func labelOf(name string) label {
-	if name == "" {
+func labelOf[T string | []byte](name T) label {
+	n := len(name)
+	if n == 0 {
 		return 0
 	}
-	return label(len(name))<<16 | label(lowerByte(name[0]))<<8 | label(lowerByte(name[len(name)-1]))
+	return label(n)<<16 | label(lowerByte(name[0]))<<8 | label(lowerByte(name[n-1]))
 }
 
 func (h *header) parse(raw string) {
-	h.blocks[0] = message.ParseHeader(raw)
-	h.index(&h.blocks[0])
+	h.block = message.ParseHeader(raw)
+	h.index(&h.block)
+	h.ahead, h.read = len(h.labels), true
 }
 
-// add adds the fields of another block, which is parsed, to those of the first.
-func (h *header) add(ix *message.Header) {
-	h.blocks[1] = *ix
-	h.index(ix)
+// take takes the fields of a header that is in two parts, of which the second is parsed. What is in front is our own, and few ask for it.
+func (h *header) take(front []byte, rest *message.Header) {
+	for at := 0; at < len(front); {
+		end := at + message.FieldEnd(front[at:])
+		name, ok := message.FieldName(front[at:end])
+		if !ok {
+			h.labels = h.labels[:0]
+			h.parse(string(front))
+			break
+		}
+		h.labels, at = append(h.labels, labelOf(name)), end
+	}
+	h.front, h.ahead = front, len(h.labels)
+	h.index(rest)
+	h.rest, h.read = *rest, true
 }
 
 func (h *header) index(ix *message.Header) {
@@ -41,15 +57,17 @@ func (h *header) index(ix *message.Header) {
 	for _, f := range ix.Fields {
 		h.labels = append(h.labels, labelOf(ix.Name(f)))
 	}
-	h.read = true
 }
 
 // place is where the field of a number is.
 func (h *header) place(i int) (*message.Header, message.Field) {
-	if k := len(h.blocks[0].Fields); i >= k {
-		return &h.blocks[1], h.blocks[1].Fields[i-k]
+	if i >= h.ahead {
+		return &h.rest, h.rest.Fields[i-h.ahead]
 	}
-	return &h.blocks[0], h.blocks[0].Fields[i]
+	if h.block.Raw == "" {
+		h.block = message.ParseHeader(string(h.front))
+	}
+	return &h.block, h.block.Fields[i]
 }
 
 // at is the field of a number, from 0 on.

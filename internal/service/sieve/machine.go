@@ -265,8 +265,7 @@ func (m *machine) head() *header {
 	if p, ok := m.msg.(HeaderParser); ok {
 		if front, rest, ok := p.ParsedHeader(); ok {
 			m.burn(len(front) + len(rest.Raw))
-			m.header.parse(string(front))
-			m.header.add(rest)
+			m.header.take(front, rest)
 			return &m.header
 		}
 	}
