@@ -121,10 +121,12 @@ func (a *account) run(tx kv.Tx, fn func(*txn) error) (*state, error) {
 		return nil, err
 	}
 	t := newTxn(a, tx, base)
-	if err := fn(t); err != nil {
-		return nil, err
+	err = fn(t)
+	next := t.next
+	if err == nil {
+		next, err = t.finish()
 	}
-	next, err := t.finish()
+	t.leave()
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func TestCheckFindsDamage(t *testing.T) {
 
 	folder := func(f Folder, change func(*Folder)) func(kv.Tx) error {
 		change(&f)
-		return func(tx kv.Tx) error { return tx.Set(folderKey(f.ID), f.encode()) }
+		return func(tx kv.Tx) error { return tx.Set(folderKey(f.ID), f.appendTo(nil)) }
 	}
 	row := func(change func(*Row)) func(kv.Tx) error {
 		r := *r

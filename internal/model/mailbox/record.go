@@ -17,8 +17,8 @@ type head struct {
 	erased      Usage // expunged, and kept for a while
 }
 
-func (h *head) encode() []byte {
-	b := append(make([]byte, 0, 80), recordVersion)
+func (h *head) appendTo(b []byte) []byte {
+	b = append(b, recordVersion)
 	for _, n := range []uint64{
 		uint64(h.change), uint64(h.floor), h.lastID, uint64(h.uidValidity), uint64(h.created),
 		uint64(h.used.Bytes), uint64(h.used.Items), uint64(h.limit.Bytes), uint64(h.limit.Items),
@@ -41,8 +41,8 @@ func decodeHead(value []byte) (h head, err error) {
 	return h, d.end("head")
 }
 
-func (f *Folder) encode() []byte {
-	b := append(make([]byte, 0, 96), recordVersion)
+func (f *Folder) appendTo(b []byte) []byte {
+	b = append(b, recordVersion)
 	b = record.AppendString(b, f.Name)
 	b = append(b, byte(f.Kind), byte(f.Role), boolByte(f.Subscribed))
 	for _, n := range []uint64{

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"postroad/internal/fault"
@@ -30,11 +31,45 @@ type txn struct {
 	gathered [gatheredKinds][]kv.Pair
 	slab     []byte // see lasting
 	rows     []Row  // see newRow
+
+	firstFolder folderEdit // room for most transactions' only one
+	firstRow    [1]Row
 }
 
+// txns are those that have ended.
+var txns = sync.Pool{New: func() any { return new(txn) }}
+
+// newTxn begins a transaction. Whoever has ended it may leave it to others; nobody may hold it, or one of its folders or rows, then.
 func newTxn(a *account, tx kv.Tx, base *state) *txn {
 	next := *base
-	return &txn{a: a, tx: tx, next: &next, now: a.store.now()}
+	t := txns.Get().(*txn)
+	t.a, t.tx, t.next, t.now = a, tx, &next, a.store.now()
+	t.rows = t.firstRow[:]
+	return t
+}
+
+// keptScratch is how large each kind of scratch may be to be used again, in bytes.
+const keptScratch = 4 << 10
+
+// keptRuns is how much room for the log is kept.
+const keptRuns = 16
+
+// leave lets other transactions use the room of this one.
+func (t *txn) leave() {
+	log := t.log[:0]
+	if cap(log) > keptRuns {
+		log = nil
+	}
+	*t = txn{key: emptied(t.key), val: emptied(t.val), slab: emptied(t.slab), log: log}
+	txns.Put(t)
+}
+
+// emptied is scratch that can be used again; nil if it is too large.
+func emptied(b []byte) []byte {
+	if cap(b) > keptScratch {
+		return nil
+	}
+	return b[:0]
 }
 
 // finish writes what the transaction has collected and returns the next state.
@@ -58,7 +93,8 @@ func (t *txn) finish() (*state, error) {
 	if err := t.writeLog(); err != nil {
 		return nil, err
 	}
-	return t.next, t.tx.Set(headKey(), t.next.head.encode())
+	t.val = t.next.head.appendTo(t.val[:0])
+	return t.next, t.tx.Set(headKey(), t.val)
 }
 
 func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
@@ -75,7 +111,8 @@ func (t *txn) finishFolder(id FolderID, f *folderEdit) error {
 		n.view = f.view.advance(f.Folder, t.next.head.change, sortEdits(f.edits))
 	}
 	t.next.put(n)
-	return t.tx.Set(folderKey(id), f.Folder.encode())
+	t.val = f.Folder.appendTo(t.val[:0])
+	return t.tx.Set(folderKey(id), t.val)
 }
 
 // change takes the next change number for an object and notes it in the log.
@@ -107,7 +144,11 @@ func (t *txn) folder(id FolderID) (*folderEdit, error) {
 	if n == nil || had != nil {
 		return nil, fault.New(fault.NotFound, "no such folder")
 	}
-	f := &folderEdit{Folder: n.Folder, view: n.view}
+	f := &t.firstFolder
+	if len(t.folders.all) > 0 {
+		f = new(folderEdit)
+	}
+	f.Folder, f.view = n.Folder, n.view
 	t.folders.add(f)
 	return f, nil
 }
