@@ -12,7 +12,8 @@ const maxWord = 24
 
 // words adds the words of a folded text, and the pairs of them.
 func (x *extraction) words(word, pair Kind, text []byte) {
-	r := wordReader{x: x, text: text, word: word, pair: pair, seeds: [2]uint64{seedOf(word), seedOf(pair)}}
+	r := wordReader{x: x, text: text, word: word, pair: pair}
+	words, pairs := seedOf(word), seedOf(pair)
 	for i := 0; i < len(text); {
 		v := eightOf(text[i:])
 		ends := ^wordOctets(v) & highs
@@ -22,14 +23,29 @@ func (x *extraction) words(word, pair Kind, text []byte) {
 		case n == 0:
 			r.between(text[i])
 			i++
+			continue
 		case n == 8, v&highs != 0, byte(v) == '\'', v>>(n*8-8&63) == '\'':
 			i = r.any(i)
-		default:
-			r.short(i, n, v)
-			if i += n; i < len(text) { // most have one character between them
-				r.between(text[i])
-				i++
+			continue
+		case n == 1:
+			x.single++
+		}
+		x.count++
+		if len(x.set) < x.limit { // once it isn't, it stays so
+			v ^= uint64(n) * mul1 // hash, three times at once
+			if h := mix(words^v, mul2); !x.has(featureOf(word, h), uint32(h)) {
+				x.put(word, h, text[i:i+n], nil)
 			}
+			if r.last.n > 0 {
+				if h := mix(r.last.hash^v, mul2); !x.has(featureOf(pair, h), uint32(h)) {
+					x.put(pair, h, r.last.in(text), text[i:i+n])
+				}
+			}
+			r.last = token{i, n, mix(pairs^v, mul2)}
+		}
+		if i += n; i < len(text) { // most have one character between them
+			r.between(text[i])
+			i++
 		}
 	}
 }
@@ -58,7 +74,6 @@ type wordReader struct {
 	x          *extraction
 	text       []byte
 	word, pair Kind
-	seeds      [2]uint64 // of these
 	last       token
 }
 
@@ -76,27 +91,6 @@ func (r *wordReader) between(c byte) {
 	if c == '\n' || c == '.' {
 		r.last.n = 0
 	}
-}
-
-// short takes a word of n octets, less than eight, as most are: hash, three times at once. v are these octets.
-func (r *wordReader) short(at, n int, v uint64) {
-	x := r.x
-	if x.count++; n == 1 {
-		x.single++
-	}
-	if len(x.set) >= x.limit {
-		return // for good: sets don't shrink
-	}
-	v ^= uint64(n) * mul1
-	if h := mix(r.seeds[0]^v, mul2); !x.has(featureOf(r.word, h), uint32(h)) {
-		x.put(r.word, h, r.text[at:at+n], nil)
-	}
-	if r.last.n > 0 {
-		if h := mix(r.last.hash^v, mul2); !x.has(featureOf(r.pair, h), uint32(h)) {
-			x.put(r.pair, h, r.last.in(r.text), r.text[at:at+n])
-		}
-	}
-	r.last = token{at, n, mix(r.seeds[1]^v, mul2)}
 }
 
 // any takes any word, which begins at lo, and returns its end.
@@ -131,11 +125,11 @@ func (r *wordReader) whole(lo, hi int) {
 	if len(x.set) >= x.limit {
 		return
 	}
-	x.put(r.word, hash(r.seeds[0], w), w, nil)
+	x.put(r.word, hash(seedOf(r.word), w), w, nil)
 	if r.last.n > 0 {
 		x.put(r.pair, hash(r.last.hash, w), r.last.in(r.text), w)
 	}
-	r.last = token{lo, len(w), hash(r.seeds[1], w)}
+	r.last = token{lo, len(w), hash(seedOf(r.pair), w)}
 }
 
 // wide reports whether a word has a character of three octets or more: perhaps it is of a script without spaces.
