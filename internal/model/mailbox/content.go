@@ -135,7 +135,7 @@ func (c *Content) Prefixed(fields []byte) *Content {
 	return c.PrefixedIn(new(Content), fields)
 }
 
-// PrefixedIn is Prefixed that makes the new content in room, for those who need it for a short time only, and not in a mailbox.
+// PrefixedIn is Prefixed that makes the new content in room, for those who know when nobody needs it any more: appends must have ended.
 func (c *Content) PrefixedIn(room *Content, fields []byte) *Content {
 	base, front := c, fields
 	if c.base != nil {

@@ -221,11 +221,11 @@ func (r *run) frontedFor(p place, opinion string) *mailbox.Content {
 	case p.list != nil:
 		return p.list.content.Prefixed(r.front(p.list.from, opinion))
 	case opinion != "":
-		return r.content.Prefixed(r.front(r.e.From, opinion))
+		return r.copyWith(opinion)
 	case r.collected != nil && r.found() == "":
 		return r.content
 	case r.mail == nil:
-		r.mail = r.content.Prefixed(r.front(r.e.From, ""))
+		r.mail = r.copyWith("")
 	}
 	return r.mail
 }

@@ -7,14 +7,36 @@ import (
 	"postroad/internal/service/sieve"
 )
 
-// room is for what nearly every message needs while it is delivered, so that it is found in one piece, and used for the next message.
+// room is for what nearly every message needs while it is delivered, so that it is found in one piece, and used for the next message: no longer than
+// the content that the delivery is of, which is closed when it has ended.
 type room struct {
 	envelope Envelope
 	copied   copied // the first one
 	filtered filtered
 	env      sieve.Environment
-	judged   mailbox.Content
-	front    []byte // of judged
+	outcome  sieve.Outcome
+	judged   fronted
+	mail     fronted // the first copy
+}
+
+// fronted is a message with something in front of it.
+type fronted struct {
+	content mailbox.Content
+	front   []byte
+}
+
+// of makes one.
+func (f *fronted) of(r *run, from, opinion string) *mailbox.Content {
+	f.front = r.appendFront(f.front[:0], from, opinion)
+	return r.content.PrefixedIn(&f.content, f.front)
+}
+
+// emptied is the room of what was in front.
+func (f *fronted) emptied() []byte {
+	if cap(f.front) > maxFront {
+		return nil
+	}
+	return f.front[:0]
 }
 
 // maxFront is how large a front's room is that is kept.
@@ -37,12 +59,9 @@ func (r *run) release() {
 	if len(r.copies.all) == 0 || len(r.legs) > 0 || r.handed {
 		return
 	}
-	front := r.room.front
-	if cap(front) > maxFront {
-		front = nil
-	}
+	judged, mail := r.room.judged.emptied(), r.room.mail.emptied()
 	*r = run{}
-	r.room.front = front[:0]
+	r.room.judged.front, r.room.mail.front = judged, mail
 	runs.Put(r)
 }
 
@@ -60,7 +79,7 @@ func (r *run) newCopied(p place) *copied {
 // newFiltered is for a copy's way through the rules: there is one at a time.
 func (r *run) newFiltered() *filtered {
 	f := &r.room.filtered
-	*f, r.room.env = filtered{run: r, env: &r.room.env}, sieve.Environment{}
+	*f, r.room.env = filtered{run: r, env: &r.room.env}, sieve.Environment{Room: &r.room.outcome}
 	return f
 }
 
@@ -69,6 +88,13 @@ func (r *run) forJudge() *mailbox.Content {
 	if r.collected != nil && r.found() == "" {
 		return r.content
 	}
-	r.room.front = r.appendFront(r.room.front[:0], r.e.From, "")
-	return r.content.PrefixedIn(&r.room.judged, r.room.front)
+	return r.room.judged.of(r, r.e.From, "")
+}
+
+// copyWith is the message for mailboxes, with what they think of it.
+func (r *run) copyWith(opinion string) *mailbox.Content {
+	if len(r.room.mail.front) > 0 { // it is another copy already
+		return r.content.Prefixed(r.front(r.e.From, opinion))
+	}
+	return r.room.mail.of(r, r.e.From, opinion)
 }

@@ -56,7 +56,11 @@ func (r *results) next(again bool) {
 // outcome is the result of a run that went well.
 func (m *machine) outcome() *Outcome {
 	r := &m.results
-	out := &Outcome{Actions: r.actions, Remember: r.remember, Steps: m.limits.Fuel - m.fuel}
+	out := m.env.Room
+	if out == nil {
+		out = new(Outcome)
+	}
+	*out = Outcome{Actions: r.actions, Remember: r.remember, Steps: m.limits.Fuel - m.fuel}
 	if !r.canceled {
 		k := Action{Op: Keep, Implicit: true, Message: m.changed()}
 		if r.carried != nil {

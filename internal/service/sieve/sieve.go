@@ -186,6 +186,8 @@ type Environment struct {
 	Event *Event
 	// Trace hears what a script does that was compiled to be explained: the place, and "header: true" or "fileinto". Nil: nobody does.
 	Trace func(script string, at syntax.Pos, what string)
+	// Room is where the run's Outcome is made, which is valid until the next run that has this room. Nil: it is made anew.
+	Room *Outcome
 	// World answers questions. Nil: there are no folders but INBOX, no lists, nothing is remembered.
 	World World
 }
