@@ -16,39 +16,49 @@ func (x *extraction) words(word, pair Kind, text []byte) {
 	words, pairs := seedOf(word), seedOf(pair)
 	for i := 0; i < len(text); {
 		v := eightOf(text[i:])
-		ends := ^wordOctets(v) & highs
+		ends := ^lettersIn(v) & highs
 		n := bits.TrailingZeros64(ends) / 8
-		v &= ends&-ends>>7 - 1
-		switch {
-		case n == 0:
-			r.between(text[i])
-			i++
-			continue
-		case n == 8, v&highs != 0, byte(v) == '\'', v>>(n*8-8&63) == '\'':
+		if n == 8 || i+n < len(text) && inWord[text[i+n]] { // not as most
 			i = r.any(i)
 			continue
-		case n == 1:
-			x.single++
 		}
-		x.count++
-		if len(x.set) < x.limit { // once it isn't, it stays so
-			v ^= uint64(n) * mul1 // hash, three times at once
-			if h := mix(words^v, mul2); !x.has(featureOf(word, h), uint32(h)) {
-				x.put(word, h, text[i:i+n], nil)
+		if n > 0 {
+			if x.count++; n == 1 {
+				x.single++
 			}
-			if r.last.n > 0 {
-				if h := mix(r.last.hash^v, mul2); !x.has(featureOf(pair, h), uint32(h)) {
-					x.put(pair, h, r.last.in(text), text[i:i+n])
+			if len(x.set) < x.limit { // once it isn't, it stays so
+				v = v&(ends&-ends>>7-1) ^ uint64(n)*mul1 // hash, three times at once
+				if h := mix(words^v, mul2); !x.has(featureOf(word, h), uint32(h)) {
+					x.put(word, h, text[i:i+n], nil)
 				}
+				if r.last.n > 0 {
+					if h := mix(r.last.hash^v, mul2); !x.has(featureOf(pair, h), uint32(h)) {
+						x.put(pair, h, r.last.in(text), text[i:i+n])
+					}
+				}
+				r.last = token{i, n, mix(pairs^v, mul2)}
 			}
-			r.last = token{i, n, mix(pairs^v, mul2)}
 		}
-		if i += n; i < len(text) { // most have one character between them
-			r.between(text[i])
-			i++
+		if i += n; i < len(text) && (text[i] == '\n' || text[i] == '.') {
+			r.last.n = 0
 		}
+		i++
 	}
 }
+
+// lettersIn has the highest bits of those of eight octets that are letters or 0. The other bits mean nothing.
+func lettersIn(v uint64) uint64 {
+	w := v &^ highs // so that nothing is carried from one octet to the next
+	return ((w+(0x80-'a')*eight)&^(w+(0x7f-'z')*eight) | ^((w ^ '0'*eight) + 0x7f*eight)) &^ v
+}
+
+// inWord says which octets words are made of. Everything that isn't ASCII counts as a letter.
+var inWord = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c == '0' || c == '$' || c == '\'' || c >= utf8.RuneSelf
+	}
+	return t
+}()
 
 // eightOf are the first eight octets of a text, or zeros behind it.
 func eightOf(text []byte) uint64 {
@@ -56,17 +66,6 @@ func eightOf(text []byte) uint64 {
 		return tail(text)
 	}
 	return binary.LittleEndian.Uint64(text)
-}
-
-// wordOctets has the highest bits of those of eight octets that words are made of: letters, 0, $ and '. Everything that isn't ASCII counts as a
-// letter. The other bits mean nothing.
-func wordOctets(v uint64) uint64 {
-	w := v &^ highs // so that nothing is carried from one octet to the next
-	letters := (w + (0x80-'a')*eight) &^ (w + (0x7f-'z')*eight)
-	others := (w ^ '0'*eight) + 0x7f*eight
-	others &= (w ^ '$'*eight) + 0x7f*eight
-	others &= (w ^ '\''*eight) + 0x7f*eight
-	return v | letters | ^others
 }
 
 // A wordReader takes the words of one text.
@@ -86,18 +85,9 @@ type token struct {
 // in is the word in the text that it is of.
 func (t token) in(text []byte) []byte { return text[t.at : t.at+t.n] }
 
-// between takes what is between words.
-func (r *wordReader) between(c byte) {
-	if c == '\n' || c == '.' {
-		r.last.n = 0
-	}
-}
-
 // any takes any word, which begins at lo, and returns its end.
 func (r *wordReader) any(lo int) (end int) {
-	end = lo
-	for n := 8; n == 8; end += n {
-		n = bits.TrailingZeros64(^wordOctets(eightOf(r.text[end:]))&highs) / 8
+	for end = lo; end < len(r.text) && inWord[r.text[end]]; end++ {
 	}
 	r.whole(lo, end)
 	return end
