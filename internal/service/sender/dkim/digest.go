@@ -61,7 +61,7 @@ func (d *Digester) Digest(s *Signature, own string) []byte {
 func (d *Digester) next(name string) int {
 	if d.few {
 		for i := len(d.header) - 1; i >= 0; i-- {
-			if d.taken>>i&1 == 0 && d.header[i].Name == name {
+			if d.taken>>i&1 == 0 && same(d.header[i].Name, name) {
 				d.taken |= 1 << i
 				return i
 			}

@@ -92,13 +92,16 @@ var tagText = func() (t [256]bool) {
 
 // Get returns a tag's value, and whether it is there.
 func (t Tags) Get(name string) (string, bool) {
-	for _, tag := range t {
-		if tag.Name == name {
-			return tag.Value, true
+	for i := range t {
+		if same(t[i].Name, name) {
+			return t[i].Value, true
 		}
 	}
 	return "", false
 }
+
+// same is a == b, for many names that aren't, and a b that isn't empty: most are told apart without a call.
+func same(a, b string) bool { return len(a) == len(b) && a[0] == b[0] && a == b }
 
 func (t Tags) has(name string) bool {
 	_, ok := t.Get(name)
