@@ -62,13 +62,13 @@ const fieldPrefix = "Authentication-Results: "
 // Field returns the whole field, folded, with its final CRLF. Values are made harmless: whatever
 // they hold, the field stays one field.
 func (h Header) Field() string {
-	var b strings.Builder
-	b.Grow(h.room() + len(fieldPrefix) + 2)
-	b.WriteString(fieldPrefix)
-	h.write(&b)
-	b.WriteString("\r\n")
-	return b.String()
+	var room [usualField]byte
+	b := h.append(append(room[:0], fieldPrefix...))
+	return string(append(b, "\r\n"...))
 }
+
+// usualField is as much as most need.
+const usualField = 1 << 10
 
 // FieldOf is the field whose body is value, as Value made it.
 func FieldOf(value string) string { return fieldPrefix + value + "\r\n" }
@@ -80,75 +80,110 @@ func ValueIn(field string) string {
 
 // Value returns the field's body, folded, without the final CRLF.
 func (h Header) Value() string {
-	var b strings.Builder
-	b.Grow(h.room())
-	h.write(&b)
-	return b.String()
+	var room [usualField]byte
+	return string(h.append(room[:0]))
 }
 
-// room is as much as most need.
-func (h Header) room() int { return 64 + 96*len(h.Methods) }
-
-func (h Header) write(b *strings.Builder) {
-	b.WriteString(value(h.ID))
+func (h Header) append(b []byte) []byte {
+	b = append(b, value(h.ID)...)
 	if len(h.Methods) == 0 {
-		b.WriteString("; none")
+		b = append(b, "; none"...)
 	}
 	for i := range h.Methods {
-		b.WriteString(";\r\n\t")
-		h.Methods[i].write(b)
+		b = h.Methods[i].append(append(b, ";\r\n\t"...))
 	}
+	return b
 }
 
-func (m *Method) write(b *strings.Builder) {
-	line := folder{b: b}
-	line.add(keyword(m.Name), "=", keyword(string(m.Result)))
+func (m *Method) append(b []byte) []byte {
+	var line folder
+	b = line.add(b, keyword(m.Name), "=", keyword(string(m.Result)))
 	if m.Comment != "" {
-		line.add("(", comment(m.Comment), ")")
+		b = line.add(b, "(", comment(m.Comment), ")")
 	}
 	if m.Reason != "" {
-		line.add("reason=", quote(clean(m.Reason)))
+		b = line.add(b, "reason=", quote(clean(m.Reason)))
 	}
-	for _, p := range m.Props {
-		line.add(keyword(p.Type), ".", keyword(p.Name), "=", pvalue(p.Value))
+	for i := range m.Props {
+		p := &m.Props[i]
+		b = line.add(b, keyword(p.Type), ".", keyword(p.Name), "=", pvalue(p.Value))
 	}
+	return b
 }
 
-// folder puts words in lines.
-type folder struct {
-	b    *strings.Builder
-	used int
-}
+// folder puts words in lines, of which the last is as long as it says.
+type folder int
 
-// add adds a word, which is given in parts.
-func (f *folder) add(word ...string) {
+// add appends a word, which is given in parts.
+func (used *folder) add(b []byte, word ...string) []byte {
 	length := 0
 	for _, part := range word {
 		length += len(part)
 	}
 	switch {
-	case f.used == 0:
-		f.used = 8 // the tab
-	case f.used+1+length > maxLine:
-		f.b.WriteString("\r\n\t")
-		f.used = 8
+	case *used == 0:
+		*used = 8 // the tab
+	case int(*used)+1+length > maxLine:
+		b = append(b, "\r\n\t"...)
+		*used = 8
 	default:
-		f.b.WriteByte(' ')
-		f.used++
+		b = append(b, ' ')
+		*used++
 	}
 	for _, part := range word {
-		f.b.WriteString(part)
+		b = append(b, part...)
 	}
-	f.used += length
+	*used += folder(length)
+	return b
+}
+
+// kinds says of each octet where it may stand.
+var kinds = func() (t [256]kind) {
+	for i := range t {
+		c := byte(i)
+		wide, alnum := c >= 0x80, isAlnum(c)
+		for k, in := range map[kind]bool{
+			ofKeyword: alnum || c == '-' || c == '_',
+			ofToken:   wide || c > ' ' && c != 0x7f && strings.IndexByte(`()<>@,;:\"/[]?=`, c) < 0,
+			ofDots:    wide || alnum || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0,
+			ofPlain:   c >= ' ' && c <= '~',
+			ofComment: c >= ' ' && c <= '~' && strings.IndexByte(`\()`, c) < 0,
+		} {
+			if in {
+				t[i] |= k
+			}
+		}
+	}
+	return t
+}()
+
+// kind is a set of places.
+type kind uint8
+
+const (
+	ofKeyword kind = 1 << iota // in a Keyword (RFC 5321 §4.1.2), or an underscore
+	ofToken                    // in a token: RFC 2045 §5.1, and UTF-8 (RFC 8601 §2.2)
+	ofDots                     // in a dot-atom, anywhere
+	ofPlain                    // printable ASCII
+	ofComment                  // plain, and doesn't have to be escaped in a comment (RFC 5322 §3.2.1)
+)
+
+// may reports whether all of s may stand in all of these places.
+func may(s string, places kind) bool {
+	all := places
+	for i := range len(s) {
+		all &= kinds[s[i]]
+	}
+	return all == places
 }
 
 // keyword keeps of a name what a Keyword may hold (RFC 5321 §4.1.2), and the underscore.
 func keyword(s string) string {
-	if isKeyword(s) {
+	if s != "" && may(s, ofKeyword) {
 		return s
 	}
 	s = strings.Map(func(r rune) rune {
-		if r < 0x80 && (isAlnum(byte(r)) || r == '-' || r == '_') {
+		if r < 0x80 && kinds[r]&ofKeyword != 0 {
 			return r
 		}
 		return -1
@@ -159,22 +194,13 @@ func keyword(s string) string {
 	return s
 }
 
-func isKeyword(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlnum(c) && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return s != ""
-}
-
 func isAlnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // clean takes out what can't stand in a field, and bounds the length.
 func clean(s string) string {
-	if len(s) <= maxValue && isPlain(s) {
+	if len(s) <= maxValue && may(s, ofPlain) {
 		return s
 	}
 	s = strings.Map(func(r rune) rune {
@@ -190,16 +216,6 @@ func clean(s string) string {
 	return s
 }
 
-// isPlain reports whether s is printable ASCII.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
 // What has to be escaped in comments and quoted strings (RFC 5322 §3.2.1).
 var (
 	commentEscapes = strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`)
@@ -208,10 +224,10 @@ var (
 
 // comment escapes what would end a comment or nest in it (RFC 5322 §3.2.2).
 func comment(s string) string {
-	if s = clean(s); !strings.ContainsAny(s, `\()`) {
+	if len(s) <= maxValue && may(s, ofComment) {
 		return s
 	}
-	return commentEscapes.Replace(s)
+	return commentEscapes.Replace(clean(s))
 }
 
 func quote(s string) string {
@@ -230,35 +246,13 @@ func value(s string) string {
 // pvalue is a value, or [[local-part] "@"] domain-name (RFC 8601 §2.2).
 func pvalue(s string) string {
 	s = clean(s)
-	if i := strings.LastIndexByte(s, '@'); i >= 0 && isDots(s[:i]) && s[i+1:] != "" && isToken(s[i+1:]) {
+	if isToken(s) {
 		return s
 	}
-	if isToken(s) {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 && may(s[:i], ofDots) && isToken(s[i+1:]) {
 		return s
 	}
 	return quote(s)
 }
 
-// isToken reports whether s may stand without quotes: RFC 2045 §5.1, and UTF-8 (RFC 8601 §2.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlnum(c) && c != '.' && c != '-' && !tokenByte(c) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func tokenByte(c byte) bool {
-	return c > ' ' && c != 0x7f && strings.IndexByte(`()<>@,;:\"/[]?=`, c) < 0 || c >= 0x80
-}
-
-// isDots reports whether s is a dot-atom, or nothing.
-func isDots(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 0x80 && !isAlnum(c) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
+func isToken(s string) bool { return s != "" && may(s, ofToken) }
