@@ -85,15 +85,17 @@ func cutKeyword(args []byte, word string) ([]byte, bool) {
 	return args[len(word):], true
 }
 
+// newTransaction begins one, of which a session has one at a time. There must be none.
 func (s *session) newTransaction(from string) *transaction {
-	tx := &transaction{
-		deadline: time.Now().Add(s.limits.TransactionTimeout),
-		envelope: Envelope{
-			ID: s.server.newID(), From: from, Who: s.who, Peer: s.peer, Helo: s.helo,
-			TLS: s.tls != nil, Cipher: s.cipher(), Mode: s.opts.Mode, Trusted: s.trusted(),
-		},
+	if s.room == nil {
+		s.room = new(transaction)
 	}
-	tx.envelope.Recipients = tx.first[:0]
+	tx := s.room
+	*tx = transaction{deadline: time.Now().Add(s.limits.TransactionTimeout)}
+	tx.envelope = Envelope{
+		ID: s.server.newID(), From: from, Recipients: tx.first[:0], Who: s.who, Peer: s.peer, Helo: s.helo,
+		TLS: s.tls != nil, Cipher: s.cipher(), Mode: s.opts.Mode, Trusted: s.trusted(),
+	}
 	return tx
 }
 

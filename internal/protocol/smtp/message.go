@@ -99,21 +99,21 @@ func (m *message) hold(p []byte) bool {
 	return true
 }
 
-// usualFront has room for the trace fields of most messages.
-const usualFront = 512
-
 // writeFront writes the trace fields, once, and the header bytes that were held back.
 func (m *message) writeFront() {
 	if m.front {
 		return
 	}
 	m.front = true
-	front := m.trace.append(make([]byte, 0, usualFront), m.envelope)
+	b := buffers.Get().(*[]byte)
+	front := m.trace.append(*b, m.envelope)
 	m.trail = len(front)
 	if m.complete && m.header.done {
 		front = m.trace.appendMissing(front, m.envelope, &m.header)
 	}
 	m.put(front)
+	*b = front[:0]
+	buffers.Put(b)
 	m.text(m.held)
 	m.held = nil
 }

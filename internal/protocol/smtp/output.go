@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// replyBuffers hold replies while there are some.
-var replyBuffers = sync.Pool{New: func() any {
+// buffers hold replies and trace fields while there are some.
+var buffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, 1024)
 	return &b
 }}
@@ -26,7 +26,7 @@ func (s *session) reply(r reply) {
 // output is where replies are appended.
 func (s *session) output() *[]byte {
 	if s.out == nil {
-		s.out = replyBuffers.Get().(*[]byte)
+		s.out = buffers.Get().(*[]byte)
 	}
 	return s.out
 }
@@ -40,7 +40,7 @@ func (s *session) flush() error {
 	s.out = nil
 	defer func() {
 		*b = (*b)[:0]
-		replyBuffers.Put(b)
+		buffers.Put(b)
 	}()
 	if s.deaf {
 		return net.ErrClosed

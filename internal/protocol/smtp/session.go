@@ -40,6 +40,7 @@ type session struct {
 	who       *ident.Identity
 	mechanism string       // by which they signed in
 	tx        *transaction // nil: none
+	room      *transaction // what tx points to as a rule; nil: there was none yet
 	visit     Visit        // what the gate knows of the client; nil: nobody looks
 	others    *scan.Visit  // other programs that go along; nil: none does
 	known     *introduced  // what these are told of the client; nil: nobody asked yet
@@ -204,6 +205,9 @@ func (s *session) reset() {
 
 // endTransaction forgets the transaction.
 func (s *session) endTransaction() {
+	if s.tx != nil {
+		*s.tx = transaction{} // so that the message can be forgotten, too
+	}
 	s.tx = nil
 	s.others.Abort()
 }

@@ -136,12 +136,15 @@ func (s signIn) peer(p Peer) auth.Peer {
 // transfer says the same in the words that queue and relay share.
 func (n Notify) transfer() transfer.Notify {
 	var t transfer.Notify
-	for from, to := range map[Notify]transfer.Notify{
-		NotifyNever: transfer.NotifyNever, NotifySuccess: transfer.NotifySuccess,
-		NotifyFailure: transfer.NotifyFailure, NotifyDelay: transfer.NotifyDelay,
+	for _, same := range [...]struct {
+		n Notify
+		t transfer.Notify
+	}{
+		{NotifyNever, transfer.NotifyNever}, {NotifySuccess, transfer.NotifySuccess},
+		{NotifyFailure, transfer.NotifyFailure}, {NotifyDelay, transfer.NotifyDelay},
 	} {
-		if n&from != 0 {
-			t |= to
+		if n&same.n != 0 {
+			t |= same.t
 		}
 	}
 	return t

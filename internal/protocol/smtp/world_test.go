@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,7 +103,9 @@ func (w *world) Deliver(_ context.Context, e *Envelope, c Content) []error {
 		}
 	}
 	if failed < len(errs) {
-		w.delivered = append(w.delivered, letter{Envelope: *e, Text: "Return-Path: <" + e.From + ">\r\n" + c.(*content).String()}) // as delivery does
+		kept := *e
+		kept.Recipients = slices.Clone(e.Recipients)
+		w.delivered = append(w.delivered, letter{Envelope: kept, Text: "Return-Path: <" + e.From + ">\r\n" + c.(*content).String()}) // as delivery does
 	}
 	return errs
 }

@@ -10,13 +10,12 @@ import (
 // of trouble. The DNS is asked once for each reverse-path, when somebody wants to know; if it doesn't answer, nothing is held against the sender.
 func (v *Visit) unanswerable(ctx context.Context) bool {
 	domain := domainOf(v.from)
-	if domain == "" || v.mute != nil {
-		return v.mute != nil && *v.mute
+	if domain == "" || v.asked {
+		return v.mute
 	}
 	all, err := v.g.mx(ctx, domain)
-	mute := err == nil && nullMX(all)
-	v.mute = &mute
-	return mute
+	v.mute, v.asked = err == nil && nullMX(all), true
+	return v.mute
 }
 
 // mx asks for a domain's mail hosts: where the answer is at hand, without getting ready to wait for it.

@@ -46,9 +46,10 @@ type Visit struct {
 
 	from    string
 	spf     *spf.Result // for from; nil: not asked yet
-	mute    *bool       // its domain accepts no mail; nil: not asked yet
-	awaited bool        // somebody greylisted may still show a signature of from's domain
-	back    bool        // somebody greylisted has come back
+	mute    bool        // its domain accepts no mail, if it was asked
+	asked   bool
+	awaited bool // somebody greylisted may still show a signature of from's domain
+	back    bool // somebody greylisted has come back
 }
 
 // nameLookup is a look into the DNS for the name in HELO.
@@ -206,7 +207,7 @@ func (v *Visit) Mail(_ context.Context, from string) error {
 	if !v.g.messages.take(peer.Network(v.client.Addr), v.g.o.Now()) {
 		return v.g.counts.refuse(Refusal{Reason: MessageRate, Code: 450, Status: "4.7.1", Text: "Too many messages from your network, try again later", Quiet: v.g.toldOf(v.client.Addr)})
 	}
-	v.from, v.spf, v.mute, v.awaited = strings.ToLower(from), nil, nil, false
+	v.from, v.spf, v.mute, v.asked, v.awaited = strings.ToLower(from), nil, false, false, false
 	v.back = false
 	return nil
 }
