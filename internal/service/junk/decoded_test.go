@@ -107,7 +107,7 @@ func TestFrontIsSeen(t *testing.T) {
 			fronted := w.content(msg).Prefixed([]byte(front))
 			l := w.s.Letter(&delivery.Envelope{From: "y@b.example", Source: "smtp"}, fronted).(*letter)
 			l.look()
-			want := w.s.see(features.Message{Summary: fronted.Summary(), Body: fronted}, nil) // as it is stored
+			want := w.s.see(features.Message{Summary: fronted.Summary(), Body: fronted}) // as it is stored
 			if !slices.Equal(slices.Sorted(slices.Values(l.set)), slices.Sorted(slices.Values(want.set))) {
 				t.Errorf("%d, %.12s: %d features, stored %d", long, front, len(l.set), len(want.set))
 			}

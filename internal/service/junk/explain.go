@@ -45,7 +45,7 @@ const explained = 15
 
 // Explain tells what an account thinks of a message; box may be nil: what an account thinks that knows nothing.
 func (s *Service) explain(m features.Message, box *mailbox.Session, mind *mind) Explanation {
-	p := s.see(m, nil)
+	p := s.see(m)
 	r := s.rule(&p, box, mind)
 	e := Explanation{
 		Junk: r.junk(), Score: r.points(), Limit: points(r.threshold), Because: r.because, Signs: r.signs, Proven: p.m.Facts.Proven,

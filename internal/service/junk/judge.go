@@ -51,11 +51,11 @@ func (l *letter) look() {
 	if !l.looked {
 		l.looked = true
 		parsed, _ := l.c.Parsed()
-		m := seen(l.c)
+		l.m = seen(l.c)
 		if l.e.Verdict != nil {
-			m.Results = l.e.Verdict.Results
+			l.m.Results = l.e.Verdict.Results
 		}
-		l.paper = l.s.see(m, parsed)
+		l.s.study(&l.paper, parsed)
 	}
 }
 

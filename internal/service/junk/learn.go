@@ -249,7 +249,7 @@ func recovered(err *error) {
 
 // take learns one message, and has its senders voted on.
 func (p *pupil) take(ctx context.Context, m *features.Message, key string, l labelled, had label) error {
-	seen := p.s.see(*m, nil)
+	seen := p.s.see(*m)
 	if err := p.teach(ctx, seen.set, key, l, had); err != nil {
 		return err
 	}

@@ -12,12 +12,19 @@ import (
 // mostParsed is up to what size a stored message is parsed again for its signs, in bytes.
 const mostParsed = 8 << 20
 
-// see sees what there is in a message. parsed is its structure, if that is known, whose offsets are into m.Body.
-func (s *Service) see(m features.Message, parsed *message.Structure) paper {
-	r := s.extract.Read(&m)
-	defer r.Close()
-	m.Facts = r.Facts(&m)
+// see sees what there is in a message.
+func (s *Service) see(m features.Message) paper {
 	p := paper{m: m}
+	s.study(&p, nil)
+	return p
+}
+
+// study makes out what there is in p.m. parsed is its structure, if that is known, whose offsets are into its Body.
+func (s *Service) study(p *paper, parsed *message.Structure) {
+	m := &p.m
+	r := s.extract.Read(m)
+	defer r.Close()
+	m.Facts = r.Facts(m)
 	list := m.Summary.Addresses(summary.From)
 	a, ok := list.Next()
 	if _, more := list.Next(); ok && !more && a.Group == message.NoGroup {
@@ -29,17 +36,16 @@ func (s *Service) see(m features.Message, parsed *message.Structure) paper {
 	if parsed != nil {
 		texts := s.decoded.take()
 		defer s.decoded.give(texts)
-		facts := s.signFacts(&p)
-		facts.Keep, p.m.Decoded = texts.keepIt, texts.textAt
+		facts := s.signFacts(p)
+		facts.Keep, m.Decoded = texts.keepIt, texts.textAt
 		p.signs = signs.Look(parsed, m.Body, facts)
 		for _, sign := range p.signs.Signs() {
-			p.m.Facts.Signs = append(p.m.Facts.Signs, sign.Kind.String())
+			m.Facts.Signs = append(m.Facts.Signs, sign.Kind.String())
 		}
 	}
-	p.set = r.Extract(&p.m)
-	p.m.Decoded = nil
-	p.author = s.author(&p)
-	return p
+	p.set = r.Extract(m)
+	m.Decoded = nil
+	p.author = s.author(p)
 }
 
 // signFacts are the facts about the sender that decide what is a sign.

@@ -103,6 +103,6 @@ func (p *pupil) again(ctx context.Context, l *lesson) (err error) {
 	if err != nil {
 		return err
 	}
-	p.delta.Recount(p.s.base, p.s.see(*m, nil).set, l.label == labelJunk, p.s.town.delta())
+	p.delta.Recount(p.s.base, p.s.see(*m).set, l.label == labelJunk, p.s.town.delta())
 	return nil
 }

@@ -40,7 +40,7 @@ func (s *Service) Train(ctx context.Context, id ident.AccountID, junk bool, mess
 			continue
 		}
 		p.head.explicit++
-		seen, l := s.see(m, nil), labelled{labelOf(junk), trained, today}
+		seen, l := s.see(m), labelled{labelOf(junk), trained, today}
 		if err := p.teach(ctx, seen.set, string(key), l, had); err != nil {
 			return 0, err
 		}
@@ -76,7 +76,7 @@ func (s *Service) TrainAll(ctx context.Context, junk bool, messages ...[]byte) e
 		if err != nil {
 			return err
 		}
-		sets = append(sets, s.see(m, nil).set)
+		sets = append(sets, s.see(m).set)
 	}
 	return s.town.train(ctx, sets, labelOf(junk))
 }
