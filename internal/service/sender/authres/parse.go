@@ -178,9 +178,13 @@ func (l *lexer) skip() {
 }
 
 func (l *lexer) comment() {
-	if end := strings.IndexAny(l.s[l.i+1:], "()\\\r\n"); end >= 0 && l.s[l.i+1+end] == ')' { // a plain one, as most are
-		l.last = l.s[l.i+1 : l.i+1+end]
-		l.i += end + 2
+	end := l.i + 1
+	for end < len(l.s) && about[l.s[end]]&inComment == 0 {
+		end++
+	}
+	if end < len(l.s) && l.s[end] == ')' { // a plain one, as most are
+		l.last = l.s[l.i+1 : end]
+		l.i = end + 1
 		return
 	}
 	var text strings.Builder
@@ -240,6 +244,7 @@ const (
 	inKeyword = 1 << iota
 	isUpper
 	endsValue // one that isn't quoted ends before it
+	inComment // it means something in a comment
 )
 
 var about = func() (t [256]uint8) {
@@ -253,6 +258,9 @@ var about = func() (t [256]uint8) {
 		case c == ' ', c == '\t', c == '\r', c == '\n', c == ';', c == '(':
 			t[i] = endsValue
 		}
+	}
+	for _, c := range []byte("()\\\r\n") {
+		t[c] |= inComment
 	}
 	return t
 }()
