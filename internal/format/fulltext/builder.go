@@ -1,6 +1,9 @@
 package fulltext
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // Zones are parts of documents that are searched apart: a set.
 type Zones uint8
@@ -25,9 +28,9 @@ const MaxField Field = 0x1f
 // sorted by terms at the end.
 type Builder struct {
 	terms  termTable
-	uses   [][]use // in blocks, all full but the last
-	n      uint32  // uses
-	marked []byte  // scratch
+	uses   []*usesBlock // all full but the last
+	n      uint32       // uses
+	marked []byte       // scratch
 }
 
 // use says that a document has a term.
@@ -39,8 +42,11 @@ type use struct {
 // docZones is a document and its zones: the latter are its lowest bits.
 type docZones uint32
 
-// usesBlock is how many uses are in a block: that a list that grows needn't be copied.
-const usesBlock = 16 << 10
+// usesBlock is a part of a long list, so that it needn't be copied when it grows.
+type usesBlock [16 << 10]use
+
+// useBlocks are those that builders have no more use for.
+var useBlocks = sync.Pool{New: func() any { return new(usesBlock) }}
 
 // NewBuilder makes a Builder.
 func NewBuilder() *Builder { return &Builder{terms: newTermTable()} }
@@ -76,18 +82,23 @@ func (b *Builder) term(doc uint32, z Zones, t []byte) {
 	if e.uses > 0 && e.doc>>zoneBits == here>>zoneBits {
 		if here |= e.doc; here != e.doc {
 			e.doc = here
-			b.uses[e.last/usesBlock][e.last%usesBlock].doc = here
+			b.use(e.last).doc = here
 		}
 		return
 	}
-	if b.n%usesBlock == 0 {
-		b.uses = append(b.uses, make([]use, 0, usesBlock))
+	if int(b.n) == len(b.uses)*len(usesBlock{}) {
+		b.uses = append(b.uses, useBlocks.Get().(*usesBlock))
 	}
-	block := &b.uses[len(b.uses)-1]
-	*block = append(*block, use{e.number, here})
+	*b.use(b.n) = use{e.number, here}
 	e.doc, e.last = here, b.n
 	e.uses++
 	b.n++
+}
+
+// use is the n-th.
+func (b *Builder) use(n uint32) *use {
+	const size = uint32(len(usesBlock{}))
+	return &b.uses[n/size][n%size]
 }
 
 // Chunks returns the segment, to be stored. The builder can't be used any more.
@@ -111,7 +122,7 @@ func (b *Builder) Chunks() []Chunk {
 	return all
 }
 
-// byTerm is the documents of all uses, sorted by terms in an order, those of a term as they have come.
+// byTerm is the documents of all uses, sorted by terms in an order, those of a term as they have come. The uses are gone then.
 func (b *Builder) byTerm(order []*termEntry) []docZones {
 	next := make([]uint32, len(order)) // by number: where the term's next document goes
 	at := uint32(0)
@@ -120,12 +131,17 @@ func (b *Builder) byTerm(order []*termEntry) []docZones {
 		at += e.uses
 	}
 	out := make([]docZones, b.n)
+	left := len(out)
 	for _, block := range b.uses {
-		for _, u := range block {
+		n := min(left, len(block))
+		for _, u := range block[:n] {
 			out[next[u.term]] = u.doc
 			next[u.term]++
 		}
+		left -= n
+		useBlocks.Put(block)
 	}
+	b.uses, b.n = nil, 0
 	return out
 }
 
