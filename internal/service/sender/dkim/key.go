@@ -69,7 +69,7 @@ func ParseKey(record string) (*Key, error) {
 	if p == "" {
 		return nil, fault.New(fault.NotFound, "key revoked")
 	}
-	der, err := decode(p)
+	der, err := appendDecoded(nil, p)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "key is not base64")
 	}

@@ -21,8 +21,9 @@ type Signature struct {
 	Algorithm string
 	Domain    string
 	Selector  string
-	// Value is the signature itself (b), BodyHash the body's digest (bh), decoded.
-	Value, BodyHash []byte
+	// Value is the signature itself (b), decoded, and BodyHash the body's digest (bh).
+	Value    []byte
+	BodyHash [sha256.Size]byte
 	// Names is the h tag in lower case: names of fields, with colons between them and white space around.
 	Names string
 	// RelaxedHeader and RelaxedBody: the canonical forms; otherwise simple.
@@ -48,8 +49,7 @@ func (s *Signature) parse(tags Tags) error {
 	if !ok {
 		return missing("h")
 	}
-	var err error
-	if s.BodyHash, err = decode(bh); err != nil || len(s.BodyHash) != sha256.Size {
+	if b, err := appendDecoded(s.BodyHash[:0], bh); err != nil || len(b) != sha256.Size {
 		return fault.New(fault.Invalid, "body hash is none")
 	}
 	s.Names = strings.ToLower(h)
@@ -72,7 +72,7 @@ func (s *Signature) ParseSealTags(tags Tags) error {
 		return fault.New(fault.Invalid, "unsupported algorithm") // among them rsa-sha1: RFC 8301 §3.1
 	}
 	var err error
-	if s.Value, err = decode(v[1]); err != nil {
+	if s.Value, err = appendDecoded(nil, v[1]); err != nil {
 		return fault.New(fault.Invalid, "signature is not base64")
 	}
 	if !isDomain(s.Domain) || !isDomain(s.Selector) {

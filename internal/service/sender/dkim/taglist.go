@@ -133,11 +133,11 @@ func appendCompact(b []byte, s string) []byte {
 	return b
 }
 
-// decode reads base64, with white space anywhere.
-func decode(s string) ([]byte, error) {
+// appendDecoded appends what base64, with white space anywhere, stands for.
+func appendDecoded(b []byte, s string) ([]byte, error) {
 	var room [768]byte // for a signature of 4096 bits
 	text := appendCompact(room[:0], s)
-	return base64.StdEncoding.AppendDecode(nil, text)
+	return base64.StdEncoding.AppendDecode(b, text)
 }
 
 // list splits a colon-separated value, without the white space around the items.

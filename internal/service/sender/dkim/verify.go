@@ -226,7 +226,7 @@ func (s *Signature) CheckBody(d *BodyDigest) error {
 	if s.BodyLimit != Whole && d.Length() < s.BodyLimit { // RFC 6376 §3.5: l must not be larger than the body
 		return fault.New(fault.Invalid, "body is shorter than what was signed")
 	}
-	if !bytes.Equal(d.Sum(), s.BodyHash) {
+	if !bytes.Equal(d.Sum(), s.BodyHash[:]) {
 		return fault.New(fault.Invalid, "body hash did not verify")
 	}
 	return nil
