@@ -66,6 +66,7 @@ type BodyDigest struct {
 	limit, length int64
 	h             hash.Hash // of all but the last portion; nil: there was none yet, as with most messages
 	sum           [sha256.Size]byte
+	complete      bool // sum is
 }
 
 func (d *BodyDigest) write(p []byte) {
@@ -79,6 +80,7 @@ func (d *BodyDigest) write(p []byte) {
 // end is write of the last portion.
 func (d *BodyDigest) end(p []byte) {
 	p = d.signed(p)
+	d.complete = true
 	if d.h == nil {
 		d.sum = sha256.Sum256(p)
 		return

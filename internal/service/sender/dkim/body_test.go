@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"postroad/internal/fault"
 )
 
 // form returns a body's canonical form, fed in portions, with room for 16 octets in the buffer at first.
@@ -125,6 +127,29 @@ func TestDigestsOfSizes(t *testing.T) {
 				t.Errorf("%d octets up to %d: a wrong digest, or length: %d", size, limit, d.Length())
 			}
 		}
+	}
+}
+
+// TestUnfinishedBodiesMatchNothing: what a digest is before the body has come to an end is nobody's to match.
+func TestUnfinishedBodiesMatchNothing(t *testing.T) {
+	var b Bodies
+	d := b.Want(true, Whole)
+	b.Write([]byte("text\r\n"))
+	if err := (&Signature{BodyLimit: Whole}).CheckBody(d); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	b.Close()
+	if err := (&Signature{BodyLimit: Whole, BodyHash: sha256.Sum256([]byte("text\r\n"))}).CheckBody(d); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUnfoldingCopiesNothing but what it appends, however many words there are.
+func TestUnfoldingCopiesNothing(t *testing.T) {
+	s := strings.Repeat("a\rb  c \r\n\t", 100)
+	room := make([]byte, 0, len(s))
+	if n := testing.AllocsPerRun(100, func() { room = appendUnfolded(room[:0], s) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

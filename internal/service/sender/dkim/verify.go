@@ -223,6 +223,9 @@ func (s *found) check(d *Digester) error {
 
 // CheckBody compares a body's digest with the signature's. The error is of kind fault.Invalid.
 func (s *Signature) CheckBody(d *BodyDigest) error {
+	if !d.complete {
+		return fault.New(fault.Invalid, "body not looked at to the end")
+	}
 	if s.BodyLimit != Whole && d.Length() < s.BodyLimit { // RFC 6376 §3.5: l must not be larger than the body
 		return fault.New(fault.Invalid, "body is shorter than what was signed")
 	}
