@@ -17,12 +17,16 @@ import (
 type Check struct {
 	visit *Visit
 	to    []string
-	check *sender.Check
+	check sender.Check
 }
 
-// Message begins a message for recipients; its bytes, as they came, are to be written to the Check.
+// Message begins a message for recipients; its bytes, as they came, are to be written to the Check. The one of the message before must not be used
+// any more.
 func (v *Visit) Message(recipients []string) *Check {
-	return &Check{v, recipients, v.g.checker.Begin(sender.Session{IP: v.client.Addr, Helo: v.helo, MailFrom: v.from})}
+	c := &v.check
+	c.visit, c.to = v, recipients
+	v.g.checker.BeginIn(&c.check, sender.Session{IP: v.client.Addr, Helo: v.helo, MailFrom: v.from})
+	return c
 }
 
 // Write takes the next bytes.
@@ -39,9 +43,10 @@ func (v *Visit) ClientName(ctx context.Context) string {
 	return v.iprev.Name
 }
 
-// Verdict says what is to be thought of the message, which must be complete. It waits for the DNS, but not
+// Verdict says, once, what is to be thought of the message, which must be complete. It waits for the DNS, but not
 // for longer than sender.DefaultTimeout. Errors: a Refusal, and fault.Unavailable if the store fails. Nothing is refused for want of an answer.
 func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
+	defer func() { c.check = sender.Check{} }() // so that the message can be forgotten
 	v, g := c.visit, c.visit.g
 	r := c.results(ctx)
 	g.counts.verdict(&r)

@@ -50,6 +50,8 @@ type Visit struct {
 	asked   bool
 	awaited bool // somebody greylisted may still show a signature of from's domain
 	back    bool // somebody greylisted has come back
+
+	check Check // of the message
 }
 
 // nameLookup is a look into the DNS for the name in HELO.

@@ -86,12 +86,18 @@ type Check struct {
 
 // Begin starts the check of one message. Nothing is asked of the DNS before Verdict.
 func (c *Checker) Begin(s Session) *Check {
+	k := new(Check)
+	c.BeginIn(k, s)
+	return k
+}
+
+// BeginIn is Begin in a Check that is the caller's, and may have been one of another message.
+func (c *Checker) BeginIn(k *Check, s Session) {
 	s.IP = s.IP.Unmap().WithZone("")
-	k := &Check{by: c, session: s}
+	*k = Check{by: c, session: s}
 	k.dkim.Begin(dkim.Options{Resolver: c.opts.Resolver, Keys: &c.keys, Now: c.opts.Now})
 	k.arc.Begin(arc.Options{Resolver: c.opts.Resolver, Keys: &c.keys})
 	k.scan.Begin(&k.dkim, &k.arc)
-	return k
 }
 
 // Write takes the next portion of the message, header and body, with CRLF line ends.
