@@ -93,6 +93,7 @@ func (r *wordReader) any(lo int) (end int) {
 	return end
 }
 
+// whole takes text[lo:hi], a word with the quotes around it.
 func (r *wordReader) whole(lo, hi int) {
 	x := r.x
 	if wide(r.text[lo:hi]) && x.unspaced(r.word, r.text[lo:hi]) {
