@@ -15,6 +15,7 @@ package summary
 import (
 	"bytes"
 	"encoding/binary"
+	"postroad/internal/fault/spoil"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ func Make(s *message.Structure, preview string) Record {
 	room := rooms.Get().(*[]byte)
 	defer rooms.Put(room)
 	r := bytes.Clone(MakeIn(room, s, preview))
+	spoil.Bytes(*room)
 	if cap(*room) > maxRoom {
 		*room = nil
 	}

@@ -377,6 +377,7 @@ func (b *Batch) close() {
 		}
 	}
 	if b.taking != nil {
+		b.taking.spoil()
 		textRooms.Put(b.taking)
 		b.taking = nil
 	}

@@ -1,6 +1,10 @@
 package mailbox
 
-import "sync"
+import (
+	"sync"
+
+	"postroad/internal/fault/spoil"
+)
 
 // lentRooms is memory that a message on its way in, and those with fields in front of it, use until it is closed. It is safe for concurrent use.
 type lentRooms struct {
@@ -31,6 +35,7 @@ func (l *lentRooms) giveBack() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, room := range l.lent {
+		spoil.Bytes(*room)
 		if cap(*room) <= keptRoom {
 			rooms.Put(room)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"postroad/internal/fault/spoil"
 	"sync"
 	"sync/atomic"
 
@@ -87,6 +88,7 @@ func (l *lazyText) take() {
 		if l.place().n == 0 {
 			room := textRooms.Get().(*textRoom)
 			defer textRooms.Put(room)
+			defer room.spoil()
 			l.made = room.pack(room.fold(l.parsed.Load(), l.spool))
 		}
 		l.parsed.Store(nil)
@@ -103,6 +105,12 @@ func (l *lazyText) records() ([][]byte, textPlace) {
 type textRoom struct{ msg, plain, all, packed []byte }
 
 var textRooms = sync.Pool{New: func() any { return new(textRoom) }}
+
+func (m *textRoom) spoil() {
+	for _, b := range [...][]byte{m.msg, m.plain, m.all, m.packed} {
+		spoil.Bytes(b)
+	}
+}
 
 // roomKept is how large a textRoom may be to be used again, in bytes.
 const roomKept = 1 << 20

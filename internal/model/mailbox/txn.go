@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"errors"
+	"postroad/internal/fault/spoil"
 	"slices"
 	"sync"
 	"time"
@@ -69,6 +70,7 @@ func emptied(b []byte) []byte {
 	if cap(b) > keptScratch {
 		return nil
 	}
+	spoil.Bytes(b)
 	return b[:0]
 }
 

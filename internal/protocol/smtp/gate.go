@@ -49,11 +49,13 @@ type Visit interface {
 	Close()
 }
 
-// Check takes a message's bytes as they come from the client. Writes never fail. One that isn't finished is dropped.
+// Check takes a message's bytes as they come from the client. Writes never fail.
 type Check interface {
 	io.Writer
 	// Verdict says what is to be thought of the message, which is complete.
 	Verdict(ctx context.Context) (*delivery.Verdict, error)
+	// Drop forgets the message, whether there was a Verdict or not: the client may be silent for long now.
+	Drop()
 }
 
 // Stages of a conversation, for the trace.

@@ -23,11 +23,12 @@ import (
 type guard struct {
 	no map[string]error
 
-	mu     sync.Mutex // guards all below
-	steps  []string
-	in     []string
-	closed int
-	noted  []history.Event
+	mu      sync.Mutex // guards all below
+	steps   []string
+	in      []string
+	closed  int
+	dropped int // checks
+	noted   []history.Event
 }
 
 func (g *guard) step(words ...string) error {
@@ -102,6 +103,12 @@ func (l *looking) Verdict(context.Context) (*delivery.Verdict, error) {
 	defer l.g.mu.Unlock()
 	l.g.in = append(l.g.in, l.String())
 	return &delivery.Verdict{Field: "Authentication-Results: mx.example.org; none\r\n", Summary: "none"}, nil
+}
+
+func (l *looking) Drop() {
+	l.g.mu.Lock()
+	defer l.g.mu.Unlock()
+	l.g.dropped++
 }
 
 // guardedWorld is a server with a Gate.
@@ -203,6 +210,26 @@ func TestLargeHeader(t *testing.T) {
 		if got := w.count(); got != want {
 			t.Errorf("%d octets: %d messages", n, got)
 		}
+	}
+}
+
+// TestChecksAreDropped: what a check remembers of a message isn't kept when its transaction ends, however that is.
+func TestChecksAreDropped(t *testing.T) {
+	const begin = "MAIL FROM:<x@y.example>\r\nRCPT TO:<alice@example.org>\r\n"
+	for name, end := range map[string]string{
+		"delivered": "DATA\r\nA: b\r\n\r\nx\r\n.\r\n",
+		"refused":   "DATA\r\nA: b\nB: c\r\n\r\nx\r\n.\r\n",
+		"reset":     "BDAT 6\r\nA: b\r\nRSET\r\n",
+		"mixed":     "BDAT 6\r\nA: b\r\nDATA\r\n",
+		"greeted":   "BDAT 6\r\nA: b\r\nEHLO d.example\r\n",
+	} {
+		g := &guard{}
+		_, l := guardedWorld(t, g, ListenerOptions{}, nil)
+		talk(t, l, "EHLO c.example\r\n"+begin+end+"QUIT\r\n")
+		if g.mu.Lock(); g.dropped != 1 {
+			t.Errorf("%s: %d checks were dropped", name, g.dropped)
+		}
+		g.mu.Unlock()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"postroad/internal/fault/spoil"
 	"sync"
 )
 
@@ -85,6 +86,7 @@ func (in *input) resize(size int) {
 	in.w = copy(in.buf(), old[in.r:in.w])
 	in.r = 0
 	if was != nil {
+		spoil.Bytes(*was)
 		poolOf(len(old)).Put(was)
 	}
 }

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"postroad/internal/fault/spoil"
 	"time"
 
 	"postroad/internal/fault"
@@ -112,6 +113,7 @@ func (m *message) writeFront() {
 		front = m.trace.appendMissing(front, m.envelope, &m.header)
 	}
 	m.put(front)
+	spoil.Bytes(front)
 	*b = front[:0]
 	buffers.Put(b)
 	m.text(m.held)

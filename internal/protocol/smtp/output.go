@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"postroad/internal/fault/spoil"
 	"sync"
 	"time"
 )
@@ -39,6 +40,7 @@ func (s *session) flush() error {
 	b := s.out
 	s.out = nil
 	defer func() {
+		spoil.Bytes(*b)
 		*b = (*b)[:0]
 		buffers.Put(b)
 	}()

@@ -206,6 +206,9 @@ func (s *session) reset() {
 // endTransaction forgets the transaction.
 func (s *session) endTransaction() {
 	if s.tx != nil {
+		if check := s.tx.room.check; check != nil {
+			check.Drop()
+		}
 		*s.tx = transaction{} // so that the message can be forgotten, too
 	}
 	s.tx = nil

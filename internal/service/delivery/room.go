@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/model/mailbox"
@@ -36,6 +37,7 @@ func (f *fronted) emptied() []byte {
 	if cap(f.front) > maxFront {
 		return nil
 	}
+	spoil.Bytes(f.front)
 	return f.front[:0]
 }
 

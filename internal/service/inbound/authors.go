@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/format/message"
 	"postroad/internal/model/directory"
 	"postroad/internal/model/ident"
@@ -111,12 +112,22 @@ func headerEnd(b []byte, from int) int {
 	return -1
 }
 
+// keptHeader is how large a header's memory may be to be kept for the connection's next message, in bytes.
+const keptHeader = 64 << 10
+
+// Drop forgets the message.
+func (c *AuthorCheck) Drop() {
+	spoil.Bytes(c.header)
+	if c.header = c.header[:0]; cap(c.header) > keptHeader {
+		c.header = nil
+	}
+	c.from, c.done = "", true
+}
+
 // Verdict refuses a message whose authors aren't the account's to name. It has nothing else to say.
 func (c *AuthorCheck) Verdict(ctx context.Context) (*delivery.Verdict, error) {
+	defer c.Drop()
 	h := message.ParseHeader(string(c.header))
-	if cap(c.header) > 64<<10 {
-		c.header = nil // a long one isn't kept for the connection's next message
-	}
 	if !h.Whole() { // an author may stand where nobody has looked
 		return nil, c.refuse("The header has too many fields")
 	}

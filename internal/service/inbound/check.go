@@ -32,6 +32,9 @@ func (v *Visit) Message(recipients []string) *Check {
 // Write takes the next bytes.
 func (c *Check) Write(p []byte) (int, error) { return c.check.Write(p) }
 
+// Drop forgets the message: a visit may be long, and headers are of up to dkim.MaxHeader.
+func (c *Check) Drop() { c.to, c.check = nil, sender.Check{} }
+
 // ClientName is the name that the DNS gives the client, if it leads back to it; "": there is none. It waits for the DNS, as Verdict does.
 func (v *Visit) ClientName(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, sender.DefaultTimeout)
@@ -46,7 +49,7 @@ func (v *Visit) ClientName(ctx context.Context) string {
 // Verdict says, once, what is to be thought of the message, which must be complete. It waits for the DNS, but not
 // for longer than sender.DefaultTimeout. Errors: a Refusal, and fault.Unavailable if the store fails. Nothing is refused for want of an answer.
 func (c *Check) Verdict(ctx context.Context) (*delivery.Verdict, error) {
-	defer func() { c.check = sender.Check{} }() // so that the message can be forgotten
+	defer c.Drop()
 	v, g := c.visit, c.visit.g
 	r := c.results(ctx)
 	g.counts.verdict(&r)

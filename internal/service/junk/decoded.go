@@ -1,6 +1,7 @@
 package junk
 
 import (
+	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/service/junk/features"
@@ -38,7 +39,10 @@ func (o *decodedOnes) take() *decoded {
 	return d
 }
 
-func (o *decodedOnes) give(d *decoded) { o.pool.Put(d) }
+func (o *decodedOnes) give(d *decoded) {
+	spoil.Bytes(d.room)
+	o.pool.Put(d)
+}
 
 // keep is signs.Facts.Keep. Of a text that isn't all there as much is kept as features look at, or nothing.
 func (d *decoded) keep(offset int64, text []byte, all bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"postroad/internal/fault/spoil"
 
 	"postroad/internal/fault"
 	"postroad/internal/storage/kv"
@@ -129,6 +130,7 @@ func (b *Reader) writeRange(w io.Writer, off, end int64) (int64, error) {
 	}
 	buf := chunkBuffers.Get().(*[ChunkSize]byte)
 	defer chunkBuffers.Put(buf)
+	defer spoil.Bytes(buf[:])
 	start := off
 	for off < end {
 		n, err := b.readChunk(buf[:min(ChunkSize, end-off)], off)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/fault"
@@ -29,6 +30,7 @@ func Put(tx kv.Tx, id ID, r io.Reader, size int64) error {
 	}
 	buf := chunkBuffers.Get().(*[ChunkSize]byte)
 	defer chunkBuffers.Put(buf)
+	defer spoil.Bytes(buf[:])
 	for n := range chunks(size) {
 		chunk := buf[:chunkLen(size, n)]
 		if err := fill(r, chunk); err != nil {
@@ -117,6 +119,7 @@ func (g *gather) join(n int) []byte {
 
 func (g *gather) free() {
 	if g.buf != nil {
+		spoil.Bytes(g.buf[:])
 		chunkBuffers.Put(g.buf)
 	}
 }
@@ -142,6 +145,7 @@ func Stage(ctx context.Context, db kv.DB, p kv.Partition, id ID, r io.Reader, si
 func stage(ctx context.Context, db kv.DB, p kv.Partition, id ID, r io.Reader, size int64) error {
 	buf := stageBuffers.Get().(*[stageSize]byte)
 	defer stageBuffers.Put(buf)
+	defer spoil.Bytes(buf[:])
 	for first, total := uint32(0), chunks(size); first < total; first += stageSize / ChunkSize {
 		step := buf[:min(stageSize, size-int64(first)*ChunkSize)]
 		if err := fill(r, step); err != nil {

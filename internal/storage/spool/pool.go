@@ -2,6 +2,7 @@ package spool
 
 import (
 	"math/bits"
+	"postroad/internal/fault/spoil"
 	"sync"
 )
 
@@ -39,6 +40,7 @@ func give(b *[]byte) {
 	if b == nil {
 		return
 	}
+	spoil.Bytes(*b)
 	if c := class(cap(*b)); c < len(pools) && cap(*b) == smallest<<(2*c) {
 		pools[c].Put(b)
 	}

@@ -1,6 +1,7 @@
 package features
 
 import (
+	"postroad/internal/fault/spoil"
 	"sync"
 	"unicode/utf8"
 
@@ -70,6 +71,9 @@ func (r Reader) Extract(m *Message) Set {
 // Close gives back the memory.
 func (r Reader) Close() {
 	r.e.end()
+	for _, b := range [...][]byte{r.e.text, r.e.raw, r.e.decoded, r.e.low, r.e.authors, r.e.last, r.e.shapes, r.e.domain, r.e.called, r.e.buf} {
+		spoil.Bytes(b)
+	}
 	r.x.pool.Put(r.e)
 }
 

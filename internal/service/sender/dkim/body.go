@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"math"
+	"postroad/internal/fault/spoil"
 	"sync"
 )
 
@@ -128,6 +129,7 @@ type canonical struct {
 func (c *canonical) leave() {
 	c.breaks, c.space, c.cr, c.any, c.n = 0, false, false, false, 0
 	clear(c.digests)
+	spoil.Bytes(c.out[:])
 	if c.digests = c.digests[:0]; cap(c.digests) > 16 {
 		c.digests = nil
 	}

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/fault"
@@ -98,6 +99,7 @@ func headerEnd(b []byte, from int) int {
 func (s *Scan) enterBody() {
 	s.inBody = true
 	s.fields = ParseHeader(string(s.header))
+	spoil.Bytes(s.header)
 	if cap(s.header) == headerBuffer {
 		headers.Put((*[headerBuffer]byte)(s.header[:headerBuffer]))
 	}
