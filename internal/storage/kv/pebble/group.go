@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A group is the transactions that reach the disk by one sync, when many are on their way at the same time. On a fast disk a sync takes as long
@@ -17,6 +18,8 @@ type group struct {
 
 	mu   sync.Mutex
 	next *round // takes new members; guarded by mu
+
+	patience patience // used by the one who leads
 
 	engine sync.RWMutex // held by who closes the engine
 	over   bool         // it has been closed; guarded by engine
@@ -74,18 +77,58 @@ func (g *group) close(r *round) {
 	g.next = &round{after: r, done: make(chan struct{})}
 }
 
-// mostYields is how often a leader lets others go ahead at most.
-const mostYields = 8
+const (
+	// mostYields is how often a leader lets others go ahead at most.
+	mostYields = 8
+	// longYield is how long others may take before a leader goes on. Who has a transaction is back within some 10 µs; who works for as long as
+	// they are let does so for 10 ms, and may be many.
+	longYield = time.Millisecond
+	// mostSkips is how many rounds begin at once, at most, after a yield that was long.
+	mostSkips = 1024
+)
 
-// gather lets others run as long as that brings transactions.
+// A patience says whether a leader may let others go ahead: not for a while after somebody took the processor for long. The zero value lets.
+// It belongs to the leader of the moment.
+type patience struct {
+	left  int // rounds that begin at once
+	skips int // how many they were after the last long yield
+}
+
+// lets reports whether the next round's leader may yield.
+func (p *patience) lets() bool {
+	if p.left == 0 {
+		return true
+	}
+	p.left--
+	return false
+}
+
+// took hears how long the yields of a round lasted: if there are long ones again and again, twice as many rounds are skipped each time.
+func (p *patience) took(d time.Duration) {
+	if d < longYield {
+		p.skips = 0
+		return
+	}
+	p.skips = min(max(2*p.skips, 16), mostSkips)
+	p.left = p.skips
+}
+
+// gather lets others run as long as that brings transactions, and nobody takes long.
 func (db *DB) gather() {
+	if !db.group.patience.lets() {
+		return
+	}
+	began := time.Now()
+	took := time.Duration(0)
 	for range mostYields {
 		n := db.snaps.applied.Load()
 		runtime.Gosched()
-		if db.snaps.applied.Load() == n {
-			return
+		took = time.Since(began)
+		if took >= longYield || db.snaps.applied.Load() == n {
+			break
 		}
 	}
+	db.group.patience.took(took)
 }
 
 // syncGroup makes all durable that has been applied: an empty record behind it is synced. A closed store is durable: whoever closes it waits for
