@@ -231,7 +231,9 @@ func TestRemovedAccountsWait(t *testing.T) {
 
 // TestRemovalGoesOnAfterACrash: an account that was to be removed for good, and whose mail is still there.
 func TestRemovalGoesOnAfterACrash(t *testing.T) {
-	s := servertest.Start(t, servertest.Options{})
+	gone := &listener{want: "gave up removed accounts, with their mail", seen: make(chan struct{})}
+	logger := slog.New(gone) // of both servers: the first may come to it itself, if it looks for such accounts late after its start
+	s := servertest.Start(t, servertest.Options{Logger: logger})
 	ann := s.AddAccount("ann")
 	s.Deliver("Subject: not for long\r\n\r\n", "ann")
 	must(t, s.Store().Directory.Condemn(t.Context(), ident.AccountID(ann.ID)))
@@ -240,8 +242,7 @@ func TestRemovalGoesOnAfterACrash(t *testing.T) {
 	}
 	must(t, s.Stop())
 
-	gone := &listener{want: "gave up removed accounts, with their mail", seen: make(chan struct{})}
-	s = servertest.Start(t, servertest.Options{Files: s.Files, Folder: s.Folder, Logger: slog.New(gone)})
+	s = servertest.Start(t, servertest.Options{Files: s.Files, Folder: s.Folder, Logger: logger})
 	<-gone.seen
 	if boxes, err := s.Store().Mailboxes.Accounts(t.Context()); err != nil || len(boxes) != 0 {
 		t.Errorf("mailboxes %v are left, %v", boxes, err)
