@@ -15,10 +15,10 @@ package summary
 import (
 	"bytes"
 	"encoding/binary"
-	"postroad/internal/fault/spoil"
 	"sync"
 	"time"
 
+	"postroad/internal/fault/spoil"
 	"postroad/internal/format/message"
 	"postroad/internal/format/record"
 )

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"postroad/internal/fault/spoil"
 	"sync"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/s2"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/format/fulltext"
 	"postroad/internal/format/message"
 	"postroad/internal/storage/spool"

@@ -2,12 +2,12 @@ package mailbox
 
 import (
 	"errors"
-	"postroad/internal/fault/spoil"
 	"slices"
 	"sync"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/storage/blob"
 	"postroad/internal/storage/kv"
 )

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"postroad/internal/fault/spoil"
 	"sync"
+
+	"postroad/internal/fault/spoil"
 )
 
 // Sizes of buffers. A session that waits for a command holds only the small one,

@@ -1,10 +1,10 @@
 package smtp
 
 import (
-	"postroad/internal/fault/spoil"
 	"time"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/service/policy"
 	"postroad/internal/service/sender/authres"
 )

@@ -4,9 +4,10 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"postroad/internal/fault/spoil"
 	"sync"
 	"time"
+
+	"postroad/internal/fault/spoil"
 )
 
 // buffers hold replies and trace fields while there are some.

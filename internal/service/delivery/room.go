@@ -1,9 +1,9 @@
 package delivery
 
 import (
-	"postroad/internal/fault/spoil"
 	"sync"
 
+	"postroad/internal/fault/spoil"
 	"postroad/internal/model/mailbox"
 	"postroad/internal/service/sieve"
 )

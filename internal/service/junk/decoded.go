@@ -1,9 +1,9 @@
 package junk
 
 import (
-	"postroad/internal/fault/spoil"
 	"sync"
 
+	"postroad/internal/fault/spoil"
 	"postroad/internal/service/junk/features"
 )
 

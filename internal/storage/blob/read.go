@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"postroad/internal/fault/spoil"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/storage/kv"
 )
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 	"postroad/internal/storage/kv"
 )
 

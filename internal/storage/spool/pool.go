@@ -2,8 +2,9 @@ package spool
 
 import (
 	"math/bits"
-	"postroad/internal/fault/spoil"
 	"sync"
+
+	"postroad/internal/fault/spoil"
 )
 
 // Buffers come in sizes of 4 KB times a power of four, each with its pool: most messages

@@ -1,10 +1,10 @@
 package features
 
 import (
-	"postroad/internal/fault/spoil"
 	"sync"
 	"unicode/utf8"
 
+	"postroad/internal/fault/spoil"
 	"postroad/internal/format/charset"
 	"postroad/internal/format/message"
 	"postroad/internal/format/summary"

@@ -6,8 +6,9 @@ import (
 	"encoding/binary"
 	"hash"
 	"math"
-	"postroad/internal/fault/spoil"
 	"sync"
+
+	"postroad/internal/fault/spoil"
 )
 
 // Bodies computes the digests of a body that signatures ask for, each canonical form once

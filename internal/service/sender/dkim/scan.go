@@ -2,10 +2,10 @@ package dkim
 
 import (
 	"bytes"
-	"postroad/internal/fault/spoil"
 	"sync"
 
 	"postroad/internal/fault"
+	"postroad/internal/fault/spoil"
 )
 
 // MaxHeader is the longest header section that is looked at, in bytes. A message with a longer one
